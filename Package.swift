@@ -1,0 +1,108 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The folders under Sources/ are the layers of docs/architecture.md: a target may depend on targets of
+// its own layer's folder or of a folder above it in this list, never below. Tests/Tidy checks it.
+
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+func vocabulary(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Sources/Vocabulary/\(name)", swiftSettings: strict)
+}
+func decision(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Sources/Decisions/\(name)", swiftSettings: strict)
+}
+func adapter(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Sources/Adapters/\(name)", swiftSettings: strict)
+}
+func service(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Sources/Services/\(name)", swiftSettings: strict)
+}
+func support(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Tests/Support/\(name)", swiftSettings: strict)
+}
+func test(_ name: String, in layer: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+    .testTarget(
+        name: name, dependencies: dependencies, path: "Tests/\(layer)/\(name)", resources: resources,
+        swiftSettings: strict)
+}
+
+let nio: [Target.Dependency] = [
+    .product(name: "NIOCore", package: "swift-nio"),
+]
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
+let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let atomics: Target.Dependency = .product(name: "Atomics", package: "swift-atomics")
+
+let package = Package(
+    name: "pgmosaic",
+    platforms: [.macOS(.v15)],
+    products: [
+        .executable(name: "pgmosaic", targets: ["pgmosaic"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-atomics", from: "1.3.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        // 0 vocabulary
+        .systemLibrary(name: "CPGQuery", path: "Sources/Vocabulary/CPGQuery", providers: [.apt(["libpg-query-dev", "libprotobuf-c-dev"])]),
+        vocabulary("ShardModel"),
+        vocabulary("PGTypes", ["ShardModel"]),
+        vocabulary("PGWire", nio + [crypto]),
+        vocabulary("SQLSyntax", ["CPGQuery"]),
+        vocabulary("ControlAPI", ["ShardModel"]),
+        // 1 decisions
+        decision("RoutePlanning", ["ShardModel", "PGTypes", "SQLSyntax"]),
+        decision("SessionCore", ["ShardModel", "PGWire", "RoutePlanning"] + nio),
+        decision("PoolCore", ["ShardModel"]),
+        decision("CommitCore", ["ShardModel"]),
+        // 2 adapters
+        adapter("PGChannel", ["PGWire", "ShardModel", nioPosix, nioSSL, crypto, log] + nio),
+        adapter("CatalogStore", ["ShardModel"]),
+        adapter("CatalogSQLite", ["CatalogStore", "ShardModel", .product(name: "GRDB", package: "GRDB.swift")]),
+        adapter("Telemetry", ["ShardModel", log]),
+        adapter("ServerConfig", [.product(name: "Yams", package: "Yams"), log]),
+        // 3 services
+        service("RouterService", [
+            "ShardModel", "PGTypes", "PGWire", "SQLSyntax", "ControlAPI", "RoutePlanning", "SessionCore", "PoolCore",
+            "CommitCore", "PGChannel", "CatalogStore", "Telemetry", "ServerConfig",
+            nioPosix, nioSSL, log, atomics,
+            .product(name: "Hummingbird", package: "hummingbird"),
+            .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        ] + nio),
+        service("ManagerService", [
+            "ShardModel", "ControlAPI", "RoutePlanning", "PGWire", "PGChannel", "CatalogStore", "Telemetry", "ServerConfig",
+            nioPosix, crypto, log,
+            .product(name: "Hummingbird", package: "hummingbird"),
+            .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        ] + nio),
+        // 4 executable
+        .executableTarget(
+            name: "pgmosaic",
+            dependencies: [
+                "RouterService", "ManagerService", "CatalogSQLite", "CatalogStore", "ControlAPI", "PGChannel", "PGWire",
+                "ServerConfig", "ShardModel", "Telemetry", nioPosix, crypto, log,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ] + nio,
+            path: "Sources/pgmosaic", swiftSettings: strict),
+    ]
+)

@@ -1,0 +1,82 @@
+package import ShardModel
+
+/// The one source of truth of a cluster: who owns what, as a sequence of epochs.
+///
+/// Implementations differ in where they keep it; the conformance suite (`Tests/Support/CatalogConformance`) is the
+/// definition of what they must do, and runs on every one of them.
+package protocol CatalogStore: Sendable {
+    /// The newest committed snapshot.
+    func load() async throws(CatalogError) -> CatalogSnapshot
+
+    /// Applies `change` as epoch `expecting + 1` and returns the snapshot of that epoch.
+    ///
+    /// Throws `.conflict` when the catalog is at another epoch or a record at another version: nothing was written; load and decide anew.
+    ///         `.invalid` when the result would break an invariant (a gap in a ring): nothing was written.
+    ///         `.unknownOutcome` when the store failed after the change may have been stored: load and look.
+    func commit(_ change: CatalogChange, expecting epoch: Epoch) async throws(CatalogError) -> CatalogSnapshot
+
+    /// Every snapshot with an epoch above `epoch`, in order; epochs in between may be folded into a newer snapshot,
+    /// but none is delivered twice or out of order, and the newest is always delivered. Reconnects by itself; ends when the task is cancelled.
+    func watch(after epoch: Epoch) -> AsyncStream<CatalogSnapshot>
+
+    /// Takes or renews the lease `name` for `holder` until `ttl` from now.
+    ///
+    /// Returns the lease with its fencing token, which grows each time the lease changes hands; nil while somebody else holds it.
+    func acquireLease(_ name: String, holder: String, ttl: Duration) async throws(CatalogError) -> Lease?
+    func releaseLease(_ lease: Lease) async throws(CatalogError)
+
+    /// Announces a live router (or renews it) until `ttl` from now; not part of the epochs.
+    func announce(_ member: MemberRecord, ttl: Duration) async throws(CatalogError)
+    func withdraw(memberID: String) async throws(CatalogError)
+    /// The members whose announcement has not expired.
+    func members() async throws(CatalogError) -> [MemberRecord]
+}
+
+package struct Lease: Hashable, Sendable {
+    package var name: String
+    package var holder: String
+    package var fencingToken: UInt64
+    package init(name: String, holder: String, fencingToken: UInt64) {
+        self.name = name
+        self.holder = holder
+        self.fencingToken = fencingToken
+    }
+}
+
+/// A router that is alive, as `GET /api/v1/routers` shows it.
+package struct MemberRecord: Hashable, Sendable, Codable {
+    package var id: String
+    /// "router" or "manager"
+    package var kind: String
+    /// The REST address, `http://host:port`.
+    package var url: String
+    /// The wire address, `host:port`; empty for a manager.
+    package var wireAddress: String
+    package var epoch: Epoch
+    package var startedAt: Double
+    package var version: String
+    package init(
+        id: String, kind: String, url: String, wireAddress: String, epoch: Epoch, startedAt: Double, version: String
+    ) {
+        self.id = id
+        self.kind = kind
+        self.url = url
+        self.wireAddress = wireAddress
+        self.epoch = epoch
+        self.startedAt = startedAt
+        self.version = version
+    }
+}
+
+package enum CatalogError: Error, Hashable, Sendable {
+    /// Somebody else was faster; `current` is the catalog's epoch now.
+    case conflict(current: Epoch, detail: String)
+    /// The change, or the stored catalog, breaks an invariant.
+    case invalid(String)
+    /// Nothing was written; a retry is safe.
+    case unavailable(String)
+    /// It may or may not have been written.
+    case unknownOutcome(String)
+    /// The file or server holds something that is not a PGMosaic catalog, or one of a newer format.
+    case foreign(String)
+}

@@ -1,0 +1,161 @@
+package import ShardModel
+
+/// What the planner knows of one database's schema, read from its home shard: immutable, replaced as a whole.
+package struct SchemaSnapshot: Sendable {
+    package var relations: [QualifiedName: Relation]
+    /// By function name within its schema; overloads together.
+    package var functions: [QualifiedName: [FunctionInfo]]
+    package var schemas: Set<String>
+    /// What `"$user"` stands for in search_path: the role the router uses towards the shards.
+    package var currentUser: String
+    /// `search_path` of a fresh session (role and database settings applied).
+    package var defaultSearchPath: [String]
+    /// Grows with every load, so that caches keyed by it notice.
+    package var generation: UInt64
+
+    package init(
+        relations: [QualifiedName: Relation] = [:], functions: [QualifiedName: [FunctionInfo]] = [:],
+        schemas: Set<String> = ["public", "pg_catalog", "information_schema"], currentUser: String = "postgres",
+        defaultSearchPath: [String] = ["$user", "public"], generation: UInt64 = 0
+    ) {
+        self.relations = relations
+        self.functions = functions
+        self.schemas = schemas
+        self.currentUser = currentUser
+        self.defaultSearchPath = defaultSearchPath
+        self.generation = generation
+    }
+}
+
+package struct Relation: Hashable, Sendable {
+    package enum Kind: String, Hashable, Sendable {
+        case table = "r", partitioned = "p", view = "v", materializedView = "m", sequence = "S", index = "i",
+            partitionedIndex = "I", foreign = "f", composite = "c", toast = "t"
+    }
+    package var name: QualifiedName
+    package var kind: Kind
+    /// In attribute order, dropped ones left out.
+    package var columns: [Column]
+    package var uniqueKeys: [UniqueKey]
+    package var foreignKeys: [ForeignKey]
+    package var hasTriggers: Bool
+    package var hasRules: Bool
+    package var hasRowSecurity: Bool
+    /// The parent, when this is a partition or an inheritance child.
+    package var parent: QualifiedName?
+    /// The tables a view reads, directly or through other views; empty for others.
+    package var viewSources: [QualifiedName]
+
+    package init(
+        name: QualifiedName, kind: Kind = .table, columns: [Column], uniqueKeys: [UniqueKey] = [],
+        foreignKeys: [ForeignKey] = [], hasTriggers: Bool = false, hasRules: Bool = false, hasRowSecurity: Bool = false,
+        parent: QualifiedName? = nil, viewSources: [QualifiedName] = []
+    ) {
+        self.name = name
+        self.kind = kind
+        self.columns = columns
+        self.uniqueKeys = uniqueKeys
+        self.foreignKeys = foreignKeys
+        self.hasTriggers = hasTriggers
+        self.hasRules = hasRules
+        self.hasRowSecurity = hasRowSecurity
+        self.parent = parent
+        self.viewSources = viewSources
+    }
+}
+
+package struct Column: Hashable, Sendable {
+    package var name: String
+    package var typeOID: UInt32
+    /// `format_type`: "integer", "character varying(20)".
+    package var typeName: String
+    package var notNull: Bool
+    /// The default expression as SQL text; nil without one.
+    package var defaultExpression: String?
+    /// Whether evaluating the default twice can give two values (volatile, or stable: now()).
+    package var defaultIsVolatile: Bool
+    package var isIdentity: Bool
+    package var isGenerated: Bool
+    /// False: equality is not byte equality.
+    package var hasDeterministicCollation: Bool
+
+    package init(
+        name: String, typeOID: UInt32, typeName: String, notNull: Bool = false, defaultExpression: String? = nil,
+        defaultIsVolatile: Bool = false, isIdentity: Bool = false, isGenerated: Bool = false,
+        hasDeterministicCollation: Bool = true
+    ) {
+        self.name = name
+        self.typeOID = typeOID
+        self.typeName = typeName
+        self.notNull = notNull
+        self.defaultExpression = defaultExpression
+        self.defaultIsVolatile = defaultIsVolatile
+        self.isIdentity = isIdentity
+        self.isGenerated = isGenerated
+        self.hasDeterministicCollation = hasDeterministicCollation
+    }
+}
+
+package struct UniqueKey: Hashable, Sendable {
+    package var name: String
+    package var columns: [String]
+    package var isPrimary: Bool
+    package init(name: String, columns: [String], isPrimary: Bool) {
+        self.name = name
+        self.columns = columns
+        self.isPrimary = isPrimary
+    }
+}
+
+package struct ForeignKey: Hashable, Sendable {
+    package var name: String
+    package var columns: [String]
+    package var target: QualifiedName
+    package var targetColumns: [String]
+    package init(name: String, columns: [String], target: QualifiedName, targetColumns: [String]) {
+        self.name = name
+        self.columns = columns
+        self.target = target
+        self.targetColumns = targetColumns
+    }
+}
+
+package struct FunctionInfo: Hashable, Sendable {
+    package enum Volatility: String, Hashable, Sendable { case immutable = "i", stable = "s", volatile = "v" }
+    package var name: QualifiedName
+    package var volatility: Volatility
+    /// Not shipped with PostgreSQL: its body may reach rows of any shard.
+    package var isUserDefined: Bool
+    package var isAggregate: Bool
+    package init(name: QualifiedName, volatility: Volatility, isUserDefined: Bool, isAggregate: Bool = false) {
+        self.name = name
+        self.volatility = volatility
+        self.isUserDefined = isUserDefined
+        self.isAggregate = isAggregate
+    }
+}
+
+/// All that the planner may look at besides the statement itself.
+package struct PlanningContext: Sendable {
+    package var schema: SchemaSnapshot
+    /// Declared placements of the database.
+    package var placements: [QualifiedName: Placement]
+    package var keyColumnRules: [String]
+    package var defaultPlacement: DefaultPlacement
+    /// The session's effective search_path, `"$user"` resolved, schemas that do not exist left out; pg_catalog is searched first
+    /// unless it is named.
+    package var searchPath: [String]
+    package var shardCount: Int
+
+    package init(
+        schema: SchemaSnapshot, placements: [QualifiedName: Placement] = [:], keyColumnRules: [String] = [],
+        defaultPlacement: DefaultPlacement = .refuse, searchPath: [String] = ["public"], shardCount: Int = 4
+    ) {
+        self.schema = schema
+        self.placements = placements
+        self.keyColumnRules = keyColumnRules
+        self.defaultPlacement = defaultPlacement
+        self.searchPath = searchPath
+        self.shardCount = shardCount
+    }
+}

@@ -1,0 +1,179 @@
+package import PGTypes
+package import ShardModel
+
+/// What the router does with one statement, decided from its parse tree, the schema and the placements alone.
+///
+/// A plan is valid for one `PlanningContext` (schema, placements, search_path) and, when `reuse` allows it, for every statement of the same
+/// shape: nothing in it depends on the value of a literal except through `KeySource`.
+package struct StatementPlan: Hashable, Sendable {
+    package var kind: StatementKind
+    package var route: Route
+    /// False only when the statement provably cannot write.
+    package var writes: Bool
+    package var reuse: Reuse
+    /// The tables it names, for `route` explanations and invalidation.
+    package var tables: [QualifiedName]
+    /// One sentence for `pgmosaic route`: why it goes where it goes ("orders.customer_id = $1").
+    package var reason: String
+
+    package init(
+        kind: StatementKind, route: Route, writes: Bool, reuse: Reuse, tables: [QualifiedName] = [], reason: String
+    ) {
+        self.kind = kind
+        self.route = route
+        self.writes = writes
+        self.reuse = reuse
+        self.tables = tables
+        self.reason = reason
+    }
+
+    package enum Reuse: Hashable, Sendable {
+        /// For every statement with the same shape (only literals differ).
+        case shape
+        /// Only for the identical text.
+        case text
+        /// Not at all (it has an effect on the planning context, or depends on something outside it).
+        case never
+    }
+}
+
+/// The label of metrics and logs; a closed set.
+package enum StatementKind: String, Hashable, Sendable, CaseIterable {
+    case select, insert, update, delete, merge, copy, ddl, transaction, session, utility, mosaic
+}
+
+/// Where a statement goes.
+package enum Route: Hashable, Sendable {
+    /// To the one shard that owns every key of the list; keys of two shards are refused (`RefusalCode.manyShards`).
+    /// Never empty.
+    case keyed([KeySource])
+    /// Any shard gives the same answer (reads of reference tables); the transaction's own shard is preferred.
+    case anyShard
+    /// The database's home shard (local tables, pg_catalog).
+    case homeShard
+    /// The transaction's shard where there is one, else the home shard: no table at all, no state of a shard.
+    case currentShard
+    /// The same text on every shard, committed atomically; the answer is the first shard's.
+    case everyShard(EveryShard)
+    /// COPY table FROM STDIN of a sharded table: rows are split by key.
+    case splitCopy(SplitCopy)
+    case transaction(TransactionStatement)
+    case session(SessionStatement)
+    /// Answered by the router itself.
+    case mosaic(MosaicStatement)
+    /// The empty query string (EmptyQueryResponse).
+    case empty
+}
+
+package struct EveryShard: Hashable, Sendable {
+    package enum Reason: Hashable, Sendable { case referenceWrite, ddl, maintenance }
+    package var reason: Reason
+    /// False for statements that PostgreSQL does not run inside a transaction block and that are harmless to repeat (VACUUM).
+    package var transactional: Bool
+    /// Whether the schema and plan caches must be dropped when it commits.
+    package var changesSchema: Bool
+    /// What a committed CREATE TABLE / DROP / RENAME means for the catalog's placements.
+    package var placementChanges: [PlacementChange]
+    package init(
+        reason: Reason, transactional: Bool = true, changesSchema: Bool = false, placementChanges: [PlacementChange] = []
+    ) {
+        self.reason = reason
+        self.transactional = transactional
+        self.changesSchema = changesSchema
+        self.placementChanges = placementChanges
+    }
+}
+
+package enum PlacementChange: Hashable, Sendable {
+    case declare(QualifiedName, Placement)
+    case forget(QualifiedName)
+    case rename(from: QualifiedName, to: QualifiedName)
+}
+
+/// Where one key value of a statement comes from, and as which type PostgreSQL would compare it.
+package enum KeySource: Hashable, Sendable {
+    /// Known when the plan was made.
+    case token(Token)
+    /// The n-th literal of the statement text (0-based, in text order, as `StatementShape` counts them); `negated` when a unary
+    /// minus stands before it.
+    case literal(ordinal: Int, negated: Bool, type: KeyType)
+    /// `$number` (1-based).
+    case parameter(number: Int, type: KeyType)
+    /// `= ANY($number)`: an array parameter; every element is a key. NULL elements never match and are skipped.
+    case parameterArray(number: Int, type: KeyType)
+}
+
+package struct SplitCopy: Hashable, Sendable {
+    package enum Format: Hashable, Sendable { case text, csv }
+    package var table: QualifiedName
+    package var format: Format
+    /// The key's position among the copied columns (0-based), and their number.
+    package var keyColumn: Int
+    package var columnCount: Int
+    package var keyType: KeyType
+    package var delimiter: UInt8
+    package var null: [UInt8]
+    package var quote: UInt8
+    package var escape: UInt8
+    /// The first line is column names: sent to every shard (with `header` kept in the statement) or dropped.
+    package var header: Bool
+    /// CSV FORCE_NOT_NULL / FORCE_NULL on the key column.
+    package var forceNotNullKey: Bool
+    package var forceNullKey: Bool
+    package init(
+        table: QualifiedName, format: Format, keyColumn: Int, columnCount: Int, keyType: KeyType, delimiter: UInt8,
+        null: [UInt8], quote: UInt8 = 0x22, escape: UInt8 = 0x22, header: Bool = false, forceNotNullKey: Bool = false,
+        forceNullKey: Bool = false
+    ) {
+        self.table = table
+        self.format = format
+        self.keyColumn = keyColumn
+        self.columnCount = columnCount
+        self.keyType = keyType
+        self.delimiter = delimiter
+        self.null = null
+        self.quote = quote
+        self.escape = escape
+        self.header = header
+        self.forceNotNullKey = forceNotNullKey
+        self.forceNullKey = forceNullKey
+    }
+}
+
+package enum TransactionStatement: Hashable, Sendable {
+    /// BEGIN / START TRANSACTION, with its options as SQL text to repeat on each shard ("ISOLATION LEVEL SERIALIZABLE READ ONLY"), possibly empty.
+    case begin(options: String)
+    case commit(chain: Bool)
+    case rollback(chain: Bool)
+    case savepoint(String)
+    case release(String)
+    case rollbackTo(String)
+}
+
+package enum SessionStatement: Hashable, Sendable {
+    /// SET [SESSION] name = …; the statement's own text is replayed on other backends.
+    case set(name: String)
+    case setLocal(name: String)
+    /// RESET name; nil: RESET ALL.
+    case reset(name: String?)
+    case show(name: String)
+    /// SET TRANSACTION … inside a transaction.
+    case setTransaction
+    /// SET SESSION CHARACTERISTICS AS TRANSACTION …
+    case setCharacteristics
+    case discardAll
+    /// DISCARD PLANS / SEQUENCES / TEMP
+    case discard
+    /// DEALLOCATE name; nil: ALL.
+    case deallocate(name: String?)
+    /// SET/SHOW of a `pgmosaic.…` setting, kept by the router.
+    case setMosaic(name: String, value: String?)
+    case showMosaic(name: String)
+}
+
+package enum MosaicStatement: Hashable, Sendable {
+    /// `SELECT pgmosaic.shard_table('orders', 'customer_id')` and its two siblings.
+    case declare(QualifiedName, Placement)
+    /// `SELECT pgmosaic.forget_table('orders')`
+    case forget(QualifiedName)
+}
