@@ -1,0 +1,113 @@
+/// A client's transaction as PostgreSQL would see it: idle, open, or failed until it is ended.
+///
+/// The shards learn of it late: BEGIN and savepoints are repeated on a shard when a statement first touches it
+/// (`replay`), so this value keeps what has to be repeated.
+package struct TransactionState: Hashable, Sendable {
+    package enum Phase: UInt8, Hashable, Sendable {
+        case idle = 0x49  // 'I', the status byte of ReadyForQuery
+        case open = 0x54  // 'T'
+        case failed = 0x45  // 'E'
+    }
+
+    package private(set) var phase: Phase = .idle
+    private var options = ""
+    /// What happened since BEGIN that a shard joining later must repeat, in order.
+    private var history: [Event] = []
+    /// The settings before the transaction: ROLLBACK brings them back.
+    private var settingsAtStart = SessionSettings()
+
+    private enum Event: Hashable, Sendable {
+        case savepoint(String, settings: SessionSettings)
+        /// SET LOCAL or SET TRANSACTION.
+        case local(String)
+    }
+
+    package enum SavepointError: Error, Hashable, Sendable { case unknown }
+
+    package init() {}
+
+    package var isIdle: Bool { phase == .idle }
+    package var isFailed: Bool { phase == .failed }
+    package var statusByte: UInt8 { phase.rawValue }
+
+    package mutating func begin(options: String, settings: SessionSettings) {
+        self = TransactionState()
+        phase = .open
+        self.options = options
+        settingsAtStart = settings
+    }
+
+    /// A statement failed, or was refused. Outside a transaction nothing changes.
+    package mutating func fail() {
+        if phase == .open { phase = .failed }
+    }
+
+    /// The transaction is over. Returns the settings that hold from now on.
+    package mutating func end(committed: Bool, settings: SessionSettings) -> SessionSettings {
+        let after = committed ? settings : settingsAtStart
+        self = TransactionState()
+        return after
+    }
+
+    /// The next transaction of COMMIT AND CHAIN / ROLLBACK AND CHAIN keeps the options.
+    package mutating func chain(committed: Bool, settings: SessionSettings) -> SessionSettings {
+        let options = self.options
+        let after = end(committed: committed, settings: settings)
+        begin(options: options, settings: after)
+        return after
+    }
+
+    package mutating func setSavepoint(_ name: String, settings: SessionSettings) {
+        history.append(.savepoint(name, settings: settings))
+    }
+
+    /// Local settings made since the savepoint stay, as in PostgreSQL.
+    package mutating func release(_ name: String) throws(SavepointError) {
+        let index = try self.index(of: name)
+        history = history[..<index] + history[index...].filter { if case .local = $0 { true } else { false } }
+    }
+
+    /// Back to the savepoint, which stays; a failed transaction goes on. Returns the settings of that time.
+    package mutating func rollBack(to name: String) throws(SavepointError) -> SessionSettings {
+        let index = try self.index(of: name)
+        history.removeSubrange((index + 1)...)
+        if phase == .failed { phase = .open }
+        guard case .savepoint(_, let settings) = history[index] else { throw .unknown }
+        return settings
+    }
+
+    package func hasSavepoint(_ name: String) -> Bool { (try? index(of: name)) != nil }
+
+    private func index(of name: String) throws(SavepointError) -> Int {
+        let found = history.lastIndex { if case .savepoint(name, _) = $0 { true } else { false } }
+        guard let found else { throw .unknown }
+        return found
+    }
+
+    /// A SET LOCAL or SET TRANSACTION that took effect.
+    package mutating func recordLocal(_ statement: String) { history.append(.local(statement)) }
+
+    /// What a shard has to be told when it joins the open transaction, one statement an element.
+    package var replay: [String] {
+        [options.isEmpty ? "BEGIN" : "BEGIN \(options)"]
+            + history.map { event in
+                switch event {
+                case .savepoint(let name, _): "SAVEPOINT \(quoteIdentifier(name))"
+                case .local(let statement): statement
+                }
+            }
+    }
+
+    /// A plain BEGIN cannot fail, so that a statement may be sent behind it without waiting.
+    package var startsPlainly: Bool { options.isEmpty && history.isEmpty }
+}
+
+/// `name` as a quoted SQL identifier.
+package func quoteIdentifier(_ name: String) -> String {
+    "\"" + name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
+}
+
+/// `text` as a SQL string literal under standard_conforming_strings.
+package func quoteLiteral(_ text: String) -> String {
+    "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'"
+}
