@@ -36,9 +36,11 @@ let nio: [Target.Dependency] = [
 ]
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
+let nioTLS: Target.Dependency = .product(name: "NIOTLS", package: "swift-nio")
 let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-http-types")
 let atomics: Target.Dependency = .product(name: "Atomics", package: "swift-atomics")
 
 let package = Package(
@@ -56,6 +58,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
@@ -69,40 +72,63 @@ let package = Package(
         vocabulary("SQLSyntax", ["CPGQuery"]),
         vocabulary("ControlAPI", ["ShardModel"]),
         // 1 decisions
-        decision("RoutePlanning", ["ShardModel", "PGTypes", "SQLSyntax"]),
+        decision("RoutePlanning", ["ShardModel", "PGTypes", "SQLSyntax", "CPGQuery"]),
         decision("SessionCore", ["ShardModel", "PGWire", "RoutePlanning"] + nio),
         decision("PoolCore", ["ShardModel"]),
         decision("CommitCore", ["ShardModel"]),
         // 2 adapters
-        adapter("PGChannel", ["PGWire", "ShardModel", nioPosix, nioSSL, crypto, log] + nio),
+        adapter("PGChannel", ["PGWire", nioPosix, nioTLS, nioSSL] + nio),
         adapter("CatalogStore", ["ShardModel"]),
         adapter("CatalogSQLite", ["CatalogStore", "ShardModel", .product(name: "GRDB", package: "GRDB.swift")]),
-        adapter("Telemetry", ["ShardModel", log]),
+        adapter("Telemetry", ["ControlAPI", log]),
+        .target(name: "CSpawn", path: "Sources/Adapters/CSpawn"),
+        adapter("PostgresProcess", ["CSpawn"]),
+        adapter("LocalCluster", [
+            "PostgresProcess", .product(name: "AsyncHTTPClient", package: "async-http-client"),
+            .product(name: "NIOHTTP1", package: "swift-nio"),
+        ] + nio),
         adapter("ServerConfig", [.product(name: "Yams", package: "Yams"), log]),
+        adapter("Security", [crypto]),
+        adapter("RESTServer", [
+            "ControlAPI", "Telemetry", crypto, log, httpTypes, .product(name: "Hummingbird", package: "hummingbird"),
+        ] + nio),
         // 3 services
         service("RouterService", [
             "ShardModel", "PGTypes", "PGWire", "SQLSyntax", "ControlAPI", "RoutePlanning", "SessionCore", "PoolCore",
-            "CommitCore", "PGChannel", "CatalogStore", "Telemetry", "ServerConfig",
+            "CommitCore", "PGChannel", "CatalogStore", "Telemetry", "ServerConfig", "Security", "RESTServer",
             nioPosix, nioSSL, log, atomics,
             .product(name: "Hummingbird", package: "hummingbird"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         ] + nio),
         service("ManagerService", [
             "ShardModel", "ControlAPI", "RoutePlanning", "PGWire", "PGChannel", "CatalogStore", "Telemetry", "ServerConfig",
-            nioPosix, crypto, log,
+            "Security", "RESTServer", nioPosix, log, httpTypes,
             .product(name: "Hummingbird", package: "hummingbird"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            .product(name: "UnixSignals", package: "swift-service-lifecycle"),
         ] + nio),
         // 4 executable
         .executableTarget(
             name: "pgmosaic",
             dependencies: [
-                "RouterService", "ManagerService", "CatalogSQLite", "CatalogStore", "ControlAPI", "PGChannel", "PGWire",
+                "RouterService", "ManagerService", "CatalogSQLite", "CatalogStore", "ControlAPI", "PGChannel", "PGWire", "PostgresProcess", "LocalCluster",
                 "ServerConfig", "ShardModel", "Telemetry", nioPosix, crypto, log,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ] + nio,
             path: "Sources/pgmosaic", swiftSettings: strict),
+        // the protocol's tests
+        support("PGTestServer", ["PGWire", nioPosix, nioSSL] + nio),
+        support("WireFuzzing", ["PGWire"] + nio),
+        .executableTarget(name: "WireFuzz", dependencies: ["WireFuzzing"], path: "Fuzz/WireFuzz", swiftSettings: strict),
+        test("PGWireTests", in: "Vocabulary", ["PGWire", "WireFuzzing"] + nio),
+        test("PGChannelTests", in: "Adapters", ["PGChannel", "PGWire", "PGTestServer", "PostgresProcess", nioPosix, nioSSL] + nio),
+        test("SQLSyntaxTests", in: "Vocabulary", ["SQLSyntax", "CPGQuery"]),
+        test(
+            "RoutePlanningTests", in: "Decisions", ["RoutePlanning", "ShardModel", "PGTypes", "SQLSyntax", "CPGQuery"],
+            resources: [.copy("Resources")]),
+        // tests
+        test("PostgresProcessTests", in: "Adapters", ["PostgresProcess"]),
     ]
 )

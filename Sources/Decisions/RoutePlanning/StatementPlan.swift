@@ -13,17 +13,22 @@ package struct StatementPlan: Hashable, Sendable {
     package var reuse: Reuse
     /// The tables it names, for `route` explanations and invalidation.
     package var tables: [QualifiedName]
+    /// The key column is varchar(n) and the statement inserts: a value of more than n characters must be refused (22001). PostgreSQL cuts
+    /// trailing blanks off silently, and would store another key than the one that chose the shard.
+    package var keyLengthMax: Int?
     /// One sentence for `pgmosaic route`: why it goes where it goes ("orders.customer_id = $1").
     package var reason: String
 
     package init(
-        kind: StatementKind, route: Route, writes: Bool, reuse: Reuse, tables: [QualifiedName] = [], reason: String
+        kind: StatementKind, route: Route, writes: Bool, reuse: Reuse, tables: [QualifiedName] = [],
+        keyLengthMax: Int? = nil, reason: String
     ) {
         self.kind = kind
         self.route = route
         self.writes = writes
         self.reuse = reuse
         self.tables = tables
+        self.keyLengthMax = keyLengthMax
         self.reason = reason
     }
 
@@ -57,6 +62,8 @@ package enum Route: Hashable, Sendable {
     case everyShard(EveryShard)
     /// COPY table FROM STDIN of a sharded table: rows are split by key.
     case splitCopy(SplitCopy)
+    /// COPY table FROM STDIN of a reference table: the client's data go to every shard as they are, all or nothing.
+    case broadcastCopy(QualifiedName)
     case transaction(TransactionStatement)
     case session(SessionStatement)
     /// Answered by the router itself.
@@ -74,13 +81,18 @@ package struct EveryShard: Hashable, Sendable {
     package var changesSchema: Bool
     /// What a committed CREATE TABLE / DROP / RENAME means for the catalog's placements.
     package var placementChanges: [PlacementChange]
+    /// Parameters (1-based) that may go to a date/time column: a text such as 'now' in one of them (`ClockText.mayNameNow`) would
+    /// give another value on each shard and must be refused (`RefusalCode.volatileReferenceWrite`) when it is bound.
+    package var clockParameters: [Int]
     package init(
-        reason: Reason, transactional: Bool = true, changesSchema: Bool = false, placementChanges: [PlacementChange] = []
+        reason: Reason, transactional: Bool = true, changesSchema: Bool = false, placementChanges: [PlacementChange] = [],
+        clockParameters: [Int] = []
     ) {
         self.reason = reason
         self.transactional = transactional
         self.changesSchema = changesSchema
         self.placementChanges = placementChanges
+        self.clockParameters = clockParameters
     }
 }
 
@@ -97,6 +109,8 @@ package enum KeySource: Hashable, Sendable {
     /// The n-th literal of the statement text (0-based, in text order, as `StatementShape` counts them); `negated` when a unary
     /// minus stands before it.
     case literal(ordinal: Int, negated: Bool, type: KeyType)
+    /// A value known when the plan was made, as text that the type's input function takes. Such a plan fits one text only.
+    case constant([UInt8], type: KeyType)
     /// `$number` (1-based).
     case parameter(number: Int, type: KeyType)
     /// `= ANY($number)`: an array parameter; every element is a key. NULL elements never match and are skipped.
@@ -120,10 +134,12 @@ package struct SplitCopy: Hashable, Sendable {
     /// CSV FORCE_NOT_NULL / FORCE_NULL on the key column.
     package var forceNotNullKey: Bool
     package var forceNullKey: Bool
+    /// As `StatementPlan.keyLengthMax`.
+    package var keyLengthMax: Int?
     package init(
         table: QualifiedName, format: Format, keyColumn: Int, columnCount: Int, keyType: KeyType, delimiter: UInt8,
         null: [UInt8], quote: UInt8 = 0x22, escape: UInt8 = 0x22, header: Bool = false, forceNotNullKey: Bool = false,
-        forceNullKey: Bool = false
+        forceNullKey: Bool = false, keyLengthMax: Int? = nil
     ) {
         self.table = table
         self.format = format
@@ -137,6 +153,7 @@ package struct SplitCopy: Hashable, Sendable {
         self.header = header
         self.forceNotNullKey = forceNotNullKey
         self.forceNullKey = forceNullKey
+        self.keyLengthMax = keyLengthMax
     }
 }
 

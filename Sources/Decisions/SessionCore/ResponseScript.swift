@@ -2,15 +2,13 @@ package import NIOCore
 
 /// What the client must see of one backend's answers, in order.
 ///
-/// For each message sent to the backend there is one step; its answer completes the step and is forwarded or swallowed. Answers that the router
-/// gives itself stand between them (`emit`), so that the client sees one answer per message in the order in which it asked (PostgreSQL
-/// documentation, "Extended Query", 55.2.3). After an error the backend skips to Sync, and so does the script.
-///
-/// While every step is a plain forwarded one (`isPlain`), the handler may forward whole bursts without asking.
+/// For each message sent to the backend there is one step; its answer completes the step and is forwarded or dropped. Answers that
+/// the router gives itself stand between them (`emit`), so that the client sees one answer per message in the order in which it asked
+/// (PostgreSQL documentation, 55.2.3 "Extended Query"). After an error the backend skips to Sync, and so does the script.
 package struct ResponseScript {
     package enum Expectation: UInt8, Hashable, Sendable {
         case parse, bind, close, describeStatement, describePortal, execute
-        /// A simple query, all of its answers up to and including ReadyForQuery.
+        /// A simple query: all of its answers up to and including ReadyForQuery.
         case query
         /// Sync: ReadyForQuery.
         case sync
@@ -19,58 +17,87 @@ package struct ResponseScript {
     package enum Verdict: Hashable, Sendable {
         case forward
         case drop
-        /// A prelude of the router's own (BEGIN, SET) failed: its error belongs to the statement behind it.
-        case preludeFailed
+        /// Forward it; it is the CommandComplete of a step that was marked.
+        case forwardMarked
+        /// The error that `provokeError` asked for: the client gets `takeReplacement()` instead.
+        case replace
     }
 
+    /// An expectation in the low bits and flags above: one byte, so that a script costs no reference counting.
     private struct Step {
-        var expectation: Expectation
-        var isSwallowed: Bool
-        /// Bytes for the client instead of an answer of the backend.
-        var emission: ByteBuffer?
-        var statement: UInt32
+        static let swallowed: UInt8 = 0x10
+        static let emission: UInt8 = 0x20
+        static let marked: UInt8 = 0x40
+        static let provoked: UInt8 = 0x80
+        var bits: UInt8
+        var expectation: Expectation { Expectation(rawValue: bits & 0x0F)! }
+        var isEmission: Bool { bits & Self.emission != 0 }
+        var isSwallowed: Bool { bits & Self.swallowed != 0 }
+        var isMarked: Bool { bits & Self.marked != 0 }
+        var isProvoked: Bool { bits & Self.provoked != 0 }
+        var endsWithReady: Bool { !isEmission && bits & 0x0F >= Expectation.query.rawValue }
     }
 
     private var steps: [Step] = []
     private var head = 0
+    /// Steps that need more than forwarding.
     private var special = 0
-    /// ReadyForQuery messages still to come, swallowed ones included.
+    /// The router's own answers, in the order of their steps.
+    private var emissions: [ByteBuffer] = []
+    /// ReadyForQuery messages still to come, dropped ones included.
     package private(set) var readiesOutstanding = 0
+    /// Parse and Close messages that an error made the backend skip, since `takeSkippedDefinitions`.
+    private var skippedDefinitions = 0
+
+    private var replacement: ByteBuffer?
 
     package init() {}
 
     package var isEmpty: Bool { head == steps.count }
-    /// Everything outstanding is forwarded as it comes.
-    package var isPlain: Bool { special == 0 }
 
     package mutating func expect(_ expectation: Expectation) {
-        append(Step(expectation: expectation, isSwallowed: false, emission: nil, statement: 0))
+        append(expectation.rawValue)
     }
 
-    /// `statement` names the prepared statement that a swallowed Parse makes, for `confirmedStatement`.
-    package mutating func swallow(_ expectation: Expectation, statement: UInt32 = 0) {
+    /// Like `expect`; its CommandComplete is reported as `.forwardMarked`.
+    package mutating func expectMarked(_ expectation: Expectation) {
         special += 1
-        append(Step(expectation: expectation, isSwallowed: true, emission: nil, statement: statement))
+        append(expectation.rawValue | Step.marked)
     }
 
-    /// An answer of the router's own at this place. The caller writes it at once when the script is empty.
-    package mutating func emit(_ bytes: ByteBuffer) {
+    package mutating func swallow(_ expectation: Expectation) {
         special += 1
-        append(Step(expectation: .execute, isSwallowed: false, emission: bytes, statement: 0))
+        append(expectation.rawValue | Step.swallowed)
     }
 
-    private mutating func append(_ step: Step) {
-        if head == steps.count, head > 0 {
-            steps.removeAll(keepingCapacity: true)
-            head = 0
-        }
-        if step.emission == nil, step.expectation == .query || step.expectation == .sync { readiesOutstanding += 1 }
+    /// An answer of the router's own at this place, to a message of the kind `expectation`. With an empty script the caller writes
+    /// it at once instead.
+    package mutating func emit(_ bytes: ByteBuffer, as expectation: Expectation) {
+        special += 1
+        emissions.append(bytes)
+        append(expectation.rawValue | Step.emission)
+    }
+
+    /// A message that the backend is sure to refuse was sent, so that it undoes an implicit transaction; the client sees `error` instead of
+    /// the backend's own, unless something before it fails first.
+    package mutating func provokeError(_ error: ByteBuffer) {
+        special += 1
+        emissions.append(error)
+        append(Expectation.parse.rawValue | Step.provoked)
+    }
+
+    private mutating func append(_ bits: UInt8) {
+        let step = Step(bits: bits)
+        if step.endsWithReady { readiesOutstanding += 1 }
         steps.append(step)
     }
 
+    package var hasDueEmission: Bool { special > 0 && head < steps.count && steps[head].isEmission }
+
     /// Router answers that are due now, before the next answer of the backend.
     package mutating func takeDueEmission() -> ByteBuffer? {
-        guard head < steps.count, let bytes = steps[head].emission else { return nil }
+        guard head < steps.count, steps[head].isEmission else { return nil }
+        let bytes = emissions.removeFirst()
         pop()
         return bytes
     }
@@ -79,55 +106,67 @@ package struct ResponseScript {
     package mutating func received(_ kind: UInt8) -> Verdict {
         switch kind {
         case UInt8(ascii: "N"), UInt8(ascii: "S"), UInt8(ascii: "A"):
-            return .forward
+            return head < steps.count && steps[head].isSwallowed ? .drop : .forward
         case UInt8(ascii: "Z"):
-            return receivedReady()
-        case UInt8(ascii: "E"):
-            let wasPrelude = head < steps.count && steps[head].isSwallowed && steps[head].expectation == .query
             skipToReady()
-            return wasPrelude ? .preludeFailed : .forward
+            guard head < steps.count else { return .forward }
+            let isSwallowed = steps[head].isSwallowed
+            pop()
+            return isSwallowed ? .drop : .forward
+        case UInt8(ascii: "E"):
+            if head < steps.count, steps[head].isProvoked {
+                replacement = emissions[0]
+                skipToReady()
+                return .replace
+            }
+            skipToReady()
+            return .forward
         default:
-            break
+            guard head < steps.count else { return .forward }
+            let step = steps[head]
+            let completes = Self.completes(kind, step.expectation)
+            if completes { pop() }
+            if step.isSwallowed { return .drop }
+            return step.isMarked && kind == UInt8(ascii: "C") ? .forwardMarked : .forward
         }
-        guard head < steps.count else { return .forward }
-        let step = steps[head]
-        if Self.completes(kind, step.expectation) { pop() }
-        return step.isSwallowed ? .drop : .forward
     }
 
-    /// All ended: ReadyForQuery of a plain script was seen by the handler's fast path.
-    package mutating func completePlain() {
-        steps.removeAll(keepingCapacity: true)
-        head = 0
-        readiesOutstanding = 0
+    package mutating func takeReplacement() -> ByteBuffer? {
+        defer { replacement = nil }
+        return replacement
     }
 
+    package mutating func takeSkippedDefinitions() -> Int {
+        defer { skippedDefinitions = 0 }
+        return skippedDefinitions
+    }
+
+    /// COPY FROM STDIN began: PostgreSQL ignores the Sync that is already under way (55.2.6 "COPY Operations").
+    package mutating func copyInStarted() {
+        guard let sync = steps[head...].firstIndex(where: { $0.endsWithReady && $0.expectation == .sync }) else { return }
+        if steps[sync].isSwallowed { special -= 1 }
+        steps.remove(at: sync)
+        readiesOutstanding -= 1
+    }
+
+    /// Forgets everything: the backend is gone.
     package mutating func reset() {
-        completePlain()
-        special = 0
-    }
-
-    private mutating func receivedReady() -> Verdict {
-        skipToReady()
-        guard head < steps.count else { return .forward }
-        let isSwallowed = steps[head].isSwallowed
-        pop()
-        return isSwallowed ? .drop : .forward
+        self = ResponseScript()
     }
 
     private mutating func skipToReady() {
-        while head < steps.count {
+        while head < steps.count, !steps[head].endsWithReady {
             let step = steps[head]
-            if step.emission == nil, step.expectation == .query || step.expectation == .sync { return }
+            if step.isEmission || step.isProvoked { emissions.removeFirst() }
+            if step.expectation == .parse || step.expectation == .close { skippedDefinitions += 1 }
             pop()
         }
     }
 
     private mutating func pop() {
         let step = steps[head]
-        if step.isSwallowed || step.emission != nil { special -= 1 }
-        if step.emission == nil, step.expectation == .query || step.expectation == .sync { readiesOutstanding -= 1 }
-        steps[head].emission = nil
+        if step.bits > 0x0F { special -= 1 }
+        if step.endsWithReady { readiesOutstanding -= 1 }
         head += 1
         if head == steps.count {
             steps.removeAll(keepingCapacity: true)

@@ -87,15 +87,20 @@ package struct TransactionState: Hashable, Sendable {
     /// A SET LOCAL or SET TRANSACTION that took effect.
     package mutating func recordLocal(_ statement: String) { history.append(.local(statement)) }
 
-    /// What a shard has to be told when it joins the open transaction, one statement an element.
-    package var replay: [String] {
-        [options.isEmpty ? "BEGIN" : "BEGIN \(options)"]
-            + history.map { event in
-                switch event {
-                case .savepoint(let name, _): "SAVEPOINT \(quoteIdentifier(name))"
-                case .local(let statement): statement
-                }
+    /// How many events a shard that joins now would have to repeat.
+    package var historyCount: Int { history.count }
+
+    /// BEGIN with its options.
+    package var beginStatement: String { options.isEmpty ? "BEGIN" : "BEGIN \(options)" }
+
+    /// What a shard that has seen the first `count` events of the transaction still has to be told, one statement an element.
+    package func replay(after count: Int) -> [String] {
+        history.dropFirst(count).map { event in
+            switch event {
+            case .savepoint(let name, _): "SAVEPOINT \(quoteIdentifier(name))"
+            case .local(let statement): statement
             }
+        }
     }
 
     /// A plain BEGIN cannot fail, so that a statement may be sent behind it without waiting.

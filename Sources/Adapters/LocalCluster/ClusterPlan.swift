@@ -1,0 +1,79 @@
+import PostgresProcess
+
+/// What a cluster on this machine consists of: everything is decided, nothing is started.
+package struct ClusterPlan: Codable, Equatable, Sendable {
+    package struct Shard: Codable, Equatable, Sendable {
+        package var id: String
+        package var port: Int
+        package var dataDirectory: String
+
+        package init(id: String, port: Int, dataDirectory: String) {
+            self.id = id
+            self.port = port
+            self.dataDirectory = dataDirectory
+        }
+    }
+
+    package struct Router: Codable, Equatable, Sendable {
+        package var id: String
+        package var wirePort: Int
+        package var restPort: Int
+
+        package init(id: String, wirePort: Int, restPort: Int) {
+            self.id = id
+            self.wirePort = wirePort
+            self.restPort = restPort
+        }
+    }
+
+    /// The first administrator: logs in to the manager, and to the routers over the wire.
+    package struct Administrator: Codable, Equatable, Sendable {
+        package var username: String
+        package var password: String
+
+        package init(username: String, password: String) {
+            self.username = username
+            self.password = password
+        }
+    }
+
+    /// The logical database, and the database of the same name on every shard.
+    package var database: String
+    package var shards: [Shard]
+    package var routers: [Router]
+    package var managerPort: Int
+    /// The superuser's password on all shards.
+    package var shardPassword: String
+    package var administrator: Administrator
+
+    package init(
+        database: String, shards: [Shard], routers: [Router], managerPort: Int,
+        shardPassword: String = Secret.password(), administrator: Administrator = .init(username: "admin", password: Secret.password())
+    ) {
+        self.database = database
+        self.shards = shards
+        self.routers = routers
+        self.managerPort = managerPort
+        self.shardPassword = shardPassword
+        self.administrator = administrator
+    }
+
+    package func wireDSN(of router: Router) -> String {
+        let user = ConnectionString.escape(administrator.username)
+        let password = ConnectionString.escape(administrator.password)
+        return "postgres://\(user):\(password)@127.0.0.1:\(router.wirePort)/\(ConnectionString.escape(database))"
+    }
+
+    package func url(of router: Router) -> String { "http://127.0.0.1:\(router.restPort)" }
+    package var managerURL: String { "http://127.0.0.1:\(managerPort)" }
+}
+
+/// Passwords made here.
+package enum Secret {
+    /// 24 letters and digits, about 142 bits: needs no escaping anywhere.
+    package static func password() -> String {
+        let letters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
+        var generator = SystemRandomNumberGenerator()
+        return String((0..<24).map { _ in letters[Int.random(in: 0..<letters.count, using: &generator)] })
+    }
+}

@@ -1,0 +1,34 @@
+package import NIOCore
+internal import PGWire
+
+extension PGClient {
+    /// One statement with parameters, by the extended protocol.
+    package func query(_ sql: String, _ parameters: [PGParameter] = [], options: QueryOptions = QueryOptions()) async throws -> PGResult {
+        try Self.requireText(sql)
+        guard parameters.count <= Self.parametersMax else {
+            throw PGClientError(.invalidCall("a statement takes at most \(Self.parametersMax) parameters"), execution: .didNotRun)
+        }
+        var request = ByteBuffer()
+        request.writeParse(name: "", query: sql, parameterTypes: parameters.map(\.typeOID))
+        request.writeBind(portal: "", statement: "", parameters: parameters.map { ($0.value, $0.format) }, resultFormat: options.resultFormat)
+        request.writeDescribe(.portal, name: "")
+        // One more than wanted: the server reports a portal as suspended also when its last row was the last one asked for.
+        request.writeExecute(rowsMax: options.rowsMax.map { Int32(clamping: max(0, $0) + 1) } ?? 0)
+        request.writeSync()
+        let rowsMax = options.rowsMax
+        let results = try await perform(
+            { _ in .query(rowsMax: rowsMax) }, request, id: makeCallID(), bytesMax: options.bytesMax, timeout: options.timeout)
+        return results.first ?? PGResult()
+    }
+
+    /// One or more statements without parameters, by the simple protocol; the results in order.
+    ///
+    /// Without transaction statements of its own the script is one transaction.
+    @discardableResult
+    package func execute(_ script: String, timeout: TimeAmount? = nil) async throws -> [PGResult] {
+        try Self.requireText(script)
+        var request = ByteBuffer()
+        request.writeQuery(script)
+        return try await perform({ _ in .script }, request, id: makeCallID(), timeout: timeout)
+    }
+}

@@ -1,0 +1,48 @@
+internal import NIOCore
+
+/// Chunks of COPY TO STDOUT between the event loop and the caller. Confined to the loop. While it is full the client does not read.
+final class PGCopyOutSink {
+    static let bytesMax = 256 << 10
+
+    private var chunks: [ByteBuffer] = []
+    private var bytes = 0
+    private var waiter: EventLoopPromise<[ByteBuffer]?>?
+    private var isEnded = false
+    private var error: PGClientError?
+
+    var isFull: Bool { bytes >= Self.bytesMax }
+
+    func add(_ chunk: ByteBuffer) {
+        guard !isEnded else { return }
+        chunks.append(chunk)
+        bytes += chunk.readableBytes
+        deliver()
+    }
+
+    func end(_ error: PGClientError?) {
+        guard !isEnded else { return }
+        isEnded = true
+        self.error = error
+        deliver()
+    }
+
+    /// The chunks that have come since the last call, nil behind the last one. One caller at a time.
+    func next(_ promise: EventLoopPromise<[ByteBuffer]?>) {
+        waiter = promise
+        deliver()
+    }
+
+    private func deliver() {
+        guard let waiter else { return }
+        if !chunks.isEmpty {
+            self.waiter = nil
+            let taken = chunks
+            chunks = []
+            bytes = 0
+            waiter.succeed(taken)
+        } else if isEnded {
+            self.waiter = nil
+            if let error { waiter.fail(error) } else { waiter.succeed(nil) }
+        }
+    }
+}

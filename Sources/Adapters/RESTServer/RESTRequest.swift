@@ -1,0 +1,40 @@
+package import ControlAPI
+package import HTTPTypes
+package import Logging
+
+/// A request whose route, parameters and body were checked already.
+package struct RESTRequest: Sendable {
+    package let route: APIRoute
+    /// The parts of the path that the template names, percent-decoded.
+    package let parameters: [String: String]
+    /// Only names that the route has.
+    package let query: [String: String]
+    package let headers: HTTPFields
+    /// Empty for routes without one; at most the server's limit.
+    package let body: [UInt8]
+    /// In the answer's `X-Request-Id`, in an error's body and in the log.
+    package let id: String
+    package let logger: Logger
+
+    /// The body as `type`; throws an `APIError` of 400.
+    package func decode<Body: APIRequest>(_ type: Body.Type) throws(APIError) -> Body {
+        try APICoding.decode(type, from: body)
+    }
+
+    /// A parameter of the path. Precondition: the template names it.
+    package func parameter(_ name: String) -> String {
+        guard let value = parameters[name] else { preconditionFailure("the path has no {\(name)}") }
+        return value
+    }
+
+    /// A query parameter as an unsigned number; throws an `APIError` of 400 when it is not one.
+    package func number(_ name: String) throws(APIError) -> UInt64? {
+        guard let text = query[name] else { return nil }
+        guard let number = UInt64(text) else { throw APIError(.invalidRequest, "query parameter \(name) must be a whole number") }
+        return number
+    }
+
+    package func page() throws(APIError) -> PageRequest {
+        try PageRequest(limit: query["limit"], cursor: query["cursor"])
+    }
+}

@@ -1,0 +1,168 @@
+package import ControlAPI
+import Foundation
+internal import HTTPTypes
+package import Hummingbird
+package import Logging
+import NIOCore
+package import Telemetry
+
+/// What handles one route. Throws `APIError` to answer with it; any other error is a defect and answers 500.
+package typealias RESTHandler = @Sendable (RESTRequest) async throws -> RESTAnswer
+
+/// Serves a route catalogue: everything that is the same for every route of both servers.
+///
+/// Finds the route (404, 405 with `Allow`), checks the media type (415), the length (413) and the query parameters (400), gives each request an id, answers
+/// every failure in the one error shape, repeats answers for `Idempotency-Key`, and counts.
+package struct RESTResponder: HTTPResponder {
+    package typealias Context = BasicRequestContext
+
+    private let table: RouteTable<RESTHandler>
+    private let bodyMax: Int
+    private let metrics: SharedMetrics
+    private let idempotency: IdempotencyCache?
+    private let logger: Logger
+
+    /// Precondition: one handler for each of `routes`, by `APIRoute.id`, and none besides. `/openapi.json` is answered here.
+    package init(
+        title: String, routes: [APIRoute], handlers: [String: RESTHandler], bodyMax: Int, metrics: SharedMetrics,
+        idempotency: IdempotencyCache? = nil, logger: Logger
+    ) {
+        var handlers = handlers
+        let document = OpenAPIDocument.make(title: title, version: BuildVersion.current, routes: routes).encoded()
+        handlers["GET /openapi.json"] = { _ in RESTAnswer(contentType: RESTAnswer.json, body: document) }
+        let missing = Set(routes.map(\.id)).symmetricDifference(handlers.keys)
+        precondition(missing.isEmpty, "routes and handlers differ: \(missing.sorted())")
+        table = RouteTable(routes.map { .init(route: $0, handler: handlers[$0.id]!) })
+        self.bodyMax = bodyMax
+        self.metrics = metrics
+        self.idempotency = idempotency
+        self.logger = logger
+    }
+
+    package func respond(to request: Request, context: Context) async throws -> Response {
+        let start = ContinuousClock.now
+        let id = Self.requestID(request)
+        var logger = logger
+        logger[metadataKey: "request_id"] = .string(id)
+        let match = table.match(request.uri.path)
+        let entry = match?.entries[request.method.rawValue]
+        let answer: RESTAnswer
+        do {
+            guard let match else { throw APIError(.notFound, "no such path; /openapi.json lists them") }
+            guard let entry else {
+                throw APIError(.methodNotAllowed, "this path has no \(Self.shown(request.method))", allow: match.entries.keys.sorted())
+            }
+            answer = try await self.answer(request, entry, parameters: match.parameters, id: id, logger: logger)
+        } catch {
+            answer = Self.errorAnswer(error, id: id, logger: logger)
+        }
+        let path = match?.entries.values.first?.route.path ?? "none"
+        let method = entry?.route.method.rawValue ?? "other"
+        metrics.count(MetricCatalogue.httpRequests, [method, path, String(answer.status)])
+        metrics.record(MetricCatalogue.httpSeconds, [path], .now - start)
+        logger.debug("request", metadata: ["method": "\(method)", "path": "\(path)", "status": "\(answer.status)"])
+        return Self.response(answer, id: id)
+    }
+
+    private func answer(
+        _ request: Request, _ entry: RouteTable<RESTHandler>.Entry, parameters: [String: String], id: String, logger: Logger
+    ) async throws -> RESTAnswer {
+        let query = try Self.query(request, of: entry.route)
+        let body = try await body(of: request, for: entry.route)
+        let input = RESTRequest(
+            route: entry.route, parameters: parameters, query: query, headers: request.headers, body: body, id: id, logger: logger)
+        guard let idempotency, entry.route.isWrite, let name = HTTPField.Name("Idempotency-Key"), let key = request.headers[name] else {
+            return try await entry.handler(input)
+        }
+        return try await idempotency.answer(key: key, method: request.method.rawValue, path: request.uri.string, body: body) {
+            do {
+                return try await entry.handler(input)
+            } catch {
+                return Self.errorAnswer(error, id: id, logger: logger)
+            }
+        }
+    }
+
+    /// The body of a route that has one; a route that has none ignores what was sent, up to the limit.
+    private func body(of request: Request, for route: APIRoute) async throws -> [UInt8] {
+        if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > bodyMax { throw tooLarge }
+        var body: [UInt8] = []
+        for try await chunk in request.body {
+            guard body.count + chunk.readableBytes <= bodyMax else { throw tooLarge }
+            body.append(contentsOf: chunk.readableBytesView)
+        }
+        guard route.request != nil else { return [] }
+        let type = request.headers[.contentType]?.split(separator: ";").first?.trimmingCharacters(in: .whitespaces).lowercased()
+        guard type == "application/json" else {
+            throw APIError(.unsupportedMediaType, "the body must be sent with Content-Type: application/json")
+        }
+        return body
+    }
+
+    private var tooLarge: APIError { APIError(.bodyTooLarge, "the body is longer than \(bodyMax) bytes") }
+
+    private static func query(_ request: Request, of route: APIRoute) throws(APIError) -> [String: String] {
+        var query: [String: String] = [:]
+        let known = route.query.map(\.name)
+        for item in (request.uri.query ?? "").split(separator: "&") {
+            let pair = item.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+                .map { $0.replacing("+", with: " ").removingPercentEncoding }
+            guard let name = pair[0], let value = pair.count > 1 ? pair[1] : "" else {
+                throw APIError(.invalidRequest, "the query string is not well encoded")
+            }
+            guard known.contains(name) else {
+                let has = known.isEmpty ? "none" : known.joined(separator: ", ")
+                throw APIError(.unknownField, "unknown query parameter; this path has: \(has)")
+            }
+            guard query.updateValue(value, forKey: name) == nil else {
+                throw APIError(.invalidRequest, "query parameter \(name) is given twice")
+            }
+        }
+        if let missing = route.query.first(where: { $0.isRequired && query[$0.name] == nil }) {
+            throw APIError(.invalidRequest, "query parameter \(missing.name) is missing")
+        }
+        return query
+    }
+
+    private static func errorAnswer(_ error: any Error, id: String, logger: Logger) -> RESTAnswer {
+        if let error = error as? APIError { return .error(error, requestID: id) }
+        if error is CancellationError {
+            return .error(APIError(.notReady, "the server is shutting down"), requestID: id)
+        }
+        logger.error("request failed", error: error)
+        return .error(APIError(.internalError, "an internal error; the log has it under the request id"), requestID: id)
+    }
+
+    /// The client's own id when it is harmless, else a new one.
+    private static func requestID(_ request: Request) -> String {
+        if let name = HTTPField.Name("X-Request-Id"), let given = request.headers[name], (1...64).contains(given.utf8.count),
+            given.utf8.allSatisfy(isHarmless)
+        {
+            return given
+        }
+        return String(UInt64.random(in: 1 << 60 ... .max), radix: 16)
+    }
+
+    private static func isHarmless(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."):
+            true
+        default: false
+        }
+    }
+
+    /// A method's name may be anything a client made up.
+    private static func shown(_ method: HTTPRequest.Method) -> String { String(method.rawValue.prefix(16)) }
+
+    private static func response(_ answer: RESTAnswer, id: String) -> Response {
+        var headers = HTTPFields()
+        if let contentType = answer.contentType { headers[.contentType] = contentType }
+        if let name = HTTPField.Name("X-Request-Id") { headers[name] = id }
+        for field in answer.headers { headers[field.name] = field.value }
+        // 304 and 204 have no body and no length (RFC 9110, sections 15.3.5 and 15.4.5).
+        let hasBody = answer.status != 204 && answer.status != 304
+        return Response(
+            status: .init(code: answer.status), headers: headers, body: hasBody ? ResponseBody(byteBuffer: ByteBuffer(bytes: answer.body)) : .init())
+    }
+}

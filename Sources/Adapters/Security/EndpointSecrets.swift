@@ -1,0 +1,126 @@
+import Foundation
+
+/// The password of a shard's endpoint (`postgres://user@host:port/dbname?…`) in its three states.
+///
+/// - as given: in the URL (`user:password@`), as `?password=…`, or a reference `?password=env:NAME` / `?password=file:PATH`;
+/// - as kept in the catalog: a reference, or `?password=sealed:…`;
+/// - as shown: `?password=***` for a sealed one, a reference as it is.
+package enum EndpointSecrets {
+    /// What goes into the catalog. A sealed password is bound to the rest of the URL, parameters included: they too can say where it is sent. A plain password needs a box; a reference is kept as it is.
+    package static func sealed(_ endpoint: String, with box: SecretBox?) throws(SecretError) -> String {
+        var parts = try Parts(endpoint)
+        guard let password = try parts.takePassword() else { return parts.text }
+        switch password {
+        case .reference(let reference): parts.set(password: reference)
+        case .sealed: throw SecretError(.sealedByClient)
+        case .plain(let plain):
+            guard let box else { throw SecretError(.noKey) }
+            parts.set(password: "sealed:" + box.seal(plain, context: parts.text))
+        }
+        return parts.text
+    }
+
+    /// What a connection is made with: a sealed password is opened and put into the URL's user part; references are left for the connector to resolve.
+    package static func opened(_ endpoint: String, with box: SecretBox?) throws(SecretError) -> String {
+        var parts = try Parts(endpoint)
+        guard let password = try parts.takePassword() else { return parts.text }
+        switch password {
+        case .reference(let reference): parts.set(password: reference)
+        case .plain(let plain): parts.set(userPassword: plain)
+        case .sealed(let sealed):
+            guard let box else { throw SecretError(.noKey) }
+            parts.set(userPassword: try box.open(sealed, context: parts.text))
+        }
+        return parts.text
+    }
+
+    /// What may be shown to anybody. Text that is no endpoint is not shown at all.
+    package static func redacted(_ endpoint: String) -> String {
+        guard var parts = try? Parts(endpoint), let password = try? parts.takePassword() else {
+            return (try? Parts(endpoint))?.shownWithoutPassword ?? "***"
+        }
+        switch password {
+        case .reference(let reference): parts.set(password: reference)
+        case .plain, .sealed: parts.set(password: "***")
+        }
+        return parts.text
+    }
+}
+
+extension EndpointSecrets {
+    enum Password: Hashable {
+        case plain(String)
+        case reference(String)
+        case sealed(String)
+    }
+
+    /// A URL cut where passwords can stand; everything else is kept letter by letter.
+    struct Parts {
+        private var scheme: String
+        private var user: String
+        private var userPassword: String?
+        /// "@host:port/dbname", or "host…" without a user.
+        private var rest: String
+        private var query: [(name: String, value: String)]
+
+        init(_ endpoint: String) throws(SecretError) {
+            guard let separator = endpoint.range(of: "://"), ["postgres", "postgresql"].contains(endpoint[..<separator.lowerBound]) else {
+                throw SecretError(.notAnEndpoint)
+            }
+            scheme = String(endpoint[..<separator.upperBound])
+            let afterScheme = endpoint[separator.upperBound...]
+            let mark = afterScheme.firstIndex(of: "?") ?? afterScheme.endIndex
+            let authority = afterScheme[..<(afterScheme[..<mark].firstIndex(of: "/") ?? mark)]
+            user = ""
+            if let at = authority.lastIndex(of: "@") {
+                let colon = authority[..<at].firstIndex(of: ":") ?? at
+                user = String(authority[..<colon])
+                if colon < at { userPassword = String(authority[authority.index(after: colon)..<at]) }
+                rest = String(afterScheme[at..<mark])
+            } else {
+                rest = String(afterScheme[..<mark])
+            }
+            query = afterScheme[mark...].dropFirst().split(separator: "&").map { item in
+                let pair = item.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+                return (String(pair[0]), pair.count > 1 ? String(pair[1]) : "")
+            }
+        }
+
+        var text: String {
+            let password = userPassword.map { ":" + $0 } ?? ""
+            let items = query.map { "\($0.name)=\($0.value)" }.joined(separator: "&")
+            return scheme + user + password + rest + (items.isEmpty ? "" : "?" + items)
+        }
+
+        /// `text` when it is known to hold no password.
+        var shownWithoutPassword: String? {
+            userPassword == nil && !query.contains { $0.name == "password" } ? text : nil
+        }
+
+        /// Takes the password out; nil when there is none.
+        mutating func takePassword() throws(SecretError) -> Password? {
+            let given = query.filter { $0.name == "password" }
+            guard given.count + (userPassword == nil ? 0 : 1) <= 1 else { throw SecretError(.twoPasswords) }
+            query.removeAll { $0.name == "password" }
+            if let encoded = userPassword {
+                userPassword = nil
+                guard let plain = encoded.removingPercentEncoding else { throw SecretError(.notAnEndpoint) }
+                return .plain(plain)
+            }
+            guard let encoded = given.first?.value else { return nil }
+            guard let value = encoded.removingPercentEncoding else { throw SecretError(.notAnEndpoint) }
+            if value.hasPrefix("env:") || value.hasPrefix("file:") { return .reference(encoded) }
+            if value.hasPrefix("sealed:") { return .sealed(String(value.dropFirst("sealed:".count))) }
+            return .plain(value)
+        }
+
+        mutating func set(password: String) { query.append(("password", password)) }
+
+        mutating func set(userPassword plain: String) {
+            // Everything but the unreserved characters of RFC 3986 is encoded: a password may hold "@" or "/".
+            let unreserved = CharacterSet(charactersIn: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+            if !rest.hasPrefix("@") { rest = "@" + rest }
+            userPassword = plain.addingPercentEncoding(withAllowedCharacters: unreserved)
+        }
+    }
+}

@@ -1,0 +1,46 @@
+import Crypto
+import Foundation
+
+/// Seals short secrets (shard passwords) so that the catalog, its backups and its readers do not hold them in the clear.
+///
+/// AES-256-GCM with a random nonce. What is sealed is bound to a context (the endpoint it belongs to): moved to another endpoint, it does not open, so that
+/// somebody who can write the catalog cannot have a password sent to a server of theirs.
+package struct SecretBox: Sendable {
+    private let key: SymmetricKey
+
+    /// Precondition: 32 bytes.
+    package init(key: [UInt8]) {
+        precondition(key.count == 32)
+        self.key = SymmetricKey(data: key)
+    }
+
+    /// Text for a URL: base64url of nonce, ciphertext and tag.
+    package func seal(_ secret: String, context: String) -> String {
+        do {
+            let box = try AES.GCM.seal(Array(secret.utf8), using: key, authenticating: Array(context.utf8))
+            guard let combined = box.combined else { preconditionFailure("a nonce of 12 bytes always combines") }
+            return Base64URL.encode(combined)
+        } catch {
+            preconditionFailure("AES-GCM seals any text of this length")
+        }
+    }
+
+    package func open(_ sealed: String, context: String) throws(SecretError) -> String {
+        guard let bytes = Base64URL.decode(sealed), let box = try? AES.GCM.SealedBox(combined: bytes),
+            let plain = try? AES.GCM.open(box, using: key, authenticating: Array(context.utf8)),
+            let text = String(validating: plain, as: UTF8.self)
+        else { throw SecretError(.sealedElsewhere) }
+        return text
+    }
+}
+
+/// RFC 4648 base64 with the alphabet for URLs, without padding.
+enum Base64URL {
+    static func encode(_ data: Data) -> String {
+        data.base64EncodedString().replacing("+", with: "-").replacing("/", with: "_").replacing("=", with: "")
+    }
+    static func decode(_ text: String) -> Data? {
+        let standard = text.replacing("-", with: "+").replacing("_", with: "/")
+        return Data(base64Encoded: standard + String(repeating: "=", count: (4 - standard.utf8.count % 4) % 4))
+    }
+}

@@ -1,0 +1,39 @@
+package import Logging
+
+/// What a manager is told at its start. `SettingsCatalogue` has the meaning, default and bounds of each.
+package struct ManagerSettings: Hashable, Sendable {
+    package var id: String
+    package var catalog: String
+    package var secretsKeyFile: String?
+    package var httpHost: String
+    package var httpPort: Int
+    package var httpBodyMax: Int
+    package var probeTimeout: Duration
+    package var logLevel: Logger.Level
+    package var logFormat: LogFormat
+    package var shutdownGrace: Duration
+
+    package init(_ values: ResolvedSettings) throws(ConfigError) {
+        self.init(unchecked: values)
+        if id.isEmpty { throw ConfigError("id", .inconsistent("must not be empty")) }
+    }
+
+    /// The defaults, for tests and for programs that set the rest themselves.
+    package static func defaults(catalog: String) -> ManagerSettings {
+        ManagerSettings(unchecked: .defaults(of: .manager, catalog: catalog))
+    }
+
+    private init(unchecked values: ResolvedSettings) {
+        typealias Name = SettingsCatalogue
+        id = values.text(Name.managerID)
+        catalog = values.text(Name.catalog)
+        secretsKeyFile = values.path(Name.secretsKeyFile)
+        httpHost = values.text(Name.httpHost)
+        httpPort = values.integer(Name.managerHTTPPort)
+        httpBodyMax = values.bytes(Name.httpBodyMax)
+        probeTimeout = values.duration(Name.probeTimeout)
+        logLevel = values.choice(Name.logLevel)
+        logFormat = values.choice(Name.logFormat)
+        shutdownGrace = values.duration(Name.shutdownGrace)
+    }
+}

@@ -1,0 +1,47 @@
+/// A checked value for every setting of one server.
+package struct ResolvedSettings: Hashable, Sendable {
+    private let values: [String: SettingValue]
+
+    init(values: [String: SettingValue]) { self.values = values }
+
+    /// The defaults, with `catalog` standing for the one setting that has none.
+    package static func defaults(of role: ServerRole, catalog: String) -> ResolvedSettings {
+        var values: [String: SettingValue] = [:]
+        for declaration in SettingsCatalogue.settings(of: role) { values[declaration.name] = declaration.defaultValue }
+        values[SettingsCatalogue.catalog.name] = .text(catalog)
+        return ResolvedSettings(values: values)
+    }
+
+    /// Every value with its name, in catalogue order: for the log line at start. No setting holds a secret; they only name files that do.
+    package func listing(of role: ServerRole) -> [(name: String, value: String)] {
+        SettingsCatalogue.settings(of: role).map { ($0.name, values[$0.name]?.description ?? "") }
+    }
+
+    // The wrong accessor for a declaration is our own mistake; the tests read every typed field.
+
+    func integer(_ declaration: SettingDeclaration) -> Int {
+        guard case .integer(let value) = values[declaration.name] else { preconditionFailure("\(declaration.name) is not an integer") }
+        return value
+    }
+    func bytes(_ declaration: SettingDeclaration) -> Int {
+        guard case .bytes(let value) = values[declaration.name] else { preconditionFailure("\(declaration.name) is not a size") }
+        return value
+    }
+    func duration(_ declaration: SettingDeclaration) -> Duration {
+        guard case .duration(let value) = values[declaration.name] else { preconditionFailure("\(declaration.name) is not a duration") }
+        return value
+    }
+    func text(_ declaration: SettingDeclaration) -> String {
+        guard case .text(let value) = values[declaration.name] else { preconditionFailure("\(declaration.name) is not a text") }
+        return value
+    }
+    func choice<Choice: RawRepresentable<String>>(_ declaration: SettingDeclaration) -> Choice {
+        guard let value = Choice(rawValue: text(declaration)) else { preconditionFailure("\(declaration.name) has a choice that its type lacks") }
+        return value
+    }
+    /// nil when empty.
+    func path(_ declaration: SettingDeclaration) -> String? {
+        let value = text(declaration)
+        return value.isEmpty ? nil : value
+    }
+}

@@ -1,0 +1,118 @@
+package import Logging
+
+/// What a router is told at its start. `SettingsCatalogue` has the meaning, default and bounds of each.
+package struct RouterSettings: Hashable, Sendable {
+    package enum WireAuth: String, Hashable, Sendable, CaseIterable { case scram, trust }
+    package enum TLSMode: String, Hashable, Sendable, CaseIterable { case disable, allow, require }
+
+    package var id: String
+    package var catalog: String
+    /// nil: nothing is saved.
+    package var snapshotFile: String?
+    /// nil: the only database of the catalog.
+    package var database: String?
+    /// 0: one a core.
+    package var loops: Int
+    package var secretsKeyFile: String?
+
+    package var wireHost: String
+    package var wirePort: Int
+    package var wireAuth: WireAuth
+    package var clientsMax: Int
+    package var startupTimeout: Duration
+    package var messageMax: Int
+    package var preparedStatementsMax: Int
+    /// Zero: never.
+    package var idleTransactionTimeout: Duration
+    package var tlsMode: TLSMode
+    package var tlsCertificateFile: String?
+    package var tlsKeyFile: String?
+
+    package var httpHost: String
+    package var httpPort: Int
+    package var httpBodyMax: Int
+    package var restRowsMax: Int
+    package var restBytesMax: Int
+
+    /// Zero: no limit.
+    package var statementTimeout: Duration
+    package var textCacheMax: Int
+    package var shapeCacheMax: Int
+
+    package var poolSizeMax: Int
+    package var poolSizeMin: Int
+    package var poolIdleTimeout: Duration
+    package var poolLifetimeMax: Duration
+    package var poolWaitersMax: Int
+    package var poolWaitTimeout: Duration
+    package var poolHealthCheckAfter: Duration
+    package var poolConnectTimeout: Duration
+
+    package var logLevel: Logger.Level
+    package var logFormat: LogFormat
+    package var shutdownGrace: Duration
+
+    /// Throws `ConfigError` when settings do not go together.
+    package init(_ values: ResolvedSettings) throws(ConfigError) {
+        self.init(unchecked: values)
+        try check()
+    }
+
+    /// The defaults, for tests and for programs that set the rest themselves.
+    package static func defaults(catalog: String) -> RouterSettings {
+        RouterSettings(unchecked: .defaults(of: .router, catalog: catalog))
+    }
+
+    private init(unchecked values: ResolvedSettings) {
+        typealias Name = SettingsCatalogue
+        id = values.text(Name.routerID)
+        catalog = values.text(Name.catalog)
+        snapshotFile = values.path(Name.snapshotFile)
+        database = values.path(Name.database)
+        loops = values.integer(Name.loops)
+        secretsKeyFile = values.path(Name.secretsKeyFile)
+        wireHost = values.text(Name.wireHost)
+        wirePort = values.integer(Name.wirePort)
+        wireAuth = values.choice(Name.wireAuth)
+        clientsMax = values.integer(Name.clientsMax)
+        startupTimeout = values.duration(Name.startupTimeout)
+        messageMax = values.bytes(Name.messageMax)
+        preparedStatementsMax = values.integer(Name.preparedStatementsMax)
+        idleTransactionTimeout = values.duration(Name.idleTransactionTimeout)
+        tlsMode = values.choice(Name.tlsMode)
+        tlsCertificateFile = values.path(Name.tlsCertificateFile)
+        tlsKeyFile = values.path(Name.tlsKeyFile)
+        httpHost = values.text(Name.httpHost)
+        httpPort = values.integer(Name.routerHTTPPort)
+        httpBodyMax = values.bytes(Name.httpBodyMax)
+        restRowsMax = values.integer(Name.restRowsMax)
+        restBytesMax = values.bytes(Name.restBytesMax)
+        statementTimeout = values.duration(Name.statementTimeout)
+        textCacheMax = values.integer(Name.textCacheMax)
+        shapeCacheMax = values.integer(Name.shapeCacheMax)
+        poolSizeMax = values.integer(Name.poolSizeMax)
+        poolSizeMin = values.integer(Name.poolSizeMin)
+        poolIdleTimeout = values.duration(Name.poolIdleTimeout)
+        poolLifetimeMax = values.duration(Name.poolLifetimeMax)
+        poolWaitersMax = values.integer(Name.poolWaitersMax)
+        poolWaitTimeout = values.duration(Name.poolWaitTimeout)
+        poolHealthCheckAfter = values.duration(Name.poolHealthCheckAfter)
+        poolConnectTimeout = values.duration(Name.poolConnectTimeout)
+        logLevel = values.choice(Name.logLevel)
+        logFormat = values.choice(Name.logFormat)
+        shutdownGrace = values.duration(Name.shutdownGrace)
+    }
+
+    private func check() throws(ConfigError) {
+        if id.isEmpty { throw ConfigError("id", .inconsistent("must not be empty")) }
+        if poolSizeMin > poolSizeMax {
+            throw ConfigError("pool.size_min", .inconsistent("\(poolSizeMin) is more than pool.size_max (\(poolSizeMax))"))
+        }
+        if tlsMode != .disable, tlsCertificateFile == nil || tlsKeyFile == nil {
+            throw ConfigError("tls.mode", .inconsistent("\(tlsMode.rawValue) needs tls.certificate_file and tls.key_file"))
+        }
+    }
+}
+
+/// The form of log lines; `auto` is text on a terminal and JSON otherwise.
+package enum LogFormat: String, Hashable, Sendable, CaseIterable { case auto, json, text }

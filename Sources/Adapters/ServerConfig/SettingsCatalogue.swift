@@ -1,0 +1,135 @@
+/// Every setting of the router and of the manager: the one list from which files, variables, flags, checks, help and
+/// `docs/reference/settings.md` derive.
+package enum SettingsCatalogue {
+    package static func settings(of role: ServerRole) -> [SettingDeclaration] {
+        switch role {
+        case .router: router
+        case .manager: manager
+        }
+    }
+
+    // Both servers
+
+    package static let catalog = SettingDeclaration(
+        "catalog", .text, default: nil,
+        "The catalog store. `sqlite:PATH` is a file that the manager and the routers of one machine share.")
+    package static let httpHost = SettingDeclaration(
+        "http.host", .text, default: .text("127.0.0.1"),
+        "Address of the REST API. REST has no authentication yet: leave it on loopback, or put something in front that authenticates.")
+    package static let httpBodyMax = SettingDeclaration(
+        "http.body_max", .bytes(1024...(1 << 30)), default: .bytes(10 << 20), "Longest request body; a longer one gets 413.")
+    package static let secretsKeyFile = SettingDeclaration(
+        "secrets.key_file", .path, default: .text(""),
+        "File with the key that seals shard passwords in the catalog; made by the manager on first use, mode 0600. Managers and routers of a cluster need the same file. Empty: no sealed passwords; endpoints may then only refer to `env:` or `file:`.")
+    package static let logLevel = SettingDeclaration(
+        "log.level", .choice(["trace", "debug", "info", "notice", "warning", "error", "critical"]), default: .text("info"),
+        "Least severe level that is logged.")
+    package static let logFormat = SettingDeclaration(
+        "log.format", .choice(["auto", "json", "text"]), default: .text("auto"),
+        "One JSON object a line, or text; `auto` is text on a terminal and JSON otherwise.")
+    package static let shutdownGrace = SettingDeclaration(
+        "shutdown.grace", .duration(.zero ... .seconds(3600)), default: .duration(.seconds(30)),
+        "How long a shutdown waits for open transactions and requests before it cuts them off.")
+
+    // Router
+
+    package static let routerID = SettingDeclaration(
+        "id", .text, default: .text("router-1"), "Name of this router, unique in the cluster.")
+    package static let routerHTTPPort = SettingDeclaration(
+        "http.port", .integer(0...65535), default: .integer(8080), "Port of the REST API; 0 takes a free one.")
+    package static let database = SettingDeclaration(
+        "database", .text, default: .text(""),
+        "Database of REST requests that name none. Empty: the only one of the catalog, and an error when there are several.")
+    package static let snapshotFile = SettingDeclaration(
+        "snapshot_file", .path, default: .text(""),
+        "Where the router saves the last catalog it saw (mode 0600), to start from when the catalog store is down. Empty: it does not.")
+    package static let loops = SettingDeclaration(
+        "loops", .integer(0...1024), default: .integer(0), "Event loops (threads); 0 is one a core.")
+    package static let wireHost = SettingDeclaration(
+        "wire.host", .text, default: .text("127.0.0.1"), "Address of the PostgreSQL protocol.")
+    package static let wirePort = SettingDeclaration(
+        "wire.port", .integer(0...65535), default: .integer(6432), "Port of the PostgreSQL protocol; 0 takes a free one.")
+    package static let wireAuth = SettingDeclaration(
+        "wire.auth", .choice(["scram", "trust"]), default: .text("scram"),
+        "`scram`: clients prove the password of a user of the catalog (SCRAM-SHA-256). `trust`: anybody who reaches the port is let in; for tests on loopback.")
+    package static let clientsMax = SettingDeclaration(
+        "wire.clients_max", .integer(1...1_000_000), default: .integer(10_000), "Most client connections; further ones are refused with 53300.")
+    package static let startupTimeout = SettingDeclaration(
+        "wire.startup_timeout", .duration(.milliseconds(100) ... .seconds(600)), default: .duration(.seconds(10)),
+        "Time a client has from connecting to having proved who it is.")
+    package static let messageMax = SettingDeclaration(
+        "wire.message_max", .bytes(1024...(1 << 30)), default: .bytes(64 << 20),
+        "Longest protocol message of a client; a longer one ends the connection before memory is taken for it.")
+    package static let preparedStatementsMax = SettingDeclaration(
+        "wire.prepared_statements_max", .integer(1...1_000_000), default: .integer(1000), "Most prepared statements of one session.")
+    package static let idleTransactionTimeout = SettingDeclaration(
+        "wire.idle_transaction_timeout", .duration(.zero ... .seconds(86_400)), default: .duration(.zero),
+        "A session that is idle in a transaction for longer is ended, which frees its shard connection; 0: never.")
+    package static let tlsMode = SettingDeclaration(
+        "tls.mode", .choice(["disable", "allow", "require"]), default: .text("disable"),
+        "TLS on the wire port: not offered, offered, or demanded.")
+    package static let tlsCertificateFile = SettingDeclaration(
+        "tls.certificate_file", .path, default: .text(""), "PEM file with the certificate chain; needed unless `tls.mode` is `disable`.")
+    package static let tlsKeyFile = SettingDeclaration(
+        "tls.key_file", .path, default: .text(""), "PEM file with the private key; needed unless `tls.mode` is `disable`.")
+    package static let statementTimeout = SettingDeclaration(
+        "statement.timeout", .duration(.zero ... .seconds(86_400)), default: .duration(.zero),
+        "Longest run of a REST statement that names no `timeout_ms`; 0: no limit. Wire sessions set PostgreSQL's own statement_timeout.")
+    package static let textCacheMax = SettingDeclaration(
+        "statement.text_cache_max", .integer(0...1_000_000), default: .integer(2000), "Plans kept by statement text, on each event loop.")
+    package static let shapeCacheMax = SettingDeclaration(
+        "statement.shape_cache_max", .integer(0...1_000_000), default: .integer(2000),
+        "Plans kept by statement shape (texts that differ only in literals), on each event loop.")
+    package static let restRowsMax = SettingDeclaration(
+        "rest.rows_max", .integer(1...10_000_000), default: .integer(100_000),
+        "Most rows of one REST answer; a larger result is an error, never a part.")
+    package static let restBytesMax = SettingDeclaration(
+        "rest.bytes_max", .bytes(1024...(1 << 30)), default: .bytes(64 << 20), "Largest REST answer; a larger result is an error.")
+    package static let poolSizeMax = SettingDeclaration(
+        "pool.size_max", .integer(1...10_000), default: .integer(20), "Most connections to one shard, over all event loops of the router.")
+    package static let poolSizeMin = SettingDeclaration(
+        "pool.size_min", .integer(0...10_000), default: .integer(0), "Connections to a shard kept open even when idle.")
+    package static let poolIdleTimeout = SettingDeclaration(
+        "pool.idle_timeout", .duration(.zero ... .seconds(86_400)), default: .duration(.seconds(300)),
+        "A shard connection unused for longer is closed (down to `pool.size_min`); 0: never.")
+    package static let poolLifetimeMax = SettingDeclaration(
+        "pool.lifetime_max", .duration(.zero ... .seconds(7 * 86_400)), default: .duration(.seconds(3600)),
+        "A shard connection older than this is replaced when it is next free; 0: never.")
+    package static let poolWaitersMax = SettingDeclaration(
+        "pool.waiters_max", .integer(0...1_000_000), default: .integer(1000),
+        "Most sessions that wait for a connection to one shard, over all event loops; further ones get 53300 at once.")
+    package static let poolWaitTimeout = SettingDeclaration(
+        "pool.wait_timeout", .duration(.milliseconds(1) ... .seconds(3600)), default: .duration(.seconds(10)),
+        "Longest wait for a connection to a shard; then 53300.")
+    package static let poolHealthCheckAfter = SettingDeclaration(
+        "pool.health_check_after", .duration(.zero ... .seconds(86_400)), default: .duration(.seconds(30)),
+        "A shard connection idle for longer is tested before it is used; 0: always.")
+    package static let poolConnectTimeout = SettingDeclaration(
+        "pool.connect_timeout", .duration(.milliseconds(10) ... .seconds(300)), default: .duration(.seconds(5)),
+        "Longest time to connect to a shard, authentication included.")
+
+    package static let router: [SettingDeclaration] = [
+        routerID, catalog, snapshotFile, database, loops, secretsKeyFile,
+        wireHost, wirePort, wireAuth, clientsMax, startupTimeout, messageMax, preparedStatementsMax, idleTransactionTimeout,
+        tlsMode, tlsCertificateFile, tlsKeyFile,
+        httpHost, routerHTTPPort, httpBodyMax, restRowsMax, restBytesMax,
+        statementTimeout, textCacheMax, shapeCacheMax,
+        poolSizeMax, poolSizeMin, poolIdleTimeout, poolLifetimeMax, poolWaitersMax, poolWaitTimeout, poolHealthCheckAfter,
+        poolConnectTimeout,
+        logLevel, logFormat, shutdownGrace,
+    ]
+
+    // Manager
+
+    package static let managerID = SettingDeclaration(
+        "id", .text, default: .text("manager-1"), "Name of this manager, unique in the cluster.")
+    package static let managerHTTPPort = SettingDeclaration(
+        "http.port", .integer(0...65535), default: .integer(8081), "Port of the REST API; 0 takes a free one.")
+    package static let probeTimeout = SettingDeclaration(
+        "shard.probe_timeout", .duration(.milliseconds(100) ... .seconds(300)), default: .duration(.seconds(5)),
+        "Longest time for the checks of a shard: at registration, for its health and its figures.")
+
+    package static let manager: [SettingDeclaration] = [
+        managerID, catalog, secretsKeyFile, httpHost, managerHTTPPort, httpBodyMax, probeTimeout, logLevel, logFormat, shutdownGrace,
+    ]
+}

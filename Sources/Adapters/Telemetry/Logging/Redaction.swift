@@ -1,0 +1,33 @@
+package import ControlAPI
+package import Logging
+
+/// The last line of defence against secrets in logs: callers must not log them in the first place.
+package enum Redaction {
+    package static let mark = "[redacted]"
+
+    /// Parts of field names whose values are never written.
+    private static let secretNames = ["password", "passwd", "secret", "authorization", "verifier", "private_key", "api_key"]
+
+    package static func field(_ name: String, _ value: Logger.MetadataValue) -> JSONValue {
+        let lowered = name.lowercased()
+        if secretNames.contains(where: lowered.contains) { return .string(mark) }
+        switch value {
+        case .string(let text): return .string(clean(text))
+        case .stringConvertible(let convertible):
+            if let integer = convertible as? any BinaryInteger, let exact = Int64(exactly: integer) { return .integer(exact) }
+            if let flag = convertible as? Bool { return .bool(flag) }
+            return .string(clean(convertible.description))
+        case .array(let elements): return .array(elements.map { field(name, $0) })
+        case .dictionary(let members):
+            return .object(members.sorted { $0.key < $1.key }.map { .init($0.key, field($0.key, $0.value)) })
+        }
+    }
+
+    /// Takes passwords out of URLs: `scheme://user:PASSWORD@host` and `?password=PASSWORD`.
+    package static func clean(_ text: String) -> String {
+        guard text.contains("://") || text.contains("password=") else { return text }
+        // Regex literals are not Sendable, so not static.
+        return text.replacing(/(:\/\/[^:@\/\s]*):[^@\s]*@/) { "\($0.1):\(mark)@" }
+            .replacing(/(password=)[^&\s"]+/) { "\($0.1)\(mark)" }
+    }
+}

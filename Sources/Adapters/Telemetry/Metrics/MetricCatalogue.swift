@@ -1,0 +1,91 @@
+/// Every metric that a router or a manager exposes. Source of `docs/reference/metrics.md`; a test keeps the two equal.
+///
+/// Labels are closed sets or bounded by the catalog (shards): no label ever holds a value that a client chose.
+package enum MetricCatalogue {
+    // Statements
+    package static let statements = MetricFamily(
+        "pgmosaic_statements_total", .counter, labels: ["shard", "kind", "outcome"],
+        "Statements finished, by the shard that ran them (\"none\": the router itself; \"many\": several), kind and outcome (ok, error, refused, cancelled, unknown).")
+    package static let statementSeconds = MetricFamily(
+        "pgmosaic_statement_seconds", .histogram, labels: ["shard"],
+        "Time from the last byte of a statement's request to the last byte of its answer.")
+    package static let refusals = MetricFamily(
+        "pgmosaic_refusals_total", .counter, labels: ["code"],
+        "Statements refused, by the PGM code of the refusal.")
+    package static let twoPhase = MetricFamily(
+        "pgmosaic_twophase_total", .counter, labels: ["outcome"],
+        "Two-phase commits, by outcome (committed, rolled_back, unknown, recovered_commit, recovered_rollback).")
+
+    // Clients
+    package static let clients = MetricFamily(
+        "pgmosaic_clients", .gauge, labels: ["state"], "Client connections, by state (idle, active, waiting).")
+    package static let clientsTotal = MetricFamily(
+        "pgmosaic_clients_total", .counter, labels: ["outcome"],
+        "Client connections taken, by outcome of the start (accepted, rejected_auth, rejected_limit, rejected_protocol).")
+    package static let bytes = MetricFamily(
+        "pgmosaic_bytes_total", .counter, labels: ["side", "direction"],
+        "Bytes moved, by side (client, backend) and direction (in, out).")
+
+    // Backends
+    package static let poolBackends = MetricFamily(
+        "pgmosaic_pool_backends", .gauge, labels: ["shard", "state"],
+        "Connections to a shard, by state (idle, busy, connecting, closing).")
+    package static let poolWaiting = MetricFamily(
+        "pgmosaic_pool_waiting", .gauge, labels: ["shard"], "Sessions waiting for a connection to a shard.")
+    package static let poolWaitSeconds = MetricFamily(
+        "pgmosaic_pool_wait_seconds", .histogram, labels: ["shard"], "Time a session waited for a connection to a shard.")
+    package static let poolFailures = MetricFamily(
+        "pgmosaic_pool_failures_total", .counter, labels: ["shard", "reason"],
+        "Requests for a connection that failed, by reason (connect, timeout, queue_full, closed).")
+
+    // Caches and catalog
+    package static let cacheHits = MetricFamily(
+        "pgmosaic_cache_hits_total", .counter, labels: ["cache"], "Cache hits, by cache (text, shape, prepared).")
+    package static let cacheMisses = MetricFamily(
+        "pgmosaic_cache_misses_total", .counter, labels: ["cache"], "Cache misses, by cache (text, shape, prepared).")
+    package static let cacheEntries = MetricFamily(
+        "pgmosaic_cache_entries", .gauge, labels: ["cache"], "Entries held, by cache (text, shape, prepared).")
+    package static let catalogEpoch = MetricFamily(
+        "pgmosaic_catalog_epoch", .gauge, merge: .min,
+        "The catalog epoch this process serves; of several event loops, the oldest.")
+    package static let catalogConnected = MetricFamily(
+        "pgmosaic_catalog_connected", .gauge, merge: .min,
+        "1 while the catalog store answers, 0 while the process serves from what it last knew.")
+    package static let catalogCommits = MetricFamily(
+        "pgmosaic_catalog_commits_total", .counter, labels: ["outcome"],
+        "Changes of the catalog by this process, by outcome (ok, conflict, invalid, unavailable, unknown).")
+    package static let schemaLoads = MetricFamily(
+        "pgmosaic_schema_loads_total", .counter, labels: ["outcome"],
+        "Reads of a database's schema from its shards, by outcome (ok, error).")
+
+    // REST
+    package static let httpRequests = MetricFamily(
+        "pgmosaic_http_requests_total", .counter, labels: ["method", "path", "status"],
+        "REST requests, by method, path template (\"none\" for unknown paths) and status.")
+    package static let httpSeconds = MetricFamily(
+        "pgmosaic_http_request_seconds", .histogram, labels: ["path"], "Time to answer a REST request, by path template.")
+
+    // Process
+    package static let build = MetricFamily(
+        "pgmosaic_build_info", .gauge, labels: ["version", "role"], merge: .max, "Always 1; the labels tell the version and the role (router, manager).")
+    package static let logDropped = MetricFamily(
+        "pgmosaic_log_records_dropped_total", .counter, "Log records dropped because standard error did not take them fast enough.")
+    package static let residentMemory = MetricFamily(
+        "process_resident_memory_bytes", .gauge, merge: .max, "Resident memory.")
+    package static let cpuSeconds = MetricFamily(
+        "process_cpu_seconds_total", .counter, merge: .max, "CPU time used, user and system.")
+    package static let startTime = MetricFamily(
+        "process_start_time_seconds", .gauge, merge: .max, "When the process started, in seconds since 1970.")
+    package static let openFiles = MetricFamily(
+        "process_open_fds", .gauge, merge: .max, "Open file descriptors.")
+
+    /// In the order of exposition and of the reference.
+    package static let all: [MetricFamily] = [
+        statements, statementSeconds, refusals, twoPhase,
+        clients, clientsTotal, bytes,
+        poolBackends, poolWaiting, poolWaitSeconds, poolFailures,
+        cacheHits, cacheMisses, cacheEntries, catalogEpoch, catalogConnected, catalogCommits, schemaLoads,
+        httpRequests, httpSeconds,
+        build, logDropped, residentMemory, cpuSeconds, startTime, openFiles,
+    ]
+}

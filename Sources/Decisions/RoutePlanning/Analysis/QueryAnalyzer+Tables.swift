@@ -1,0 +1,71 @@
+internal import CPGQuery
+internal import PGTypes
+internal import ShardModel
+internal import SQLSyntax
+
+extension QueryAnalyzer {
+    /// How a statement uses a table.
+    enum TableUse { case read, insert, update, delete }
+
+    /// The entry of a table, its placement noted.
+    func entry(for table: RangeVarNode, use: TableUse) throws(Refusal) -> RangeEntry {
+        try enterLevel()
+        let location = Int(table.pointee.location)
+        let resolved = try TableResolver(context: context).resolve(table)
+        findings.note(resolved.name)
+        let alias = table.pointee.alias
+        var entry = RangeEntry(
+            name: alias.map { string($0.pointee.aliasname) } ?? resolved.name.name,
+            table: alias == nil ? resolved.name : nil, columns: [])
+        guard let relation = resolved.relation else {
+            guard use == .read else { throw Refusal(.relationKind, resolved.name.description, at: location) }
+            findings.catalogs.insert(resolved.name)
+            entry.isComplete = false
+            entry.rename(columnNames(alias))
+            return entry
+        }
+        entry.columns = relation.columns.map { column in
+            OutputColumn(name: column.name, slot: slot(for: column), typeOID: column.typeOID)
+        }
+        entry.isReference = resolved.placement == .reference
+        try note(resolved, relation, use: use, columns: entry.columns, at: location)
+        entry.rename(columnNames(alias))
+        return entry
+    }
+
+    private func slot(for column: Column) -> Slot? {
+        guard column.hasDeterministicCollation, let type = KeyType(typeOID: column.typeOID) else { return nil }
+        return bindings.makeSlot(type)
+    }
+
+    private func note(
+        _ resolved: ResolvedTable, _ relation: Relation, use: TableUse, columns: [OutputColumn], at location: Int
+    ) throws(Refusal) {
+        if relation.hasRules, use != .read { throw Refusal(.rules, resolved.name.description, at: location) }
+        if relation.hasRowSecurity, resolved.placement != .local {
+            throw Refusal(.rowSecurity, resolved.name.description, at: location)
+        }
+        switch resolved.placement {
+        case .reference:
+            findings.references.insert(resolved.name)
+            if use != .read { findings.writtenReferences.insert(resolved.name) }
+        case .local:
+            if resolved.name.schema == "pg_catalog" || resolved.name.schema == "information_schema" {
+                findings.catalogs.insert(resolved.name)
+            } else {
+                findings.locals.insert(resolved.name)
+            }
+            if use != .read { findings.writtenLocals.insert(resolved.name) }
+        case .sharded(let key):
+            guard let index = relation.columns.firstIndex(where: { $0.name == key }) else {
+                throw Refusal(.keyColumn, "\(resolved.name).\(key)", at: location)
+            }
+            guard let slot = columns[index].slot else {
+                throw Refusal(.keyType, "\(resolved.name).\(key)", at: location)
+            }
+            findings.sharded.append(
+                .init(name: resolved.name, key: key, slot: slot, location: location, isInsertTarget: use == .insert))
+            if use != .read { findings.writesSharded = true }
+        }
+    }
+}

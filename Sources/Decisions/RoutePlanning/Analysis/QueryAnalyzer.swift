@@ -1,0 +1,107 @@
+internal import CPGQuery
+internal import PGTypes
+internal import ShardModel
+internal import SQLSyntax
+
+typealias SelectNode = UnsafeMutablePointer<PgQuery__SelectStmt>
+typealias RangeVarNode = UnsafeMutablePointer<PgQuery__RangeVar>
+
+/// Walks one SELECT, INSERT, UPDATE or DELETE and collects what decides its route: the tables it names, what binds their keys,
+/// and everything in it that one shard alone could not answer.
+///
+/// Default deny: a kind of node that no case below understands is refused.
+final class QueryAnalyzer {
+    /// Bounds the work on one statement: CTE bodies are analysed once a reference, so their number can double with each.
+    static let levelsMax = 1000
+
+    let context: PlanningContext
+    let literals: LiteralMap
+    let parameterTypes: [UInt32]
+
+    var bindings = Bindings()
+    var findings = Findings()
+    /// Outputs of `x IN (SELECT …)`, for the conditions that are looked at after their subqueries.
+    var sublinkOutputs: [SQLNode: QueryOutput] = [:]
+    /// Parameters whose type the place they stand in settles.
+    var settledParameters: [SQLNode: KeyType] = [:]
+    private var levels = 0
+
+    init(context: PlanningContext, literals: LiteralMap, parameterTypes: [UInt32]) {
+        self.context = context
+        self.literals = literals
+        self.parameterTypes = parameterTypes
+    }
+
+    func enterLevel() throws(Refusal) {
+        levels += 1
+        if levels > Self.levelsMax { throw Refusal(.tooComplex) }
+    }
+
+    /// Analyses any of the four kinds of statement, at the top or in a WITH list.
+    func analyze(statement node: SQLNode, parent: Scope?) throws(Refusal) -> QueryOutput {
+        switch node.kind {
+        case PG_QUERY__NODE__NODE_SELECT_STMT: try analyze(select: node.pointee.select_stmt, parent: parent)
+        case PG_QUERY__NODE__NODE_INSERT_STMT: try analyze(insert: node.pointee.insert_stmt, parent: parent)
+        case PG_QUERY__NODE__NODE_UPDATE_STMT: try analyze(update: node.pointee.update_stmt, parent: parent)
+        case PG_QUERY__NODE__NODE_DELETE_STMT: try analyze(delete: node.pointee.delete_stmt, parent: parent)
+        case PG_QUERY__NODE__NODE_MERGE_STMT: throw Refusal(.merge)
+        default: throw Refusal(.unsupported, node.kindName)
+        }
+    }
+}
+
+/// What an analysis found besides bindings.
+struct Findings {
+    struct ShardedTable {
+        var name: QualifiedName
+        var key: String
+        var slot: Slot
+        var location: Int?
+        var isInsertTarget = false
+    }
+    /// Each mention is an entry of its own.
+    var sharded: [ShardedTable] = []
+    var references: Set<QualifiedName> = []
+    var locals: Set<QualifiedName> = []
+    var catalogs: Set<QualifiedName> = []
+    var tables: [QualifiedName] = []
+
+    var writtenReferences: Set<QualifiedName> = []
+    var writtenLocals: Set<QualifiedName> = []
+    var writesSharded = false
+    var locksRows = false
+    var lockedReference: Int?
+    /// Something else that may write or leave a mark (nextval, pg_notify).
+    var hasSideEffect = false
+    /// A function that must run on the home shard: its name.
+    var homeFunction: String?
+    /// An INSERT leaves a column of a sharded table to its sequence.
+    var shardedSequence: String?
+    /// nextval() anywhere.
+    var usesSequence: Int?
+    /// Why the statement might give other rows on another shard, for writes to reference tables.
+    var nondeterminism: (code: RefusalCode, subject: String, location: Int?)?
+    var usesRowsInOrder: (subject: String, location: Int?)?
+    /// String literals that a date/time input function might read as "now".
+    var temporalLiterals: [SQLNode] = []
+    /// Literals and parameters assigned to columns of which we know that they hold no date or time.
+    var timelessNodes: Set<SQLNode> = []
+    var parameters: [SQLNode] = []
+
+    /// A literal other than a key's decides something: the plan fits this text only.
+    var dependsOnText = false
+    /// INSERT cuts blanks off a longer key of type varchar(n).
+    var keyLengthMax: Int?
+    /// The first comparison of a key that had the wrong type, or was with NULL: a better reason than "no key".
+    var keyProblem: Refusal?
+
+    mutating func note(_ table: QualifiedName) {
+        if !tables.contains(table) { tables.append(table) }
+    }
+    mutating func noteNondeterminism(_ code: RefusalCode, _ subject: String, at location: Int?) {
+        if nondeterminism == nil { nondeterminism = (code, subject, location) }
+    }
+    mutating func noteOrder(_ subject: String, at location: Int? = nil) {
+        if usesRowsInOrder == nil { usesRowsInOrder = (subject, location) }
+    }
+}

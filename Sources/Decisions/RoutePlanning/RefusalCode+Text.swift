@@ -1,0 +1,139 @@
+extension RefusalCode {
+    package var sqlState: String {
+        switch self {
+        case .unknownTable: "42P01"
+        case .unknownFunction: "42883"
+        case .keyIsNull: "23502"
+        case .multipleStatements: "42601"
+        case .tooComplex: "54001"
+        default: "0A000"
+        }
+    }
+
+    /// Whether the statement may be fine and the router's copy of the schema old: the router reloads it once and plans again.
+    package var isCuredByReload: Bool {
+        switch self {
+        case .unknownTable, .unknownFunction, .keyColumn: true
+        default: false
+        }
+    }
+
+    /// What was refused: a constant sentence, the variable part is `Refusal.subject`.
+    package var message: String { text.message }
+    /// What to do about it.
+    package var hint: String { text.hint }
+
+    private var text: (message: String, hint: String) {
+        switch self {
+        case .noKey:
+            ("the statement does not say which shard it is for",
+             "Compare the shard key of every sharded table with =, IN or = ANY at the top AND level of WHERE, or join the tables on their keys.")
+        case .manyShards:
+            ("the statement's keys live on more than one shard", "Run it once for each key.")
+        case .secondShard:
+            ("the transaction would touch a second shard", "Keep a transaction to the keys of one shard.")
+        case .mixedPlacements:
+            ("a local table cannot be used together with a sharded or a written reference table",
+             "Make the local table a reference table, or run two statements.")
+        case .catalogJoin:
+            ("system catalogs cannot be used together with sharded tables or writes to reference tables",
+             "Read the catalog in a statement of its own.")
+        case .keyIsNull:
+            ("the shard key is NULL", "Give the key a value; NULL belongs to no shard.")
+        case .keyType:
+            ("the shard key is given or compared as another type",
+             "Use a value of the key column's own type: an integer without decimal point, a uuid, a text; declare or cast the parameter.")
+        case .keyMissing:
+            ("the INSERT gives no value for the shard key", "Name the key column and give it a value; a default is not looked at.")
+        case .keyExpression:
+            ("the shard key's value is an expression",
+             "Give the key as a literal, a parameter or a cast of either; INSERT ... SELECT may copy the key of a table bound to one shard.")
+        case .keyUpdate:
+            ("the shard key cannot be changed", "Delete the row and insert it again with the new key.")
+        case .keyColumn:
+            ("the table has no column of the declared shard key's name", "Declare the table again with a column that it has.")
+        case .unknownTable:
+            ("relation does not exist", "Check the name and search_path.")
+        case .unplacedTable:
+            ("nothing says where the table's rows live",
+             "SELECT pgmosaic.shard_table('table', 'key column'), pgmosaic.reference_table('table') or pgmosaic.local_table('table').")
+        case .unknownFunction:
+            ("function does not exist", "Check the name, the schema and search_path.")
+        case .userFunction:
+            ("a user-defined function may reach rows of other shards", "Write its body into the statement.")
+        case .serverFunction:
+            ("the function acts on one server, or runs text as SQL", "Connect to the shard itself.")
+        case .sessionFunction:
+            ("the function depends on the state of one server session",
+             "Use RETURNING instead of currval(), pg_advisory_xact_lock() instead of pg_advisory_lock(), SET instead of set_config().")
+        case .sequenceFunction:
+            ("each shard has a sequence of its own, so values would repeat",
+             "Use gen_random_uuid(), a key made by the application, or nextval() in a statement of its own.")
+        case .shardSize:
+            ("the size of one shard's part would pass for the whole table's", "Ask each shard.")
+        case .userOperator:
+            ("operators are understood in schema pg_catalog only", "Use the built-in operator.")
+        case .view:
+            ("a view's body may reach rows of other shards",
+             "Declare the view: pgmosaic.reference_table('view') or local_table('view') if it reads only such tables, shard_table('view', 'key') if it joins sharded tables on their keys only.")
+        case .relationKind:
+            ("the relation is not a table", "Name a table.")
+        case .rules:
+            ("the table has rewrite rules", "Drop the rules; use triggers.")
+        case .rowSecurity:
+            ("the table has row security policies, which the router's role would be judged by",
+             "Disable row security on sharded and reference tables.")
+        case .temporary:
+            ("temporary tables are not supported yet", "Use WITH or a regular table.")
+        case .sampling:
+            ("TABLESAMPLE works on local tables only", "Use WHERE random() < x.")
+        case .volatileReferenceWrite:
+            ("a write to a reference table must give the same rows on every shard",
+             "Evaluate time, random values, sequences and defaults in the application and pass them as parameters.")
+        case .unorderedReferenceWrite:
+            ("a write to a reference table must not depend on the order of rows",
+             "Leave out LIMIT, DISTINCT ON, window functions, order-dependent aggregates and UPDATE ... FROM.")
+        case .referenceWriteSource:
+            ("a write to a reference table may read reference tables only", "Read the rows first, then write them.")
+        case .referenceLock:
+            ("a row of a reference table cannot be locked together with sharded rows", "Use FOR UPDATE OF the sharded table.")
+        case .multipleStatements:
+            ("cannot insert multiple commands into a prepared statement", "Send one statement at a time.")
+        case .merge:
+            ("MERGE is not routed yet", "Use INSERT ... ON CONFLICT, UPDATE and DELETE.")
+        case .createTableAs:
+            ("SELECT INTO and CREATE TABLE AS are not routed", "CREATE TABLE, then INSERT ... SELECT.")
+        case .explainAnalyze:
+            ("EXPLAIN ANALYZE of a statement for every shard is refused", "Leave out ANALYZE.")
+        case .holdCursor:
+            ("WITH HOLD cursors outlive their transaction's server session", "Declare the cursor without HOLD.")
+        case .sqlPrepare:
+            ("PREPARE and EXECUTE as SQL are refused", "Use the driver's prepared statements (the extended protocol).")
+        case .listen:
+            ("LISTEN is not routed yet", "Connect to the home shard for notifications.")
+        case .lockTable:
+            ("LOCK TABLE is refused", "Use SELECT ... FOR UPDATE on rows of one shard.")
+        case .twoPhase:
+            ("PREPARE TRANSACTION belongs to the router", "Use COMMIT: several shards are committed atomically.")
+        case .setting:
+            ("the router depends on this setting", "Leave it as it is.")
+        case .role:
+            ("the session's role cannot be changed through the router", "Log in as the other user.")
+        case .copyFile:
+            ("COPY with a server's file or program is refused", "Use COPY ... FROM STDIN or TO STDOUT (\\copy in psql).")
+        case .copyFormat:
+            ("COPY in this format or encoding cannot be split by key", "Use FORMAT text or csv in UTF8.")
+        case .copyOption:
+            ("COPY FROM with this option cannot be split by key", "Leave the option out.")
+        case .copyWholeTable:
+            ("COPY of a whole sharded table is not routed yet", "COPY (SELECT ... WHERE key = ...) TO STDOUT.")
+        case .mosaicCall:
+            ("a pgmosaic function must be the only expression of a plain SELECT, with literal arguments",
+             "SELECT pgmosaic.shard_table('orders', 'customer_id').")
+        case .tooComplex:
+            ("the statement has too many subqueries", "Split it.")
+        case .unsupported:
+            ("the router does not route this statement or expression", "See docs/reference/refusals.md.")
+        }
+    }
+}

@@ -1,0 +1,36 @@
+package import SQLSyntax
+
+extension StatementPlanner {
+    /// Why a text has no plan.
+    package enum TextError: Error, Hashable, Sendable {
+        case syntax(SyntaxError)
+        case refused(Refusal)
+    }
+
+    /// The plan of a text that holds one statement, or none.
+    package static func plan(
+        sql: String, parameterTypes: [UInt32] = [], context: PlanningContext, limits: ParsedSQL.Limits = .init()
+    ) throws(TextError) -> StatementPlan {
+        try plan(bytes: Array(sql.utf8), literals: nil, parameterTypes: parameterTypes, context: context, limits: limits)
+    }
+
+    /// `literals`: those that `StatementShape.scan` found in `bytes`; nil where the text is not shapeable.
+    package static func plan(
+        bytes: [UInt8], literals: LiteralRanges?, parameterTypes: [UInt32] = [], context: PlanningContext,
+        limits: ParsedSQL.Limits = .init()
+    ) throws(TextError) -> StatementPlan {
+        let statements: [ParsedStatement]
+        do throws(SyntaxError) { statements = try ParsedSQL.parse(bytes: bytes, limits: limits).statements } catch { throw .syntax(error) }
+        guard let statement = statements.first else { return .empty }
+        do throws(Refusal) {
+            guard statements.count == 1 else { throw Refusal(.multipleStatements) }
+            return try plan(statement, literals: literals, parameterTypes: parameterTypes, context: context)
+        } catch { throw .refused(error) }
+    }
+}
+
+extension StatementPlan {
+    /// Of a text without a statement.
+    package static let empty = StatementPlan(
+        kind: .utility, route: .empty, writes: false, reuse: .text, reason: "no statement")
+}

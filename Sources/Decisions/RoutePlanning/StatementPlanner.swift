@@ -1,0 +1,67 @@
+package import SQLSyntax
+
+internal import CPGQuery
+
+/// Decides where a statement goes, or why it is refused. Pure: the parse tree, the schema and the placements in, a plan out.
+package enum StatementPlanner {
+    /// The plan of one parsed statement.
+    ///
+    /// - literals: the literals of the whole query string as `StatementShape` counts them, so that key values are named by their place in the
+    ///   text and the plan fits every statement of the shape; nil plans this very text.
+    /// - parameterTypes: type oids the client declared in Parse; 0 or absent: undeclared.
+    package static func plan(
+        _ statement: ParsedStatement, literals: LiteralRanges? = nil, parameterTypes: [UInt32] = [],
+        context: PlanningContext
+    ) throws(Refusal) -> StatementPlan {
+        let request = PlanningRequest(
+            statement: statement, literals: LiteralMap(ranges: literals, text: statement.owner.bytes),
+            parameterTypes: parameterTypes, context: context)
+        return try plan(statement.node, request)
+    }
+
+    static func plan(_ node: SQLNode, _ request: PlanningRequest) throws(Refusal) -> StatementPlan {
+        switch node.kind {
+        case PG_QUERY__NODE__NODE_SELECT_STMT:
+            if let plan = try MosaicPlanner.plan(node.pointee.select_stmt, request) { return plan }
+            return try planQuery(node, .select, request)
+        case PG_QUERY__NODE__NODE_INSERT_STMT: return try planQuery(node, .insert, request)
+        case PG_QUERY__NODE__NODE_UPDATE_STMT: return try planQuery(node, .update, request)
+        case PG_QUERY__NODE__NODE_DELETE_STMT: return try planQuery(node, .delete, request)
+        case PG_QUERY__NODE__NODE_MERGE_STMT: throw Refusal(.merge)
+        case PG_QUERY__NODE__NODE_COPY_STMT: return try CopyPlanner.plan(node.pointee.copy_stmt, request)
+        case PG_QUERY__NODE__NODE_TRANSACTION_STMT:
+            return try TransactionPlanner.plan(node.pointee.transaction_stmt, request)
+        case PG_QUERY__NODE__NODE_EXPLAIN_STMT: return try CursorPlanner.plan(explain: node.pointee.explain_stmt, request)
+        case PG_QUERY__NODE__NODE_DECLARE_CURSOR_STMT:
+            return try CursorPlanner.plan(declare: node.pointee.declare_cursor_stmt, request)
+        case PG_QUERY__NODE__NODE_FETCH_STMT, PG_QUERY__NODE__NODE_CLOSE_PORTAL_STMT:
+            return CursorPlanner.planUse()
+        case PG_QUERY__NODE__NODE_CREATE_TABLE_AS_STMT: throw Refusal(.createTableAs)
+        default:
+            if let plan = try SessionPlanner.plan(node, request) { return plan }
+            if let plan = try MaintenancePlanner.plan(node, request) { return plan }
+            return try planDefinition(request)
+        }
+    }
+
+    /// SELECT, INSERT, UPDATE, DELETE.
+    static func planQuery(
+        _ node: SQLNode, _ kind: StatementKind, _ request: PlanningRequest
+    ) throws(Refusal) -> StatementPlan {
+        let analyzer = QueryAnalyzer(
+            context: request.context, literals: request.literals, parameterTypes: request.parameterTypes)
+        _ = try analyzer.analyze(statement: node, parent: nil)
+        let verdict = try Verdict(analyzer, statement: node)
+        return StatementPlan(
+            kind: kind, route: verdict.route, writes: verdict.writes, reuse: verdict.reuse, tables: analyzer.findings.tables,
+            keyLengthMax: verdict.keyLengthMax, reason: verdict.reason)
+    }
+}
+
+/// One call's inputs, handed from planner to planner.
+struct PlanningRequest {
+    var statement: ParsedStatement
+    var literals: LiteralMap
+    var parameterTypes: [UInt32]
+    var context: PlanningContext
+}

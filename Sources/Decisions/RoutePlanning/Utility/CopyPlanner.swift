@@ -1,0 +1,104 @@
+internal import CPGQuery
+internal import PGTypes
+internal import ShardModel
+internal import SQLSyntax
+
+/// COPY, to and from the client.
+enum CopyPlanner {
+    static func plan(
+        _ copy: UnsafeMutablePointer<PgQuery__CopyStmt>, _ request: PlanningRequest
+    ) throws(Refusal) -> StatementPlan {
+        guard copy.pointee.is_program == 0, string(copy.pointee.filename).isEmpty else { throw Refusal(.copyFile) }
+        if let query = copy.pointee.query { return try plan(query: query, request) }
+        guard let relation = copy.pointee.relation else { throw Refusal(.unsupported, "COPY") }
+        let table = try TableResolver(context: request.context).resolve(relation)
+        if let relation = table.relation, relation.hasRowSecurity, table.placement != .local {
+            throw Refusal(.rowSecurity, table.name.description)
+        }
+        var plan =
+            copy.pointee.is_from != 0
+            ? try planFrom(copy, table, request.context) : try planTo(table, at: Int(relation.pointee.location))
+        plan.tables = [table.name]
+        return plan
+    }
+
+    private static func copy(_ route: Route, writes: Bool, _ reason: String) -> StatementPlan {
+        StatementPlan(kind: .copy, route: route, writes: writes, reuse: .text, reason: reason)
+    }
+
+    // MARK: TO STDOUT
+
+    private static func plan(query: SQLNode, _ request: PlanningRequest) throws(Refusal) -> StatementPlan {
+        switch query.kind {
+        case PG_QUERY__NODE__NODE_SELECT_STMT, PG_QUERY__NODE__NODE_INSERT_STMT, PG_QUERY__NODE__NODE_UPDATE_STMT,
+            PG_QUERY__NODE__NODE_DELETE_STMT: break
+        default: throw Refusal(.unsupported, query.kindName)
+        }
+        let plan = try StatementPlanner.planQuery(query, .copy, request)
+        if case .everyShard = plan.route { throw Refusal(.unsupported, "COPY of a write to a reference table") }
+        return plan
+    }
+
+    private static func planTo(_ table: ResolvedTable, at location: Int) throws(Refusal) -> StatementPlan {
+        switch table.placement {
+        case .sharded: throw Refusal(.copyWholeTable, table.name.description, at: location)
+        case .reference: copy(.anyShard, writes: false, "\(table.name): every shard has a copy")
+        case .local: copy(.homeShard, writes: false, "\(table.name) lives on the home shard")
+        }
+    }
+
+    // MARK: FROM STDIN
+
+    private static func planFrom(
+        _ copy: UnsafeMutablePointer<PgQuery__CopyStmt>, _ table: ResolvedTable, _ context: PlanningContext
+    ) throws(Refusal) -> StatementPlan {
+        guard let relation = table.relation, relation.kind == .table || relation.kind == .partitioned else {
+            throw Refusal(.relationKind, table.name.description)
+        }
+        if copy.pointee.where_clause != nil { throw Refusal(.copyOption, "WHERE") }
+        let options = try CopyOptions(NodeList(copy.pointee.n_options, copy.pointee.options))
+        let columns = NodeList(copy.pointee.n_attlist, copy.pointee.attlist).strings.flatMap { $0.isEmpty ? nil : $0 }
+            ?? relation.columns.filter { !$0.isGenerated }.map(\.name)
+        let omitted = relation.columns.filter { !columns.contains($0.name) && !$0.isGenerated }
+        switch table.placement {
+        case .local:
+            return self.copy(.homeShard, writes: true, "\(table.name) lives on the home shard")
+        case .reference:
+            try options.checkSplittable(isBroadcast: true)
+            if let column = omitted.first(where: { $0.defaultIsVolatile || usesSequence($0) }) {
+                throw Refusal(.volatileReferenceWrite, "default of \(table.name).\(column.name)")
+            }
+            return self.copy(
+                .broadcastCopy(table.name), writes: true, "\(table.name) is a reference table: copied to every shard")
+        case .sharded(let key):
+            try options.checkSplittable(isBroadcast: false)
+            if let column = omitted.first(where: usesSequence) {
+                throw Refusal(.sequenceFunction, "\(table.name).\(column.name)")
+            }
+            let split = try split(table.name, relation, key: key, columns: columns, options)
+            return self.copy(.splitCopy(split), writes: true, "rows are split by \(table.name).\(key)")
+        }
+    }
+
+    private static func usesSequence(_ column: Column) -> Bool {
+        column.isIdentity || (column.defaultExpression?.contains("nextval(") ?? false)
+    }
+
+    private static func split(
+        _ table: QualifiedName, _ relation: Relation, key: String, columns: [String], _ options: CopyOptions
+    ) throws(Refusal) -> SplitCopy {
+        guard let column = relation.columns.first(where: { $0.name == key }) else {
+            throw Refusal(.keyColumn, "\(table).\(key)")
+        }
+        guard column.hasDeterministicCollation, let type = KeyType(typeOID: column.typeOID) else {
+            throw Refusal(.keyType, "\(table).\(key)")
+        }
+        guard let position = columns.firstIndex(of: key) else { throw Refusal(.keyMissing, "\(table).\(key)") }
+        return SplitCopy(
+            table: table, format: options.isCSV ? .csv : .text, keyColumn: position, columnCount: columns.count, keyType: type,
+            delimiter: options.delimiter, null: options.null, quote: options.quote, escape: options.escape,
+            header: options.hasHeader, forceNotNullKey: options.forceNotNull.contains { $0 == key || $0 == "*" },
+            forceNullKey: options.forceNull.contains { $0 == key || $0 == "*" },
+            keyLengthMax: KeyLength.maximum(of: column))
+    }
+}

@@ -1,0 +1,108 @@
+package import SQLSyntax
+
+internal import CPGQuery
+
+/// SET, SHOW, RESET, DISCARD and their like: what changes or reads a session's state.
+package enum SessionPlanner {
+    static func plan(_ node: SQLNode, _ request: PlanningRequest) throws(Refusal) -> StatementPlan? {
+        switch node.kind {
+        case PG_QUERY__NODE__NODE_VARIABLE_SET_STMT: session(try set(node.pointee.variable_set_stmt))
+        case PG_QUERY__NODE__NODE_VARIABLE_SHOW_STMT: session(show(string(node.pointee.variable_show_stmt.pointee.name)))
+        case PG_QUERY__NODE__NODE_DISCARD_STMT:
+            session(node.pointee.discard_stmt.pointee.target == PG_QUERY__DISCARD_MODE__DISCARD_ALL ? .discardAll : .discard)
+        case PG_QUERY__NODE__NODE_DEALLOCATE_STMT: session(deallocate(string(node.pointee.deallocate_stmt.pointee.name)))
+        case PG_QUERY__NODE__NODE_CONSTRAINTS_SET_STMT: session(try setConstraints(node))
+        case PG_QUERY__NODE__NODE_PREPARE_STMT, PG_QUERY__NODE__NODE_EXECUTE_STMT: throw Refusal(.sqlPrepare)
+        case PG_QUERY__NODE__NODE_LISTEN_STMT: throw Refusal(.listen)
+        // Nothing is listened to, so there is nothing to end: pools send it when they reset a connection.
+        case PG_QUERY__NODE__NODE_UNLISTEN_STMT:
+            StatementPlan(kind: .session, route: .currentShard, writes: false, reuse: .text, reason: "no table")
+        default: nil
+        }
+    }
+
+    private static func session(_ statement: SessionStatement) -> StatementPlan {
+        StatementPlan(
+            kind: .session, route: .session(statement), writes: false, reuse: .text, reason: "the session's own state")
+    }
+
+    private static func set(_ statement: UnsafeMutablePointer<PgQuery__VariableSetStmt>) throws(Refusal) -> SessionStatement {
+        let name = string(statement.pointee.name).lowercased()
+        let isLocal = statement.pointee.is_local != 0
+        switch statement.pointee.kind {
+        case PG_QUERY__VARIABLE_SET_KIND__VAR_RESET_ALL:
+            return .reset(name: nil)
+        case PG_QUERY__VARIABLE_SET_KIND__VAR_SET_MULTI:
+            switch name {
+            case "transaction": return .setTransaction
+            case "session characteristics": return .setCharacteristics
+            default: throw Refusal(.setting, name)
+            }
+        case PG_QUERY__VARIABLE_SET_KIND__VAR_SET_VALUE:
+            return try assign(name, values(statement), isLocal: isLocal)
+        case PG_QUERY__VARIABLE_SET_KIND__VAR_RESET, PG_QUERY__VARIABLE_SET_KIND__VAR_SET_DEFAULT:
+            if name.hasPrefix("pgmosaic.") { return try mosaic(name, nil, isLocal: isLocal) }
+            return isLocal ? .setLocal(name: name) : .reset(name: name)
+        default:
+            throw Refusal(.setting, name)
+        }
+    }
+
+    private static func assign(_ name: String, _ values: [String], isLocal: Bool) throws(Refusal) -> SessionStatement {
+        if name.hasPrefix("pgmosaic.") { return try mosaic(name, values.joined(separator: ", "), isLocal: isLocal) }
+        if let code = SettingRules.refusal(name, values) { throw Refusal(code, name) }
+        return isLocal ? .setLocal(name: name) : .set(name: name)
+    }
+
+    private static func mosaic(_ name: String, _ value: String?, isLocal: Bool) throws(Refusal) -> SessionStatement {
+        if isLocal { throw Refusal(.setting, "SET LOCAL \(name)") }
+        return .setMosaic(name: name, value: value)
+    }
+
+    private static func values(_ statement: UnsafeMutablePointer<PgQuery__VariableSetStmt>) -> [String] {
+        NodeList(statement.pointee.n_args, statement.pointee.args).map { DefinitionValue.text(of: $0) ?? "" }
+    }
+
+    private static func show(_ name: String) -> SessionStatement {
+        name.lowercased().hasPrefix("pgmosaic.") ? .showMosaic(name: name.lowercased()) : .show(name: name.lowercased())
+    }
+
+    private static func deallocate(_ name: String) -> SessionStatement { .deallocate(name: name.isEmpty ? nil : name) }
+
+    /// Deferring lasts to the end of the transaction, on each shard that joins it.
+    private static func setConstraints(_ node: SQLNode) throws(Refusal) -> SessionStatement {
+        guard node.pointee.constraints_set_stmt.pointee.n_constraints == 0 else {
+            throw Refusal(.unsupported, "SET CONSTRAINTS of named constraints")
+        }
+        return .setTransaction
+    }
+
+    /// The schemas of a `SET search_path`, `"$user"` unresolved; nil for any other statement. Empty for `SET search_path = ''`.
+    package static func searchPath(from statement: ParsedStatement) -> [String]? {
+        guard statement.node.kind == PG_QUERY__NODE__NODE_VARIABLE_SET_STMT,
+            let set = statement.node.pointee.variable_set_stmt,
+            set.pointee.kind == PG_QUERY__VARIABLE_SET_KIND__VAR_SET_VALUE,
+            string(set.pointee.name).lowercased() == "search_path"
+        else { return nil }
+        return values(set).filter { !$0.isEmpty }
+    }
+}
+
+/// Settings under which statements would mean something else than the router understands.
+enum SettingRules {
+    /// Why `name` cannot be set so; nil if it can.
+    static func refusal(_ name: String, _ values: [String]) -> RefusalCode? {
+        let value = values.first?.lowercased() ?? ""
+        switch name {
+        case "role", "session_authorization": return .role
+        case "standard_conforming_strings": return isOn(value) ? nil : .setting
+        case "transform_null_equals": return isOff(value) ? nil : .setting
+        case "client_encoding":
+            return ["utf8", "utf-8", "unicode"].contains(value) ? nil : .setting
+        default: return nil
+        }
+    }
+
+    private static func isOn(_ value: String) -> Bool { ["on", "true", "yes", "1", "t", "y"].contains(value) }
+    private static func isOff(_ value: String) -> Bool { ["off", "false", "no", "0", "f", "n"].contains(value) }
+}

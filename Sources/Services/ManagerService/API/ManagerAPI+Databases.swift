@@ -1,0 +1,69 @@
+internal import ControlAPI
+internal import RESTServer
+internal import ShardModel
+
+extension ManagerAPI {
+    static let vnodeCountBounds = 1...4096
+
+    var databaseHandlers: [String: RESTHandler] {
+        [
+            "GET /api/v1/databases": { request in
+                let catalog = try await writer.load()
+                let all = catalog.databases.values.sorted { $0.name < $1.name }.map { DatabaseResource($0, in: catalog) }
+                return .json(try request.page().page(of: all, name: \.name))
+            },
+            "GET /api/v1/databases/{name}": { request in
+                let catalog = try await writer.load()
+                return .json(DatabaseResource(try Self.database(request.parameter("name"), in: catalog), in: catalog))
+            },
+            "POST /api/v1/databases": { request in
+                let record = try Self.record(from: try request.decode(CreateDatabaseRequest.self))
+                let made = try await writer.change(author: Self.author(request)) { catalog in
+                    guard catalog.databases[record.name] == nil else {
+                        throw APIError(.alreadyExists, "a database of that name exists")
+                    }
+                    return CatalogWriter.Decision(operations: [.putDatabase(record)]) { after in
+                        DatabaseResource(after.databases[record.name] ?? record, in: after)
+                    }
+                }
+                return .json(made, status: 201)
+            },
+            "DELETE /api/v1/databases/{name}": { request in
+                let (name, version) = (request.parameter("name"), try request.number("version"))
+                try await writer.change(author: Self.author(request)) { catalog in
+                    try Self.deletion(of: name, version: version, in: catalog)
+                }
+                return .noContent
+            },
+        ]
+    }
+
+    private static func record(from request: CreateDatabaseRequest) throws(APIError) -> DatabaseRecord {
+        try Names.checkIdentifier(request.name, "name")
+        let vnodeCount = request.vnodeCount ?? 256
+        guard vnodeCountBounds.contains(vnodeCount) else {
+            throw APIError(.invalidRequest, "vnode_count must be from \(vnodeCountBounds.lowerBound) to \(vnodeCountBounds.upperBound)")
+        }
+        let rules = request.keyColumnRules ?? []
+        guard rules.count <= 64, Set(rules).count == rules.count else {
+            throw APIError(.invalidRequest, "key_column_rules must be at most 64 different names")
+        }
+        for rule in rules { try Names.checkIdentifier(rule, "key_column_rules") }
+        return DatabaseRecord(
+            name: request.name, vnodeCount: vnodeCount, defaultConsistency: request.defaultConsistency ?? .strong,
+            defaultPlacement: request.defaultPlacement ?? .refuse, keyColumnRules: rules)
+    }
+
+    private static func deletion(
+        of name: String, version: UInt64?, in catalog: CatalogSnapshot
+    ) throws(APIError) -> CatalogWriter.Decision<Void> {
+        let record = try database(name, in: catalog)
+        try check(version: version, is: record.version, "the database", DatabaseResource(record, in: catalog))
+        guard shards(of: name, in: catalog).isEmpty else {
+            throw APIError(.databaseNotEmpty, "the database still has shards; remove them first")
+        }
+        let tables = catalog.tables.values.filter { $0.database == name }.sorted { $0.name < $1.name }
+        let deletions = tables.map { CatalogChange.Operation.deleteTable(database: name, name: $0.name, version: $0.version) }
+        return .init(operations: deletions + [.deleteDatabase(name: name, version: record.version)]) { _ in }
+    }
+}

@@ -1,0 +1,180 @@
+internal import ControlAPI
+internal import Logging
+internal import RESTServer
+internal import Security
+internal import ShardModel
+
+// Shards come and go here. Until data can be moved, the ring is only cut anew while the database has no tables.
+
+extension ManagerAPI {
+    /// Order matters: everything is checked before anything is changed; the server is marked before the catalog names it, so that a crash in between
+    /// leaves a mark that the same registration, repeated, accepts.
+    func register(_ request: RESTRequest) async throws -> RESTAnswer {
+        let record = try newShard(try request.decode(RegisterShardRequest.self))
+        let catalog = try await writer.load()
+        try Self.checkMayGrow(record, in: catalog)
+        let identity = ShardIdentity(clusterID: catalog.clusterID, database: record.database, shard: record.id)
+        let inspection = try await suitable(record, as: identity)
+        try await compareSchema(inspection, of: record, in: catalog)
+        do {
+            try await inspector.claim(record.primaryEndpoint, as: identity)
+        } catch {
+            throw error.apiError
+        }
+        do {
+            let made = try await writer.change(author: Self.author(request)) { catalog in
+                try Self.checkMayGrow(record, in: catalog)
+                return Self.decision(adding: record, in: catalog)
+            }
+            let notes = ShardSuitability.notes(inspection)
+            for note in notes { request.logger.warning("\(note)", metadata: ["shard": "\(record.id)"]) }
+            return .json(made, status: 201)
+        } catch let error as APIError {
+            // The mark stays where the shard may be in the catalog: after an unknown outcome, or when the same registration ran twice at once.
+            if ![.catalogUnknownOutcome, .alreadyExists].contains(error.code) { try? await inspector.release(record.primaryEndpoint, from: identity) }
+            throw error
+        }
+    }
+
+    func remove(_ request: RESTRequest) async throws -> RESTAnswer {
+        let (id, version) = (request.parameter("id"), try request.number("version"))
+        let (record, clusterID) = try await writer.change(author: Self.author(request)) { catalog in
+            let record = try Self.shard(id, in: catalog)
+            try Self.check(version: version, is: record.version, "the shard", Self.resource(record, in: catalog))
+            return try Self.decision(removing: record, in: catalog, now: now())
+        }
+        do {
+            try await inspector.release(
+                record.primaryEndpoint, from: ShardIdentity(clusterID: clusterID, database: record.database, shard: record.id))
+        } catch {
+            request.logger.warning("the mark of the removed shard stays on its server", error: error, metadata: ["shard": "\(record.id)"])
+        }
+        return .noContent
+    }
+
+    private func newShard(_ body: RegisterShardRequest) throws(APIError) -> ShardRecord {
+        try Names.checkID(body.id, "id")
+        if let name = body.name { try Names.checkIdentifier(name, "name") }
+        let replicas = body.replicas ?? []
+        guard replicas.count <= 32 else { throw APIError(.invalidRequest, "at most 32 replicas") }
+        let time = now()
+        return ShardRecord(
+            id: ShardID(body.id), name: body.name ?? body.id, database: body.database,
+            primaryEndpoint: try sealed(body.primaryEndpoint),
+            replicas: try replicas.map { (replica) throws(APIError) in try sealed(replica) }, createdAt: time, updatedAt: time)
+    }
+
+    private func sealed(_ endpoint: String) throws(APIError) -> String {
+        do {
+            return try EndpointSecrets.sealed(endpoint, with: box)
+        } catch {
+            throw APIError(.invalidEndpoint, error.description)
+        }
+    }
+
+    private static func checkMayGrow(_ shard: ShardRecord, in catalog: CatalogSnapshot) throws(APIError) {
+        _ = try database(shard.database, in: catalog)
+        if let known = catalog.shards[shard.id] {
+            throw APIError(
+                .alreadyExists, "a shard of that id exists",
+                details: ["current": (try? JSONParser.parse(APICoding.encode(resource(known, in: catalog)))) ?? .null])
+        }
+        let others = shards(of: shard.database, in: catalog)
+        guard others.isEmpty || tables(of: shard.database, in: catalog).isEmpty else {
+            throw APIError(
+                .reshardingNeeded,
+                "the database has tables, so a new shard would need rows moved to it; this version cannot do that yet")
+        }
+    }
+
+    /// What the server says, when it can become this shard.
+    private func suitable(_ shard: ShardRecord, as identity: ShardIdentity) async throws(APIError) -> ShardInspection {
+        let inspection: ShardInspection
+        do {
+            inspection = try await inspector.inspect(shard.primaryEndpoint)
+        } catch {
+            throw error.apiError
+        }
+        let problems = ShardSuitability.problems(inspection)
+        if let first = problems.first {
+            throw APIError(
+                .shardUnsuitable, "the server cannot be a shard as it is: \(first)",
+                details: ["problems": .array(problems.map { .string($0) })])
+        }
+        if let owner = inspection.identity, owner != identity { throw ShardAccessError.taken(owner).apiError }
+        return inspection
+    }
+
+    /// All shards of a database have the same user schema: what runs on one must run on each.
+    private func compareSchema(_ inspection: ShardInspection, of shard: ShardRecord, in catalog: CatalogSnapshot) async throws(APIError) {
+        guard let homeID = catalog.databases[shard.database]?.homeShard, let home = catalog.shards[homeID] else { return }
+        let model: ShardInspection
+        do {
+            model = try await inspector.inspect(home.primaryEndpoint)
+        } catch {
+            throw Self.apiError(error, at: home)
+        }
+        guard model.tables.isEmpty else {
+            throw APIError(
+                .reshardingNeeded, "the home shard has tables, so a new shard would need rows moved to it; this version cannot do that yet",
+                details: ["home_shard": .string(home.id.name)])
+        }
+        guard inspection.tables.isEmpty, inspection.schemaFingerprint == model.schemaFingerprint else {
+            throw APIError(
+                .schemaMismatch, "the new shard's schema differs from the home shard's; start with an empty database",
+                details: [
+                    "home_shard": .string(home.id.name),
+                    "tables": .array(inspection.tables.prefix(20).map { .string($0.description) }),
+                ])
+        }
+    }
+}
+
+// MARK: the ring
+
+extension ManagerAPI {
+    /// The ring cut evenly over the old shards and the new one; the first shard becomes the home shard.
+    private static func decision(adding shard: ShardRecord, in catalog: CatalogSnapshot) -> CatalogWriter.Decision<ShardResource> {
+        var members = shards(of: shard.database, in: catalog) + [shard]
+        var operations = recut(&members, of: shard.database, in: catalog, now: shard.updatedAt)
+        if var database = catalog.databases[shard.database], database.homeShard == nil {
+            database.homeShard = shard.id
+            operations.append(.putDatabase(database))
+        }
+        return CatalogWriter.Decision(operations: operations) { after in
+            resource(after.shards[shard.id] ?? shard, in: after)
+        }
+    }
+
+    private static func decision(
+        removing shard: ShardRecord, in catalog: CatalogSnapshot, now: Double
+    ) throws(APIError) -> CatalogWriter.Decision<(ShardRecord, String)> {
+        guard shard.vnodes.isEmpty || tables(of: shard.database, in: catalog).isEmpty else {
+            throw APIError(.shardOwnsData, "the shard owns a part of the ring, and the database has tables; this version cannot move their rows yet")
+        }
+        var operations = [CatalogChange.Operation.deleteShard(id: shard.id, version: shard.version)]
+        var members = shards(of: shard.database, in: catalog).filter { $0.id != shard.id }
+        if !shard.vnodes.isEmpty, !members.isEmpty {
+            operations += recut(&members, of: shard.database, in: catalog, now: now)
+        }
+        if var database = catalog.databases[shard.database], database.homeShard == shard.id {
+            database.homeShard = members.first?.id
+            operations.append(.putDatabase(database))
+        }
+        let clusterID = catalog.clusterID
+        return CatalogWriter.Decision(operations: operations) { _ in (shard, clusterID) }
+    }
+
+    private static func recut(
+        _ members: inout [ShardRecord], of database: String, in catalog: CatalogSnapshot, now: Double
+    ) -> [CatalogChange.Operation] {
+        let lastID = shards(of: database, in: catalog).flatMap(\.vnodes).map(\.id).max() ?? 0
+        let parts = RingCut.even(
+            over: members.count, vnodesEach: catalog.databases[database]?.vnodeCount ?? 256, after: lastID)
+        for (index, vnodes) in parts.enumerated() {
+            members[index].vnodes = vnodes
+            members[index].updatedAt = now
+        }
+        return members.map { .putShard($0) }
+    }
+}

@@ -1,0 +1,134 @@
+internal import ControlAPI
+internal import RESTServer
+internal import ShardModel
+
+extension ManagerAPI {
+    var tableHandlers: [String: RESTHandler] {
+        [
+            "GET /api/v1/databases/{name}/tables": { request in
+                let catalog = try await writer.load()
+                let database = try Self.database(request.parameter("name"), in: catalog)
+                let all = Self.tables(of: database.name, in: catalog).map { TableResource($0, homeShard: database.homeShard) }
+                return .json(try request.page().page(of: all, name: \.name))
+            },
+            "POST /api/v1/databases/{name}/tables": { request in try await declare(request) },
+            "DELETE /api/v1/databases/{name}/tables/{table}": { request in try await forget(request) },
+        ]
+    }
+
+    /// Sorted by name as shown, which is the order of pages.
+    static func tables(of database: String, in catalog: CatalogSnapshot) -> [TableRecord] {
+        catalog.tables.values.filter { $0.database == database }.sorted { $0.name.description < $1.name.description }
+    }
+
+    /// "schema.table"; without a schema, public. Both parts as PostgreSQL stores them.
+    static func tableName(_ text: String) throws(APIError) -> QualifiedName {
+        let parts = text.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        let name = parts.count == 2 ? QualifiedName(schema: parts[0], name: parts[1]) : QualifiedName(schema: "public", name: text)
+        try Names.checkIdentifier(name.schema, "the table's schema")
+        try Names.checkIdentifier(name.name, "the table's name")
+        guard !["pg_catalog", "information_schema", "pgmosaic"].contains(name.schema) else {
+            throw APIError(.invalidRequest, "tables of \(name.schema) have no placement of their own")
+        }
+        return name
+    }
+
+    private static func placement(_ request: DeclareTableRequest) throws(APIError) -> Placement {
+        switch (request.kind, request.shardKey) {
+        case (.sharded, let key?):
+            try Names.checkIdentifier(key, "shard_key")
+            return .sharded(key: key)
+        case (.sharded, nil): throw APIError(.invalidRequest, "a sharded table needs shard_key, the column whose value decides the shard")
+        case (.reference, nil): return .reference
+        case (.local, nil): return .local
+        default: throw APIError(.invalidRequest, "shard_key belongs to sharded tables only")
+        }
+    }
+
+    private func declare(_ request: RESTRequest) async throws -> RESTAnswer {
+        let body = try request.decode(DeclareTableRequest.self)
+        let (database, name) = (request.parameter("name"), try Self.tableName(body.name))
+        let placement = try Self.placement(body)
+        let (resource, isNew) = try await writer.change(author: Self.author(request)) { catalog in
+            let home = try Self.database(database, in: catalog).homeShard
+            let key = CatalogSnapshot.TableKey(database: database, table: name)
+            let old = catalog.tables[key]
+            if let old, old.placement == placement {
+                return CatalogWriter.Decision(operations: []) { _ in (TableResource(old, homeShard: home), false) }
+            }
+            try await checkExistingTable(name, for: placement, database: database, in: catalog)
+            let record = TableRecord(database: database, name: name, placement: placement, version: old?.version ?? 0)
+            return CatalogWriter.Decision(operations: [.putTable(record)]) { after in
+                (TableResource(after.tables[key] ?? record, homeShard: home), old == nil)
+            }
+        }
+        return .json(resource, status: isNew ? 201 : 200)
+    }
+
+    /// A table that exists may get a placement only while no row would be in the wrong place: it is empty, on every shard that must have it, and fit.
+    private func checkExistingTable(
+        _ name: QualifiedName, for placement: Placement, database: String, in catalog: CatalogSnapshot
+    ) async throws {
+        let shards = Self.shards(of: database, in: catalog)
+        guard let home = catalog.databases[database]?.homeShard, !shards.isEmpty else { return }
+        let declared = Dictionary(
+            uniqueKeysWithValues: Self.tables(of: database, in: catalog).map { ($0.name, $0.placement) })
+        let found = try await inspections(of: name, for: placement, on: shards, declared: declared)
+        if found.isEmpty { return }
+        if placement == .local, found.keys.elementsEqual([home]) { return }
+        guard !found.values.contains(where: \.hasRows) else {
+            throw APIError(.tableNotEmpty, "the table holds rows; their placement can only be chosen while it is empty")
+        }
+        if let problems = found[home]?.problems, !problems.isEmpty {
+            throw APIError(
+                .tableUnsuitable, "the table cannot have this placement: \(problems[0])",
+                details: ["problems": .array(problems.map { .string($0) })])
+        }
+        let missing = shards.map(\.id).filter { found[$0] == nil }
+        guard missing.isEmpty || placement == .local else {
+            throw APIError(
+                .tableUnsuitable, "the table exists on some shards only; drop it, declare it, and create it through a router",
+                details: ["missing_on": .array(missing.map { .string($0.name) })])
+        }
+    }
+
+    /// On which of `shards` the table exists, and what it is like there.
+    private func inspections(
+        of name: QualifiedName, for placement: Placement, on shards: [ShardRecord], declared: [QualifiedName: Placement]
+    ) async throws -> [ShardID: TableInspection] {
+        try await withThrowingTaskGroup(of: (ShardID, TableInspection?).self) { group in
+            for shard in shards {
+                group.addTask {
+                    do {
+                        return (shard.id, try await inspector.table(name, for: placement, at: shard.primaryEndpoint, declared: declared))
+                    } catch let error as ShardAccessError {
+                        throw Self.apiError(error, at: shard)
+                    }
+                }
+            }
+            var found: [ShardID: TableInspection] = [:]
+            for try await (shard, inspection) in group { found[shard] = inspection }
+            return found
+        }
+    }
+
+    private func forget(_ request: RESTRequest) async throws -> RESTAnswer {
+        let database = request.parameter("name")
+        let (name, version) = (try Self.tableName(request.parameter("table")), try request.number("version"))
+        try await writer.change(author: Self.author(request)) { catalog in
+            let home = try Self.database(database, in: catalog).homeShard
+            guard let record = catalog.tables[.init(database: database, table: name)] else {
+                throw APIError(.tableNotFound, "the table has no declared placement")
+            }
+            try Self.check(version: version, is: record.version, "the table", TableResource(record, homeShard: home))
+            let found = try await inspections(
+                of: name, for: record.placement, on: Self.shards(of: database, in: catalog), declared: [:])
+            guard !found.values.contains(where: \.hasRows) else {
+                throw APIError(.tableNotEmpty, "the table holds rows; drop it through a router, or empty it first")
+            }
+            return CatalogWriter.Decision(
+                operations: [.deleteTable(database: database, name: name, version: record.version)]) { _ in }
+        }
+        return .noContent
+    }
+}

@@ -1,0 +1,100 @@
+internal import ControlAPI
+internal import PGWire
+internal import RESTServer
+internal import ShardModel
+
+extension ManagerAPI {
+    static let passwordLength = 8...1024
+
+    var userHandlers: [String: RESTHandler] {
+        [
+            "POST /api/v1/auth/setup": { request in
+                let body = try request.decode(SetupRequest.self)
+                try Names.checkIdentifier(body.username, "username")
+                let record = UserRecord(name: body.username, verifier: try Self.verifier(body.password), roles: [UserRole.admin.rawValue])
+                let made = try await writer.change(author: "setup") { catalog in
+                    guard catalog.users.isEmpty else { throw APIError(.setupDone, "a user exists already; use /api/v1/users") }
+                    return Self.put(record)
+                }
+                return .json(made, status: 201)
+            },
+            "GET /api/v1/users": { request in
+                let catalog = try await writer.load()
+                let all = catalog.users.values.sorted { $0.name < $1.name }.map { UserResource($0) }
+                return .json(try request.page().page(of: all, name: \.name))
+            },
+            "GET /api/v1/users/{name}": { request in
+                .json(UserResource(try Self.user(request.parameter("name"), in: try await writer.load())))
+            },
+            "POST /api/v1/users": { request in
+                let body = try request.decode(CreateUserRequest.self)
+                try Names.checkIdentifier(body.name, "name")
+                let record = UserRecord(
+                    name: body.name, verifier: try Self.verifier(body.password), roles: try Self.roles(body.roles), databases: body.databases)
+                let made = try await writer.change(author: Self.author(request)) { catalog in
+                    guard catalog.users[record.name] == nil else { throw APIError(.alreadyExists, "a user of that name exists") }
+                    return Self.put(record)
+                }
+                return .json(made, status: 201)
+            },
+            "PUT /api/v1/users/{name}": { request in
+                let (name, body) = (request.parameter("name"), try request.decode(UpdateUserRequest.self))
+                let verifier = try body.password.map { (password) throws(APIError) in try Self.verifier(password) }
+                let roles = try body.roles.map { (roles) throws(APIError) in try Self.roles(roles) }
+                let changed = try await writer.change(author: Self.author(request)) { catalog in
+                    var record = try Self.user(name, in: catalog)
+                    try Self.check(version: body.version, is: record.version, "the user", UserResource(record))
+                    record.verifier = verifier ?? record.verifier
+                    record.roles = roles ?? record.roles
+                    if let databases = body.databases { record.databases = databases }
+                    try Self.checkAdministratorRemains(catalog, changing: name, to: record)
+                    return Self.put(record)
+                }
+                return .json(changed)
+            },
+            "DELETE /api/v1/users/{name}": { request in
+                let (name, version) = (request.parameter("name"), try request.number("version"))
+                try await writer.change(author: Self.author(request)) { catalog in
+                    let record = try Self.user(name, in: catalog)
+                    try Self.check(version: version, is: record.version, "the user", UserResource(record))
+                    try Self.checkAdministratorRemains(catalog, changing: name, to: nil)
+                    return CatalogWriter.Decision(operations: [.deleteUser(name: name, version: record.version)]) { _ in }
+                }
+                return .noContent
+            },
+        ]
+    }
+
+    private static func put(_ record: UserRecord) -> CatalogWriter.Decision<UserResource> {
+        CatalogWriter.Decision(operations: [.putUser(record)]) { UserResource($0.users[record.name] ?? record) }
+    }
+
+    private static func user(_ name: String, in catalog: CatalogSnapshot) throws(APIError) -> UserRecord {
+        guard let record = catalog.users[name] else { throw APIError(.userNotFound, "there is no user of that name") }
+        return record
+    }
+
+    private static func roles(_ roles: [UserRole]) throws(APIError) -> [String] {
+        guard !roles.isEmpty else { throw APIError(.invalidRequest, "roles must not be empty") }
+        return UserRole.allCases.filter(roles.contains).map(\.rawValue)
+    }
+
+    /// Only the verifier is kept; the password is forgotten here.
+    private static func verifier(_ password: String) throws(APIError) -> String {
+        guard passwordLength.contains(password.utf8.count) else {
+            throw APIError(.invalidRequest, "password must have \(passwordLength.lowerBound) to \(passwordLength.upperBound) bytes")
+        }
+        return ScramVerifier.make(password: password, salt: SecureRandom.bytes(ScramVerifier.saltLength)).text
+    }
+
+    /// The last administrator can neither go nor step down: nobody could undo it.
+    private static func checkAdministratorRemains(
+        _ catalog: CatalogSnapshot, changing name: String, to record: UserRecord?
+    ) throws(APIError) {
+        var users = catalog.users
+        users[name] = record
+        guard users.values.contains(where: { $0.roles.contains(UserRole.admin.rawValue) }) else {
+            throw APIError(.lastAdministrator, "this is the last user with the role admin")
+        }
+    }
+}

@@ -1,0 +1,75 @@
+package import CatalogStore
+internal import ControlAPI
+internal import Foundation
+package import RESTServer
+package import Security
+internal import ShardModel
+package import Telemetry
+
+/// The manager's REST operations: what each does, apart from HTTP.
+package struct ManagerAPI: Sendable {
+    let store: any CatalogStore
+    let writer: CatalogWriter
+    let inspector: any ShardInspector
+    /// nil: no key file, so no plain passwords.
+    let box: SecretBox?
+    let registry: MetricRegistry
+    let longPolls: LongPollLimit
+    /// Seconds since 1970.
+    let now: @Sendable () -> Double
+
+    package init(
+        store: any CatalogStore, inspector: any ShardInspector, box: SecretBox?, metrics: SharedMetrics, registry: MetricRegistry,
+        now: @escaping @Sendable () -> Double = { Date().timeIntervalSince1970 }
+    ) {
+        self.store = store
+        writer = CatalogWriter(store: store, metrics: metrics)
+        self.inspector = inspector
+        self.box = box
+        self.registry = registry
+        longPolls = LongPollLimit()
+        self.now = now
+    }
+
+    /// By `APIRoute.id`.
+    package var handlers: [String: RESTHandler] {
+        var handlers = userHandlers
+        for part in [databaseHandlers, tableHandlers, shardHandlers, clusterHandlers] { handlers.merge(part) { $1 } }
+        return handlers
+    }
+
+    /// Who the catalog's history names as the author. Authentication comes later; until then, whoever reaches the port.
+    static func author(_ request: RESTRequest) -> String { "rest" }
+}
+
+/// What every kind of record needs.
+extension ManagerAPI {
+    /// A 409 with the record as it is now, when `version` is given and is another one.
+    static func check(
+        version: UInt64?, is current: UInt64, _ what: String, _ record: some Encodable
+    ) throws(APIError) {
+        guard let version, version != current else { return }
+        let body = (try? JSONParser.parse(APICoding.encode(record))) ?? .null
+        throw APIError(
+            .versionConflict, "\(what) is at version \(current), not \(version)", details: ["current": body])
+    }
+
+    static func database(_ name: String, in catalog: CatalogSnapshot) throws(APIError) -> DatabaseRecord {
+        guard let record = catalog.databases[name] else { throw APIError(.databaseNotFound, "there is no database of that name") }
+        return record
+    }
+
+    static func shard(_ id: String, in catalog: CatalogSnapshot) throws(APIError) -> ShardRecord {
+        guard let record = catalog.shards[ShardID(id)] else { throw APIError(.shardNotFound, "there is no shard of that id") }
+        return record
+    }
+
+    /// Sorted by id.
+    static func shards(of database: String, in catalog: CatalogSnapshot) -> [ShardRecord] {
+        catalog.shards.values.filter { $0.database == database }.sorted { $0.id < $1.id }
+    }
+
+    static func resource(_ record: ShardRecord, in catalog: CatalogSnapshot) -> ShardResource {
+        ShardResource(record, isHome: catalog.databases[record.database]?.homeShard == record.id, redact: EndpointSecrets.redacted)
+    }
+}

@@ -1,0 +1,64 @@
+package import CatalogStore
+internal import ControlAPI
+internal import Foundation
+internal import Hummingbird
+package import Logging
+internal import NIOCore
+internal import NIOPosix
+package import RESTServer
+internal import Security
+package import ServerConfig
+internal import ServiceLifecycle
+internal import ShardModel
+package import Telemetry
+internal import UnixSignals
+
+/// The manager: the control plane's REST API over a catalog store.
+package enum ManagerServer {
+    /// Serves until SIGTERM or SIGINT, then ends within the grace time of the settings. Throws when it cannot start.
+    package static func run(settings: ManagerSettings, store: any CatalogStore, logger: Logger) async throws {
+        let box = try settings.secretsKeyFile.map { (path) throws(SecretError) in try SecretBox.loadOrCreate(path: path) }
+        let group = MultiThreadedEventLoopGroup.singleton
+        let startedAt = Timestamp(seconds: Date().timeIntervalSince1970)
+        let metrics = SharedMetrics()
+        let registry = registry(metrics: metrics, store: store, startedAt: startedAt)
+        let inspector = PostgresShardInspector(box: box, group: group, timeout: settings.probeTimeout)
+        let api = ManagerAPI(store: store, inspector: inspector, box: box, metrics: metrics, registry: registry)
+        let member = MemberAnnouncer(id: settings.id, store: store, startedAt: startedAt, logger: logger)
+        let application = Application(
+            responder: responder(api, bodyMax: settings.httpBodyMax, metrics: metrics, logger: logger),
+            configuration: .init(address: .hostname(settings.httpHost, port: settings.httpPort), serverName: nil),
+            onServerRunning: { channel in
+                let port = channel.localAddress?.port ?? settings.httpPort
+                let url = "http://\(settings.httpHost):\(port)"
+                member.started(url: url)
+                logger.notice("manager ready", metadata: ["url": "\(url)", "id": "\(settings.id)", "pid": "\(getpid())"])
+            },
+            eventLoopGroupProvider: .shared(group), logger: logger)
+        var configuration = ServiceGroupConfiguration(
+            services: [.init(service: member), .init(service: application)], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+        configuration.maximumGracefulShutdownDuration = settings.shutdownGrace
+        try await ServiceGroup(configuration: configuration).run()
+        logger.notice("manager stopped", metadata: ["id": "\(settings.id)"])
+    }
+
+    package static func responder(_ api: ManagerAPI, bodyMax: Int, metrics: SharedMetrics, logger: Logger) -> RESTResponder {
+        RESTResponder(
+            title: "PGMosaic manager", routes: RouteCatalogue.manager, handlers: api.handlers, bodyMax: bodyMax, metrics: metrics,
+            idempotency: IdempotencyCache(), logger: logger)
+    }
+
+    private static func registry(metrics: SharedMetrics, store: any CatalogStore, startedAt: Timestamp) -> MetricRegistry {
+        let registry = MetricRegistry()
+        registry.add { metrics.snapshot() }
+        registry.add { ProcessMetrics.snapshot(version: BuildVersion.current, role: "manager", startedAt: startedAt) }
+        registry.add {
+            var snapshot = MetricSnapshot()
+            let catalog = try? await store.load()
+            snapshot.add(MetricCatalogue.catalogConnected, gauge: catalog == nil ? 0 : 1)
+            if let catalog { snapshot.add(MetricCatalogue.catalogEpoch, gauge: Double(catalog.epoch.number)) }
+            return snapshot
+        }
+        return registry
+    }
+}

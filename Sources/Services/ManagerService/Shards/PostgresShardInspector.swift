@@ -1,0 +1,141 @@
+internal import NIOCore
+internal import PGChannel
+internal import PGWire
+package import NIOPosix
+package import Security
+package import ShardModel
+
+/// Looks at real PostgreSQL servers, one short connection a question.
+package struct PostgresShardInspector: ShardInspector {
+    private let box: SecretBox?
+    private let group: MultiThreadedEventLoopGroup
+    private let timeout: Duration
+
+    package init(box: SecretBox?, group: MultiThreadedEventLoopGroup, timeout: Duration) {
+        self.box = box
+        self.group = group
+        self.timeout = timeout
+    }
+
+    package func inspect(_ endpoint: String) async throws(ShardAccessError) -> ShardInspection {
+        try await withClient(endpoint) { client in
+            let start = ContinuousClock.now
+            let facts = try await client.query(ShardQueries.facts)
+            let latency = ContinuousClock.now - start
+            guard let row = facts.rows.first else { throw ShardAccessError.unreachable("the server gave no answer") }
+            var inspection = ShardInspection(
+                versionNumber: row.integer(0) ?? 0, versionText: row.text(1) ?? "", inRecovery: row.bool(2) ?? true, walLevel: row.text(3) ?? "",
+                preparedTransactionsMax: row.integer(4) ?? 0, encoding: row.text(5) ?? "", latency: latency)
+            if row.bool(6) == true { inspection.identity = try await Self.identity(client) }
+            inspection.tables = try await client.query(ShardQueries.tables).rows.compactMap { row in
+                guard let schema = row.text(0), let name = row.text(1) else { return nil }
+                return QualifiedName(schema: schema, name: name)
+            }
+            inspection.schemaFingerprint = try await client.query(ShardQueries.fingerprint).rows.first?.text(0) ?? ""
+            return inspection
+        }
+    }
+
+    package func claim(_ endpoint: String, as identity: ShardIdentity) async throws(ShardAccessError) {
+        try await withClient(endpoint) { client in
+            try await client.execute("BEGIN")
+            try await client.execute(ShardQueries.install)
+            _ = try await client.query(
+                ShardQueries.claim, [.text(identity.clusterID), .text(identity.database), .text(identity.shard.name)])
+            guard let owner = try await Self.identity(client), owner == identity else {
+                let owner = try await Self.identity(client)
+                try await client.execute("ROLLBACK")
+                throw ShardAccessError.taken(owner ?? identity)
+            }
+            try await client.execute("COMMIT")
+        }
+    }
+
+    package func release(_ endpoint: String, from identity: ShardIdentity) async throws(ShardAccessError) {
+        try await withClient(endpoint) { client in
+            guard try await client.query(ShardQueries.facts).rows.first?.bool(6) == true,
+                try await Self.identity(client) == identity
+            else { return }
+            try await client.execute(ShardQueries.uninstall)
+        }
+    }
+
+    package func table(
+        _ name: QualifiedName, for placement: Placement, at endpoint: String, declared: [QualifiedName: Placement]
+    ) async throws(ShardAccessError) -> TableInspection? {
+        try await withClient(endpoint) { client in
+            let exists = try await client.query(ShardQueries.tableExists, [.text(name.schema), .text(name.name)])
+            guard exists.rows.first?.bool(0) == true else { return nil }
+            let quoted = "\(ShardQueries.quote(name.schema)).\(ShardQueries.quote(name.name))"
+            let rows = try await client.query("SELECT EXISTS (SELECT 1 FROM \(quoted))")
+            return TableInspection(hasRows: rows.rows.first?.bool(0) ?? true)
+        }
+    }
+
+    package func figures(_ endpoint: String) async throws(ShardAccessError) -> ShardFigures {
+        try await withClient(endpoint) { client in
+            guard let row = try await client.query(ShardQueries.figures).rows.first else {
+                throw ShardAccessError.unreachable("the server gave no answer")
+            }
+            let tables = try await client.query(ShardQueries.tableFigures).rows.compactMap { row -> ShardFigures.Table? in
+                guard let schema = row.text(0), let name = row.text(1) else { return nil }
+                return .init(
+                    name: QualifiedName(schema: schema, name: name), rowEstimate: Int64(row.integer(2) ?? 0), bytes: Int64(row.integer(3) ?? 0))
+            }
+            return ShardFigures(
+                databaseBytes: Int64(row.integer(0) ?? 0), connections: Int64(row.integer(1) ?? 0),
+                connectionsMax: Int64(row.integer(2) ?? 0), preparedTransactions: Int64(row.integer(3) ?? 0), tables: tables)
+        }
+    }
+
+    private static func identity(_ client: PGClient) async throws -> ShardIdentity? {
+        guard let row = try await client.query(ShardQueries.identity).rows.first, let cluster = row.text(0), let database = row.text(1),
+            let shard = row.text(2)
+        else { return nil }
+        return ShardIdentity(clusterID: cluster, database: database, shard: ShardID(shard))
+    }
+
+    private func withClient<Result: Sendable>(
+        _ endpoint: String, _ body: @Sendable (PGClient) async throws -> Result
+    ) async throws(ShardAccessError) -> Result {
+        let target: PostgresEndpoint
+        do {
+            target = try PostgresEndpoint.parse(try EndpointSecrets.opened(endpoint, with: box))
+        } catch let error as SecretError {
+            throw .endpoint(error.description)
+        } catch let error as EndpointError {
+            throw .endpoint(error.description)
+        } catch {
+            throw .endpoint("it cannot be read")
+        }
+        guard target.user != nil, target.database != nil else { throw .endpoint("it must name a user and a database") }
+        do {
+            var options = PGClient.Options()
+            options.connectTimeout = .init(timeout)
+            options.callTimeout = .init(timeout)
+            options.overrides.parameters = [.init(name: "application_name", value: "pgmosaic-manager")]
+            let client = try await PGClient.connect(to: target, on: group, options: options)
+            do {
+                let result = try await body(client)
+                await client.close()
+                return result
+            } catch {
+                await client.close()
+                throw error
+            }
+        } catch let error as ShardAccessError {
+            throw error
+        } catch let error as PGClientError {
+            throw Self.accessError(error)
+        } catch {
+            throw .unreachable("\(type(of: error))")
+        }
+    }
+
+    private static func accessError(_ error: PGClientError) -> ShardAccessError {
+        if case .connect(let cause) = error.cause, cause.isTransient { return .unreachable(cause.description) }
+        if let server = error.serverError { return .refused(server.message, sqlstate: server.sqlState.code) }
+        if case .connect(let cause) = error.cause { return .refused(cause.description, sqlstate: cause.sqlState.code) }
+        return .unreachable(error.description)
+    }
+}

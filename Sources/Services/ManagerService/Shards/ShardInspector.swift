@@ -1,0 +1,129 @@
+package import ControlAPI
+package import ShardModel
+
+/// What a PostgreSQL server says about itself when it is to become a shard, or is one.
+package struct ShardInspection: Hashable, Sendable {
+    /// `server_version_num`: 150018.
+    package var versionNumber: Int
+    package var versionText: String
+    package var inRecovery: Bool
+    package var walLevel: String
+    package var preparedTransactionsMax: Int
+    package var encoding: String
+    /// Who the database already belongs to; nil when it was never a shard.
+    package var identity: ShardIdentity?
+    /// Tables outside the system's and our own schemas.
+    package var tables: [QualifiedName]
+    /// Equal for two databases exactly when their user schemas are.
+    package var schemaFingerprint: String
+    package var latency: Duration
+
+    package init(
+        versionNumber: Int = 150_000, versionText: String = "15", inRecovery: Bool = false, walLevel: String = "logical",
+        preparedTransactionsMax: Int = 100, encoding: String = "UTF8", identity: ShardIdentity? = nil, tables: [QualifiedName] = [],
+        schemaFingerprint: String = "", latency: Duration = .zero
+    ) {
+        self.versionNumber = versionNumber
+        self.versionText = versionText
+        self.inRecovery = inRecovery
+        self.walLevel = walLevel
+        self.preparedTransactionsMax = preparedTransactionsMax
+        self.encoding = encoding
+        self.identity = identity
+        self.tables = tables
+        self.schemaFingerprint = schemaFingerprint
+        self.latency = latency
+    }
+}
+
+/// Which shard of which cluster a PostgreSQL database is: written into it at registration, so that no other cluster or shard takes it too.
+package struct ShardIdentity: Hashable, Sendable {
+    package var clusterID: String
+    package var database: String
+    package var shard: ShardID
+
+    package init(clusterID: String, database: String, shard: ShardID) {
+        self.clusterID = clusterID
+        self.database = database
+        self.shard = shard
+    }
+}
+
+/// One table on one shard, as far as its placement depends on it.
+package struct TableInspection: Hashable, Sendable {
+    package var hasRows: Bool
+    /// Why the table cannot have the placement asked for; one sentence each, names only.
+    package var problems: [String]
+
+    package init(hasRows: Bool, problems: [String] = []) {
+        self.hasRows = hasRows
+        self.problems = problems
+    }
+}
+
+/// Looks at PostgreSQL servers and marks them; the only way the manager touches a shard. `endpoint` is as the catalog keeps it: the implementation opens
+/// sealed passwords.
+///
+/// All calls are bounded in time and throw `ShardAccessError`.
+package protocol ShardInspector: Sendable {
+    func inspect(_ endpoint: String) async throws(ShardAccessError) -> ShardInspection
+    /// Makes our schema on the server and writes `identity`. Repeating it with the same identity does nothing; another identity throws `.taken`.
+    func claim(_ endpoint: String, as identity: ShardIdentity) async throws(ShardAccessError)
+    /// Takes our schema off the server, if it is marked with `identity`.
+    func release(_ endpoint: String, from identity: ShardIdentity) async throws(ShardAccessError)
+    /// nil: no such table there.
+    func table(
+        _ name: QualifiedName, for placement: Placement, at endpoint: String, declared: [QualifiedName: Placement]
+    ) async throws(ShardAccessError) -> TableInspection?
+    func figures(_ endpoint: String) async throws(ShardAccessError) -> ShardFigures
+}
+
+/// What `GET shards/{id}/stats` reads.
+package struct ShardFigures: Hashable, Sendable {
+    package struct Table: Hashable, Sendable {
+        package var name: QualifiedName
+        package var rowEstimate: Int64
+        package var bytes: Int64
+        package init(name: QualifiedName, rowEstimate: Int64, bytes: Int64) {
+            self.name = name
+            self.rowEstimate = rowEstimate
+            self.bytes = bytes
+        }
+    }
+    package var databaseBytes: Int64
+    package var connections: Int64
+    package var connectionsMax: Int64
+    package var preparedTransactions: Int64
+    package var tables: [Table]
+
+    package init(
+        databaseBytes: Int64 = 0, connections: Int64 = 0, connectionsMax: Int64 = 0, preparedTransactions: Int64 = 0, tables: [Table] = []
+    ) {
+        self.databaseBytes = databaseBytes
+        self.connections = connections
+        self.connectionsMax = connectionsMax
+        self.preparedTransactions = preparedTransactions
+        self.tables = tables
+    }
+}
+
+package enum ShardAccessError: Error, Hashable, Sendable {
+    /// The endpoint's text or its password cannot be used.
+    case endpoint(String)
+    /// No connection, or it broke: trying again may help. The reason holds no secret.
+    case unreachable(String)
+    /// The server answered, and does not let us: wrong password, no such database, a missing permission.
+    case refused(String, sqlstate: String)
+    /// Another shard or cluster has the database.
+    case taken(ShardIdentity)
+
+    package var apiError: APIError {
+        switch self {
+        case .endpoint(let reason): APIError(.invalidEndpoint, reason)
+        case .unreachable(let reason): APIError(.shardUnavailable, "the shard's server cannot be reached: \(reason)")
+        case .refused(let reason, let sqlstate): APIError(.shardUnsuitable, "the shard's server refused: \(reason)", sqlstate: sqlstate)
+        case .taken(let owner):
+            APIError(.shardInUse, "this PostgreSQL database is shard \(owner.shard) of database \(owner.database) of cluster \(owner.clusterID)")
+        }
+    }
+}

@@ -1,0 +1,79 @@
+/// The SQL that the manager runs on shards.
+enum ShardQueries {
+    static let facts = """
+        SELECT current_setting('server_version_num')::int, current_setting('server_version'), pg_is_in_recovery(), current_setting('wal_level'),
+               current_setting('max_prepared_transactions')::int, pg_catalog.getdatabaseencoding(),
+               pg_catalog.to_regclass('pgmosaic.identity') IS NOT NULL
+        """
+
+    static let identity = "SELECT cluster_id, database, shard_id FROM pgmosaic.identity"
+
+    /// Our schema on a shard; repeatable. The table holds one row: who the database belongs to.
+    static let install = """
+        CREATE SCHEMA IF NOT EXISTS pgmosaic;
+        CREATE TABLE IF NOT EXISTS pgmosaic.identity (
+            one bool PRIMARY KEY DEFAULT true CHECK (one), cluster_id text NOT NULL, database text NOT NULL, shard_id text NOT NULL);
+        """
+
+    static let claim = """
+        INSERT INTO pgmosaic.identity (cluster_id, database, shard_id) VALUES ($1, $2, $3) ON CONFLICT (one) DO NOTHING
+        """
+
+    static let uninstall = "DROP SCHEMA IF EXISTS pgmosaic CASCADE"
+
+    private static let userSchemas = """
+        n.nspname NOT IN ('pg_catalog', 'information_schema', 'pgmosaic') AND n.nspname NOT LIKE 'pg\\_toast%' AND n.nspname NOT LIKE 'pg\\_temp%'
+        """
+
+    /// Tables of extensions are not the user's.
+    static let tables = """
+        SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind IN ('r', 'p', 'f', 'm') AND \(userSchemas)
+          AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d
+                          WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+        ORDER BY 1, 2
+        """
+
+    /// One text for everything that statements can name: schemas, relations with their columns, types and defaults, functions, types, extensions.
+    static let fingerprint = """
+        SELECT pg_catalog.md5(coalesce(pg_catalog.string_agg(line, E'\\n' ORDER BY line COLLATE "C"), '')) FROM (
+            SELECT 'schema ' || n.nspname AS line FROM pg_catalog.pg_namespace n WHERE \(userSchemas)
+            UNION ALL
+            SELECT 'column ' || n.nspname || '.' || c.relname || ' ' || c.relkind || ' ' || a.attnum || ' ' || a.attname || ' '
+                || pg_catalog.format_type(a.atttypid, a.atttypmod) || ' ' || a.attnotnull || ' '
+                || coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), '')
+            FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+                LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+            WHERE \(userSchemas)
+            UNION ALL
+            SELECT 'function ' || n.nspname || '.' || p.proname || '(' || pg_catalog.pg_get_function_identity_arguments(p.oid) || ') ' || p.provolatile || ' '
+                || pg_catalog.md5(p.prosrc)
+            FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE \(userSchemas)
+            UNION ALL
+            SELECT 'type ' || n.nspname || '.' || t.typname || ' ' || t.typtype
+            FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE \(userSchemas)
+            UNION ALL
+            SELECT 'extension ' || extname || ' ' || extversion FROM pg_catalog.pg_extension
+        ) AS lines
+        """
+
+    static let tableExists = """
+        SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                       WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p'))
+        """
+
+    static let figures = """
+        SELECT pg_catalog.pg_database_size(current_database()),
+               (SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend'),
+               current_setting('max_connections')::int, (SELECT count(*) FROM pg_catalog.pg_prepared_xacts WHERE database = current_database())
+        """
+
+    /// The hundred largest.
+    static let tableFigures = """
+        SELECT schemaname, relname, n_live_tup, pg_catalog.pg_total_relation_size(relid) FROM pg_catalog.pg_stat_user_tables
+        WHERE schemaname <> 'pgmosaic' ORDER BY 4 DESC, 1, 2 LIMIT 100
+        """
+
+    static func quote(_ identifier: String) -> String { "\"" + identifier.replacing("\"", with: "\"\"") + "\"" }
+}

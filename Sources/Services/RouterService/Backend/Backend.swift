@@ -1,0 +1,286 @@
+import NIOCore
+import PGWire
+import PoolCore
+import RoutePlanning
+import SessionCore
+
+/// One connection to a shard, on the event loop of the sessions that borrow it.
+///
+/// It is idle in its pool, or forwards its answers to the session that borrowed it, or runs an exchange of the router's own.
+final class Backend: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    let id: BackendID
+    let channel: any Channel
+    let processID: Int32
+    let secretKey: Int32
+    unowned let pool: BackendPool
+
+    /// Who borrowed it and forwards its answers.
+    private(set) var session: ClientSession?
+    private var exchange: Exchange?
+
+    /// The settings in effect outside a transaction.
+    var settings: SettingsRef
+    var prepared = PreparedStatements()
+    /// What its last ReadyForQuery said.
+    private(set) var status = TransactionState.Phase.idle.rawValue
+    private(set) var isOpen = true
+    /// Cancel requests under way: until they have been delivered nobody else may have this backend, or they would hit the wrong statement.
+    var cancelsUnderWay = 0
+
+    /// Messages to it that wait for the end of the burst.
+    private var outbox: ByteBuffer
+    private var hasUnflushed = false
+    /// The beginning of a message that has not arrived in full.
+    private var partial = ByteBuffer()
+    /// Bytes of the current message, its head already forwarded, still to be forwarded.
+    private var passThrough = 0
+
+    init(
+        id: BackendID, channel: any Channel, processID: Int32, secretKey: Int32, pool: BackendPool, settings: SettingsRef
+    ) {
+        self.id = id
+        self.channel = channel
+        self.processID = processID
+        self.secretKey = secretKey
+        self.pool = pool
+        self.settings = settings
+        outbox = channel.allocator.buffer(capacity: 1024)
+    }
+
+    var hasExchange: Bool { exchange != nil }
+
+    // MARK: Sending
+
+    /// Above this size a message is written as the slice it is, below it is copied behind the others.
+    private static let copyMax = 4096
+
+    func send(_ message: ByteBuffer) {
+        hasUnflushed = true
+        if message.readableBytes <= Self.copyMax {
+            outbox.writeImmutableBuffer(message)
+        } else {
+            writeOutbox()
+            channel.write(message, promise: nil)
+        }
+    }
+
+    /// Builds messages in place, behind those that wait.
+    func send(_ build: (inout ByteBuffer) -> Void) {
+        hasUnflushed = true
+        build(&outbox)
+    }
+
+    func flush() {
+        guard hasUnflushed else { return }
+        hasUnflushed = false
+        writeOutbox()
+        channel.flush()
+        outbox.clear()
+    }
+
+    private func writeOutbox() {
+        guard outbox.readableBytes > 0 else { return }
+        channel.write(outbox, promise: nil)
+        outbox.moveReaderIndex(to: outbox.writerIndex)
+        // `clear` copies nothing when the channel has written and let go of the storage.
+        outbox.clear()
+    }
+
+    // MARK: Borrowing
+
+    func lend(to session: ClientSession) { self.session = session }
+    func takeBack() { session = nil }
+
+    /// Sends `messages` and collects what comes back, for the router itself.
+    ///
+    /// Precondition: nothing is outstanding towards the session.
+    func run(_ exchange: Exchange, _ messages: (inout ByteBuffer) -> Void) {
+        precondition(self.exchange == nil, "one exchange at a time")
+        guard isOpen else { return exchange.lost() }
+        self.exchange = exchange
+        send(messages)
+        flush()
+    }
+
+    var isWritable: Bool { channel.isWritable }
+
+    func setReading(_ on: Bool) {
+        _ = channel.setOption(.autoRead, value: on)
+        if on { channel.read() }
+    }
+
+    /// Closes the connection; the pool is told by `channelInactive`.
+    func close() {
+        guard isOpen else { return }
+        channel.close(promise: nil)
+    }
+
+    // MARK: Receiving
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        var buffer = unwrapInboundIn(data)
+        if partial.readableBytes > 0 {
+            partial.writeBuffer(&buffer)
+            swap(&partial, &buffer)
+            partial = ByteBuffer()
+        }
+        do {
+            try consume(&buffer)
+        } catch {
+            pool.logger.error("A shard broke the protocol", metadata: ["shard": "\(pool.shardID)", "error": "\(error)"])
+            close()
+            return
+        }
+        if buffer.readableBytes > 0 { partial = buffer }
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        session?.backendBurstEnded()
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        session?.backendWritabilityChanged(self)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        pool.logger.debug("A backend connection failed", metadata: ["shard": "\(pool.shardID)", "error": "\(error)"])
+        close()
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        guard isOpen else { return }
+        isOpen = false
+        let midFrame = passThrough > 0
+        if let exchange = exchange {
+            self.exchange = nil
+            exchange.lost()
+        }
+        if let session { session.backendLost(self, midFrame: midFrame) }
+        session = nil
+        pool.closed(self)
+    }
+
+    /// Takes whole messages; what is left in `buffer` is the beginning of one.
+    private func consume(_ buffer: inout ByteBuffer) throws(WireError) {
+        while buffer.readableBytes > 0 {
+            if let exchange {
+                guard let frame = try buffer.readFrame(limit: pool.limits.backendMessageMax) else { return }
+                if frame.kind == BackendKind.readyForQuery {
+                    status = try ReadyForQuery(body: frame.body).status
+                }
+                if exchange.received(frame) {
+                    self.exchange = nil
+                    exchange.finish(status: status)
+                }
+            } else if let session {
+                let before = buffer.readableBytes
+                try forward(&buffer, to: session)
+                if buffer.readableBytes == before { return }
+            } else {
+                guard let frame = try buffer.readFrame(limit: pool.limits.backendMessageMax) else { return }
+                receivedWhileIdle(frame)
+            }
+        }
+    }
+
+    /// A server may report a setting, a notice, or that it is shutting down.
+    private func receivedWhileIdle(_ frame: Frame) {
+        switch frame.kind {
+        case BackendKind.noticeResponse, BackendKind.parameterStatus, BackendKind.notificationResponse: break
+        default: close()
+        }
+    }
+
+    /// Passes messages on as long slices; stops behind each ReadyForQuery, where the session may let go of the backend.
+    private func forward(_ buffer: inout ByteBuffer, to session: ClientSession) throws(WireError) {
+        let end = buffer.writerIndex
+        var runStart = buffer.readerIndex
+        var position = runStart
+
+        func passRun() {
+            if position > runStart, let run = buffer.getSlice(at: runStart, length: position - runStart) { session.forward(run) }
+            runStart = position
+        }
+
+        if passThrough > 0 {
+            let count = min(passThrough, end - position)
+            position += count
+            passThrough -= count
+        }
+        while position < end {
+            guard let header = try FrameHeader.next(in: buffer, at: position, limit: pool.limits.backendMessageMax) else { break }
+            let isWhole = end - position >= header.totalLength
+            if Self.isBulk(header.kind) {
+                if isWhole {
+                    position += header.totalLength
+                } else {
+                    passThrough = header.totalLength - (end - position)
+                    position = end
+                }
+                continue
+            }
+            guard isWhole else { break }
+            let next = position + header.totalLength
+            switch header.kind {
+            case BackendKind.readyForQuery:
+                status = buffer.getInteger(at: position + 5) ?? 0
+                let verdict = session.script.received(header.kind)
+                let shown = session.settle(self, status)
+                if verdict == .forward, shown == status {
+                    position = next
+                    passRun()
+                } else {
+                    passRun()
+                    position = next
+                    runStart = next
+                    if verdict == .forward { session.answerReady(shown) }
+                }
+                buffer.moveReaderIndex(to: position)
+                session.readyPassed(self)
+                return
+            case BackendKind.errorResponse, BackendKind.copyInResponse, BackendKind.parameterStatus,
+                BackendKind.notificationResponse:
+                passRun()
+                let message = buffer.getSlice(at: position, length: header.totalLength)!
+                position = next
+                runStart = next
+                session.received(header.kind, message, from: self)
+            default:
+                switch session.script.received(header.kind) {
+                case .forward:
+                    position = next
+                case .drop:
+                    passRun()
+                    position = next
+                    runStart = next
+                case .forwardMarked:
+                    position = next
+                    let body = buffer.getSlice(at: position - header.bodyLength, length: header.bodyLength)!
+                    passRun()
+                    session.markedStepCompleted(body)
+                case .replace:
+                    preconditionFailure("only errors are replaced")
+                }
+                if session.script.hasDueEmission {
+                    passRun()
+                    session.writeDueEmissions()
+                }
+            }
+            // The session may have let go of this backend.
+            if self.session !== session || exchange != nil {
+                buffer.moveReaderIndex(to: position)
+                return
+            }
+        }
+        passRun()
+        buffer.moveReaderIndex(to: position)
+    }
+
+    /// Messages that may be larger than memory allows, and that nobody needs to see as a whole.
+    @inline(__always)
+    private static func isBulk(_ kind: UInt8) -> Bool {
+        kind == BackendKind.dataRow || kind == BackendKind.copyData
+    }
+}

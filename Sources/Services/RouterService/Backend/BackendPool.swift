@@ -1,0 +1,357 @@
+import Logging
+import NIOCore
+import PGChannel
+import PGWire
+import PoolCore
+import Security
+import ServerConfig
+import ShardModel
+import Synchronization
+import Telemetry
+
+/// One event loop's connections to one shard: carries out what `ShardPool` decides.
+final class BackendPool {
+    let shardID: ShardID
+    let metricPosition: Int
+    let logger: Logger
+    private let database: String
+    private unowned let loop: RouterLoop
+    private var core: ShardPool
+    private var endpointText: String
+    private var endpoint: Result<PostgresEndpoint, any Error>
+    /// By `BackendID.slot`.
+    private var backends: [Backend?] = []
+    private var waiters: [WaiterID: Waiter] = [:]
+    private var nextWaiter: UInt64 = 0
+    private var lastError = ""
+    private var waitSeconds = LatencyHistogram()
+    private var failures: [String: UInt64] = [:]
+
+    /// A request for a backend that has to wait.
+    final class Waiter {
+        fileprivate let id: WaiterID
+        fileprivate let deliver: (Result<Backend, ServerError>) -> Void
+        fileprivate let since: PoolInstant
+        private weak var pool: BackendPool?
+
+        fileprivate init(_ id: WaiterID, _ pool: BackendPool, since: PoolInstant, _ deliver: @escaping (Result<Backend, ServerError>) -> Void) {
+            self.id = id
+            self.pool = pool
+            self.since = since
+            self.deliver = deliver
+        }
+
+        /// The request is withdrawn: `deliver` is not called any more.
+        func cancel() { pool?.withdraw(self) }
+    }
+
+    init(shard: ShardRecord, database: DatabaseState, loop: RouterLoop) {
+        shardID = shard.id
+        self.database = shard.database
+        self.loop = loop
+        logger = loop.logger
+        metricPosition = loop.metrics.position(ofShard: shard.id.name)
+        endpointText = shard.primaryEndpoint
+        endpoint = Self.open(shard.primaryEndpoint, loop)
+        let limits = loop.shared.limits.pool
+        core = ShardPool(
+            loop: LoopIndex(loop.number), limits: limits,
+            budget: loop.shared.budgets.budget(of: shard.id, slotsMax: limits.sizeMax, loops: loop.shared.loopCount),
+            seed: UInt64.random(in: .min ... .max))
+    }
+
+    private static func open(_ endpoint: String, _ loop: RouterLoop) -> Result<PostgresEndpoint, any Error> {
+        Result { try PostgresEndpoint.parse(EndpointSecrets.opened(endpoint, with: loop.shared.control.secrets)) }
+    }
+
+    var limits: WireLimits { loop.shared.limits.wire }
+
+    /// The catalog's present record of the shard.
+    func update(_ shard: ShardRecord) {
+        guard shard.primaryEndpoint != endpointText else { return }
+        endpointText = shard.primaryEndpoint
+        endpoint = Self.open(endpointText, loop)
+        perform { $0.retire(now: loop.now, actions: &$1) }
+    }
+
+    // MARK: Handing out
+
+    /// An idle backend, when there is one that can be used as it is.
+    @inline(__always)
+    func take() -> Backend? {
+        guard let id = core.takeIdle(now: loop.now) else { return nil }
+        return backends[Int(id.slot)]
+    }
+
+    /// Asks for a backend; `deliver` is called later, once, unless the request is withdrawn.
+    func wait(_ deliver: @escaping (Result<Backend, ServerError>) -> Void) -> Waiter {
+        nextWaiter += 1
+        let waiter = Waiter(WaiterID(nextWaiter), self, since: loop.now, deliver)
+        waiters[waiter.id] = waiter
+        var actions: [PoolAction] = []
+        switch core.acquire(waiter.id, now: loop.now, actions: &actions) {
+        case .granted(let id, let needsHealthCheck):
+            actions.append(.grant(waiter.id, id, needsHealthCheck: needsHealthCheck))
+        case .refused(let refusal):
+            actions.append(.refuse(waiter.id, refusal))
+        case .queued:
+            break
+        }
+        // The caller is not ready for an answer before it has the waiter.
+        if !actions.isEmpty { loop.eventLoop.assumeIsolated().execute { [self] in carryOut(actions) } }
+        loop.needsTicks(self)
+        return waiter
+    }
+
+    private func withdraw(_ waiter: Waiter) {
+        guard waiters.removeValue(forKey: waiter.id) != nil else { return }
+        perform { $0.waiterCancelled(waiter.id, now: loop.now, actions: &$1) }
+    }
+
+    func release(_ backend: Backend, isReusable: Bool = true) {
+        guard backend.isOpen else { return }
+        if backend.cancelsUnderWay > 0 {
+            // A cancel request that is still on its way would hit the next statement.
+            backend.onCancelsDelivered = { [self] in release(backend, isReusable: isReusable) }
+            return
+        }
+        if !core.releasedQuietly(backend.id, reusable: isReusable, now: loop.now) {
+            perform { $0.released(backend.id, reusable: isReusable, now: loop.now, actions: &$1) }
+        }
+    }
+
+    /// A backend's connection is gone.
+    func closed(_ backend: Backend) {
+        if backends[Int(backend.id.slot)] === backend { backends[Int(backend.id.slot)] = nil }
+        perform { $0.closed(backend.id, now: loop.now, actions: &$1) }
+    }
+
+    /// Stops what the backend is running.
+    func cancel(_ backend: Backend) {
+        guard case .success(let endpoint) = endpoint else { return }
+        backend.cancelsUnderWay += 1
+        BackendConnector.sendCancel(
+            to: endpoint, CancelRequest(processID: backend.processID, secret: backend.secretKey), on: loop.eventLoop
+        ).assumeIsolated().whenComplete { _ in
+            backend.cancelsUnderWay -= 1
+            guard backend.cancelsUnderWay == 0, let next = backend.onCancelsDelivered else { return }
+            backend.onCancelsDelivered = nil
+            next()
+        }
+    }
+
+    func retire() { perform { $0.drain(now: loop.now, actions: &$1) } }
+
+    // MARK: Time, and other loops
+
+    /// True while there is something that time could change.
+    func tick() -> Bool {
+        perform { $0.tick(now: loop.now, actions: &$1) }
+        let statistics = core.statistics
+        return statistics.live > 0 || statistics.waiting > 0
+    }
+
+    func slotWanted() { perform { $0.slotWanted(now: loop.now, actions: &$1) } }
+    func slotGranted() { perform { $0.slotGranted(now: loop.now, actions: &$1) } }
+
+    // MARK: Actions
+
+    private func perform(_ event: (inout ShardPool, inout [PoolAction]) -> Void) {
+        var actions: [PoolAction] = []
+        event(&core, &actions)
+        carryOut(actions)
+    }
+
+    private func carryOut(_ actions: [PoolAction]) {
+        for action in actions {
+            switch action {
+            case .connect(let id): connect(id)
+            case .close(let id, _): backends.indices.contains(Int(id.slot)) ? closeBackend(id) : ()
+            case .grant(let waiter, let id, let needsHealthCheck): grant(waiter, id, needsHealthCheck)
+            case .refuse(let waiter, let refusal): refuse(waiter, refusal)
+            case .askOtherLoops: onOtherLoops { $0.slotWanted() }
+            case .passSlot(let target): on(target) { $0.slotGranted() }
+            case .drained: loop.poolDrained(self)
+            }
+        }
+    }
+
+    private func on(_ target: LoopIndex, _ work: @escaping @Sendable (BackendPool) -> Void) {
+        let (database, shardID) = (database, shardID)
+        loop.shared.allLoops.first { $0.number == target.value }?.run { loop in
+            if let pool = loop.pool(of: shardID, in: database) { work(pool) }
+        }
+    }
+
+    private func onOtherLoops(_ work: @escaping @Sendable (BackendPool) -> Void) {
+        for reference in loop.shared.allLoops where reference.number != loop.number { on(LoopIndex(reference.number), work) }
+    }
+
+    private func grant(_ id: WaiterID, _ backendID: BackendID, _ needsHealthCheck: Bool) {
+        guard let backend = backends[Int(backendID.slot)], backend.id == backendID else { return }
+        guard let waiter = waiters[id] else {
+            return perform { $0.released(backendID, reusable: true, now: loop.now, actions: &$1) }
+        }
+        guard needsHealthCheck else { return deliver(.success(backend), to: waiter) }
+        // The cheapest question that every PostgreSQL answers: the empty query.
+        backend.run(
+            Exchange { [self] exchange, result in
+                guard result == .done, exchange.error == nil else {
+                    let waiting = waiters[id] == nil ? nil : id
+                    perform { $0.healthCheckFailed(backendID, waiter: waiting, now: loop.now, actions: &$1) }
+                    return
+                }
+                guard let waiter = waiters[id] else {
+                    return perform { $0.released(backendID, reusable: true, now: loop.now, actions: &$1) }
+                }
+                deliver(.success(backend), to: waiter)
+            }
+        ) { $0.writeQuery("") }
+    }
+
+    private func deliver(_ result: Result<Backend, ServerError>, to waiter: Waiter) {
+        waiters[waiter.id] = nil
+        waitSeconds.record(nanoseconds: loop.now.elapsed(since: waiter.since).count)
+        waiter.deliver(result)
+    }
+
+    private func refuse(_ id: WaiterID, _ refusal: PoolRefusal) {
+        guard let waiter = waiters[id] else { return }
+        let (reason, error): (String, ServerError) =
+            switch refusal {
+            case .queueFull: ("queue_full", .poolExhausted(shardID, "Too many statements wait for one already."))
+            case .timedOut: ("timeout", .poolExhausted(shardID, "None became free in time."))
+            case .draining: ("closed", .shardUnavailable(shardID, "The router is letting go of this shard."))
+            case .unavailable: ("connect", .shardUnavailable(shardID, lastError))
+            }
+        failures[reason, default: 0] += 1
+        deliver(.failure(error), to: waiter)
+    }
+
+    private func closeBackend(_ id: BackendID) {
+        guard let backend = backends[Int(id.slot)], backend.id == id else { return }
+        backend.close()
+    }
+
+    // MARK: Connecting
+
+    private func connect(_ id: BackendID) {
+        while backends.count <= Int(id.slot) { backends.append(nil) }
+        loop.needsTicks(self)
+        let target: PostgresEndpoint
+        switch endpoint {
+        case .success(let endpoint): target = endpoint
+        case .failure(let error):
+            // Off the stack of the event that asked for the connection.
+            loop.eventLoop.assumeIsolated().execute { [self] in connectFailed(id, "\(error)", ConnectFailure(.rejected)) }
+            return
+        }
+        var overrides = BackendConnector.Overrides()
+        overrides.parameters = [
+            .init(name: "client_encoding", value: "UTF8"), .init(name: "application_name", value: "pgmosaic"),
+        ]
+        BackendConnector.connect(
+            to: target, overrides: overrides, on: loop.eventLoop, timeout: TimeAmount(core.limits.connectTimeout)
+        ).assumeIsolated().whenComplete { [self] result in
+            switch result {
+            case .success(let established): greet(id, established)
+            case .failure(let error as BackendConnectError): connectFailed(id, error.description, ConnectFailure(error))
+            case .failure(let error): connectFailed(id, "\(error)", ConnectFailure(.lost))
+            }
+        }
+    }
+
+    /// Tells the shard who comes, and makes sure that it is the shard it should be.
+    private func greet(_ id: BackendID, _ established: EstablishedBackend) {
+        let backend = Backend(
+            id: id, channel: established.channel, processID: established.processID, secretKey: established.secretKey,
+            pool: self, settings: loop.settings(.init()))
+        do {
+            try established.channel.pipeline.syncOperations.addHandler(backend)
+        } catch {
+            established.channel.close(promise: nil)
+            return connectFailed(id, "\(error)", ConnectFailure(.lost))
+        }
+        backend.setReading(true)
+        let hello = loop.hello(to: shardID)
+        backend.run(
+            Exchange { [self] exchange, result in
+                if result == .done, exchange.error == nil {
+                    backends[Int(id.slot)] = backend
+                    backend.isAdmitted = true
+                    perform { $0.connected(id, now: loop.now, actions: &$1) }
+                } else {
+                    backend.close()
+                    let reason = exchange.error.map { "\($0.sqlState.code) \($0.message)" } ?? "the connection broke"
+                    connectFailed(id, reason, ConnectFailure(exchange.error == nil ? .lost : .rejected, sqlState: exchange.error?.sqlState.code))
+                }
+            }
+        ) { $0.writeQuery(hello) }
+    }
+
+    private func connectFailed(_ id: BackendID, _ reason: String, _ failure: ConnectFailure) {
+        lastError = reason
+        failures["connect", default: 0] += 1
+        logger.warning("A shard does not take connections", metadata: ["shard": "\(shardID)", "reason": "\(reason)"])
+        perform { $0.connectFailed(id, failure, now: loop.now, actions: &$1) }
+    }
+
+    // MARK: Metrics
+
+    func collect(into snapshot: inout MetricSnapshot) {
+        let statistics = core.statistics
+        for (state, count) in [
+            ("idle", statistics.idle), ("busy", statistics.busy), ("connecting", statistics.connecting),
+            ("closing", statistics.closing),
+        ] where statistics.live > 0 {
+            snapshot.add(MetricCatalogue.poolBackends, [shardID.name, state], gauge: Double(count))
+        }
+        if statistics.waits > 0 {
+            snapshot.add(MetricCatalogue.poolWaiting, [shardID.name], gauge: Double(statistics.waiting))
+            snapshot.add(MetricCatalogue.poolWaitSeconds, [shardID.name], histogram: waitSeconds)
+        }
+        for (reason, count) in failures {
+            snapshot.add(MetricCatalogue.poolFailures, [shardID.name, reason], counter: count)
+        }
+    }
+}
+
+extension ConnectFailure {
+    init(_ error: BackendConnectError) {
+        switch error {
+        case .unreachable: self.init(.unreachable)
+        case .timedOut: self.init(.timedOut)
+        case .closed, .protocolViolation: self.init(.lost)
+        case .refused(let server): self.init(error.isTransient ? .busy : .rejected, sqlState: server.sqlState.code)
+        case .authentication, .tls, .endpoint: self.init(.rejected)
+        }
+    }
+}
+
+extension PoolLimits {
+    init(_ settings: RouterSettings) {
+        self.init()
+        sizeMax = settings.poolSizeMax
+        sizeMin = settings.poolSizeMin
+        idleTimeout = settings.poolIdleTimeout
+        lifetimeMax = settings.poolLifetimeMax
+        waitersMax = settings.poolWaitersMax
+        waitTimeout = settings.poolWaitTimeout
+        healthCheckAfterIdle = settings.poolHealthCheckAfter
+        connectTimeout = settings.poolConnectTimeout
+    }
+}
+
+/// The budgets of all shards, one a shard, shared by the loops.
+final class SlotBudgets: Sendable {
+    private let budgets = Mutex<[ShardID: SlotBudget]>([:])
+
+    func budget(of shard: ShardID, slotsMax: Int, loops: Int) -> SlotBudget {
+        budgets.withLock { budgets in
+            if let known = budgets[shard] { return known }
+            let new = SlotBudget(slotsMax: slotsMax, loops: loops)
+            budgets[shard] = new
+            return new
+        }
+    }
+}

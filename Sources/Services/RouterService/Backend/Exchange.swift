@@ -1,0 +1,111 @@
+import NIOCore
+import PGWire
+
+/// One conversation of the router's own with a backend: messages out, answers collected up to the last ReadyForQuery.
+final class Exchange {
+    /// Which of the answers are kept as they came.
+    enum Keep {
+        /// None: the error and the tags are enough.
+        case outcome
+        /// What a client sees of a simple query, or of Describe.
+        case simpleQuery
+        /// What a client sees of Execute.
+        case executeOnly
+    }
+
+    enum Result {
+        /// Every ReadyForQuery arrived; `Exchange.error` may say that a statement failed.
+        case done
+        /// The connection broke; whether the statements took effect is unknown.
+        case lost
+    }
+
+    private let keep: Keep
+    private let bytesMax: Int
+    /// ReadyForQuery messages still to come of statements whose answers are of no interest.
+    private var preludes: Int
+    private var readies: Int
+    private let completion: (Exchange, Result) -> Void
+    /// Called for CopyInResponse, with the whole message.
+    var onCopyIn: ((ByteBuffer) -> Void)?
+
+    /// The first error.
+    private(set) var error: ServerError?
+    /// Command tags, those of the preludes left out.
+    private(set) var tags: [String] = []
+    /// The kept messages, whole and in order.
+    private(set) var answers = ByteBuffer()
+    private(set) var isTooLarge = false
+    /// ParameterStatus messages, whole.
+    private(set) var parameterChanges: [ByteBuffer] = []
+    /// What the last ReadyForQuery said.
+    private(set) var status: UInt8 = 0x49
+
+    /// - preludes: how many simple queries come first, each answered by a ReadyForQuery.
+    /// - readies: how many ReadyForQuery messages answer the rest.
+    init(
+        _ keep: Keep = .outcome, preludes: Int = 0, readies: Int = 1, bytesMax: Int = 1 << 20,
+        _ completion: @escaping (Exchange, Result) -> Void
+    ) {
+        self.keep = keep
+        self.preludes = preludes
+        self.readies = readies
+        self.bytesMax = bytesMax
+        self.completion = completion
+    }
+
+    /// Takes one message; true when it was the last.
+    func received(_ frame: Frame) -> Bool {
+        switch frame.kind {
+        case BackendKind.readyForQuery:
+            if preludes > 0 { preludes -= 1 } else { readies -= 1 }
+            return preludes == 0 && readies == 0
+        case BackendKind.errorResponse:
+            if error == nil {
+                error = (try? ServerError(body: frame.body)) ?? WireError(.invalidValue, kind: frame.kind).serverError
+            }
+        case BackendKind.parameterStatus:
+            parameterChanges.append(Self.message(frame))
+        case BackendKind.notificationResponse:
+            break
+        case BackendKind.copyInResponse:
+            onCopyIn?(Self.message(frame))
+        default:
+            if preludes == 0 { receivedAnswer(frame) }
+        }
+        return false
+    }
+
+    private func receivedAnswer(_ frame: Frame) {
+        if frame.kind == BackendKind.commandComplete, let tag = try? CommandTag(body: frame.body) { tags.append(tag.text) }
+        guard keeps(frame.kind) else { return }
+        guard answers.readableBytes + frame.body.readableBytes + FrameHeader.length <= bytesMax else {
+            isTooLarge = true
+            return
+        }
+        answers.writeFrame(frame.kind) { $0.writeImmutableBuffer(frame.body) }
+    }
+
+    private func keeps(_ kind: UInt8) -> Bool {
+        switch keep {
+        case .outcome: false
+        case .simpleQuery: true
+        case .executeOnly:
+            kind == BackendKind.dataRow || kind == BackendKind.commandComplete || kind == BackendKind.noticeResponse
+                || kind == BackendKind.emptyQueryResponse
+        }
+    }
+
+    private static func message(_ frame: Frame) -> ByteBuffer {
+        var whole = ByteBuffer()
+        whole.writeFrame(frame.kind) { $0.writeImmutableBuffer(frame.body) }
+        return whole
+    }
+
+    func finish(status: UInt8) {
+        self.status = status
+        completion(self, .done)
+    }
+
+    func lost() { completion(self, .lost) }
+}

@@ -1,0 +1,336 @@
+import NIOCore
+import PGWire
+import RoutePlanning
+import SessionCore
+
+/// Statements that run on every shard, and the ends of transactions that have several.
+///
+/// The home shard always goes first: whoever gets its locks there is the one to go on to the others, so that two such statements cannot
+/// wait for each other on different shards, where no PostgreSQL would see the deadlock.
+extension ClientSession {
+    /// What ran on the home shard, when the others agreed.
+    typealias EverywhereOutcome = Result<ByteBuffer, ServerError>
+
+    // MARK: The two protocols
+
+    func runEverywhere(_ everyShard: EveryShard, text: String) {
+        guard everyShard.transactional else { return runUntransactional(everyShard, text) }
+        let isImplicit = transaction.isIdle
+        onEveryShard({ $0.writeQuery(text) }, keep: .simpleQuery) { [self] outcome in
+            switch outcome {
+            case .failure(let error):
+                if isImplicit { rollBackAll { [self] in failUnit(error) } } else { failUnit(error) }
+            case .success(let answers):
+                if isImplicit {
+                    commitAll { [self] result in
+                        switch result {
+                        case .committed:
+                            releaseParticipants()
+                            publish(everyShard.changesSchema ? everyShard.placementChanges : nil) { [self] notice in
+                                completeUnit {
+                                    if let notice { $0.writeNoticeResponse(notice) }
+                                    $0.writeImmutableBuffer(answers)
+                                }
+                            }
+                        case .aborted(let error), .unknown(let error):
+                            releaseParticipants()
+                            failUnit(error)
+                        }
+                    }
+                } else {
+                    noteSchemaChange(everyShard) { [self] in completeUnit { $0.writeImmutableBuffer(answers) } }
+                }
+            }
+        }
+    }
+
+    func executeEverywhere(_ everyShard: EveryShard, _ statement: Statement, _ bind: BindMessage) {
+        if transaction.isIdle, !batch.isImplicitlyCoordinated, batch.needsSync || !participants.isEmpty {
+            return failBatch(.secondShard(inTransaction: false))
+        }
+        guard everyShard.transactional else { return failBatch(.refusal(Refusal(.extendedMaintenance))) }
+        afterAnswers { [self] in
+            if transaction.isIdle { batch.isImplicitlyCoordinated = true }
+            let portal = String(buffer: bind.portal)
+            onEveryShard(
+                { buffer in
+                    buffer.writeParse(rewriting: statement.parse, name: "")
+                    buffer.writeBind(rewriting: bind, statementName: "")
+                    buffer.writeExecute(portal: portal)
+                    buffer.writeClose(.portal, name: portal)
+                    buffer.writeSync()
+                }, keep: .executeOnly
+            ) { [self] outcome in
+                switch outcome {
+                case .failure(let error):
+                    failBatch(error)
+                case .success(let answers):
+                    batch.schemaChanges.append(contentsOf: everyShard.changesSchema ? everyShard.placementChanges : [])
+                    batch.changesSchema = batch.changesSchema || everyShard.changesSchema
+                    noteSchemaChange(everyShard) { [self] in answer { $0.writeImmutableBuffer(answers) } }
+                }
+            }
+        }
+    }
+
+    /// Sync behind statements that ran on every shard outside of a transaction block.
+    func commitImplicit(_ then: @escaping () -> Void) {
+        settleBatch { [self] in
+            batch.isImplicitlyCoordinated = false
+            if batch.isSkipping || unit.hasFailed {
+                return rollBackAll { [self] in
+                    releaseParticipants()
+                    then()
+                }
+            }
+            let changes = batch.changesSchema ? batch.schemaChanges : nil
+            commitAll { [self] result in
+                releaseParticipants()
+                switch result {
+                case .committed:
+                    publish(changes) { [self] notice in
+                        if let notice { answer { $0.writeNoticeResponse(notice) } }
+                        then()
+                    }
+                case .aborted(let error), .unknown(let error):
+                    unit.outcome = .failed(error)
+                    answer { $0.writeErrorResponse(error) }
+                    then()
+                }
+            }
+        }
+    }
+
+    /// Waits for the answers to what the batch sent to the speaker, errors included.
+    private func settleBatch(_ then: @escaping () -> Void) {
+        guard batch.needsSync, !participants.isEmpty else { return then() }
+        participants[speaker].backend.send { $0.writeSync() }
+        participants[speaker].backend.flush()
+        script.swallow(.sync)
+        batch.needsSync = false
+        suspend()
+        onDrained = { [self] in
+            guard resume() else { return }
+            then()
+            pump()
+        }
+    }
+
+    // MARK: On every shard
+
+    /// VACUUM and its like: on each shard by itself, with the first error for an answer.
+    private func runUntransactional(_ everyShard: EveryShard, _ text: String) {
+        guard transaction.isIdle else { return failUnit(.notInTransactionBlock) }
+        enlistAll { [self] in
+            var error: ServerError?
+            var answers = ByteBuffer()
+            each(Array(participants.indices), { _ in ([], { $0.writeQuery(text) }) }, keep: .simpleQuery) { index, exchange, result in
+                if let failure = Self.failure(exchange, result, self.participants[index].backend), error == nil { error = failure }
+                if self.participants[index].backend.pool === self.database.home { answers = exchange.answers }
+            } then: { [self] in
+                releaseParticipants()
+                if let error { failUnit(error) } else { completeUnit { $0.writeImmutableBuffer(answers) } }
+            }
+        }
+    }
+
+    /// Runs `messages` inside the transaction on every shard; all must succeed with the same command tag.
+    private func onEveryShard(
+        _ messages: @escaping (inout ByteBuffer) -> Void, keep: Exchange.Keep, _ done: @escaping (EverywhereOutcome) -> Void
+    ) {
+        enlistAll { [self] in
+            guard let leader = participants.firstIndex(where: { $0.backend.pool === database.home }) else {
+                return done(.failure(.schemaUnknown(database.name)))
+            }
+            var answers = ByteBuffer()
+            var tags: [String] = []
+            var error: ServerError?
+            each([leader], { (self.prelude(of: $0), messages) }, keep: keep) { index, exchange, result in
+                error = Self.failure(exchange, result, self.participants[index].backend)
+                answers = exchange.answers
+                tags = exchange.tags
+            } then: { [self] in
+                if let error { return done(.failure(error)) }
+                let followers = participants.indices.filter { $0 != leader }
+                each(followers, { (self.prelude(of: $0) + [self.followerLockTimeout], messages) }, keep: .outcome) {
+                    index, exchange, result in
+                    guard error == nil else { return }
+                    let backend = self.participants[index].backend
+                    error = Self.failure(exchange, result, backend)
+                    if error == nil, exchange.tags != tags { error = .shardsDisagree(backend.pool.shardID) }
+                } then: {
+                    done(error.map { .failure($0) } ?? .success(answers))
+                }
+            }
+        }
+    }
+
+    /// A follower that waits for a lock longer than this is part of a deadlock that spans shards.
+    private var followerLockTimeout: String { "SET LOCAL lock_timeout = '\(limits.coordinatedLockTimeoutMilliseconds)ms'" }
+
+    /// What a participant has to be told before it may run a statement of the transaction.
+    private func prelude(of index: Int) -> [String] {
+        let participant = participants[index]
+        participants[index].wrote = true
+        participants[index].hasBegun = true
+        participants[index].settingsInside = settings
+        participants[index].historyApplied = transaction.historyCount
+        return (participant.hasBegun ? [] : [transaction.isIdle ? "BEGIN" : transaction.beginStatement])
+            + settings.settings.statements(from: participant.settingsInside.settings)
+            + transaction.replay(after: participant.historyApplied)
+    }
+
+    /// Makes every shard a participant, in the order of the shards, so that two sessions cannot hold what the other one needs.
+    private func enlistAll(_ then: @escaping () -> Void) {
+        let missing = database.pools.first { pool in !participants.contains { $0.backend.pool === pool } }
+        guard let missing else {
+            isCoordinated = true
+            return then()
+        }
+        acquire(missing) { [self] backend in
+            backend.lend(to: self)
+            participants.append(
+                Participant(
+                    backend: backend, wrote: false, isReader: false, historyApplied: 0, hasBegun: false,
+                    settingsInside: backend.settings, settingsOutside: backend.settings))
+            enlistAll(then)
+        }
+    }
+
+    /// Runs `work` on the participants of the list at the same time.
+    ///
+    /// - work: statements that come first and whose answers are of no interest, and the messages themselves, answered by one ReadyForQuery.
+    private func each(
+        _ indices: [Int], _ work: (Int) -> ([String], (inout ByteBuffer) -> Void), keep: Exchange.Keep,
+        _ each: @escaping (Int, Exchange, Exchange.Result) -> Void, then: @escaping () -> Void
+    ) {
+        guard !indices.isEmpty else { return then() }
+        suspend()
+        var outstanding = indices.count
+        for index in indices {
+            let backend = participants[index].backend
+            let (prelude, messages) = work(index)
+            let exchange = Exchange(keep, preludes: prelude.count, bytesMax: limits.coordinatedAnswerMax) { [self] exchange, result in
+                guard self.work != .closed else { return afterClient(exchange, result, backend) }
+                if let index = participants.firstIndex(where: { $0.backend === backend }) { each(index, exchange, result) }
+                outstanding -= 1
+                guard outstanding == 0, resume() else { return }
+                then()
+                pump()
+            }
+            backend.run(exchange) { buffer in
+                for statement in prelude { buffer.writeQuery(statement) }
+                messages(&buffer)
+            }
+        }
+    }
+
+    private static func failure(_ exchange: Exchange, _ result: Exchange.Result, _ backend: Backend) -> ServerError? {
+        if let error = exchange.error { return error }
+        if result == .lost { return .shardLost(backend.pool.shardID, mayHaveRun: false) }
+        if exchange.isTooLarge { return .answerTooLarge }
+        return nil
+    }
+
+    // MARK: The end of a transaction
+
+    /// Runs one statement on every participant, those that lag behind brought up to date first.
+    func runOnAll(_ statement: String, _ done: @escaping (ServerError?) -> Void) {
+        var error: ServerError?
+        let transaction = transaction
+        each(
+            Array(participants.indices),
+            { index in
+                let lag = transaction.isFailed ? [] : transaction.replay(after: self.participants[index].historyApplied)
+                return (lag, { $0.writeQuery(statement) })
+            }, keep: .outcome
+        ) { index, exchange, result in
+            if error == nil { error = Self.failure(exchange, result, self.participants[index].backend) }
+        } then: {
+            done(error)
+        }
+    }
+
+    /// Rolls back on every participant that is still there.
+    func rollBackAll(_ then: @escaping () -> Void) {
+        for index in participants.indices {
+            participants[index].settingsInside = participants[index].settingsOutside
+        }
+        each(Array(participants.indices), { _ in ([], { $0.writeQuery("ROLLBACK") }) }, keep: .outcome) { _, _, _ in
+        } then: { [self] in
+            releaseParticipants()
+            then()
+        }
+    }
+
+    /// Commits on every participant: the one that wrote last of all, several writers in two phases.
+    func commitAll(_ done: @escaping (CommitResult) -> Void) {
+        let commit = CommitDriver(
+            participants: participants.map { (backend: $0.backend, wrote: $0.wrote) }, loop: loop, database: database,
+            onLoop: { [self] result in
+                guard resume() else { return }
+                done(result)
+                pump()
+            },
+            onRelease: { [self] backend, result in
+                if work == .closed { afterClient(result) { backend.pool.release(backend, isReusable: $0) } }
+            })
+        suspend()
+        commit.start()
+    }
+
+    // MARK: Describe of a statement for every shard
+
+    /// Asks the home shard what the statement takes and gives; `resultFormats` is given for a portal.
+    func describeAside(_ statement: Statement, resultFormats: FormatList?) {
+        afterAnswers { [self] in
+            let messages: (inout ByteBuffer) -> Void = { buffer in
+                buffer.writeParse(rewriting: statement.parse, name: "")
+                buffer.writeDescribe(.statement, name: "")
+                buffer.writeSync()
+            }
+            let finish: (Exchange, Exchange.Result, Backend) -> Void = { [self] exchange, result, backend in
+                if let error = Self.failure(exchange, result, backend) { return failBatch(error) }
+                answer { Self.writeDescription(exchange.answers, resultFormats, &$0) }
+            }
+            if let index = participants.firstIndex(where: { $0.backend.pool === database.home }) {
+                var outcome: (Exchange, Exchange.Result, Backend)?
+                each([index], { (self.prelude(of: $0), messages) }, keep: .simpleQuery) { index, exchange, result in
+                    outcome = (exchange, result, self.participants[index].backend)
+                } then: {
+                    if let outcome { finish(outcome.0, outcome.1, outcome.2) }
+                }
+                return
+            }
+            acquire(database.home) { [self] backend in
+                suspend()
+                let exchange = Exchange(.simpleQuery, bytesMax: limits.coordinatedAnswerMax) { [self] exchange, result in
+                    if result == .done { backend.pool.release(backend) }
+                    guard resume() else { return }
+                    finish(exchange, result, backend)
+                    pump()
+                }
+                backend.run(exchange, messages)
+            }
+        }
+    }
+
+    /// The description of a statement, or, with formats, that of its portal: the same columns without the parameters.
+    private static func writeDescription(_ answers: ByteBuffer, _ formats: FormatList?, _ buffer: inout ByteBuffer) {
+        var answers = answers
+        while let frame = try? answers.readFrame(limit: .max) {
+            switch frame.kind {
+            case BackendKind.parameterDescription where formats == nil, BackendKind.noData:
+                buffer.writeFrame(frame.kind) { $0.writeImmutableBuffer(frame.body) }
+            case BackendKind.rowDescription:
+                guard let formats, var description = try? RowDescription(body: frame.body) else {
+                    buffer.writeFrame(frame.kind) { $0.writeImmutableBuffer(frame.body) }
+                    continue
+                }
+                for index in description.columns.indices { description.columns[index].format = formats[index] }
+                buffer.writeRowDescription(description.columns)
+            default: break
+            }
+        }
+    }
+}

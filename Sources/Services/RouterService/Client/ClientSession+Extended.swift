@@ -1,0 +1,485 @@
+import NIOCore
+import PGWire
+import RoutePlanning
+import SessionCore
+
+/// The extended query protocol.
+///
+/// A Parse waits until a Bind says which shard it is for; statements that some backend has already accepted are answered by the router
+/// and reach other backends silently, under the router's own names.
+extension ClientSession {
+    func beginBatch() {
+        beginUnit()
+        batch.isOpen = true
+        work = .batch
+    }
+
+    // MARK: Parse
+
+    func parse(_ frame: ByteBuffer, _ body: ByteBuffer) throws(WireError) {
+        let message = try ParseMessage(body: body)
+        let name = String(buffer: message.name)
+        if !name.isEmpty, statements[name] != nil { return failBatch(.duplicateStatement(name)) }
+        guard statements.count < limits.preparedStatementsMax else { return failBatch(.tooManyStatements) }
+        parse(frame, message, name, mayReload: true)
+    }
+
+    private func parse(_ frame: ByteBuffer, _ message: ParseMessage, _ name: String, mayReload: Bool) {
+        guard let scope else { return failBatch(.schemaUnknown(database.name)) }
+        let statement = scope.statement(message)
+        guard let plan = statement.planned.plan else {
+            if mayReload, statement.planned.isCuredByReload, !transaction.isFailed {
+                return reloadSchema { [self] in parse(frame, message, name, mayReload: false) }
+            }
+            return failBatch(statement.planned.error(inFailedTransaction: transaction.isFailed))
+        }
+        if transaction.isFailed, !plan.leavesFailedTransaction { return failBatch(.failedTransaction) }
+        define(name, statement)
+        if statement.isValidated || !plan.needsShard {
+            answerInTurn(as: .parse) { $0.writeParseComplete() }
+        } else if batch.needsSync {
+            sendParse(statement, frame, isUnnamed: name.isEmpty)
+        } else {
+            batch.held.append(.parse(statement, frame: frame, isUnnamed: name.isEmpty))
+        }
+    }
+
+    private func define(_ name: String, _ statement: Statement?) {
+        if name.isEmpty {
+            batch.definitions.append((name, unnamedStatement))
+            unnamedStatement = statement
+        } else {
+            batch.definitions.append((name, statements[name]))
+            statements[name] = statement
+        }
+    }
+
+    /// The last `count` definitions never happened.
+    func undoDefinitions(_ count: Int) {
+        for _ in 0..<min(count, batch.definitions.count) {
+            let (name, previous) = batch.definitions.removeLast()
+            if name.isEmpty { unnamedStatement = previous } else { statements[name] = previous }
+        }
+    }
+
+    /// An answer of the router's own, behind those that are still to come.
+    private func answerInTurn(as expectation: ResponseScript.Expectation, _ build: (inout ByteBuffer) -> Void) {
+        if script.isEmpty, batch.held.isEmpty { return answer(build) }
+        var bytes = ByteBuffer()
+        build(&bytes)
+        if batch.held.isEmpty { script.emit(bytes, as: expectation) } else { batch.held.append(.answer(bytes, as: expectation)) }
+    }
+
+    // MARK: Towards the backend
+
+    private var backend: Backend { participants[speaker].backend }
+
+    private func sendParse(_ statement: Statement, _ frame: ByteBuffer, isUnnamed: Bool) {
+        if isUnnamed, statement.uses == 1 {
+            // Perhaps its only use: no name is spent on it.
+            backend.send(frame)
+            batch.rawUnnamed = statement
+        } else {
+            let slot = loop.slot(of: statement)
+            if backend.prepared.contains(slot) { return answerInTurn(as: .parse) { $0.writeParseComplete() } }
+            closeDisplaced(by: slot)
+            backend.send { $0.writeParse(rewriting: statement.parse, name: slot.serverName) }
+            backend.prepared.add(slot)
+        }
+        script.expect(.parse)
+        batch.needsSync = true
+        batch.unvalidated.append(statement)
+    }
+
+    /// Makes sure that the speaker knows the statement, without the client's seeing it. Returns its name there.
+    private func ensurePrepared(_ statement: Statement) -> String {
+        let slot = loop.slot(of: statement)
+        if !backend.prepared.contains(slot) {
+            closeDisplaced(by: slot)
+            backend.send { $0.writeParse(rewriting: statement.parse, name: slot.serverName) }
+            script.swallow(.parse)
+            backend.prepared.add(slot)
+            batch.needsSync = true
+        }
+        return slot.serverName
+    }
+
+    private func closeDisplaced(by slot: StatementSlot) {
+        guard let old = backend.prepared.displaced(by: slot) else { return }
+        backend.send { $0.writeClose(.statement, name: StatementSlot(index: slot.index, incarnation: old).serverName) }
+        script.swallow(.close)
+    }
+
+    /// Sends what waited for a shard to be chosen.
+    private func sendHeld() {
+        guard !batch.held.isEmpty else { return }
+        let held = batch.held
+        batch.held.removeAll(keepingCapacity: true)
+        for message in held {
+            switch message {
+            case .parse(let statement, let frame, let isUnnamed): sendParse(statement, frame, isUnnamed: isUnnamed)
+            case .describe(let statement): sendDescribe(statement)
+            case .answer(let bytes, let expectation): answerInTurn(as: expectation) { $0.writeImmutableBuffer(bytes) }
+            }
+        }
+    }
+
+    private func sendDescribe(_ statement: Statement) {
+        let name = batch.rawUnnamed === statement ? "" : ensurePrepared(statement)
+        backend.send { $0.writeDescribe(.statement, name: name) }
+        script.expect(.describeStatement)
+        batch.needsSync = true
+    }
+
+    // MARK: Bind
+
+    func bind(_ frame: ByteBuffer, _ body: ByteBuffer) throws(WireError) {
+        let message = try BindMessage(body: body)
+        bind(frame, message, mayReload: true)
+    }
+
+    private func bind(_ frame: ByteBuffer, _ message: BindMessage, mayReload: Bool) {
+        let name = message.statement.readableBytes == 0 ? "" : String(buffer: message.statement)
+        guard var statement = name.isEmpty ? unnamedStatement : statements[name] else {
+            return failBatch(.unknownStatement(name))
+        }
+        guard let scope else { return failBatch(.schemaUnknown(database.name)) }
+        if statement.scopeID != scope.id {
+            // The schema, the placements or the settings have changed since it was parsed.
+            statement = scope.statement(statement.parse)
+            if name.isEmpty { unnamedStatement = statement } else { statements[name] = statement }
+        }
+        guard let plan = statement.planned.plan else {
+            if mayReload, statement.planned.isCuredByReload, !transaction.isFailed {
+                return reloadSchema { [self] in bind(frame, message, mayReload: false) }
+            }
+            return failBatch(statement.planned.error(inFailedTransaction: transaction.isFailed))
+        }
+        unit.kind = plan.kind
+        if transaction.isFailed, !plan.leavesFailedTransaction { return failBatch(.failedTransaction) }
+        let inputs = KeyInputs(bind: message, parameterTypes: statement.parameterTypes)
+        if variables.explains, plan.isExplainable {
+            do {
+                return bindHere(message, statement, .explanation(try explanation(plan, inputs)))
+            } catch {
+                return failBatch(error)
+            }
+        }
+        switch plan.route {
+        case .keyed(let sources):
+            do {
+                send(frame, message, statement, try pool(for: sources, inputs), .bound, writes: plan.writes)
+            } catch {
+                failBatch(error)
+            }
+        case .anyShard:
+            send(frame, message, statement, poolForReading(), .reader, writes: false)
+        case .homeShard:
+            send(frame, message, statement, database.home, plan.writes ? .bound : .reader, writes: plan.writes)
+        case .currentShard:
+            send(frame, message, statement, poolOfCurrentShard(), .reader, writes: plan.writes)
+        case .everyShard(let everyShard):
+            bindHere(message, statement, .everyShard(everyShard, message))
+        case .splitCopy:
+            failBatch(.refusal(Refusal(.copyExtended)))
+        case .transaction(let transactionStatement):
+            if let effect = effectOnSpeaker(of: transactionStatement) {
+                send(frame, message, statement, poolOfCurrentShard(), .reader, writes: false, effect)
+            } else {
+                bindHere(message, statement, .router)
+            }
+        case .session(let sessionStatement):
+            switch sessionStep(sessionStatement, statement.parse.query) {
+            case .forward(let effect):
+                send(frame, message, statement, poolOfCurrentShard(), .reader, writes: false, effect)
+            case .here: bindHere(message, statement, .router)
+            case .refuse(let error): failBatch(error)
+            }
+        case .mosaic, .empty:
+            bindHere(message, statement, .router)
+        }
+    }
+
+    private func send(
+        _ frame: ByteBuffer, _ message: BindMessage, _ statement: Statement, _ pool: BackendPool, _ role: Role, writes: Bool,
+        _ effect: Effect? = nil
+    ) {
+        unit.shard = pool
+        if !participants.isEmpty || !transaction.isIdle || effect != nil {
+            return reach(pool, role, writes: writes) { [self] in sendBind(frame, message, statement, effect) }
+        }
+        guard let backend = pool.take() else {
+            return reach(pool, role, writes: writes) { [self] in sendBind(frame, message, statement, effect) }
+        }
+        guard backend.settings === settings else {
+            pool.release(backend)
+            return reach(pool, role, writes: writes) { [self] in sendBind(frame, message, statement, effect) }
+        }
+        backend.lend(to: self)
+        participants.append(
+            Participant(
+                backend: backend, wrote: writes, isReader: false, historyApplied: 0, settingsInside: settings,
+                settingsOutside: settings))
+        speaker = 0
+        if isInternal { reportShard(pool) }
+        sendBind(frame, message, statement, nil)
+    }
+
+    private func sendBind(_ frame: ByteBuffer, _ message: BindMessage, _ statement: Statement, _ effect: Effect?) {
+        sendHeld()
+        if batch.rawUnnamed === statement {
+            backend.send(frame)
+        } else {
+            let name = ensurePrepared(statement)
+            backend.send { $0.writeBind(rewriting: message, statementName: name) }
+        }
+        script.expect(.bind)
+        batch.needsSync = true
+        setPortal(message.portal, Portal(statement: statement, target: .backend(backend, effect)))
+    }
+
+    /// A portal that only the router knows.
+    private func bindHere(_ message: BindMessage, _ statement: Statement, _ target: Portal.Target) {
+        setPortal(message.portal, Portal(statement: statement, target: target))
+        answerInTurn(as: .bind) { $0.writeBindComplete() }
+    }
+
+    private func setPortal(_ name: ByteBuffer, _ portal: Portal) {
+        if name.readableBytes == 0 { unnamedPortal = portal } else { portals[String(buffer: name)] = portal }
+    }
+
+    private func portal(_ name: ByteBuffer) -> Portal? {
+        name.readableBytes == 0 ? unnamedPortal : portals[String(buffer: name)]
+    }
+
+    // MARK: Describe
+
+    func describe(_ frame: ByteBuffer, _ body: ByteBuffer) throws(WireError) {
+        let message = try DescribeMessage(body: body)
+        switch message.target {
+        case .statement:
+            let name = String(buffer: message.name)
+            guard let statement = name.isEmpty ? unnamedStatement : statements[name] else {
+                return failBatch(.unknownStatement(name))
+            }
+            describe(statement)
+        case .portal:
+            guard let portal = portal(message.name) else { return failBatch(.unknownPortal(String(buffer: message.name))) }
+            switch portal.target {
+            case .backend(let owner, _):
+                guard speak(as: owner) else { return failBatch(.unknownPortal(String(buffer: message.name))) }
+                backend.send(frame)
+                script.expect(.describePortal)
+                batch.needsSync = true
+            case .router:
+                answerInTurn(as: .describePortal) { self.describeHere(portal.statement, &$0) }
+            case .explanation:
+                answerInTurn(as: .describePortal) { $0.writeRowDescription(Self.explanationColumns) }
+            case .everyShard(_, let bind):
+                describeAside(portal.statement, resultFormats: bind.resultFormats)
+            }
+        }
+    }
+
+    private func describe(_ statement: Statement) {
+        guard let plan = statement.planned.plan else { return failBatch(.failedTransaction) }
+        if variables.explains, plan.isExplainable {
+            return answerInTurn(as: .describeStatement) {
+                $0.writeParameterDescription(statement.parameterTypes)
+                $0.writeRowDescription(Self.explanationColumns)
+            }
+        }
+        if !plan.needsShard {
+            return answerInTurn(as: .describeStatement) {
+                $0.writeParameterDescription([])
+                self.describeHere(statement, &$0)
+            }
+        }
+        if case .everyShard = plan.route, !batch.needsSync { return describeAside(statement, resultFormats: nil) }
+        if batch.needsSync { sendDescribe(statement) } else { batch.held.append(.describe(statement)) }
+    }
+
+    /// Whether the backend is the one that is spoken to, after making it so where that needs no waiting.
+    private func speak(as owner: Backend) -> Bool {
+        guard let index = participants.firstIndex(where: { $0.backend === owner }) else { return false }
+        if index == speaker { return true }
+        guard script.isEmpty, !batch.needsSync else { return false }
+        speaker = index
+        return true
+    }
+
+    // MARK: Execute
+
+    func execute(_ frame: ByteBuffer, _ body: ByteBuffer) throws(WireError) {
+        let message = try ExecuteMessage(body: body)
+        guard let portal = portal(message.portal) else { return failBatch(.unknownPortal(String(buffer: message.portal))) }
+        switch portal.target {
+        case .backend(let owner, let effect):
+            guard speak(as: owner) else { return failBatch(.unknownPortal(String(buffer: message.portal))) }
+            backend.send(frame)
+            batch.needsSync = true
+            guard let effect else { return script.expect(.execute) }
+            pendingEffects.append(effect)
+            script.expectMarked(.execute)
+            if !isSyncNext { awaitAnswers() }
+        case .router:
+            executeHere(portal.statement)
+        case .explanation(let row):
+            answerInTurn(as: .execute) {
+                $0.writeDataRow(text: row)
+                $0.writeCommandComplete(tag: "EXPLAIN")
+            }
+        case .everyShard(let everyShard, let bind):
+            executeEverywhere(everyShard, portal.statement, bind)
+        }
+    }
+
+    /// Stops until the backend has answered everything: what follows depends on it.
+    func awaitAnswers() {
+        guard !script.isEmpty else { return }
+        backend.send { $0.writeFlush() }
+        backend.flush()
+        suspend()
+        onDrained = { [self] in
+            guard resume() else { return }
+            pump()
+        }
+    }
+
+    /// Calls `step` when everything before it has been answered without an error.
+    func afterAnswers(_ step: @escaping () -> Void) {
+        guard !script.isEmpty else { return step() }
+        backend.send { $0.writeFlush() }
+        backend.flush()
+        suspend()
+        onDrained = { [self] in
+            guard resume() else { return }
+            if !batch.isSkipping { step() }
+            pump()
+        }
+    }
+
+    // MARK: Close, Flush, Sync
+
+    func close(_ frame: ByteBuffer, _ body: ByteBuffer) throws(WireError) {
+        let message = try CloseMessage(body: body)
+        switch message.target {
+        case .statement:
+            define(String(buffer: message.name), nil)
+            answerInTurn(as: .close) { $0.writeCloseComplete() }
+        case .portal:
+            if case .backend(let owner, _)? = portal(message.name)?.target, speak(as: owner) {
+                backend.send(frame)
+                script.expect(.close)
+                batch.needsSync = true
+            } else {
+                answerInTurn(as: .close) { $0.writeCloseComplete() }
+            }
+            if message.name.readableBytes == 0 { unnamedPortal = nil } else { portals[String(buffer: message.name)] = nil }
+        }
+    }
+
+    func flush(_ frame: ByteBuffer, _ body: ByteBuffer) throws(WireError) {
+        guard batch.held.isEmpty else { return prepareHeld {} }
+        if batch.needsSync { backend.send(frame) }
+    }
+
+    func sync() {
+        if work == .ready { beginBatch() }
+        if batch.isSkipping, !batch.needsSync { return endBatch() }
+        guard batch.held.isEmpty else { return prepareHeld { [self] in sync() } }
+        if batch.isImplicitlyCoordinated { return commitImplicit { [self] in endBatch() } }
+        guard batch.needsSync else { return endBatch() }
+        backend.send { $0.writeSync() }
+        script.expect(.sync)
+        batch.needsSync = false
+        work = .awaitingReady
+    }
+
+    /// The batch needs nothing more of a shard.
+    func endBatch() {
+        answerReady(transaction.statusByte)
+        finishUnit()
+    }
+
+    /// Statements that are only prepared or described go to the transaction's shard, or outside of one to any: the schema is the same
+    /// everywhere. They do not bind the batch to it.
+    private func prepareHeld(_ then: @escaping () -> Void) {
+        if !transaction.isIdle || !participants.isEmpty {
+            return reach(poolOfCurrentShard(), .reader, writes: false) { [self] in
+                sendHeld()
+                backend.send { $0.writeFlush() }
+                then()
+            }
+        }
+        let pool = database.home
+        acquire(pool) { [self] backend in
+            // Borrowed for the length of an exchange only.
+            participants.append(
+                Participant(
+                    backend: backend, wrote: false, isReader: true, historyApplied: 0, settingsInside: settings,
+                    settingsOutside: settings))
+            speaker = 0
+            backend.lend(to: self)
+            sendHeld()
+            backend.send { $0.writeSync() }
+            script.swallow(.sync)
+            batch.needsSync = false
+            backend.flush()
+            suspend()
+            onDrained = { [self] in
+                guard resume() else { return }
+                batch.rawUnnamed = nil
+                validate()
+                releaseParticipants()
+                if batch.isSkipping { flushClient() }
+                then()
+                pump()
+            }
+        }
+    }
+
+    /// The batch's statements were prepared without an error.
+    func validate() {
+        for statement in batch.unvalidated where !batch.isSkipping { statement.isValidated = true }
+        batch.unvalidated.removeAll(keepingCapacity: true)
+    }
+
+    // MARK: Errors
+
+    /// The router refuses a message of the batch: what was sent before it is undone, as PostgreSQL would, and the rest up to Sync is
+    /// passed over.
+    func failBatch(_ error: ServerError) {
+        guard work != .closed else { return }
+        work = .batch
+        unit.outcome = .failed(error)
+        batch.isSkipping = true
+        undoHeld()
+        if batch.needsSync, !participants.isEmpty {
+            // The shard's implicit transaction must fail, too: it gets a statement that no PostgreSQL accepts.
+            var bytes = ByteBuffer()
+            bytes.writeErrorResponse(error)
+            backend.send { $0.writeParse(name: "", query: "PGMOSAIC UNDOES A REFUSED BATCH") }
+            script.provokeError(bytes)
+            return
+        }
+        transaction.fail()
+        unit.hasFailed = true
+        answer { $0.writeErrorResponse(error) }
+        if batch.isImplicitlyCoordinated { rollBackImplicit() }
+    }
+
+    private func undoHeld() {
+        let unsent = batch.held.count {
+            switch $0 {
+            case .parse, .answer(_, as: .parse), .answer(_, as: .close): true
+            default: false
+            }
+        }
+        undoDefinitions(unsent)
+        batch.held.removeAll(keepingCapacity: true)
+    }
+
+    /// Whether the client's next message is a Sync, so that waiting can be left to it.
+    private var isSyncNext: Bool { nextMessageKind == FrontendKind.sync }
+}

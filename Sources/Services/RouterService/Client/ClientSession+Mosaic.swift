@@ -1,0 +1,181 @@
+import NIOCore
+import PGWire
+import RoutePlanning
+import SQLSyntax
+import ShardModel
+
+/// What the router answers by itself: its own functions, its own settings, and explanations of routes.
+extension ClientSession {
+    // MARK: Execute and Describe of statements that need no shard
+
+    func describeHere(_ statement: Statement, _ buffer: inout ByteBuffer) {
+        switch statement.planned.plan?.route {
+        case .mosaic(let mosaic): buffer.writeRowDescription([.text(mosaic.functionName)])
+        case .session(.showMosaic(let name)): buffer.writeRowDescription([.text(name)])
+        default: buffer.writeNoData()
+        }
+    }
+
+    func executeHere(_ statement: Statement) {
+        guard let plan = statement.planned.plan else { return failBatch(.failedTransaction) }
+        afterAnswers { [self] in
+            switch plan.route {
+            case .transaction(let transactionStatement):
+                perform(transactionStatement, tag: "BEGIN") { [self] outcome in
+                    switch outcome {
+                    case .done(let tag, let notice):
+                        answer {
+                            if let notice { $0.writeNoticeResponse(notice) }
+                            $0.writeCommandComplete(tag: tag)
+                        }
+                    case .failed(let error): failBatch(error)
+                    }
+                }
+            case .session(let sessionStatement):
+                switch answerSession(sessionStatement, statement.parse.query) {
+                case .success(let build): answer(build)
+                case .failure(let error): failBatch(error)
+                }
+            case .mosaic(let mosaic):
+                declare(mosaic) { [self] result in
+                    switch result {
+                    case .success(let build): answer(build)
+                    case .failure(let error): failBatch(error)
+                    }
+                }
+            default:
+                answer { $0.writeEmptyQueryResponse() }
+            }
+        }
+    }
+
+    // MARK: pgmosaic.shard_table() and its siblings
+
+    func runMosaic(_ statement: MosaicStatement) {
+        declare(statement) { [self] result in
+            switch result {
+            case .success(let build):
+                completeUnit { buffer in
+                    buffer.writeRowDescription([.text(statement.functionName)])
+                    build(&buffer)
+                }
+            case .failure(let error): failUnit(error)
+            }
+        }
+    }
+
+    private func declare(
+        _ statement: MosaicStatement, _ done: @escaping (Result<(inout ByteBuffer) -> Void, ServerError>) -> Void
+    ) {
+        guard transaction.isIdle else { return done(.failure(.notInTransactionBlock)) }
+        suspend()
+        loop.shared.control.declare(statement, database: database.name, author: user).hop(to: loop.eventLoop)
+            .whenComplete { [self] result in
+                guard resume() else { return }
+                switch result {
+                case .success:
+                    done(.success { buffer in
+                        buffer.writeDataRow(text: [statement.subject])
+                        buffer.writeCommandComplete(tag: "SELECT 1")
+                    })
+                case .failure(let error):
+                    done(.failure((error as? ServerError) ?? .catalogUnavailable))
+                }
+                pump()
+            }
+    }
+
+    // MARK: Explanations
+
+    static let explanationColumns: [RowDescription.Column] = ["route", "shard", "kind", "writes", "tables", "reason"].map { .text($0) }
+
+    func explainSimple(_ plan: StatementPlan, _ inputs: KeyInputs) {
+        do {
+            let row = try explanation(plan, inputs)
+            completeUnit { buffer in
+                buffer.writeRowDescription(Self.explanationColumns)
+                buffer.writeDataRow(text: row)
+                buffer.writeCommandComplete(tag: "EXPLAIN")
+            }
+        } catch {
+            failUnit(error)
+        }
+    }
+
+    func explanation(_ plan: StatementPlan, _ inputs: KeyInputs) throws(ServerError) -> [String?] {
+        let (route, shard): (String, String?) =
+            switch plan.route {
+            case .keyed(let sources): ("keyed", try pool(for: sources, inputs).shardID.name)
+            case .anyShard: ("any shard", nil)
+            case .homeShard: ("home shard", database.home.shardID.name)
+            case .currentShard: ("current shard", poolOfCurrentShard().shardID.name)
+            case .everyShard: ("every shard", nil)
+            case .splitCopy: ("split copy", nil)
+            case .transaction, .session, .mosaic, .empty: ("router", nil)
+            }
+        return [
+            route, shard, plan.kind.rawValue, plan.writes ? "true" : "false", plan.tables.map(\.description).joined(separator: ", "),
+            plan.reason,
+        ]
+    }
+
+    /// Tells the router's own REST service which shard answers.
+    func reportShard(_ pool: BackendPool) {
+        answer { $0.writeParameterStatus(name: "pgmosaic.shard", value: pool.shardID.name) }
+    }
+}
+
+extension RowDescription.Column {
+    /// A column of type text.
+    static func text(_ name: String) -> Self {
+        Self(name: name, tableOID: 0, attribute: 0, typeOID: 25, typeSize: -1, typeModifier: -1, format: .text)
+    }
+}
+
+extension MosaicStatement {
+    var functionName: String {
+        switch self {
+        case .declare(_, .sharded): "shard_table"
+        case .declare(_, .reference): "reference_table"
+        case .declare(_, .local): "local_table"
+        case .forget: "forget_table"
+        }
+    }
+
+    var subject: String {
+        switch self {
+        case .declare(let name, _), .forget(let name): name.description
+        }
+    }
+}
+
+extension StatementPlan {
+    /// A failed transaction still takes it.
+    var leavesFailedTransaction: Bool {
+        switch route {
+        case .transaction(.commit), .transaction(.rollback), .transaction(.rollbackTo): true
+        default: false
+        }
+    }
+
+    /// Whether a shard has to see it: else the router answers all of it.
+    var needsShard: Bool {
+        switch route {
+        case .transaction, .mosaic, .empty: false
+        case .session(let statement):
+            switch statement {
+            case .set, .setLocal, .reset, .setCharacteristics, .show, .discard: true
+            case .setTransaction, .discardAll, .deallocate, .setMosaic, .showMosaic: false
+            }
+        case .keyed, .anyShard, .homeShard, .currentShard, .everyShard, .splitCopy: true
+        }
+    }
+
+    /// The statements that `pgmosaic.explain` explains; the others run, so that it can be switched off again.
+    var isExplainable: Bool {
+        switch route {
+        case .transaction, .session, .empty: false
+        default: true
+        }
+    }
+}

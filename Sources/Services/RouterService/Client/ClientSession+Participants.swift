@@ -1,0 +1,259 @@
+import NIOCore
+import PGWire
+import RoutePlanning
+import SessionCore
+import ShardModel
+
+/// Getting hold of backends, and letting go of them.
+extension ClientSession {
+    enum Role {
+        /// The statement needs this shard.
+        case bound
+        /// Any shard could answer it.
+        case reader
+    }
+
+    /// Makes the speaker a participant on `pool`, ready to take the unit's next message, and calls `then`. When that is impossible
+    /// the unit fails instead.
+    func reach(_ pool: BackendPool, _ role: Role, writes: Bool, _ then: @escaping () -> Void) {
+        if let index = participants.firstIndex(where: { $0.backend.pool === pool }) {
+            if role == .bound { participants[index].isReader = false }
+            if writes { participants[index].wrote = true }
+            if index == speaker, isCurrent(participants[index]) { return then() }
+            return drain { [self] in
+                speaker = index
+                catchUp(then)
+            }
+        }
+        if !participants.isEmpty {
+            if transaction.isIdle { return failUnit(.secondShard(inTransaction: false)) }
+            if role == .bound, participants.contains(where: { !$0.isReader }) {
+                return failUnit(.secondShard(inTransaction: true))
+            }
+        }
+        drain { [self] in
+            acquire(pool) { [self] backend in
+                enlist(backend, role, writes: writes, then)
+            }
+        }
+    }
+
+    private func isCurrent(_ participant: Participant) -> Bool {
+        participant.settingsInside === settings && participant.historyApplied == transaction.historyCount
+    }
+
+    /// Waits until everything that was sent has been answered.
+    private func drain(_ then: @escaping () -> Void) {
+        if script.isEmpty, !batch.needsSync { return then() }
+        participants[speaker].backend.send { $0.writeSync() }
+        script.swallow(.sync)
+        batch.needsSync = false
+        participants[speaker].backend.flush()
+        suspend()
+        onDrained = { [self] in
+            guard resume() else { return }
+            if !batch.isSkipping { then() }
+            pump()
+        }
+    }
+
+    /// Takes a backend of `pool` with the session's settings in effect, now or when there is one.
+    func acquire(_ pool: BackendPool, _ then: @escaping (Backend) -> Void) {
+        if let backend = pool.take() { return adoptSettings(backend, then) }
+        suspend()
+        waiter = pool.wait { [self] result in
+            waiter = nil
+            guard resume() else {
+                if case .success(let backend) = result { pool.release(backend) }
+                return
+            }
+            switch result {
+            case .success(let backend): adoptSettings(backend, then)
+            case .failure(let error): failUnit(error)
+            }
+            pump()
+        }
+    }
+
+    private func adoptSettings(_ backend: Backend, _ then: @escaping (Backend) -> Void) {
+        if backend.settings === settings { return then(backend) }
+        let statements = settings.settings.statements(from: backend.settings.settings)
+        let wanted = settings
+        suspend()
+        let exchange = Exchange { [self] exchange, result in
+            if result == .done, exchange.error == nil { backend.settings = wanted }
+            guard resume() else {
+                if result == .done { backend.pool.release(backend, isReusable: exchange.error == nil) }
+                return
+            }
+            switch (result, exchange.error) {
+            case (.done, nil):
+                then(backend)
+            case (.done, let error?):
+                backend.pool.release(backend, isReusable: false)
+                failUnit(error)
+            case (.lost, _):
+                failUnit(.shardLost(backend.pool.shardID, mayHaveRun: false))
+            }
+            pump()
+        }
+        backend.run(exchange) { $0.writeQuery(statements.joined(separator: ";\n")) }
+    }
+
+    private func enlist(_ backend: Backend, _ role: Role, writes: Bool, _ then: @escaping () -> Void) {
+        backend.lend(to: self)
+        participants.append(
+            Participant(
+                backend: backend, wrote: writes, isReader: role == .reader, historyApplied: 0,
+                settingsInside: backend.settings, settingsOutside: backend.settings))
+        speaker = participants.count - 1
+        if isInternal { reportShard(backend.pool) }
+        if transaction.isIdle { return then() }
+        if transaction.startsPlainly {
+            // It cannot fail, so the statement may follow without waiting.
+            backend.send { $0.writeQuery("BEGIN") }
+            script.swallow(.query)
+            return then()
+        }
+        runAlone(on: participants.count - 1, [transaction.beginStatement]) { [self] in catchUp(then) }
+    }
+
+    /// Repeats on the speaker what the transaction has seen without it.
+    func catchUp(_ then: @escaping () -> Void) {
+        let participant = participants[speaker]
+        if isCurrent(participant) { return then() }
+        let statements =
+            settings.settings.statements(from: participant.settingsInside.settings)
+            + transaction.replay(after: participant.historyApplied)
+        runAlone(on: speaker, statements) { [self] in
+            participants[speaker].settingsInside = settings
+            participants[speaker].historyApplied = transaction.historyCount
+            then()
+        }
+    }
+
+    /// Runs statements of the router's own on a participant, one after the other; when one fails the unit fails.
+    func runAlone(on index: Int, _ statements: [String], _ then: @escaping () -> Void) {
+        guard !statements.isEmpty else { return then() }
+        let backend = participants[index].backend
+        suspend()
+        let exchange = Exchange(readies: statements.count) { [self] exchange, result in
+            guard resume() else { return afterClient(exchange, result, backend) }
+            switch (result, exchange.error) {
+            case (.done, nil): then()
+            case (.done, let error?): failUnit(error)
+            case (.lost, _): break  // `backendLost` answers.
+            }
+            pump()
+        }
+        backend.run(exchange) { buffer in
+            for statement in statements { buffer.writeQuery(statement) }
+        }
+    }
+
+    /// An exchange ended when its client had already gone.
+    func afterClient(_ exchange: Exchange, _ result: Exchange.Result, _ backend: Backend) {
+        if result == .done { backend.pool.release(backend, isReusable: false) }
+    }
+
+    /// The pool in which a statement that any shard can answer disturbs least.
+    func poolForReading() -> BackendPool {
+        participants.isEmpty ? database.anyPool() : participants[speaker].backend.pool
+    }
+
+    func poolOfCurrentShard() -> BackendPool {
+        participants.isEmpty ? database.home : participants[speaker].backend.pool
+    }
+
+    // MARK: Letting go
+
+    /// The transaction, or the statement outside of one, is over on every participant.
+    func releaseParticipants() {
+        guard !participants.isEmpty else { return }
+        for participant in participants {
+            let backend = participant.backend
+            backend.takeBack()
+            backend.settings = participant.settingsInside
+            backend.pool.release(backend, isReusable: backend.status == TransactionState.Phase.idle.rawValue)
+        }
+        participants.removeAll(keepingCapacity: true)
+        isCoordinated = false
+        isDoomed = false
+    }
+
+    /// The client has gone: what is open is rolled back, what is running is stopped.
+    func abandonParticipants() {
+        let isBusy = !script.isEmpty || onDrained != nil
+        onDrained = nil
+        pendingEffects.removeAll()
+        for (index, participant) in participants.enumerated() {
+            let backend = participant.backend
+            backend.takeBack()
+            if isBusy, index == speaker || copy != nil {
+                backend.pool.cancel(backend)
+                backend.close()
+            } else if backend.hasExchange {
+                // Its end releases it (`afterClient`).
+            } else if backend.status == TransactionState.Phase.idle.rawValue, transaction.isIdle {
+                backend.settings = participant.settingsInside
+                backend.pool.release(backend)
+            } else {
+                backend.settings = participant.settingsOutside
+                let exchange = Exchange { exchange, result in
+                    if result == .done { backend.pool.release(backend, isReusable: exchange.error == nil && exchange.status == 0x49) }
+                }
+                backend.run(exchange) { $0.writeQuery("ROLLBACK") }
+            }
+        }
+        participants.removeAll()
+        script.reset()
+        copy = nil
+    }
+
+    /// A backend's connection broke.
+    func backendLost(_ backend: Backend, midFrame: Bool) {
+        guard work != .closed, let index = participants.firstIndex(where: { $0.backend === backend }) else { return }
+        let wasCommitting = pendingEffects.contains { if case .commit = $0 { true } else { false } }
+        let mayHaveRun = participants[index].wrote && (transaction.isIdle || wasCommitting)
+        let isSpeaking = index == speaker && !(script.isEmpty && !batch.needsSync)
+        participants.remove(at: index)
+        if speaker > index || speaker == participants.count { speaker = max(0, speaker - 1) }
+        if midFrame { return closeClient() }
+        let alreadyFailed = unit.hasFailed
+        script.reset()
+        onDrained = nil
+        pendingEffects.removeAll()
+        copy = nil
+        if !transaction.isIdle {
+            transaction.fail()
+            isDoomed = true
+            if wasCommitting, participants.isEmpty { endTransaction(committed: false) }
+        }
+        let error = ServerError.shardLost(backend.pool.shardID, mayHaveRun: mayHaveRun)
+        unit.outcome = .failed(error)
+        switch work {
+        case .ready, .closed:
+            // Between the statements of a transaction: the next one learns of it.
+            break
+        case .batch:
+            guard isSpeaking else { break }
+            if !alreadyFailed { answer { $0.writeErrorResponse(error) } }
+            batch.isSkipping = true
+            batch.needsSync = false
+        case .awaitingReady, .copyIn, .suspended:
+            if !alreadyFailed { answer { $0.writeErrorResponse(error) } }
+            let syncIsDue = batch.isOpen && work != .awaitingReady
+            if syncIsDue {
+                work = .batch
+                batch.isSkipping = true
+                batch.needsSync = false
+                flushClient()
+                pump()
+            } else {
+                answerReady(transaction.statusByte)
+                finishUnit()
+            }
+        }
+        flushClient()
+    }
+}

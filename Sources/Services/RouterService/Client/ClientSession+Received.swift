@@ -1,0 +1,69 @@
+import NIOCore
+import PGWire
+
+/// Messages of the speaker that need more than being passed on.
+extension ClientSession {
+    func received(_ kind: UInt8, _ message: ByteBuffer, from backend: Backend) {
+        switch kind {
+        case BackendKind.errorResponse:
+            receivedError(message)
+        case BackendKind.copyInResponse:
+            script.copyInStarted()
+            forward(message)
+            work = .copyIn
+            flushClient()
+            pump()
+        case BackendKind.parameterStatus:
+            if script.received(kind) != .drop { forward(message) }
+        default:
+            // Notifications: LISTEN is refused, so none is ours.
+            break
+        }
+    }
+
+    private func receivedError(_ message: ByteBuffer) {
+        unit.hasFailed = true
+        if case .ok = unit.outcome { unit.outcome = .shardError }
+        if script.received(BackendKind.errorResponse) == .replace {
+            if let bytes = script.takeReplacement() { forward(bytes) }
+        } else {
+            forward(message)
+        }
+        pendingEffects.removeAll()
+        undoDefinitions(script.takeSkippedDefinitions())
+        if work == .copyIn { leaveCopyIn() }
+        if batch.isOpen { batch.isSkipping = true }
+        // In the middle of a batch there is no ReadyForQuery yet that would call it.
+        if script.isEmpty, let next = onDrained {
+            onDrained = nil
+            next()
+        }
+    }
+
+    /// In the extended protocol the client sends another Sync, for PostgreSQL ignored the one under way.
+    private func leaveCopyIn() {
+        work = batch.isOpen ? .batch : .awaitingReady
+        batch.needsSync = batch.isOpen
+    }
+
+    // MARK: COPY FROM STDIN of one shard
+
+    /// The client's side of a COPY: its data is passed on as it comes.
+    func handleCopyIn(_ kind: UInt8, _ frame: ByteBuffer) throws(WireError) {
+        if copy != nil { return try handleSplitCopy(kind, frame) }
+        switch kind {
+        case FrontendKind.copyData:
+            participants[speaker].backend.send(frame)
+        case FrontendKind.copyDone, FrontendKind.copyFail:
+            participants[speaker].backend.send(frame)
+            leaveCopyIn()
+        case FrontendKind.flush, FrontendKind.sync:
+            // PostgreSQL ignores them during COPY.
+            break
+        case FrontendKind.terminate:
+            closeClient()
+        default:
+            throw WireError(.unexpectedMessage, kind: kind)
+        }
+    }
+}

@@ -1,0 +1,128 @@
+import NIOCore
+import PGWire
+import RoutePlanning
+import SQLSyntax
+import SessionCore
+
+/// SET, RESET, SHOW, DISCARD, DEALLOCATE: what belongs to the session and follows it from backend to backend.
+extension ClientSession {
+    enum SessionStep {
+        /// A shard runs it; the effect is the session's once it has.
+        case forward(Effect?)
+        /// The router itself does (`answerSession`).
+        case here
+        case refuse(ServerError)
+    }
+
+    /// How a session statement is carried out.
+    func sessionStep(_ statement: SessionStatement, _ text: ByteBuffer) -> SessionStep {
+        switch statement {
+        case .set(let name):
+            guard settings.settings.count < limits.sessionSettingsMax else { return .refuse(.tooManySettings) }
+            let text = String(buffer: text)
+            return setting(.set(name: name, statement: text, searchPath: StatementPlanner.searchPath(ofSet: text)))
+        case .setLocal(let name):
+            if name == "search_path" { return .refuse(.refusal(Refusal(.setLocalSearchPath))) }
+            return setting(.setLocal(statement: String(buffer: text)))
+        case .reset(let name):
+            return setting(.reset(name: name))
+        case .setTransaction:
+            // Its values are checked by the grammar, so that nothing is lost by telling the shards later.
+            if !transaction.isIdle, participants.isEmpty { return .here }
+            return .forward(transaction.isIdle ? nil : .setLocal(statement: String(buffer: text)))
+        case .setCharacteristics:
+            return setting(
+                .set(name: SessionSettings.transactionCharacteristics, statement: String(buffer: text), searchPath: nil))
+        case .show, .discard:
+            return .forward(nil)
+        case .discardAll:
+            return transaction.isIdle ? .here : .refuse(.notInTransactionBlock)
+        case .deallocate, .setMosaic, .showMosaic:
+            return .here
+        }
+    }
+
+    /// Inside a transaction that has no shard yet the home shard becomes its first: as a reader, which binds nothing.
+    private func setting(_ effect: Effect) -> SessionStep { .forward(effect) }
+
+    func runSession(_ statement: SessionStatement, _ frame: ByteBuffer, _ text: ByteBuffer) {
+        switch sessionStep(statement, text) {
+        case .forward(let effect):
+            forwardSimple(frame, poolOfCurrentShard(), .reader, writes: false, effect)
+        case .here:
+            switch answerSession(statement, text) {
+            case .success(let build): completeUnit(build)
+            case .failure(let error): failUnit(error)
+            }
+        case .refuse(let error):
+            failUnit(error)
+        }
+    }
+
+    /// Carries the statement out and returns its answers (rows and CommandComplete).
+    func answerSession(_ statement: SessionStatement, _ text: ByteBuffer) -> Result<(inout ByteBuffer) -> Void, ServerError> {
+        switch statement {
+        case .setTransaction:
+            transaction.recordLocal(String(buffer: text))
+            return .success { $0.writeCommandComplete(tag: "SET") }
+        case .discardAll:
+            settingsChanged(to: startupSettings)
+            statements.removeAll()
+            unnamedStatement = nil
+            portals.removeAll()
+            variables = MosaicVariables()
+            return .success { $0.writeCommandComplete(tag: "DISCARD ALL") }
+        case .deallocate(let name):
+            guard let name else {
+                statements.removeAll()
+                return .success { $0.writeCommandComplete(tag: "DEALLOCATE ALL") }
+            }
+            guard statements.removeValue(forKey: name) != nil else { return .failure(.unknownStatement(name)) }
+            return .success { $0.writeCommandComplete(tag: "DEALLOCATE") }
+        case .setMosaic(let name, let value):
+            do {
+                try variables.set(name, value)
+            } catch {
+                return .failure(error)
+            }
+            return .success { $0.writeCommandComplete(tag: "SET") }
+        case .showMosaic(let name):
+            guard let value = showMosaic(name) else { return .failure(.unknownSetting(name)) }
+            return .success { buffer in
+                buffer.writeDataRow(text: [value])
+                buffer.writeCommandComplete(tag: "SHOW")
+            }
+        default:
+            preconditionFailure("a shard runs this statement")
+        }
+    }
+
+    private func showMosaic(_ name: String) -> String? {
+        switch name {
+        case "pgmosaic.shard_key": variables.shardKey ?? ""
+        case "pgmosaic.explain": variables.explains ? "on" : "off"
+        case "pgmosaic.epoch": database.topology.epoch.description
+        case "pgmosaic.database": database.name
+        case "pgmosaic.router": loop.shared.routerID
+        case "pgmosaic.shards": database.topology.shards.map(\.id.name).joined(separator: ",")
+        default: nil
+        }
+    }
+}
+
+extension MosaicVariables {
+    mutating func set(_ name: String, _ value: String?) throws(ServerError) {
+        switch name {
+        case "pgmosaic.shard_key":
+            shardKey = value == "" ? nil : value
+        case "pgmosaic.explain":
+            switch value?.lowercased() {
+            case nil, "off", "false", "0", "no": explains = false
+            case "on", "true", "1", "yes": explains = true
+            default: throw .invalidSetting(name)
+            }
+        default:
+            throw .unknownSetting(name)
+        }
+    }
+}

@@ -1,0 +1,184 @@
+import NIOCore
+import PGTypes
+import PGWire
+import RoutePlanning
+import SQLSyntax
+import SessionCore
+import ShardModel
+
+/// The simple query protocol.
+extension ClientSession {
+    func simpleQuery(_ frame: ByteBuffer) {
+        beginUnit()
+        var text = frame
+        text.moveReaderIndex(forwardBy: FrameHeader.length)
+        guard let zero = text.readableBytesView.last, zero == 0 else {
+            return failUnit(WireError(.unterminatedString, kind: FrontendKind.query).serverError)
+        }
+        text.moveWriterIndex(to: text.writerIndex - 1)
+        runSimple(frame, text, mayReload: true)
+    }
+
+    private func runSimple(_ frame: ByteBuffer, _ text: ByteBuffer, mayReload: Bool) {
+        guard let scope else { return failUnit(.schemaUnknown(database.name)) }
+        let planned = scope.plan(simple: text)
+        guard let plan = planned.plan else {
+            if mayReload, planned.isCuredByReload, !transaction.isFailed {
+                return reloadSchema { [self] in runSimple(frame, text, mayReload: false) }
+            }
+            return failUnit(planned.error(inFailedTransaction: transaction.isFailed))
+        }
+        unit.kind = plan.kind
+        if transaction.isFailed, !plan.leavesFailedTransaction { return failUnit(.failedTransaction) }
+        let inputs = KeyInputs(text: text, literals: loop.shape.literals)
+        if variables.explains, plan.isExplainable { return explainSimple(plan, inputs) }
+        switch plan.route {
+        case .keyed(let sources):
+            do {
+                let pool = try pool(for: sources, inputs)
+                forwardSimple(frame, pool, .bound, writes: plan.writes)
+            } catch {
+                failUnit(error)
+            }
+        case .anyShard:
+            forwardSimple(frame, poolForReading(), .reader, writes: false)
+        case .homeShard:
+            forwardSimple(frame, database.home, plan.writes ? .bound : .reader, writes: plan.writes)
+        case .currentShard:
+            forwardSimple(frame, poolOfCurrentShard(), .reader, writes: plan.writes)
+        case .everyShard(let everyShard):
+            runEverywhere(everyShard, text: String(buffer: text))
+        case .splitCopy(let split):
+            beginSplitCopy(split, text: String(buffer: text))
+        case .transaction(let statement):
+            runTransaction(statement, frame, text)
+        case .session(let statement):
+            runSession(statement, frame, text)
+        case .mosaic(let statement):
+            runMosaic(statement)
+        case .empty:
+            completeUnit { $0.writeEmptyQueryResponse() }
+        }
+    }
+
+    /// Sends the query as it came, and passes its answers on.
+    func forwardSimple(_ frame: ByteBuffer, _ pool: BackendPool, _ role: Role, writes: Bool, _ effect: Effect? = nil) {
+        unit.shard = pool
+        if participants.isEmpty, transaction.isIdle, effect == nil, let backend = pool.take() {
+            if backend.settings === settings {
+                // The path of nearly every statement: nothing to wait for, nothing to allocate.
+                backend.lend(to: self)
+                participants.append(
+                    Participant(
+                        backend: backend, wrote: writes, isReader: false, historyApplied: 0, settingsInside: settings,
+                        settingsOutside: settings))
+                speaker = 0
+                if isInternal { reportShard(pool) }
+                script.expect(.query)
+                backend.send(frame)
+                work = .awaitingReady
+                return
+            }
+            pool.release(backend)
+        }
+        reach(pool, role, writes: writes) { [self] in
+            let backend = participants[speaker].backend
+            if let effect {
+                pendingEffects.append(effect)
+                script.expectMarked(.query)
+            } else {
+                script.expect(.query)
+            }
+            backend.send(frame)
+            work = .awaitingReady
+        }
+    }
+
+    // MARK: Keys
+
+    /// The pool of the one shard that owns every key.
+    func pool(for sources: [KeySource], _ inputs: KeyInputs) throws(ServerError) -> BackendPool {
+        var owner: ShardIndex?
+        for source in sources {
+            let tokens: TokenList
+            do throws(KeyError) {
+                tokens = try inputs.tokens(source)
+            } catch {
+                throw .keyError(error)
+            }
+            switch tokens {
+            case .one(let token):
+                try settle(&owner, database.topology.ring.owner(of: token))
+            case .many(let tokens):
+                for token in tokens { try settle(&owner, database.topology.ring.owner(of: token)) }
+            }
+        }
+        // A list without any key matches no row on whatever shard.
+        return owner.map(database.pool) ?? poolOfCurrentShard()
+    }
+
+    @inline(__always)
+    private func settle(_ owner: inout ShardIndex?, _ shard: ShardIndex) throws(ServerError) {
+        if let owner, owner != shard { throw .refusal(Refusal(.manyShards)) }
+        owner = shard
+    }
+}
+
+enum TokenList {
+    case one(Token)
+    case many([Token])
+}
+
+/// Where a plan finds the values of its keys: the literals of a text, or the parameters of a Bind.
+struct KeyInputs {
+    let text: ByteBuffer
+    let literals: LiteralRanges
+    let bind: BindMessage?
+    let parameterTypes: [UInt32]
+
+    init(text: ByteBuffer, literals: LiteralRanges) {
+        self.text = text
+        self.literals = literals
+        bind = nil
+        parameterTypes = []
+    }
+
+    init(bind: BindMessage, parameterTypes: [UInt32]) {
+        text = ByteBuffer()
+        literals = []
+        self.bind = bind
+        self.parameterTypes = parameterTypes
+    }
+
+    func tokens(_ source: KeySource) throws(KeyError) -> TokenList {
+        switch source {
+        case .token(let token):
+            return .one(token)
+        case .literal(let ordinal, let negated, let type):
+            return .one(try token(literals[ordinal], negated: negated, type))
+        case .parameter(let number, let type):
+            let (value, isBinary, oid) = try parameter(number)
+            return .one(try type.token(parameter: value.readableBytesSpan, isBinary: isBinary, oid: oid))
+        case .parameterArray(let number, let type):
+            let (value, isBinary, oid) = try parameter(number)
+            return .many(try type.tokens(array: value.readableBytesSpan, isBinary: isBinary, oid: oid))
+        }
+    }
+
+    private func token(_ literal: LiteralRange, negated: Bool, _ type: KeyType) throws(KeyError) -> Token {
+        if literal.kind == .quotedString || negated {
+            let value = (negated ? [0x2D] : []) + literal.value(in: text.readableBytesSpan)
+            return try type.token(text: value.span.bytes)
+        }
+        return try type.token(text: text.readableBytesSpan.extracting(literal.content))
+    }
+
+    private func parameter(_ number: Int) throws(KeyError) -> (ByteBuffer, isBinary: Bool, oid: UInt32) {
+        guard let bind, number >= 1, number <= bind.parameters.count else { throw .malformed }
+        guard let value = bind.parameter(at: number - 1) else { throw .null }
+        return (
+            value, bind.format(ofParameter: number - 1) == .binary,
+            number <= parameterTypes.count ? parameterTypes[number - 1] : 0
+        )
+    }
+}

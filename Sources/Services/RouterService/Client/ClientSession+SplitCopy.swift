@@ -1,0 +1,188 @@
+import NIOCore
+import PGTypes
+import PGWire
+import RoutePlanning
+import SessionCore
+import ShardModel
+
+/// A COPY FROM STDIN whose rows go to the shards that own their keys, all or nothing.
+final class SplitCopyState {
+    let plan: SplitCopy
+    var splitter: CopySplitter
+    /// Positions among the participants, by shard.
+    let participantOfShard: [Int]
+    /// Rows for each participant, sent when they are worth a message.
+    var pending: [ByteBuffer]
+    let isImplicit: Bool
+    /// The first error of the data or of a shard; the rest of the client's data is passed over.
+    var error: ServerError?
+    /// Shards that have answered their COPY.
+    var outstanding: Int
+    var tags: [String] = []
+
+    init(plan: SplitCopy, participantOfShard: [Int], isImplicit: Bool, rowMax: Int) {
+        self.plan = plan
+        splitter = CopySplitter(plan, rowMax: rowMax)
+        self.participantOfShard = participantOfShard
+        pending = participantOfShard.map { _ in ByteBuffer() }
+        self.isImplicit = isImplicit
+        outstanding = participantOfShard.count
+    }
+}
+
+extension ClientSession {
+    /// A participant's rows are sent when they have come to this many bytes.
+    private static let chunkSize = 32 << 10
+
+    func beginSplitCopy(_ plan: SplitCopy, text: String) {
+        let isImplicit = transaction.isIdle
+        enlistAll { [self] in
+            let participantOfShard = database.pools.map { pool in participants.firstIndex { $0.backend.pool === pool }! }
+            let state = SplitCopyState(
+                plan: plan, participantOfShard: participantOfShard, isImplicit: isImplicit, rowMax: limits.copyRowMax)
+            copy = state
+            suspend()
+            var started = 0
+            for index in participants.indices {
+                let backend = participants[index].backend
+                let prelude = prelude(of: index)
+                let exchange = Exchange(preludes: prelude.count) { [self] exchange, result in
+                    guard work != .closed else { return afterClient(exchange, result, backend) }
+                    if state.error == nil { state.error = Self.failure(exchange, result, backend) }
+                    state.tags += exchange.tags
+                    state.outstanding -= 1
+                    if state.outstanding == 0 { return endSplitCopy(state) }
+                    // PostgreSQL says so at once, and not only when the client has sent everything.
+                    if state.error != nil { stopSplitCopy(state) }
+                }
+                exchange.onCopyIn = { [self] response in
+                    started += 1
+                    if state.error != nil, let index = participants.firstIndex(where: { $0.backend === backend }) {
+                        return failCopy(on: index)
+                    }
+                    guard started == participants.count, work == .suspended else { return }
+                    work = .copyIn
+                    forward(response)
+                    flushClient()
+                    pump()
+                }
+                backend.run(exchange) { buffer in
+                    for statement in prelude { buffer.writeQuery(statement) }
+                    buffer.writeQuery(text)
+                }
+            }
+        }
+    }
+
+    func handleSplitCopy(_ kind: UInt8, _ frame: ByteBuffer) throws(WireError) {
+        guard let state = copy else { return }
+        var body = frame
+        body.moveReaderIndex(forwardBy: FrameHeader.length)
+        switch kind {
+        case FrontendKind.copyData:
+            guard state.error == nil else { return }
+            take(body, state)
+        case FrontendKind.copyDone:
+            finishRows(state)
+            suspend()
+            if state.error == nil {
+                for index in participants.indices {
+                    flushRows(state, index, atLeast: 1)
+                    participants[index].backend.send { $0.writeCopyDone() }
+                    participants[index].backend.flush()
+                }
+            } else {
+                stopSplitCopy(state)
+            }
+        case FrontendKind.copyFail:
+            let reason = (try? CopyFail(body: body).reason) ?? ""
+            if state.error == nil {
+                state.error = ServerError(sqlState: .queryCanceled, message: "COPY from stdin failed: \(reason)")
+            }
+            suspend()
+            stopSplitCopy(state)
+        case FrontendKind.flush, FrontendKind.sync:
+            break
+        case FrontendKind.terminate:
+            closeClient()
+        default:
+            throw WireError(.unexpectedMessage, kind: kind)
+        }
+    }
+
+    /// Routes the rows of one message.
+    private func take(_ data: ByteBuffer, _ state: SplitCopyState) {
+        let ring = database.topology.ring
+        do throws(ServerError) {
+            try state.splitter.consume(data.readableBytesSpan) { (row, key) throws(ServerError) in
+                try self.place(row, key, ring, state)
+            }
+        } catch {
+            state.error = error
+            return stopSplitCopy(state)
+        }
+        for index in participants.indices { flushRows(state, index, atLeast: Self.chunkSize) }
+    }
+
+    private func finishRows(_ state: SplitCopyState) {
+        guard state.error == nil else { return }
+        let ring = database.topology.ring
+        do throws(ServerError) {
+            try state.splitter.finish { (row, key) throws(ServerError) in
+                try self.place(row, key, ring, state)
+            }
+        } catch {
+            state.error = error
+        }
+    }
+
+    private func place(_ row: RawSpan, _ key: CopyKey, _ ring: HashRing, _ state: SplitCopyState) throws(ServerError) {
+        switch key {
+        case .none:
+            // A header line: every shard expects one.
+            for index in state.pending.indices { state.pending[index].writeBytes(row) }
+        case .token(let token):
+            state.pending[state.participantOfShard[ring.owner(of: token).value]].writeBytes(row)
+        }
+    }
+
+    private func flushRows(_ state: SplitCopyState, _ index: Int, atLeast size: Int) {
+        guard state.pending[index].readableBytes >= size else { return }
+        let rows = state.pending[index]
+        participants[index].backend.send { $0.writeCopyData(rows) }
+        state.pending[index].clear()
+    }
+
+    /// Ends the COPY on the shards without keeping anything.
+    private func stopSplitCopy(_ state: SplitCopyState) {
+        for index in participants.indices { failCopy(on: index) }
+    }
+
+    private func failCopy(on index: Int) {
+        let backend = participants[index].backend
+        guard backend.hasExchange else { return }
+        backend.send { $0.writeCopyFail(reason: "stopped by the router") }
+        backend.flush()
+    }
+
+    /// Every shard has answered.
+    private func endSplitCopy(_ state: SplitCopyState) {
+        copy = nil
+        if work == .copyIn { work = .suspended }
+        guard resume() else { return }
+        defer { pump() }
+        if let error = state.error {
+            if state.isImplicit { rollBackAll { [self] in failUnit(error) } } else { failUnit(error) }
+            return
+        }
+        let rows = state.tags.reduce(0) { $0 + (CommandTag(text: $1).rows ?? 0) }
+        guard state.isImplicit else { return completeUnit { $0.writeCommandComplete(tag: "COPY \(rows)") } }
+        commitAll { [self] result in
+            releaseParticipants()
+            switch result {
+            case .committed: completeUnit { $0.writeCommandComplete(tag: "COPY \(rows)") }
+            case .aborted(let error), .unknown(let error): failUnit(error)
+            }
+        }
+    }
+}

@@ -1,0 +1,239 @@
+import NIOCore
+import PGWire
+import RoutePlanning
+import SessionCore
+
+/// BEGIN, COMMIT, ROLLBACK and savepoints.
+///
+/// A transaction of one shard ends where it lives: the client's own statement is passed on. With no shard the router answers; with several
+/// it runs the statement on each, and commits in two phases.
+extension ClientSession {
+    enum StepOutcome {
+        case done(tag: String, notice: ServerError?)
+        case failed(ServerError)
+    }
+
+    func runTransaction(_ statement: TransactionStatement, _ frame: ByteBuffer, _ text: ByteBuffer) {
+        if let effect = effectOnSpeaker(of: statement) {
+            return forwardSimple(frame, participants[speaker].backend.pool, .reader, writes: false, effect)
+        }
+        perform(statement, tag: Self.beginTag(text)) { [self] outcome in
+            switch outcome {
+            case .done(let tag, let notice):
+                completeUnit {
+                    if let notice { $0.writeNoticeResponse(notice) }
+                    $0.writeCommandComplete(tag: tag)
+                }
+            case .failed(let error):
+                failUnit(error)
+            }
+        }
+    }
+
+    private static func beginTag(_ text: ByteBuffer) -> String {
+        let start = text.readableBytesView.drop { $0 <= 0x20 }.prefix(5)
+        return String(decoding: start, as: UTF8.self).lowercased() == "start" ? "START TRANSACTION" : "BEGIN"
+    }
+
+    /// What the statement will have done once the one shard concerned has answered it; nil when the router itself must act.
+    func effectOnSpeaker(of statement: TransactionStatement) -> Effect? {
+        guard participants.count == 1, !isDoomed, privateSchema == nil, !batch.isImplicitlyCoordinated else { return nil }
+        // The shard must be exactly where the session is.
+        guard transaction.isIdle ? batch.needsSync : participants[0].historyApplied == transaction.historyCount else { return nil }
+        if transaction.isFailed, participants[0].backend.status != TransactionState.Phase.failed.rawValue { return nil }
+        return switch statement {
+        case .begin(let options): .begin(options: options)
+        case .commit(let chain): .commit(chain: chain)
+        case .rollback(let chain): .rollback(chain: chain)
+        case .savepoint(let name): .savepoint(name)
+        case .release(let name): .release(name)
+        case .rollbackTo(let name): .rollbackTo(name)
+        }
+    }
+
+    /// Runs the statement where the router must act itself.
+    func perform(_ statement: TransactionStatement, tag: String, _ done: @escaping (StepOutcome) -> Void) {
+        if transaction.isIdle { return performOutside(statement, tag: tag, done) }
+        switch statement {
+        case .begin:
+            done(.done(tag: tag, notice: .alreadyInTransaction))
+        case .commit(let chain):
+            if transaction.isFailed || isDoomed {
+                rollBackAll { [self] in
+                    endTransaction(committed: false, chain: chain)
+                    done(.done(tag: "ROLLBACK", notice: nil))
+                }
+            } else {
+                let changes = privateSchema?.changes
+                commitAll { [self] result in
+                    switch result {
+                    case .committed:
+                        endTransaction(committed: true, chain: chain)
+                        publish(changes) { notice in done(.done(tag: "COMMIT", notice: notice)) }
+                    case .aborted(let error), .unknown(let error):
+                        endTransaction(committed: false)
+                        done(.failed(error))
+                    }
+                }
+            }
+        case .rollback(let chain):
+            rollBackAll { [self] in
+                endTransaction(committed: false, chain: chain)
+                done(.done(tag: "ROLLBACK", notice: nil))
+            }
+        case .savepoint(let name):
+            runOnAll("SAVEPOINT \(quoteIdentifier(name))") { [self] error in
+                if let error { return done(.failed(error)) }
+                apply(.savepoint(name))
+                done(.done(tag: "SAVEPOINT", notice: nil))
+            }
+        case .release(let name):
+            guard transaction.hasSavepoint(name) else { return done(.failed(.unknownSavepoint(name))) }
+            runOnAll("RELEASE SAVEPOINT \(quoteIdentifier(name))") { [self] error in
+                if let error { return done(.failed(error)) }
+                apply(.release(name))
+                done(.done(tag: "RELEASE", notice: nil))
+            }
+        case .rollbackTo(let name):
+            if isDoomed { return done(.failed(.doomed)) }
+            guard transaction.hasSavepoint(name) else { return done(.failed(.unknownSavepoint(name))) }
+            runOnAll("ROLLBACK TO SAVEPOINT \(quoteIdentifier(name))") { [self] error in
+                if let error { return done(.failed(error)) }
+                apply(.rollbackTo(name))
+                rereadPrivateSchema { done(.done(tag: "ROLLBACK", notice: nil)) }
+            }
+        }
+    }
+
+    private func performOutside(_ statement: TransactionStatement, tag: String, _ done: (StepOutcome) -> Void) {
+        switch statement {
+        case .begin(let options):
+            transaction.begin(options: options, settings: settings.settings)
+            done(.done(tag: tag, notice: nil))
+        case .commit(let chain):
+            done(chain ? .failed(.noTransaction("COMMIT AND CHAIN")) : .done(tag: "COMMIT", notice: .noTransactionInProgress))
+        case .rollback(let chain):
+            done(chain ? .failed(.noTransaction("ROLLBACK AND CHAIN")) : .done(tag: "ROLLBACK", notice: .noTransactionInProgress))
+        case .savepoint: done(.failed(.noTransaction("SAVEPOINT")))
+        case .release: done(.failed(.noTransaction("RELEASE SAVEPOINT")))
+        case .rollbackTo: done(.failed(.noTransaction("ROLLBACK TO SAVEPOINT")))
+        }
+    }
+
+    // MARK: Effects
+
+    /// A statement of the client's that was passed on has completed.
+    func markedStepCompleted(_ commandComplete: ByteBuffer) {
+        guard !pendingEffects.isEmpty else { return }
+        let effect = pendingEffects.removeFirst()
+        if case .commit(let chain) = effect, let tag = try? CommandTag(body: commandComplete), tag.text == "ROLLBACK" {
+            // COMMIT of a failed transaction.
+            apply(.rollback(chain: chain))
+        } else {
+            apply(effect)
+        }
+    }
+
+    func apply(_ effect: Effect) {
+        switch effect {
+        case .set(let name, let statement, let searchPath):
+            var new = settings.settings
+            new.set(name, statement: statement, searchPath: searchPath)
+            settingsChanged(to: loop.settings(new))
+            if !participants.isEmpty { participants[speaker].settingsInside = settings }
+        case .setLocal(let statement):
+            guard !transaction.isIdle else { break }
+            transaction.recordLocal(statement)
+            if !participants.isEmpty { participants[speaker].historyApplied = transaction.historyCount }
+        case .reset(let name):
+            var new = settings.settings
+            var there = participants.isEmpty ? SessionSettings() : participants[speaker].settingsInside.settings
+            if let name {
+                new.restore(name, from: startupSettings.settings)
+                there.reset(name)
+            } else {
+                new = startupSettings.settings
+                there = SessionSettings()
+            }
+            settingsChanged(to: loop.settings(new))
+            // The shard went back to its own default, which need not be the client's.
+            if !participants.isEmpty { participants[speaker].settingsInside = loop.settings(there) }
+        case .begin(let options):
+            transaction.begin(options: options, settings: settings.settings)
+            for index in participants.indices { participants[index].settingsOutside = participants[index].settingsInside }
+        case .commit(let chain):
+            endTransaction(committed: true, chain: chain)
+        case .rollback(let chain):
+            endTransaction(committed: false, chain: chain)
+        case .savepoint(let name):
+            guard !transaction.isIdle else { break }
+            transaction.setSavepoint(name, settings: settings.settings)
+            allAreCurrent()
+        case .release(let name):
+            try? transaction.release(name)
+            allAreCurrent()
+        case .rollbackTo(let name):
+            if let old = try? transaction.rollBack(to: name) { settingsChanged(to: loop.settings(old)) }
+            allAreCurrent()
+            for index in participants.indices { participants[index].settingsInside = settings }
+        }
+    }
+
+    private func allAreCurrent() {
+        for index in participants.indices { participants[index].historyApplied = transaction.historyCount }
+    }
+
+    /// The transaction is over on every shard that took part.
+    func endTransaction(committed: Bool, chain: Bool = false) {
+        guard !transaction.isIdle else { return }
+        privateSchema = nil
+        let after =
+            chain
+            ? transaction.chain(committed: committed, settings: settings.settings)
+            : transaction.end(committed: committed, settings: settings.settings)
+        for index in participants.indices {
+            if !committed { participants[index].settingsInside = participants[index].settingsOutside }
+            participants[index].settingsOutside = participants[index].settingsInside
+            participants[index].historyApplied = 0
+            participants[index].wrote = false
+        }
+        settingsChanged(to: loop.settings(after))
+        portals.removeAll()
+        isDoomed = false
+        // After a commit of several shards nothing is open on them any more: the next transaction enlists anew.
+        if participants.allSatisfy({ $0.backend.status == TransactionState.Phase.idle.rawValue }), !batch.needsSync {
+            releaseParticipants()
+        }
+    }
+
+    // MARK: ReadyForQuery
+
+    /// A ReadyForQuery of the speaker: what it means for the transaction, and the status to show for it.
+    func settle(_ backend: Backend, _ status: UInt8) -> UInt8 {
+        if unit.hasFailed { backend.prepared.doubt() } else { backend.prepared.confirm() }
+        if !transaction.isIdle {
+            switch status {
+            case TransactionState.Phase.failed.rawValue: transaction.fail()
+            case TransactionState.Phase.idle.rawValue:
+                // COMMIT failed (a deferred constraint): the shard has rolled back.
+                endTransaction(committed: false)
+            default: break
+            }
+        }
+        return transaction.statusByte
+    }
+
+    /// The ReadyForQuery has been passed on, or was the router's own.
+    func readyPassed(_ backend: Backend) {
+        writeDueEmissions()
+        guard script.isEmpty else { return }
+        if !pendingEffects.isEmpty { pendingEffects.removeAll() }
+        if let next = onDrained {
+            onDrained = nil
+            next()
+        } else if work == .awaitingReady {
+            if batch.isOpen { validate() }
+            finishUnit()
+        }
+    }
+}

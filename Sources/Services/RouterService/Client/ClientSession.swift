@@ -1,0 +1,378 @@
+import Logging
+import NIOCore
+import PGWire
+import RoutePlanning
+import SQLSyntax
+import SessionCore
+import ShardModel
+
+/// One logged-in client: takes its messages, one unit at a time, and sees to it that each is answered exactly once.
+///
+/// A unit is a simple query, or a batch of the extended protocol up to its Sync. `work` says what the session is doing; while it is
+/// suspended or waits for a backend, the client's further messages wait in `inbox`, and beyond a bound in the socket.
+final class ClientSession: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    enum Work: Equatable {
+        /// Between units.
+        case ready
+        /// In a batch of the extended protocol, its Sync not yet taken.
+        case batch
+        /// All of the unit was sent; its last ReadyForQuery is awaited.
+        case awaitingReady
+        /// An asynchronous step of the router's own; its continuation goes on.
+        case suspended
+        /// CopyData is taken and passed on.
+        case copyIn
+        case closed
+    }
+
+    let loop: RouterLoop
+    let database: DatabaseState
+    let user: String
+    /// A connection of the router's own REST service.
+    let isInternal: Bool
+    let startupSettings: SettingsRef
+    private(set) var processID: Int32 = 0
+    let secret: Int32
+
+    var work = Work.ready
+    var settings: SettingsRef
+    var transaction = TransactionState()
+    var participants: [Participant] = []
+    /// The participant to which statements go; valid while there is one.
+    var speaker = 0
+    /// What the client must see of the speaker's answers.
+    var script = ResponseScript()
+    /// What completed statements change in the session, in the order of the script's marked steps.
+    var pendingEffects: [Effect] = []
+    /// Called when the script has become empty.
+    var onDrained: (() -> Void)?
+    /// The request for a backend that is under way.
+    var waiter: BackendPool.Waiter?
+    /// Every shard takes part in the transaction, so that no statement can touch one more.
+    var isCoordinated = false
+    /// A shard of the transaction was lost: it can only be rolled back.
+    var isDoomed = false
+    /// Schema changes of the open transaction.
+    var privateSchema: PrivateSchema?
+    var copy: SplitCopyState?
+
+    var batch = Batch()
+    var statements: [String: Statement] = [:]
+    var unnamedStatement: Statement?
+    var portals: [String: Portal] = [:]
+    var unnamedPortal: Portal?
+    var variables = MosaicVariables()
+
+    var unit = UnitRecord()
+    private var scopeCache: PlanScope?
+
+    private var context: ChannelHandlerContext?
+    private var inbox = ByteBuffer()
+    private var outbox = ByteBuffer()
+    private var hasUnflushed = false
+    private var isPumping = false
+    private var isReading = true
+    private var isDraining = false
+
+    init(
+        loop: RouterLoop, database: DatabaseState, user: String, settings: SettingsRef, secret: Int32, isInternal: Bool
+    ) {
+        self.loop = loop
+        self.database = database
+        self.user = user
+        self.settings = settings
+        startupSettings = settings
+        self.secret = secret
+        self.isInternal = isInternal
+        processID = loop.register(self)
+    }
+
+    var limits: RouterLimits { loop.shared.limits }
+
+    // MARK: Channel
+
+    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        var buffer = unwrapInboundIn(data)
+        if inbox.readableBytes == 0 {
+            inbox = buffer
+        } else {
+            inbox.discardReadBytes()
+            inbox.writeBuffer(&buffer)
+        }
+        pump()
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        let writable = context.channel.isWritable
+        for participant in participants { participant.backend.setReading(writable) }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) { clientGone() }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        loop.logger.debug("A client connection failed", metadata: ["error": "\(error)"])
+        context.close(promise: nil)
+    }
+
+    /// Lets a connection end once its transaction has.
+    func drain() {
+        isDraining = true
+        closeIfDrained()
+    }
+
+    private func closeIfDrained() {
+        guard isDraining, work == .ready, transaction.isIdle else { return }
+        fatal(.shuttingDown)
+    }
+
+    // MARK: The pump
+
+    /// Takes the client's messages as long as the session can act on them.
+    func pump() {
+        guard !isPumping else { return }
+        isPumping = true
+        defer { isPumping = false }
+        loop: while true {
+            switch work {
+            case .ready, .batch, .copyIn: break
+            case .awaitingReady, .suspended, .closed: break loop
+            }
+            do {
+                guard let header = try FrameHeader.next(in: inbox, limit: limits.wire.messageMax),
+                    inbox.readableBytes >= header.totalLength
+                else { break }
+                if header.totalLength > limits.wire.limit(forFrontendKind: header.kind) {
+                    throw WireError(.messageTooLarge, kind: header.kind)
+                }
+                let frame = inbox.readSlice(length: header.totalLength)!
+                try handle(header.kind, frame)
+            } catch {
+                fatal(error.serverError)
+                break
+            }
+        }
+        if inbox.readableBytes == 0 { inbox = ByteBuffer() }
+        for participant in participants { participant.backend.flush() }
+        flushClient()
+        // A client that sends on while it waits is read up to a bound only.
+        let shouldRead = work != .closed && (inbox.readableBytes < limits.clientBacklogMax || needsMoreInput) && isCopyTargetWritable
+        if shouldRead != isReading {
+            isReading = shouldRead
+            _ = context?.channel.setOption(.autoRead, value: shouldRead)
+            if shouldRead { context?.read() }
+        }
+    }
+
+    /// The session could go on, but the next message is not complete yet.
+    private var needsMoreInput: Bool { work == .ready || work == .batch || work == .copyIn }
+
+    private var isCopyTargetWritable: Bool {
+        guard work == .copyIn else { return true }
+        return participants.allSatisfy(\.backend.isWritable)
+    }
+
+    func backendWritabilityChanged(_ backend: Backend) {
+        if work == .copyIn { pump() }
+    }
+
+    private func handle(_ kind: UInt8, _ frame: ByteBuffer) throws(WireError) {
+        if work == .copyIn { return try handleCopyIn(kind, frame) }
+        if batch.isSkipping, kind != FrontendKind.sync, kind != FrontendKind.terminate { return }
+        switch kind {
+        case FrontendKind.query:
+            guard work == .ready else { throw WireError(.unexpectedMessage, kind: kind) }
+            simpleQuery(frame)
+        case FrontendKind.parse: extended(frame, parse)
+        case FrontendKind.bind: extended(frame, bind)
+        case FrontendKind.describe: extended(frame, describe)
+        case FrontendKind.execute: extended(frame, execute)
+        case FrontendKind.close: extended(frame, close)
+        case FrontendKind.flush: extended(frame, flush)
+        case FrontendKind.sync: sync()
+        case FrontendKind.terminate: closeClient()
+        case FrontendKind.copyData, FrontendKind.copyDone, FrontendKind.copyFail:
+            // The rest of a COPY that failed: PostgreSQL ignores it, too.
+            break
+        case FrontendKind.functionCall:
+            beginUnit()
+            failUnit(.functionCall)
+        default:
+            throw WireError(.unexpectedMessage, kind: kind)
+        }
+    }
+
+    /// Calls `step` with the message, whose own faults end the batch and not the connection.
+    private func extended(_ frame: ByteBuffer, _ step: (_ frame: ByteBuffer, _ body: ByteBuffer) throws(WireError) -> Void) {
+        if work == .ready { beginBatch() }
+        var body = frame
+        body.moveReaderIndex(forwardBy: FrameHeader.length)
+        do throws(WireError) {
+            try step(frame, body)
+        } catch {
+            failBatch(error.serverError)
+        }
+    }
+
+    // MARK: Answers
+
+    /// Bytes for the client, in order, written out at the end of the burst.
+    func forward(_ run: ByteBuffer) {
+        hasUnflushed = true
+        if run.readableBytes <= 4096 {
+            outbox.writeImmutableBuffer(run)
+        } else {
+            writeOutbox()
+            context?.write(wrapOutboundOut(run), promise: nil)
+        }
+    }
+
+    func answer(_ build: (inout ByteBuffer) -> Void) {
+        hasUnflushed = true
+        build(&outbox)
+    }
+
+    func answerReady(_ status: UInt8) { answer { $0.writeReadyForQuery(status: status) } }
+
+    func writeDueEmissions() {
+        while let bytes = script.takeDueEmission() { forward(bytes) }
+    }
+
+    func flushClient() {
+        guard hasUnflushed else { return }
+        hasUnflushed = false
+        writeOutbox()
+        context?.flush()
+        outbox.clear()
+        if outbox.capacity > 1 << 16 { outbox = ByteBuffer() }
+    }
+
+    private func writeOutbox() {
+        guard outbox.readableBytes > 0 else { return }
+        context?.write(wrapOutboundOut(outbox), promise: nil)
+        outbox.clear()
+    }
+
+    func backendBurstEnded() {
+        flushClient()
+        guard let channel = context?.channel, !channel.isWritable else { return }
+        // A client that does not read stops the reading of its backends; `channelWritabilityChanged` starts it again.
+        for participant in participants { participant.backend.setReading(false) }
+    }
+
+    // MARK: Units
+
+    func beginUnit() {
+        unit.begin()
+        if scopeCache?.generation != database.generation { scopeCache = nil }
+    }
+
+    /// The plans for the session as it is now. nil: the schema is not known.
+    var scope: PlanScope? {
+        if let privateSchema { return privateSchema.scope }
+        if let scopeCache { return scopeCache }
+        scopeCache = database.scope(for: settings)
+        return scopeCache
+    }
+
+    func settingsChanged(to new: SettingsRef) {
+        settings = new
+        scopeCache = nil
+        privateSchema?.rebase(on: self)
+    }
+
+    /// The unit is answered: lets go of what only it needed.
+    func finishUnit() {
+        loop.metrics.record(unit)
+        batch.reset()
+        unit = UnitRecord()
+        work = .ready
+        if transaction.isIdle { releaseParticipants() }
+        if !portals.isEmpty, transaction.isIdle { portals.removeAll() }
+        flushClient()
+        closeIfDrained()
+        pump()
+    }
+
+    /// Answers the unit, which has no outstanding answers, with an error.
+    func failUnit(_ error: ServerError) {
+        guard work != .closed else { return }
+        if work == .batch || batch.isOpen { return failBatch(error) }
+        transaction.fail()
+        unit.outcome = .failed(error)
+        answer { $0.writeErrorResponse(error) }
+        answerReady(transaction.statusByte)
+        finishUnit()
+    }
+
+    /// Answers the unit with the router's own messages.
+    func completeUnit(_ build: (inout ByteBuffer) -> Void) {
+        answer(build)
+        answerReady(transaction.statusByte)
+        finishUnit()
+    }
+
+    // MARK: Suspension
+
+    /// Stops the pump until `resume`.
+    func suspend() {
+        if work != .closed { work = .suspended }
+    }
+
+    /// Goes on after a suspension; false when the client has gone in the meantime.
+    func resume() -> Bool {
+        guard work == .suspended else { return false }
+        work = batch.isOpen ? .batch : .ready
+        return true
+    }
+
+    // MARK: The end
+
+    func fatal(_ error: ServerError) {
+        guard work != .closed else { return }
+        var error = error
+        error[.severity] = ServerError.Severity.fatal.rawValue
+        error[.severityPlain] = ServerError.Severity.fatal.rawValue
+        answer { $0.writeErrorResponse(error) }
+        closeClient()
+    }
+
+    func closeClient() {
+        flushClient()
+        context?.close(promise: nil)
+        clientGone()
+    }
+
+    private func clientGone() {
+        guard work != .closed else { return }
+        work = .closed
+        loop.unregister(processID: processID)
+        if let waiter {
+            self.waiter = nil
+            waiter.cancel()
+        }
+        abandonParticipants()
+        statements.removeAll()
+        inbox = ByteBuffer()
+        context = nil
+    }
+
+    /// CancelRequest: stops what the session is doing.
+    func cancel() {
+        if let waiter {
+            self.waiter = nil
+            waiter.cancel()
+            if resume() {
+                failUnit(.canceled)
+                pump()
+            }
+            return
+        }
+        guard work != .ready, work != .closed else { return }
+        for participant in participants { participant.backend.pool.cancel(participant.backend) }
+    }
+}

@@ -1,0 +1,166 @@
+import PGTypes
+import PGWire
+import RoutePlanning
+import SQLSyntax
+import ShardModel
+
+// Every error that the router itself gives a client, one constructor a condition. Where PostgreSQL has the condition, its SQLSTATE and words
+// are used, so that clients act as they always do.
+
+extension ServerError {
+    /// The shape is not run; see docs/reference/refusals.md.
+    static func refusal(_ refusal: Refusal) -> ServerError {
+        let code = refusal.code
+        let subject = refusal.subject.isEmpty ? "" : ": \(refusal.subject)"
+        return ServerError(
+            sqlState: SQLState(code: code.sqlState) ?? .featureNotSupported, message: code.message + subject,
+            detail: "\(code.rawValue)", hint: code.hint, position: refusal.location.map { $0 + 1 })
+    }
+
+    static func syntax(_ error: SyntaxError) -> ServerError {
+        ServerError(
+            sqlState: SQLState(code: error.sqlState) ?? .syntaxError, message: error.message, hint: error.hint, position: error.position)
+    }
+
+    static func keyError(_ error: KeyError) -> ServerError {
+        switch error {
+        case .null: .refusal(Refusal(.keyIsNull))
+        case .unsupportedType(let oid): .refusal(Refusal(.keyType, "type \(oid)"))
+        default: .refusal(Refusal(.keyMalformed))
+        }
+    }
+
+    /// A statement that needs another shard than the one its transaction, or its batch, is bound to.
+    static func secondShard(inTransaction: Bool) -> ServerError {
+        .refusal(Refusal(.secondShard, inTransaction ? "in this transaction" : "in one pipeline without BEGIN"))
+    }
+
+    // MARK: Transactions
+
+    static let failedTransaction = ServerError(
+        sqlState: .inFailedTransaction,
+        message: "current transaction is aborted, commands ignored until end of transaction block")
+    static let doomed = ServerError(
+        sqlState: .inFailedTransaction, message: "a shard of the transaction was lost: it can only be rolled back as a whole")
+    static let alreadyInTransaction = ServerError(
+        severity: .warning, sqlState: .activeTransaction, message: "there is already a transaction in progress")
+    static let noTransactionInProgress = ServerError(
+        severity: .warning, sqlState: .noActiveTransaction, message: "there is no transaction in progress")
+    static let notInTransactionBlock = ServerError(
+        sqlState: .activeTransaction, message: "the statement cannot run inside a transaction block")
+    static func noTransaction(_ command: String) -> ServerError {
+        ServerError(sqlState: .noActiveTransaction, message: "\(command) can only be used in transaction blocks")
+    }
+    static func unknownSavepoint(_ name: String) -> ServerError {
+        ServerError(sqlState: .invalidSavepoint, message: "savepoint \"\(name)\" does not exist")
+    }
+
+    // MARK: The extended protocol
+
+    static func unknownStatement(_ name: String) -> ServerError {
+        ServerError(
+            sqlState: .invalidStatementName,
+            message: name.isEmpty ? "unnamed prepared statement does not exist" : "prepared statement \"\(name)\" does not exist")
+    }
+    static func duplicateStatement(_ name: String) -> ServerError {
+        ServerError(sqlState: .duplicatePreparedStatement, message: "prepared statement \"\(name)\" already exists")
+    }
+    static func unknownPortal(_ name: String) -> ServerError {
+        ServerError(sqlState: .invalidCursorName, message: "portal \"\(name)\" does not exist")
+    }
+    static let tooManyStatements = ServerError(
+        sqlState: .configurationLimitExceeded, message: "too many prepared statements in this session",
+        hint: "Close some with DEALLOCATE, or raise the router's prepared_statements_max.")
+    static let functionCall = ServerError(
+        sqlState: .featureNotSupported, message: "the function call protocol is not supported", detail: "PGM-FUNCTION-CALL",
+        hint: "Call the function in a SELECT.")
+
+    // MARK: Shards
+
+    /// A connection broke while a statement was under way.
+    static func shardLost(_ shard: ShardID, mayHaveRun: Bool) -> ServerError {
+        ServerError(
+            sqlState: mayHaveRun ? .transactionResolutionUnknown : .connectionFailure,
+            message: "lost the connection to shard \(shard)",
+            detail: mayHaveRun ? "Whether the statement took effect is unknown." : "The statement had no lasting effect.")
+    }
+    static func shardUnavailable(_ shard: ShardID, _ reason: String) -> ServerError {
+        ServerError(
+            sqlState: .unableToEstablishConnection, message: "shard \(shard) is not reachable", detail: reason,
+            hint: "The statement did not run; it can be tried again.")
+    }
+    static func poolExhausted(_ shard: ShardID, _ reason: String) -> ServerError {
+        ServerError(
+            sqlState: .tooManyConnections, message: "no connection to shard \(shard) is free", detail: reason,
+            hint: "The statement did not run. More connections can be allowed with the router's pool.size_max.")
+    }
+    static func shardsDisagree(_ shard: ShardID) -> ServerError {
+        ServerError(
+            sqlState: .dataCorrupted, message: "the shards gave different answers to one statement",
+            detail: "PGM-SHARDS-DISAGREE: shard \(shard) differs from the home shard. Nothing was changed.",
+            hint: "Compare the table's contents on the two shards.")
+    }
+    static let answerTooLarge = ServerError(
+        sqlState: .programLimitExceeded, message: "the answer of a statement that runs on every shard is too large")
+    static let shuttingDown = ServerError(
+        severity: .fatal, sqlState: .adminShutdown, message: "terminating connection due to administrator command")
+    static let canceled = ServerError(sqlState: .queryCanceled, message: "canceling statement due to user request")
+    static func schemaUnknown(_ database: String) -> ServerError {
+        ServerError(
+            sqlState: .cannotConnectNow, message: "the schema of database \"\(database)\" could not be read yet",
+            hint: "Its home shard may be down.")
+    }
+    static let catalogUnavailable = ServerError(
+        sqlState: .ioError, message: "the catalog could not be changed", hint: "It may be unreachable; nothing was changed.")
+
+    // MARK: Settings
+
+    static func unknownSetting(_ name: String) -> ServerError {
+        ServerError(sqlState: .undefinedObject, message: "unrecognized configuration parameter \"\(name)\"")
+    }
+    static func invalidSetting(_ name: String) -> ServerError {
+        ServerError(sqlState: .invalidParameterValue, message: "invalid value for parameter \"\(name)\"")
+    }
+    static func settingRefused(_ name: String) -> ServerError {
+        .refusal(Refusal(.setting, name))
+    }
+    static let tooManySettings = ServerError(sqlState: .configurationLimitExceeded, message: "too many settings in this session")
+
+    // MARK: Logins
+
+    static func noDatabase(_ name: String) -> ServerError {
+        ServerError(severity: .fatal, sqlState: .invalidCatalogName, message: "database \"\(name)\" does not exist")
+    }
+    static func noShards(_ name: String) -> ServerError {
+        ServerError(
+            severity: .fatal, sqlState: .cannotConnectNow, message: "database \"\(name)\" has no shards yet",
+            hint: "Register one with `pgmosaic shards create`.")
+    }
+    static func databaseForbidden(_ name: String, user: String) -> ServerError {
+        ServerError(
+            severity: .fatal, sqlState: .insufficientPrivilege,
+            message: "permission denied for database \"\(name)\"", detail: "User \"\(user)\" does not have it among its databases.")
+    }
+    static func wrongPassword(user: String) -> ServerError {
+        ServerError(
+            severity: .fatal, sqlState: .invalidPassword, message: "password authentication failed for user \"\(user)\"")
+    }
+    static func scram(_ error: ScramError) -> ServerError {
+        ServerError(severity: .fatal, sqlState: .protocolViolation, message: "malformed SCRAM message", detail: "\(error)")
+    }
+    static let tooManyClients = ServerError(
+        severity: .fatal, sqlState: .tooManyConnections, message: "sorry, too many clients already")
+    static let tlsRequired = ServerError(
+        severity: .fatal, sqlState: .invalidAuthorizationSpecification, message: "this router takes encrypted connections only")
+    static let unencryptedBytes = ServerError(
+        severity: .fatal, sqlState: .protocolViolation, message: "received unencrypted data after SSL request")
+    static let replicationRefused = ServerError(
+        severity: .fatal, sqlState: .featureNotSupported, message: "replication connections go to a shard, not through the router")
+    static func encodingRefused(_ name: String) -> ServerError {
+        ServerError(
+            severity: .fatal, sqlState: .featureNotSupported, message: "client_encoding \"\(name)\" is not supported",
+            detail: "PGM-ENCODING", hint: "Use UTF8.")
+    }
+    static let optionsRefused = ServerError(
+        severity: .fatal, sqlState: .featureNotSupported, message: "only -c name=value is accepted in options")
+}

@@ -1,0 +1,124 @@
+import NIOCore
+import PGWire
+import RoutePlanning
+import SessionCore
+import ShardModel
+
+/// A shard's part in the session's transaction, or in the one statement that is running.
+struct Participant {
+    let backend: Backend
+    /// A statement that may write ran here.
+    var wrote: Bool
+    /// Here only for reads that any shard could have answered: does not bind the transaction to its shard.
+    var isReader: Bool
+    /// How much of the transaction's history it has seen.
+    var historyApplied: Int
+    /// BEGIN was sent to it.
+    var hasBegun = true
+    /// In effect now, and in effect again should the transaction be rolled back.
+    var settingsInside: SettingsRef
+    var settingsOutside: SettingsRef
+}
+
+/// What a completed statement changes in the session.
+enum Effect {
+    case set(name: String, statement: String, searchPath: [String]?)
+    case setLocal(statement: String)
+    case reset(name: String?)
+    case begin(options: String)
+    case commit(chain: Bool)
+    case rollback(chain: Bool)
+    case savepoint(String)
+    case release(String)
+    case rollbackTo(String)
+}
+
+/// A batch of the extended protocol.
+struct Batch {
+    /// A message of a batch that no shard has been chosen for yet.
+    enum Held {
+        case parse(Statement, frame: ByteBuffer, isUnnamed: Bool)
+        case describe(Statement)
+        case answer(ByteBuffer, as: ResponseScript.Expectation)
+    }
+    var isOpen = false
+    /// After an error: everything up to Sync is passed over.
+    var isSkipping = false
+    var held: [Held] = []
+    /// Messages went to the speaker that no Sync has followed.
+    var needsSync = false
+    /// The unnamed statement that the speaker got just as the client sent it.
+    var rawUnnamed: Statement?
+    /// Statements that the speaker was asked to prepare.
+    var unvalidated: [Statement] = []
+    /// What Parse and Close changed, to be undone where an error made the shard pass over them.
+    var definitions: [(name: String, previous: Statement?)] = []
+    /// Statements ran on every shard outside of a transaction block: Sync commits them.
+    var isImplicitlyCoordinated = false
+    /// What those statements mean for the catalog once they are committed.
+    var changesSchema = false
+    var schemaChanges: [PlacementChange] = []
+
+    mutating func reset() {
+        guard isOpen else { return }
+        isOpen = false
+        isSkipping = false
+        needsSync = false
+        rawUnnamed = nil
+        isImplicitlyCoordinated = false
+        changesSchema = false
+        schemaChanges.removeAll()
+        held.removeAll(keepingCapacity: true)
+        unvalidated.removeAll(keepingCapacity: true)
+        definitions.removeAll(keepingCapacity: true)
+    }
+}
+
+/// What a portal's Execute does.
+struct Portal {
+    enum Target {
+        /// It exists on this backend.
+        case backend(Backend, Effect?)
+        /// The router answers.
+        case router
+        /// Runs on every shard, with these parameters.
+        case everyShard(EveryShard, BindMessage)
+        /// The plan is told instead.
+        case explanation([String?])
+    }
+    let statement: Statement
+    let target: Target
+}
+
+/// The session's `pgmosaic.…` settings.
+struct MosaicVariables {
+    /// Names the shard for statements that name none: the text form of a key.
+    var shardKey: String?
+    /// Statements are explained instead of run.
+    var explains = false
+}
+
+/// What metrics and logs learn of one unit.
+struct UnitRecord {
+    enum Outcome {
+        case ok
+        case failed(ServerError)
+        /// The shard answered an error.
+        case shardError
+    }
+    var isRunning = false
+    var started: UInt64 = 0
+    var kind = StatementKind.utility
+    /// The one shard that ran it; nil: none, or every one.
+    var shard: BackendPool?
+    var ranEverywhere = false
+    var outcome = Outcome.ok
+    /// An error was already passed on for this unit.
+    var hasFailed = false
+
+    mutating func begin() {
+        guard !isRunning else { return }
+        isRunning = true
+        started = NIODeadline.now().uptimeNanoseconds
+    }
+}

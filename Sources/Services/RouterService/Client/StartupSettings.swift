@@ -1,0 +1,104 @@
+import PGWire
+import SessionCore
+
+/// The settings in a startup packet: its parameters, and the `-c name=value` switches in `options`.
+struct StartupSettings {
+    private(set) var settings = SessionSettings()
+
+    /// Throws for an encoding that is not served, and for switches other than -c and --name=value.
+    init(_ startup: StartupMessage) throws(ServerError) {
+        for (name, value) in try Self.switches(startup["options"] ?? "") { try set(name, value) }
+        for parameter in startup.settings { try set(parameter.name, parameter.value) }
+    }
+
+    private mutating func set(_ name: String, _ value: String) throws(ServerError) {
+        let name = name.lowercased()
+        switch name {
+        case "client_encoding":
+            // Keys are hashed as UTF-8, so no other encoding may stand between.
+            guard Self.isServed(encoding: value) else { throw .encodingRefused(value) }
+        case "standard_conforming_strings", "transform_null_equals", "session_authorization", "role":
+            throw .settingRefused(name)
+        case "search_path":
+            settings.set(name, statement: SessionSettings.assignment(name, value), searchPath: Self.identifiers(value))
+        default:
+            settings.set(name, statement: SessionSettings.assignment(name, value))
+        }
+    }
+
+    private static func isServed(encoding: String) -> Bool {
+        let plain = encoding.lowercased().filter { $0.isLetter || $0.isNumber }
+        return ["utf8", "unicode", "sqlascii", "auto"].contains(plain)
+    }
+
+    /// The comma-separated identifiers of a search_path value, folded unless quoted.
+    static func identifiers(_ text: String) -> [String] {
+        var result: [String] = []
+        var current = ""
+        var isQuoted = false
+        var wasQuoted = false
+        func flush() {
+            let name = wasQuoted ? current : current.trimmingBlanks.lowercased()
+            if !name.isEmpty { result.append(name) }
+            current = ""
+            wasQuoted = false
+        }
+        for character in text {
+            switch character {
+            case "\"":
+                if !isQuoted, !wasQuoted { current = "" } else if !isQuoted { current.append("\"") }
+                isQuoted.toggle()
+                wasQuoted = true
+            case "," where !isQuoted: flush()
+            case " " where wasQuoted && !isQuoted: break
+            default: current.append(character)
+            }
+        }
+        flush()
+        return result
+    }
+
+    /// Splits `options` as PostgreSQL's pg_split_opts does: at blanks, a backslash making the next character ordinary.
+    private static func switches(_ options: String) throws(ServerError) -> [(String, String)] {
+        var words: [String] = []
+        var current = ""
+        var isEscaped = false
+        for character in options {
+            if isEscaped {
+                current.append(character)
+                isEscaped = false
+            } else if character == "\\" {
+                isEscaped = true
+            } else if character == " " || character == "\t" || character == "\n" {
+                if !current.isEmpty { words.append(current) }
+                current = ""
+            } else {
+                current.append(character)
+            }
+        }
+        if !current.isEmpty { words.append(current) }
+        var result: [(String, String)] = []
+        var rest = words[...]
+        while let word = rest.popFirst() {
+            let assignment: Substring
+            if word == "-c" {
+                guard let next = rest.popFirst() else { throw .optionsRefused }
+                assignment = Substring(next)
+            } else if word.hasPrefix("-c") || word.hasPrefix("--") {
+                assignment = word.dropFirst(2)
+            } else {
+                throw .optionsRefused
+            }
+            guard let equals = assignment.firstIndex(of: "=") else { throw .optionsRefused }
+            let name = assignment[..<equals].replacing("-", with: "_")
+            result.append((String(name), String(assignment[assignment.index(after: equals)...])))
+        }
+        return result
+    }
+}
+
+extension String {
+    fileprivate var trimmingBlanks: String {
+        String(drop { $0 == " " || $0 == "\t" }.reversed().drop { $0 == " " || $0 == "\t" }.reversed())
+    }
+}

@@ -1,0 +1,222 @@
+import CatalogStore
+import Logging
+import NIOCore
+import PGWire
+import RoutePlanning
+import Security
+import ServerConfig
+import ShardModel
+import Synchronization
+
+/// The router's side of the control plane: follows the catalog, keeps schemas current, and makes the changes that statements ask for.
+///
+/// Everything here may be slow or fail without a statement's noticing: event loops serve from what they were last given.
+final class ControlPlane: Sendable {
+    let store: any CatalogStore
+    let group: any EventLoopGroup
+    let logger: Logger
+    let secrets: SecretBox?
+    let routerID: String
+    private let state = Mutex(State())
+
+    private struct State {
+        var loops: [LoopReference] = []
+        var catalog: CatalogSnapshot?
+        var schemas: [String: SchemaKeeper] = [:]
+        var announcement: Task<Void, Never>?
+    }
+
+    init(store: any CatalogStore, group: any EventLoopGroup, routerID: String, secrets: SecretBox?, logger: Logger) {
+        self.store = store
+        self.group = group
+        self.routerID = routerID
+        self.secrets = secrets
+        self.logger = logger
+    }
+
+    var catalog: CatalogSnapshot? { state.withLock { $0.catalog } }
+    var loops: [LoopReference] { state.withLock { $0.loops } }
+
+    func setAnnouncement(_ task: Task<Void, Never>) { state.withLock { $0.announcement = task } }
+    func takeAnnouncement() -> Task<Void, Never>? {
+        state.withLock { state in
+            defer { state.announcement = nil }
+            return state.announcement
+        }
+    }
+
+    func attach(_ loops: [LoopReference]) { state.withLock { $0.loops = loops } }
+
+    /// Gives every loop the snapshot, and every new database a keeper of its schema. Returns once all loops serve it.
+    func install(_ snapshot: CatalogSnapshot) async {
+        let isNew = state.withLock { state in
+            if let current = state.catalog, current.clusterID == snapshot.clusterID, current.epoch >= snapshot.epoch { return false }
+            state.catalog = snapshot
+            return true
+        }
+        if isNew {
+            for loop in loops { _ = await loop.ask { $0.install(snapshot) } }
+            logger.info("Serving a new epoch of the catalog", metadata: ["epoch": "\(snapshot.epoch)"])
+        }
+        for name in snapshot.databases.keys { await keepSchema(of: name, in: snapshot) }
+    }
+
+    private func keepSchema(of database: String, in snapshot: CatalogSnapshot) async {
+        guard let topology = try? Topology(database: database, in: snapshot) else { return }
+        let home = topology.shards[topology.homeShard.value]
+        let (keeper, isNew) = state.withLock { state in
+            if let known = state.schemas[database] { return (known, false) }
+            let new = SchemaKeeper(database: database, control: self)
+            state.schemas[database] = new
+            return (new, true)
+        }
+        await keeper.setHome(home.primaryEndpoint)
+        if isNew { await keeper.start() }
+    }
+
+    /// Follows the catalog until the task is cancelled.
+    func follow(snapshotFile: String?) async {
+        var epoch = catalog?.epoch ?? .zero
+        for await snapshot in store.watch(after: epoch) {
+            epoch = snapshot.epoch
+            await install(snapshot)
+            if let snapshotFile {
+                do { try SnapshotFile.save(snapshot, to: snapshotFile) } catch {
+                    logger.warning("The catalog's copy could not be saved", metadata: ["error": "\(error)"])
+                }
+            }
+        }
+    }
+
+    func stop() async {
+        for keeper in state.withLock({ Array($0.schemas.values) }) { await keeper.stop() }
+    }
+
+    // MARK: Schemas
+
+    func schemaLoaded(_ loaded: LoadedSchema, database: String) async {
+        for loop in loops { _ = await loop.ask { $0.install(loaded, for: database) } }
+    }
+
+    /// Reads the schema now; done once all loops have it.
+    func refreshSchema(database: String) -> EventLoopFuture<Void> {
+        future { try await self.refresh(database) }
+    }
+
+    private func refresh(_ database: String) async throws {
+        guard let keeper = state.withLock({ $0.schemas[database] }) else { throw ServerError.noDatabase(database) }
+        try await keeper.refresh()
+    }
+
+    // MARK: Changes
+
+    /// What a committed schema change means for the catalog, and for the plans of this router. The result is a warning for the client, or nil.
+    func publish(_ changes: [PlacementChange], database: String, author: String) -> EventLoopFuture<ServerError?> {
+        future {
+            var notice: ServerError?
+            if !changes.isEmpty {
+                do {
+                    try await self.commit(author: author) { catalog in try Self.operations(changes, database: database, in: catalog) }
+                } catch {
+                    self.logger.error("Placements could not be recorded", metadata: ["error": "\(error)"])
+                    notice = ServerError(
+                        severity: .warning, sqlState: .ioError,
+                        message: "the schema change is committed, but its placements could not be recorded in the catalog",
+                        hint: "Declare them with `pgmosaic tables`; until then the tables are refused.")
+                }
+            }
+            do {
+                try await self.refresh(database)
+            } catch {
+                self.logger.warning("The schema could not be read after a change", metadata: ["error": "\(error)"])
+            }
+            return notice
+        }
+    }
+
+    /// `SELECT pgmosaic.shard_table(…)` and its siblings.
+    func declare(_ statement: MosaicStatement, database: String, author: String) -> EventLoopFuture<Void> {
+        future {
+            switch statement {
+            case .declare(let name, let placement):
+                if let keeper = self.state.withLock({ $0.schemas[database] }), let catalog = self.catalog,
+                    catalog.tables[.init(database: database, table: name)]?.placement != placement
+                {
+                    try await keeper.refresh()
+                    try await keeper.check(name, placement)
+                    if try await self.holdsRows(name, database: database) { throw ServerError.refusal(Refusal(.tableHasRows, name.description)) }
+                }
+                try await self.commit(author: author) { catalog in
+                    try Self.operations([.declare(name, placement)], database: database, in: catalog)
+                }
+            case .forget(let name):
+                try await self.commit(author: author) { catalog in
+                    try Self.operations([.forget(name)], database: database, in: catalog)
+                }
+            }
+        }
+    }
+
+    private static func operations(
+        _ changes: [PlacementChange], database: String, in catalog: CatalogSnapshot
+    ) throws -> [CatalogChange.Operation] {
+        changes.compactMap { change in
+            switch change {
+            case .declare(let name, let placement):
+                let old = catalog.tables[.init(database: database, table: name)]
+                if old?.placement == placement { return nil }
+                return .putTable(TableRecord(database: database, name: name, placement: placement, version: old?.version ?? 0))
+            case .forget(let name):
+                guard let old = catalog.tables[.init(database: database, table: name)] else { return nil }
+                return .deleteTable(database: database, name: name, version: old.version)
+            case .rename:
+                return nil
+            }
+        } + changes.flatMap { change -> [CatalogChange.Operation] in
+            guard case .rename(let from, let to) = change, let old = catalog.tables[.init(database: database, table: from)] else { return [] }
+            return [
+                .deleteTable(database: database, name: from, version: old.version),
+                .putTable(
+                    TableRecord(
+                        database: database, name: to, placement: old.placement,
+                        version: catalog.tables[.init(database: database, table: to)]?.version ?? 0)),
+            ]
+        }
+    }
+
+    /// Compare-and-set, anew from what is stored when somebody else was faster.
+    private func commit(
+        author: String, _ operations: (CatalogSnapshot) throws -> [CatalogChange.Operation]
+    ) async throws {
+        for _ in 0..<10 {
+            let current = try await store.load()
+            let operations = try operations(current)
+            guard !operations.isEmpty else { return await install(current) }
+            do {
+                let next = try await store.commit(CatalogChange(operations, author: author), expecting: current.epoch)
+                return await install(next)
+            } catch CatalogError.conflict, CatalogError.unknownOutcome {
+                continue
+            }
+        }
+        throw ServerError.catalogUnavailable
+    }
+
+    /// Whether a table exists and holds a row on any shard of the database.
+    private func holdsRows(_ name: QualifiedName, database: String) async throws -> Bool {
+        guard let catalog else { return false }
+        for shard in catalog.shards.values where shard.database == database {
+            let client = try await connect(shard.primaryEndpoint)
+            let result = await Result { try await client.query(SchemaProbe.holdsRows(name)) }
+            await client.close()
+            if try result.get().rows.first?.text(0) == "t" { return true }
+        }
+        return false
+    }
+
+    private func future<Value: Sendable>(_ work: @escaping @Sendable () async throws -> Value) -> EventLoopFuture<Value> {
+        let promise = group.any().makePromise(of: Value.self)
+        promise.completeWithTask(work)
+        return promise.futureResult
+    }
+}

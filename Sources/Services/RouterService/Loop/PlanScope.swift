@@ -1,0 +1,137 @@
+import NIOCore
+import PGWire
+import RoutePlanning
+import SQLSyntax
+import ShardModel
+
+/// The plans of one database for one set of session settings, on one event loop.
+///
+/// Settings are part of it because they decide what a statement's text means (search_path, DateStyle). Dropped as a whole when the schema
+/// or the topology changes.
+final class PlanScope {
+    let id: UInt64
+    let context: PlanningContext
+    /// That of the `DatabaseState` it was made from.
+    let generation: UInt64
+    private unowned let loop: RouterLoop
+    private var shapes: ByteKeyedCache<PlannedStatement>
+    private var texts: ByteKeyedCache<PlannedStatement>
+    private var prepared: ByteKeyedCache<Statement>
+
+    init(context: PlanningContext, generation: UInt64, loop: RouterLoop) {
+        id = loop.nextScopeID()
+        self.context = context
+        self.generation = generation
+        self.loop = loop
+        let limits = loop.shared.limits
+        shapes = ByteKeyedCache(capacity: limits.shapeCacheMax)
+        texts = ByteKeyedCache(capacity: limits.textCacheMax)
+        prepared = ByteKeyedCache(capacity: limits.statementCacheMax)
+    }
+
+    /// The plan of a simple query; afterwards `loop.shape` holds the literals that the plan's key sources name.
+    func plan(simple text: ByteBuffer) -> PlannedStatement {
+        let hasShape = StatementShape.scan(text.readableBytesSpan, into: &loop.shape)
+        if hasShape, let known = shapes.find(loop.shape.bytes.span.bytes) {
+            loop.metrics.shapeHits &+= 1
+            return known
+        }
+        if let known = texts.find(text.readableBytesSpan) {
+            loop.metrics.textHits &+= 1
+            return known
+        }
+        loop.metrics.planMisses &+= 1
+        let planned = PlannedStatement(
+            Array(buffer: text), literals: hasShape ? loop.shape.literals : nil, parameterTypes: [], context: context)
+        switch planned.plan?.reuse {
+        case .shape where hasShape: shapes.insert(loop.shape.bytes.span.bytes, planned)
+        case .shape, .text: texts.insert(text.readableBytesSpan, planned)
+        // Refusals are cheap to make again, and hostile texts must not push out good plans.
+        case .never, nil: break
+        }
+        return planned
+    }
+
+    /// The statement of a Parse message, shared by all sessions of the loop that prepare the same one.
+    func statement(_ parse: ParseMessage) -> Statement {
+        if let known = prepared.find(parse.tail.readableBytesSpan) {
+            loop.metrics.statementHits &+= 1
+            known.uses &+= 1
+            return known
+        }
+        loop.metrics.planMisses &+= 1
+        let planned = PlannedStatement(
+            Array(buffer: parse.query), literals: nil, parameterTypes: parse.parameterTypes.array, context: context)
+        let statement = Statement(parse, planned, scope: self)
+        if let reuse = planned.plan?.reuse, reuse != .never { prepared.insert(parse.tail.readableBytesSpan, statement) }
+        return statement
+    }
+}
+
+/// The outcome of planning one text: a plan, or why there is none.
+final class PlannedStatement {
+    let plan: StatementPlan?
+    private let refusal: Refusal?
+    private let syntaxError: SyntaxError?
+
+    init(_ text: [UInt8], literals: LiteralRanges?, parameterTypes: [UInt32], context: PlanningContext) {
+        var refusal: Refusal?
+        var syntaxError: SyntaxError?
+        do {
+            plan = try Self.plan(text, literals, parameterTypes, context)
+        } catch let error as Refusal {
+            plan = nil
+            refusal = error
+        } catch let error as SyntaxError {
+            plan = nil
+            syntaxError = error
+        } catch {
+            preconditionFailure("planning throws refusals and syntax errors only: \(error)")
+        }
+        self.refusal = refusal
+        self.syntaxError = syntaxError
+    }
+
+    private static func plan(
+        _ text: [UInt8], _ literals: LiteralRanges?, _ parameterTypes: [UInt32], _ context: PlanningContext
+    ) throws -> StatementPlan {
+        let statements = try ParsedSQL.parse(bytes: text).statements
+        guard let statement = statements.first else {
+            return StatementPlan(kind: .utility, route: .empty, writes: false, reuse: .text, reason: "an empty query")
+        }
+        guard statements.count == 1 else { throw Refusal(.multipleStatements) }
+        return try StatementPlanner.plan(statement, literals: literals, parameterTypes: parameterTypes, context: context)
+    }
+
+    /// A look at the shards as they are now may give a plan: the schema could be older than the table.
+    var isCuredByReload: Bool { refusal?.code.isCuredByReload ?? false }
+
+    /// Precondition: there is no plan. In a failed transaction PostgreSQL sees syntax errors, and nothing else.
+    func error(inFailedTransaction: Bool) -> ServerError {
+        if let syntaxError { return .syntax(syntaxError) }
+        if inFailedTransaction { return .failedTransaction }
+        guard let refusal else { preconditionFailure("a planned statement has no error") }
+        return .refusal(refusal)
+    }
+}
+
+/// A statement of the extended protocol.
+final class Statement {
+    let parse: ParseMessage
+    let planned: PlannedStatement
+    let parameterTypes: [UInt32]
+    let scopeID: UInt64
+    /// How often it was parsed, by any client of this loop.
+    var uses = 1
+    /// Some backend has prepared it without an error, so that a ParseComplete may be given without asking.
+    var isValidated = false
+    /// Its name on backends; nil until it is first used under a name.
+    var slot: StatementSlot?
+
+    init(_ parse: ParseMessage, _ planned: PlannedStatement, scope: PlanScope) {
+        self.parse = parse
+        self.planned = planned
+        parameterTypes = parse.parameterTypes.array
+        scopeID = scope.id
+    }
+}

@@ -1,0 +1,127 @@
+import Logging
+import NIOCore
+import PGWire
+import SQLSyntax
+import SessionCore
+import ShardModel
+
+/// Everything of the router that lives on one event loop: sessions, backends, caches. Nothing in it is shared with another loop.
+final class RouterLoop {
+    let eventLoop: any EventLoop
+    let number: Int
+    let shared: RouterShared
+    let logger: Logger
+    let metrics = LoopMetrics()
+
+    private(set) var catalog: CatalogSnapshot
+    private(set) var databases: [String: DatabaseState] = [:]
+    private(set) var sessions: [Int32: ClientSession] = [:]
+    private var nextSession: Int32 = 0
+    private var settingsTable = SettingsTable()
+    /// Storage for the statement that is being looked up.
+    var shape = ShapeBuffer()
+    private var slots: StatementSlots
+    private var scopeCount: UInt64 = 0
+    private(set) var isDraining = false
+
+    init(eventLoop: any EventLoop, number: Int, shared: RouterShared, logger: Logger) {
+        self.eventLoop = eventLoop
+        self.number = number
+        self.shared = shared
+        self.logger = logger
+        catalog = CatalogSnapshot(clusterID: "")
+        slots = StatementSlots(max: shared.limits.statementSlotsMax)
+    }
+
+    // MARK: What the control plane tells it
+
+    /// Replaces the catalog as a whole.
+    func install(_ snapshot: CatalogSnapshot) {
+        eventLoop.preconditionInEventLoop()
+        guard snapshot.epoch >= catalog.epoch || snapshot.clusterID != catalog.clusterID else { return }
+        catalog = snapshot
+        for (name, state) in databases where snapshot.databases[name] == nil {
+            state.retire()
+            databases[name] = nil
+        }
+        for name in snapshot.databases.keys {
+            do {
+                let topology = try Topology(database: name, in: snapshot)
+                if let state = databases[name] {
+                    state.install(topology)
+                } else {
+                    databases[name] = DatabaseState(topology, loop: self)
+                }
+            } catch {
+                // A database without shards yet; it is refused at login.
+                databases.removeValue(forKey: name)?.retire()
+                logger.debug("A database cannot be served", metadata: ["database": "\(name)", "reason": "\(error)"])
+            }
+        }
+    }
+
+    func install(_ schema: LoadedSchema, for database: String) {
+        eventLoop.preconditionInEventLoop()
+        databases[database]?.install(schema)
+    }
+
+    // MARK: Sessions
+
+    /// Process ids of a router name the loop in their high bits, so that a cancel request finds it.
+    func register(_ session: ClientSession) -> Int32 {
+        repeat {
+            nextSession = (nextSession + 1) & 0x00FF_FFFF
+        } while sessions[nextSession] != nil || nextSession == 0
+        sessions[nextSession] = session
+        return Int32(number) << 24 | nextSession
+    }
+
+    func unregister(processID: Int32) { sessions[processID & 0x00FF_FFFF] = nil }
+
+    func session(processID: Int32) -> ClientSession? { sessions[processID & 0x00FF_FFFF] }
+
+    func settings(_ settings: SessionSettings) -> SettingsRef { settingsTable.intern(settings) }
+
+    /// The name that backends of this loop know the statement by.
+    func slot(of statement: Statement) -> StatementSlot { statement.slot ?? slots.assign(to: statement) }
+
+    func nextScopeID() -> UInt64 {
+        scopeCount += 1
+        return scopeCount
+    }
+
+    func closeAll() {
+        for session in sessions.values { session.fatal(.shuttingDown) }
+        for database in databases.values { database.retire() }
+        databases.removeAll()
+    }
+
+    /// Lets open transactions end, and refuses new ones.
+    func drain() {
+        isDraining = true
+        for session in sessions.values { session.drain() }
+    }
+}
+
+/// A session's settings, interned: equal ones are identical.
+final class SettingsRef {
+    let settings: SessionSettings
+    init(_ settings: SessionSettings) { self.settings = settings }
+}
+
+private struct SettingsTable {
+    private static let sweepAt = 1024
+    private var table: [SessionSettings: SettingsRef] = [:]
+    private var sweepThreshold = sweepAt
+
+    mutating func intern(_ settings: SessionSettings) -> SettingsRef {
+        if let known = table[settings] { return known }
+        if table.count >= sweepThreshold {
+            for key in Array(table.keys) where isKnownUniquelyReferenced(&table[key]!) { table[key] = nil }
+            sweepThreshold = max(Self.sweepAt, table.count * 2)
+        }
+        let new = SettingsRef(settings)
+        table[settings] = new
+        return new
+    }
+}

@@ -1,0 +1,117 @@
+import NIOCore
+import PGWire
+import RoutePlanning
+import Telemetry
+
+/// What one event loop counts: plain integers, read on the loop when somebody scrapes.
+final class LoopMetrics {
+    var shapeHits: UInt64 = 0
+    var textHits: UInt64 = 0
+    var statementHits: UInt64 = 0
+    var planMisses: UInt64 = 0
+    var commits = CommitCounts()
+    var clients = ClientCounts()
+
+    private static let kinds = StatementKind.allCases
+    private static let outcomes = ["ok", "error", "refused", "cancelled", "unknown"]
+    /// Positions on the shard axis.
+    static let noShard = 0
+    static let manyShards = 1
+
+    private var statements = CounterGrid(
+        MetricCatalogue.statements, axes: [["none", "many"], kinds.map(\.rawValue), outcomes])
+    private var seconds: [LatencyHistogram] = [LatencyHistogram(), LatencyHistogram()]
+    private var refusals: [String: UInt64] = [:]
+
+    func position(ofShard name: String) -> Int {
+        let position = statements.position(of: name)
+        while seconds.count <= position { seconds.append(LatencyHistogram()) }
+        return position
+    }
+
+    /// A unit was answered.
+    func record(_ unit: UnitRecord) {
+        guard unit.isRunning else { return }
+        let shard = unit.shard?.metricPosition ?? (unit.ranEverywhere ? Self.manyShards : Self.noShard)
+        statements.add(at: shard, unit.kind.index, outcome(unit.outcome))
+        seconds[shard].record(nanoseconds: NIODeadline.now().uptimeNanoseconds &- unit.started)
+    }
+
+    private func outcome(_ outcome: UnitRecord.Outcome) -> Int {
+        switch outcome {
+        case .ok: return 0
+        case .shardError: return 1
+        case .failed(let error):
+            if error.sqlState == .queryCanceled { return 3 }
+            if error.sqlState == .transactionResolutionUnknown { return 4 }
+            guard let code = error[.detail], code.hasPrefix("PGM-") else { return 1 }
+            refusals[String(code.prefix { $0 != ":" && $0 != " " }), default: 0] += 1
+            return 2
+        }
+    }
+
+    func snapshot(of loop: RouterLoop) -> MetricSnapshot {
+        var result = MetricSnapshot()
+        statements.collect(into: &result)
+        for (position, histogram) in seconds.enumerated() where histogram.count > 0 {
+            result.add(MetricCatalogue.statementSeconds, [statements.axes[0][position]], histogram: histogram)
+        }
+        for (code, count) in refusals { result.add(MetricCatalogue.refusals, [code], counter: count) }
+        for (cache, hits) in [("shape", shapeHits), ("text", textHits), ("prepared", statementHits)] {
+            result.add(MetricCatalogue.cacheHits, [cache], counter: hits)
+        }
+        result.add(MetricCatalogue.cacheMisses, ["text"], counter: planMisses)
+        result.add(MetricCatalogue.catalogEpoch, gauge: Double(loop.catalog.epoch.number))
+        for (outcome, count) in commits.byOutcome { result.add(MetricCatalogue.twoPhase, [outcome], counter: count) }
+        for (outcome, count) in clients.byOutcome { result.add(MetricCatalogue.clientsTotal, [outcome], counter: count) }
+        var states = ["idle": 0.0, "active": 0.0, "waiting": 0.0]
+        for session in loop.sessions.values { states[session.stateName, default: 0] += 1 }
+        for (state, count) in states { result.add(MetricCatalogue.clients, [state], gauge: count) }
+        for database in loop.databases.values {
+            for pool in database.pools { pool.collect(into: &result) }
+        }
+        return result
+    }
+}
+
+struct CommitCounts {
+    private(set) var byOutcome: [String: UInt64] = [:]
+    mutating func add(_ outcome: String) { byOutcome[outcome, default: 0] += 1 }
+}
+
+struct ClientCounts {
+    enum Outcome: String {
+        case accepted
+        case rejectedAuth = "rejected_auth"
+        case rejectedLimit = "rejected_limit"
+        case rejectedProtocol = "rejected_protocol"
+    }
+    private(set) var byOutcome: [String: UInt64] = [:]
+    mutating func add(at outcome: Outcome) { byOutcome[outcome.rawValue, default: 0] += 1 }
+}
+
+extension StatementKind {
+    /// Its place among `allCases`.
+    var index: Int {
+        switch self {
+        case .select: 0
+        case .insert: 1
+        case .update: 2
+        case .delete: 3
+        case .merge: 4
+        case .copy: 5
+        case .ddl: 6
+        case .transaction: 7
+        case .session: 8
+        case .utility: 9
+        case .mosaic: 10
+        }
+    }
+}
+
+extension ClientSession {
+    var stateName: String {
+        if waiter != nil { return "waiting" }
+        return work == .ready ? "idle" : "active"
+    }
+}

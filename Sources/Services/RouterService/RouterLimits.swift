@@ -1,0 +1,42 @@
+import NIOCore
+import PGWire
+import PoolCore
+import ServerConfig
+
+/// Every bound of the data plane in one place, from the settings.
+struct RouterLimits: Sendable {
+    var wire = WireLimits()
+    var pool: PoolLimits
+    var clientsMax: Int
+    var startupTimeout: TimeAmount
+    var preparedStatementsMax: Int
+    var shapeCacheMax: Int
+    var textCacheMax: Int
+    /// Statements of the extended protocol, per scope.
+    var statementCacheMax: Int
+    /// Names that a loop's statements have on backends.
+    var statementSlotsMax = 1024
+    /// Sets of settings that have plans of their own, per database and loop.
+    var planScopesMax = 64
+    var sessionSettingsMax = 64
+    /// Bytes of a client's messages that wait while it is served.
+    var clientBacklogMax = 256 << 10
+    /// Bytes of a statement's answer that runs on every shard.
+    var coordinatedAnswerMax = 16 << 20
+    var coordinatedLockTimeoutMilliseconds = 10_000
+    /// Bytes of a row in a COPY that is split by key.
+    var copyRowMax = 16 << 20
+    var shutdownGrace: Duration
+
+    init(_ settings: RouterSettings) {
+        wire.messageMax = settings.messageMax
+        pool = PoolLimits(settings)
+        clientsMax = settings.clientsMax
+        startupTimeout = TimeAmount(settings.startupTimeout)
+        preparedStatementsMax = settings.preparedStatementsMax
+        shapeCacheMax = settings.shapeCacheMax
+        textCacheMax = settings.textCacheMax
+        statementCacheMax = settings.textCacheMax
+        shutdownGrace = settings.shutdownGrace
+    }
+}

@@ -1,0 +1,105 @@
+/// The named shapes of the OpenAPI document. A test compares their fields with what the types encode and accept.
+package enum APISchemas {
+    package static func named(_ name: String) -> [APISchema.Field]? { all.first { $0.name == name }?.fields }
+
+    package static let all: [(name: String, fields: [APISchema.Field])] = [
+        ("Error", [
+            .init("error", .object([
+                .init("code", .choice(APIErrorCode.allCases.map(\.rawValue))), .init("message", .string),
+                .init("request_id", .string), .optional("sqlstate", .string), .optional("details", .any),
+            ])),
+        ]),
+        ("Health", [.init("status", .string), .init("version", .string)]),
+        ("Ready", [
+            .init("ready", .boolean), .init("epoch", .integer), .init("catalog_connected", .boolean),
+            .init("shards", .array(.object([.init("id", .string), .init("reachable", .boolean)]))),
+        ]),
+        ("Database", [
+            .init("name", .string), .init("vnode_count", .integer), .init("default_consistency", consistency),
+            .init("default_placement", placement), .init("key_column_rules", .array(.string)),
+            .optional("home_shard", .string), .init("shard_count", .integer), .init("table_count", .integer),
+            .init("version", .integer),
+        ]),
+        ("CreateDatabase", [
+            .init("name", .string), .optional("vnode_count", .integer), .optional("default_consistency", consistency),
+            .optional("default_placement", placement), .optional("key_column_rules", .array(.string)),
+        ]),
+        ("Table", [
+            .init("name", .string), .init("kind", tableKind), .optional("shard_key", .string),
+            .optional("home_shard", .string), .init("version", .integer),
+        ]),
+        ("DeclareTable", [.init("name", .string), .init("kind", tableKind), .optional("shard_key", .string)]),
+        ("VNode", [
+            .init("id", .integer), .init("shard_id", .string), .init("hash", .choice([VNodeResource.hashName])),
+            .init("start", .token), .init("end", .token),
+        ]),
+        ("Shard", [
+            .init("id", .string), .init("name", .string), .init("database", .string),
+            .optional("hash_range_start", .token), .optional("hash_range_end", .token),
+            .init("primary_endpoint", .string), .init("replicas", .array(.string)), .init("status", shardStatus),
+            .init("is_home", .boolean), .init("version", .integer), .init("vnodes", .array(.reference("VNode"))),
+            .init("created_at", .timestamp), .init("updated_at", .timestamp),
+        ]),
+        ("RegisterShard", [
+            .init("id", .string), .optional("name", .string), .init("database", .string), .init("primary_endpoint", .string),
+            .optional("replicas", .array(.string)),
+        ]),
+        ("ShardStatus", [.init("status", shardStatus), .init("version", .integer)]),
+        ("ShardHealth", [
+            .init("shard_id", .string), .init("healthy", .boolean), .optional("latency_ms", .number),
+            .optional("server_version", .string), .optional("in_recovery", .boolean), .optional("problem", .string),
+        ]),
+        ("ShardStats", [
+            .init("shard_id", .string), .init("database_bytes", .integer), .init("connections", .integer),
+            .init("connections_max", .integer), .init("prepared_transactions", .integer), .init("vnode_count", .integer),
+            .init("tables", .array(.object([.init("name", .string), .init("row_estimate", .integer), .init("bytes", .integer)]))),
+        ]),
+        ("Catalog", [
+            .init("epoch", .integer), .init("cluster_id", .string),
+            .init("databases", .array(.object([
+                .init("database", .reference("Database")), .init("shards", .array(.reference("Shard"))),
+                .init("tables", .array(.reference("Table"))),
+            ]))),
+        ]),
+        ("Router", [
+            .init("id", .string), .init("url", .string), .init("wire_address", .string), .init("epoch", .integer),
+            .init("epoch_lag", .integer), .init("version", .string), .init("started_at", .timestamp),
+        ]),
+        ("User", [
+            .init("name", .string), .init("roles", .array(role)), .optional("databases", .array(.string)), .init("version", .integer),
+        ]),
+        ("Setup", [.init("username", .string), .init("password", .string)]),
+        ("CreateUser", [
+            .init("name", .string), .init("password", .string), .init("roles", .array(role)),
+            .optional("databases", .array(.string)),
+        ]),
+        ("UpdateUser", [
+            .init("version", .integer), .optional("password", .string), .optional("roles", .array(role)),
+            .optional("databases", .nullable(.array(.string))),
+        ]),
+        ("Execute", [
+            .optional("database", .string), .optional("shard_key", .any), .init("query", .string), .optional("params", .array(.any)),
+            .optional("consistency", consistency),
+            .optional("options", .object([
+                .optional("timeout_ms", .integer), .optional("row_format", .choice(ExecuteRequest.Options.RowFormat.allCases.map(\.rawValue))),
+                .optional("max_rows", .integer), .optional("explain", .boolean),
+            ])),
+        ]),
+        ("ExecuteAnswer", [
+            .init("shard_id", .nullable(.string)), .init("columns", .array(.object([.init("name", .string), .init("type", .string)]))),
+            .init("rows", .array(.any)), .init("row_count", .integer), .init("affected_rows", .integer), .init("latency_ms", .number),
+        ]),
+        ("RouteExplanation", [
+            .init("kind", .string), .init("route", .string), .init("shards", .array(.string)), .init("tables", .array(.string)),
+            .init("writes", .boolean), .init("reason", .string), .optional("refusal", .string), .optional("hint", .string),
+            .init("epoch", .integer),
+        ]),
+        ("ShardForKey", [.init("shard_id", .string), .init("token", .token), .init("epoch", .integer)]),
+    ]
+
+    private static let consistency = APISchema.choice(["strong", "eventual"])
+    private static let placement = APISchema.choice(["refuse", "local"])
+    private static let tableKind = APISchema.choice(TableKind.allCases.map(\.rawValue))
+    private static let shardStatus = APISchema.choice(["active", "migrating", "readonly", "inactive"])
+    private static let role = APISchema.choice(UserRole.allCases.map(\.rawValue))
+}

@@ -1,0 +1,111 @@
+/// Every REST operation of both servers. A server refuses to start without a handler for each of its routes, or with one for no route.
+package enum RouteCatalogue {
+    package static let router: [APIRoute] = [
+        APIRoute(
+            .post, "/v1/execute", tag: "statements",
+            "Run one statement with typed parameters, or, with `options.explain`, say where it would go (`RouteExplanation`)",
+            request: .reference("Execute"), answer: .json(.reference("ExecuteAnswer"))),
+        APIRoute(
+            .get, "/v1/shard-for-key", tag: "statements", "The shard that owns a key",
+            query: [
+                .init("key", .string, "The key, as text", isRequired: true),
+                .init("database", .string, "May be left out when the router has a default database"),
+            ],
+            answer: .json(.reference("ShardForKey"))),
+        APIRoute(.get, "/v1/health", tag: "server", "Liveness", answer: .json(.reference("Health"))),
+    ] + common
+
+    package static let manager: [APIRoute] = users + databases + shards + cluster + common
+
+    private static let users: [APIRoute] = [
+        APIRoute(
+            .post, "/api/v1/auth/setup", tag: "users", "Make the first administrator; only while no user exists",
+            request: .reference("Setup"), status: 201, answer: .json(.reference("User"))),
+        APIRoute(
+            .get, "/api/v1/users", tag: "users", "The users", query: paging, answer: page(of: "User")),
+        APIRoute(
+            .post, "/api/v1/users", tag: "users", "Add a user", request: .reference("CreateUser"), status: 201,
+            answer: .json(.reference("User"))),
+        APIRoute(.get, "/api/v1/users/{name}", tag: "users", "One user", answer: .json(.reference("User"))),
+        APIRoute(
+            .put, "/api/v1/users/{name}", tag: "users", "Change a user's password, roles or databases",
+            request: .reference("UpdateUser"), answer: .json(.reference("User"))),
+        APIRoute(
+            .delete, "/api/v1/users/{name}", tag: "users", "Remove a user", query: [version], status: 204, answer: .none),
+    ]
+
+    private static let databases: [APIRoute] = [
+        APIRoute(.get, "/api/v1/databases", tag: "databases", "The databases", query: paging, answer: page(of: "Database")),
+        APIRoute(
+            .post, "/api/v1/databases", tag: "databases", "Make a database", request: .reference("CreateDatabase"), status: 201,
+            answer: .json(.reference("Database"))),
+        APIRoute(.get, "/api/v1/databases/{name}", tag: "databases", "One database", answer: .json(.reference("Database"))),
+        APIRoute(
+            .delete, "/api/v1/databases/{name}", tag: "databases",
+            "Remove a database that has no shards, with its table declarations", query: [version], status: 204, answer: .none),
+        APIRoute(
+            .get, "/api/v1/databases/{name}/tables", tag: "tables", "The declared tables", query: paging, answer: page(of: "Table")),
+        APIRoute(
+            .post, "/api/v1/databases/{name}/tables", tag: "tables",
+            "Declare where a table's rows live, before it is created or while it is empty",
+            request: .reference("DeclareTable"), status: 201, answer: .json(.reference("Table"))),
+        APIRoute(
+            .delete, "/api/v1/databases/{name}/tables/{table}", tag: "tables",
+            "Forget a declaration; the table must not exist on the shards", query: [version], status: 204, answer: .none),
+    ]
+
+    private static let shards: [APIRoute] = [
+        APIRoute(
+            .get, "/api/v1/shards", tag: "shards", "The shards",
+            query: paging + [.init("database", .string, "Only those of one database")], answer: page(of: "Shard")),
+        APIRoute(
+            .post, "/api/v1/shards", tag: "shards",
+            "Check a PostgreSQL server, prepare it and give it its part of the ring", request: .reference("RegisterShard"), status: 201,
+            answer: .json(.reference("Shard"))),
+        APIRoute(.get, "/api/v1/shards/{id}", tag: "shards", "One shard", answer: .json(.reference("Shard"))),
+        APIRoute(
+            .delete, "/api/v1/shards/{id}", tag: "shards", "Remove a shard of a database without tables",
+            query: [version], status: 204, answer: .none),
+        APIRoute(
+            .put, "/api/v1/shards/{id}/status", tag: "shards", "Change a shard's status", request: .reference("ShardStatus"),
+            answer: .json(.reference("Shard"))),
+        APIRoute(
+            .get, "/api/v1/shards/{id}/health", tag: "shards", "Probe the shard now", answer: .json(.reference("ShardHealth"))),
+        APIRoute(
+            .get, "/api/v1/shards/{id}/stats", tag: "shards", "Read figures from the shard now", answer: .json(.reference("ShardStats"))),
+    ]
+
+    private static let cluster: [APIRoute] = [
+        APIRoute(
+            .get, "/api/v1/catalog", tag: "cluster",
+            "The whole routing snapshot; its `ETag` is the epoch, and `If-None-Match` gives 304",
+            query: [
+                .init("database", .string, "Only one database"),
+                .init("after_epoch", .integer, "Wait, up to `wait_ms`, for an epoch above this one; 304 when none came"),
+                .init("wait_ms", .integer, "How long to wait with `after_epoch`; 1 to 60000, 30000 when left out"),
+            ],
+            answer: .json(.reference("Catalog"))),
+        APIRoute(
+            .get, "/api/v1/routers", tag: "cluster", "The live routers and the epoch each serves", query: paging,
+            answer: page(of: "Router")),
+    ]
+
+    private static let common: [APIRoute] = [
+        APIRoute(.get, "/health", tag: "server", "Liveness", answer: .json(.reference("Health"))),
+        APIRoute(.get, "/ready", tag: "server", "Readiness; 503 while not ready", answer: .json(.reference("Ready"))),
+        APIRoute(.get, "/metrics", tag: "server", "Metrics in Prometheus' text format", answer: .text),
+        APIRoute(.get, "/openapi.json", tag: "server", "This document", answer: .json(.any)),
+    ]
+
+    private static let paging: [APIRoute.QueryParameter] = [
+        .init("limit", .integer, "Items a page, 1 to \(PageRequest.limitMax); \(PageRequest.limitDefault) when left out"),
+        .init("cursor", .string, "`next_cursor` of the page before"),
+    ]
+
+    private static let version = APIRoute.QueryParameter(
+        "version", .integer, "The version that was read; a different one gives 409. Left out: whatever it is now")
+
+    private static func page(of name: String) -> APIRoute.Content {
+        .json(.object([.init("items", .array(.reference(name))), .optional("next_cursor", .string)]))
+    }
+}

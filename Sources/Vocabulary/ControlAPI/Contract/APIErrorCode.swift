@@ -1,0 +1,118 @@
+/// What went wrong, for programs: stable, unique, one HTTP status each.
+///
+/// Source of the code table in `docs/reference/rest.md`; a test keeps the two equal. A refused statement carries, besides
+/// `SQL_REFUSED`, its `PGM-…` code in `details.refusal`.
+package enum APIErrorCode: String, Hashable, Sendable, CaseIterable, Codable {
+    case invalidRequest = "INVALID_REQUEST"
+    case invalidJSON = "INVALID_JSON"
+    case unknownField = "UNKNOWN_FIELD"
+    case invalidEndpoint = "INVALID_ENDPOINT"
+
+    case notFound = "NOT_FOUND"
+    case databaseNotFound = "DATABASE_NOT_FOUND"
+    case shardNotFound = "SHARD_NOT_FOUND"
+    case tableNotFound = "TABLE_NOT_FOUND"
+    case userNotFound = "USER_NOT_FOUND"
+    case methodNotAllowed = "METHOD_NOT_ALLOWED"
+
+    case alreadyExists = "ALREADY_EXISTS"
+    case versionConflict = "VERSION_CONFLICT"
+    case setupDone = "SETUP_ALREADY_DONE"
+    case lastAdministrator = "LAST_ADMINISTRATOR"
+    case databaseNotEmpty = "DATABASE_NOT_EMPTY"
+    case shardInUse = "SHARD_IN_USE"
+    case shardOwnsData = "SHARD_OWNS_DATA"
+    case reshardingNeeded = "RESHARDING_NEEDED"
+    case shardUnsuitable = "SHARD_UNSUITABLE"
+    case schemaMismatch = "SCHEMA_MISMATCH"
+    case tableNotEmpty = "TABLE_NOT_EMPTY"
+    case tableUnsuitable = "TABLE_UNSUITABLE"
+    case noShards = "NO_SHARDS"
+    case idempotencyMismatch = "IDEMPOTENCY_KEY_REUSED"
+    case requestInProgress = "REQUEST_IN_PROGRESS"
+
+    case bodyTooLarge = "BODY_TOO_LARGE"
+    case unsupportedMediaType = "UNSUPPORTED_MEDIA_TYPE"
+
+    case sqlRefused = "SQL_REFUSED"
+    case sqlFailed = "SQL_FAILED"
+    case shardKeyMismatch = "SHARD_KEY_MISMATCH"
+    case resultTooLarge = "RESULT_TOO_LARGE"
+
+    case tooManyRequests = "TOO_MANY_REQUESTS"
+    case internalError = "INTERNAL_ERROR"
+    case notImplemented = "NOT_IMPLEMENTED"
+    case shardUnavailable = "SHARD_UNAVAILABLE"
+    case catalogUnavailable = "CATALOG_UNAVAILABLE"
+    case catalogUnknownOutcome = "CATALOG_UNKNOWN_OUTCOME"
+    case notReady = "NOT_READY"
+    case deadlinePassed = "DEADLINE_PASSED"
+
+    package var status: Int {
+        switch self {
+        case .invalidRequest, .invalidJSON, .unknownField, .invalidEndpoint: 400
+        case .notFound, .databaseNotFound, .shardNotFound, .tableNotFound, .userNotFound: 404
+        case .methodNotAllowed: 405
+        case .alreadyExists, .versionConflict, .setupDone, .lastAdministrator, .databaseNotEmpty, .shardInUse, .shardOwnsData,
+            .reshardingNeeded, .shardUnsuitable, .schemaMismatch, .tableNotEmpty, .tableUnsuitable, .noShards,
+            .idempotencyMismatch, .requestInProgress:
+            409
+        case .bodyTooLarge: 413
+        case .unsupportedMediaType: 415
+        case .sqlRefused, .sqlFailed, .shardKeyMismatch, .resultTooLarge: 422
+        case .tooManyRequests: 429
+        case .internalError: 500
+        case .notImplemented: 501
+        case .shardUnavailable, .catalogUnavailable, .catalogUnknownOutcome, .notReady: 503
+        case .deadlinePassed: 504
+        }
+    }
+
+    /// When it happens, for the reference.
+    package var meaning: String {
+        switch self {
+        case .invalidRequest: "A field or query parameter is missing, of the wrong type or out of its bounds."
+        case .invalidJSON: "The body is not one JSON object."
+        case .unknownField: "The body names a field that this request does not have."
+        case .invalidEndpoint: "A shard's endpoint is not `postgres://user@host:port/dbname?…`."
+        case .notFound: "No such path."
+        case .databaseNotFound: "No database of that name in the catalog."
+        case .shardNotFound: "No shard of that id in the catalog."
+        case .tableNotFound: "The table has no declared placement."
+        case .userNotFound: "No user of that name in the catalog."
+        case .methodNotAllowed: "The path exists, but not with this method; `Allow` lists those that do."
+        case .alreadyExists: "Something with that name or id exists already."
+        case .versionConflict:
+            "The record or the catalog was changed by somebody else meanwhile; `details.current` is the record now. Read, decide anew."
+        case .setupDone: "The first user exists; use `users`."
+        case .lastAdministrator: "The change would leave no user with the role `admin`."
+        case .databaseNotEmpty: "The database still has shards."
+        case .shardInUse: "That PostgreSQL database is registered already, under another shard or cluster."
+        case .shardOwnsData: "The shard owns vnodes while its database has tables."
+        case .reshardingNeeded:
+            "The database has tables, so its ring cannot be re-cut without moving rows; a later version will move them."
+        case .shardUnsuitable: "The PostgreSQL server cannot be a shard as it is; `details.problems` says what to change."
+        case .schemaMismatch: "The tables of the new shard differ from those of the database's other shards."
+        case .tableNotEmpty: "The table holds rows, so its placement cannot be changed without moving them."
+        case .tableUnsuitable:
+            "The table's columns or constraints do not allow the placement; `details.problems` says why."
+        case .noShards: "The database has no shard yet."
+        case .idempotencyMismatch: "The `Idempotency-Key` was used for a different request within 24 hours."
+        case .requestInProgress: "The first request with this `Idempotency-Key` is still running."
+        case .bodyTooLarge: "The body is longer than the server's limit."
+        case .unsupportedMediaType: "The body is not `application/json`."
+        case .sqlRefused: "PGMosaic refuses the statement; `details.refusal` is its `PGM-…` code."
+        case .sqlFailed: "PostgreSQL answered with an error; `sqlstate` is its code."
+        case .shardKeyMismatch: "`shard_key` and the statement name keys of different shards."
+        case .resultTooLarge: "The result exceeds `max_rows` or the server's limit; nothing of it is returned."
+        case .tooManyRequests: "A limit of this server is reached; `Retry-After` says when to come again."
+        case .internalError: "A defect in PGMosaic; the server's log has the details under the request id."
+        case .notImplemented: "Part of the contract that this version does not have."
+        case .shardUnavailable: "The shard could not be reached; nothing was done."
+        case .catalogUnavailable: "The catalog store could not be reached; nothing was changed."
+        case .catalogUnknownOutcome: "The catalog store failed after the change may have been stored: read, then decide."
+        case .notReady: "The server has started, but cannot serve yet."
+        case .deadlinePassed: "The time given for the request is over. A write may or may not have happened."
+        }
+    }
+}

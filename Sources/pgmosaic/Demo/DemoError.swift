@@ -1,0 +1,19 @@
+import LocalCluster
+
+/// Why the demo could not start, in one line for a person.
+struct DemoError: Error, CustomStringConvertible {
+    var description: String
+
+    init(_ description: String) { self.description = description }
+
+    static func otherRun(pid: Int32, folder: String) -> DemoError {
+        DemoError("a demo already runs in \(folder) (pid \(pid)); stop it with: pgmosaic demo stop --dir \(folder)")
+    }
+
+    /// The shards' number is fixed when the data is loaded: adding one moves rows, which is not the demo's job.
+    static func otherShape(folder: String, saved: DemoPlan) -> DemoError {
+        DemoError(
+            "\(folder) holds a demo with \(saved.cluster.shards.count) shards and the data set \(saved.dataset.rawValue); "
+                + "leave out --shards and --dataset to resume it, or choose another --dir")
+    }
+}

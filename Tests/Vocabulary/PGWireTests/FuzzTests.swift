@@ -1,0 +1,33 @@
+import NIOCore
+import PGWire
+import Testing
+import WireFuzzing
+
+@Suite struct FuzzTests {
+    /// A bounded part of what the `WireFuzz` program does; the seed is new each time.
+    @Test func spoiledMessagesBreakNoParser() throws {
+        let seed = UInt64.random(in: 0...UInt64(UInt32.max))
+        var mutator = WireMutator(seed: seed, seeds: WireSeeds.messages() + [CapturedSession.client, CapturedSession.server])
+        for run in 0..<5_000 {
+            do throws(WireFuzzer.Finding) {
+                try WireFuzzer.run(mutator.next())
+            } catch {
+                Issue.record("\(error.what) in run \(run); replay: WireFuzz --seed \(seed)")
+                return
+            }
+        }
+    }
+
+    @Test func theSameSeedGivesTheSameInputs() {
+        var first = WireMutator(seed: 7, seeds: WireSeeds.messages())
+        var second = WireMutator(seed: 7, seeds: WireSeeds.messages())
+        for _ in 0..<100 { #expect(first.next() == second.next()) }
+    }
+
+    @Test func everySeedIsItselfWithoutFinding() throws {
+        for message in WireSeeds.messages() {
+            try WireFuzzer.run(message)
+            try WireFuzzer.run(message.getSlice(at: message.readerIndex + 5, length: message.readableBytes - 5) ?? message)
+        }
+    }
+}
