@@ -132,7 +132,7 @@ package struct BackendHandshake: ~Copyable {
     private mutating func received(_ frame: Frame) throws(WireError) -> Action? {
         switch frame.kind {
         case BackendKind.errorResponse:
-            return fail(.refused(try ServerError.parse(frame.body)))
+            return fail(.refused(try ServerError(body: frame.body)))
         case BackendKind.noticeResponse, BackendKind.negotiateProtocolVersion:
             return nil
         case BackendKind.authentication:

@@ -161,9 +161,9 @@ final class PGClientHandler: ChannelInboundHandler {
         case BackendKind.parameterStatus: observers.changed(try ParameterStatus(body: frame.body))
         case BackendKind.notificationResponse: observers.notified(try NotificationResponse(body: frame.body))
         case BackendKind.noticeResponse:
-            running?.addNotice(try ServerError.parse(frame.body, kind: frame.kind))
+            running?.addNotice(try ServerError(body: frame.body, kind: frame.kind))
         case BackendKind.errorResponse:
-            let error = try ServerError.parse(frame.body)
+            let error = try ServerError(body: frame.body)
             running?.fail(error)
             if error.isFatal { running?.finish() }
         default:

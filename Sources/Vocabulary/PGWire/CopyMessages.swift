@@ -32,7 +32,7 @@ package struct CopyResponse: Hashable, Sendable {
 }
 
 /// CopyFail: the client gives up its COPY, with the reason.
-package struct CopyFailMessage: Hashable, Sendable {
+package struct CopyFail: Hashable, Sendable {
     package let reason: String
 
     package init(body: ByteBuffer) throws(WireError) {

@@ -2,18 +2,19 @@ package import NIOCore
 
 /// NegotiateProtocolVersion: what of the startup packet the server does not know; the session goes on without it.
 package struct NegotiateProtocolVersion: Hashable, Sendable {
-    package let newestMinor: Int32
+    /// The newest minor version of protocol 3 that the server speaks.
+    package let minorVersion: Int
     package let unrecognizedOptions: [String]
 
-    package init(newestMinor: Int32 = 0, unrecognizedOptions: [String]) {
-        self.newestMinor = newestMinor
+    package init(minorVersion: Int = 0, unrecognizedOptions: [String]) {
+        self.minorVersion = minorVersion
         self.unrecognizedOptions = unrecognizedOptions
     }
 
     package init(body: ByteBuffer) throws(WireError) {
         let kind = BackendKind.negotiateProtocolVersion
         var body = body
-        newestMinor = try body.readChecked(kind: kind)
+        minorVersion = Int(UInt32(bitPattern: try body.readChecked(Int32.self, kind: kind)) & 0xFFFF)
         let count = Int(try body.readChecked(Int32.self, kind: kind))
         // Each takes at least its terminator.
         guard count >= 0, count <= body.readableBytes else { throw WireError(.invalidCount, kind: kind) }
@@ -27,7 +28,8 @@ package struct NegotiateProtocolVersion: Hashable, Sendable {
 extension ByteBuffer {
     package mutating func writeNegotiateProtocolVersion(_ message: NegotiateProtocolVersion) {
         writeFrame(BackendKind.negotiateProtocolVersion) { buffer in
-            buffer.writeMultipleIntegers(message.newestMinor, Int32(message.unrecognizedOptions.count))
+            // The documentation speaks of the minor version; servers send the whole one, and libpq 18 takes anything below 3.0 for an error.
+            buffer.writeMultipleIntegers(Int32(3 << 16 | message.minorVersion), Int32(message.unrecognizedOptions.count))
             for option in message.unrecognizedOptions { buffer.writeCString(option) }
         }
     }

@@ -108,7 +108,7 @@ extension ServerError: CustomStringConvertible {
 
 extension ServerError {
     /// `kind` is that of ErrorResponse or NoticeResponse. Text that is not UTF-8 is repaired: PostgreSQL sends errors before the encoding is agreed on.
-    package static func parse(_ body: ByteBuffer, kind: UInt8 = BackendKind.errorResponse) throws(WireError) -> ServerError {
+    package init(body: ByteBuffer, kind: UInt8 = BackendKind.errorResponse) throws(WireError) {
         var body = body
         var fields: [Field] = []
         while true {
@@ -117,7 +117,7 @@ extension ServerError {
             fields.append(Field(code: code, value: try body.readCStringRepairing(kind: kind)))
         }
         try body.requireEmpty(kind: kind)
-        return ServerError(fields: fields)
+        self.init(fields: fields)
     }
 
     /// Only the SQLSTATE, without building the rest; nil where there is none.

@@ -283,7 +283,7 @@ final class PGTestSession: ChannelInboundHandler {
             output.writeCommandComplete(tag: "COPY \(lines)")
             ready(isExtended)
         case FrontendKind.copyFail:
-            let reason = try CopyFailMessage(body: frame.body).reason
+            let reason = try CopyFail(body: frame.body).reason
             server.record(.copyFail(reason))
             copied.clear()
             fail(.init(sqlState: .queryCanceled, message: "COPY from stdin failed: \(reason)"), isExtended: isExtended)

@@ -54,7 +54,7 @@ package enum WireFuzzer {
         _ = try? QueryMessage(body: body)
         _ = try? PasswordMessage(body: body)
         _ = try? SASLInitialResponse(body: body)
-        _ = try? CopyFailMessage(body: body)
+        _ = try? CopyFail(body: body)
     }
 
     private static func backend(_ body: ByteBuffer) throws(Finding) {
@@ -74,7 +74,7 @@ package enum WireFuzzer {
             guard copy == body else { throw Finding(what: "DataRow changes when written again") }
         }
         if let description = try? RowDescription(body: body) { _ = description.columns.count }
-        if let error = try? ServerError.parse(body) {
+        if let error = try? ServerError(body: body) {
             _ = (error.description, error.severity, error.sqlState, error.position)
             var copy = ByteBuffer()
             copy.writeErrorResponse(error)

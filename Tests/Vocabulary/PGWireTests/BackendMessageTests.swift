@@ -15,7 +15,7 @@ import Testing
         case BackendKind.commandComplete: _ = try CommandTag(body: body)
         case BackendKind.rowDescription: _ = try RowDescription(body: body)
         case BackendKind.dataRow: _ = try DataRow(body: body)
-        case BackendKind.errorResponse, BackendKind.noticeResponse: _ = try ServerError.parse(body)
+        case BackendKind.errorResponse, BackendKind.noticeResponse: _ = try ServerError(body: body)
         case BackendKind.notificationResponse: _ = try NotificationResponse(body: body)
         case BackendKind.copyInResponse, BackendKind.copyOutResponse: _ = try CopyResponse(body: body)
         default: #expect(body.readableBytes == 0 || kind == BackendKind.copyData)
@@ -37,7 +37,7 @@ import Testing
 
     @Test func aRealServersErrorKeepsAllFields() throws {
         let body = try #require(try frames(BackendKind.errorResponse).first).body
-        let error = try ServerError.parse(body)
+        let error = try ServerError(body: body)
         #expect(error.sqlState == .uniqueViolation)
         #expect(error.severity == .error)
         #expect(error.table == "t")
@@ -53,7 +53,7 @@ import Testing
     }
 
     @Test func aDescriptionOfAnErrorQuotesNoRow() throws {
-        let error = try ServerError.parse(try #require(try frames(BackendKind.errorResponse).first).body)
+        let error = try ServerError(body: try #require(try frames(BackendKind.errorResponse).first).body)
         #expect(error.description == "ERROR 23505 table t constraint t_pkey in _bt_check_unique")
     }
 
@@ -62,7 +62,7 @@ import Testing
         var frame = ByteBuffer()
         frame.writeErrorResponse(error)
         frame.moveReaderIndex(forwardBy: 5)
-        #expect(try ServerError.parse(frame) == error)
+        #expect(try ServerError(body: frame) == error)
     }
 
     @Test func rowsOfARealServerHaveTheirValues() throws {
