@@ -1,0 +1,57 @@
+/// One database as a catalog snapshot has it: what the router needs of it, in the form in which it is asked.
+package struct Topology: Sendable {
+    package let epoch: Epoch
+    package let database: DatabaseRecord
+    /// Sorted by id; `ShardIndex` is the position. Shards that own no vnode are among them: reference tables live there too.
+    package let shards: [ShardRecord]
+    package let homeShard: ShardIndex
+    package let placements: [QualifiedName: Placement]
+    package let ring: HashRing
+
+    /// Throws: while the database cannot be served: it is unknown, has no shards yet, or its ring is not whole.
+    package init(database name: String, in catalog: CatalogSnapshot) throws(TopologyError) {
+        guard let database = catalog.databases[name] else { throw .unknownDatabase(name) }
+        let shards = catalog.shards.values.filter { $0.database == name }.sorted { $0.id < $1.id }
+        guard !shards.isEmpty else { throw .noShards(name) }
+        guard let home = database.homeShard, let position = shards.firstIndex(where: { $0.id == home }) else {
+            throw .noHomeShard(name)
+        }
+        do {
+            ring = try HashRing(shards.map(\.vnodes))
+        } catch {
+            throw .ring(error)
+        }
+        epoch = catalog.epoch
+        self.database = database
+        self.shards = shards
+        homeShard = ShardIndex(position)
+        placements = Self.placements(of: name, in: catalog)
+    }
+
+    /// The position of the shard with this id.
+    package func index(of id: ShardID) -> ShardIndex? {
+        var low = 0
+        var high = shards.count
+        while low < high {
+            let middle = (low + high) / 2
+            if shards[middle].id < id { low = middle + 1 } else { high = middle }
+        }
+        return low < shards.count && shards[low].id == id ? ShardIndex(low) : nil
+    }
+
+    private static func placements(of database: String, in catalog: CatalogSnapshot) -> [QualifiedName: Placement] {
+        var placements: [QualifiedName: Placement] = [:]
+        for table in catalog.tables.values where table.database == database { placements[table.name] = table.placement }
+        return placements
+    }
+}
+
+package enum TopologyError: Error, Hashable, Sendable {
+    case unknownDatabase(String)
+    /// Clients are told to come back once a shard is registered.
+    case noShards(String)
+    /// The database names no home shard, or one that is not among its shards.
+    case noHomeShard(String)
+    /// The shards' vnodes do not make a ring: the catalog is damaged, and no key is routed by it.
+    case ring(RingError)
+}
