@@ -16,7 +16,7 @@ package enum BackendConnectError: Error, Sendable {
     case closed
     case endpoint(EndpointError)
 
-    package enum AuthenticationFailure: Hashable, Sendable {
+    package enum AuthenticationFailure: Hashable, Sendable, CustomStringConvertible {
         case passwordRequired
         case unsupportedMethod(code: Int32)
         case unsupportedMechanisms
@@ -25,15 +25,35 @@ package enum BackendConnectError: Error, Sendable {
         case cleartextRefused
         /// The server let us in before its SCRAM exchange was finished.
         case exchangeSkipped
+
+        package var description: String {
+            switch self {
+            case .passwordRequired: "the server asks for a password and none is given"
+            case .unsupportedMethod(let code): "the server asks for a method that is not supported (code \(code))"
+            case .unsupportedMechanisms: "the server offers no SASL mechanism that is supported"
+            case .scram(let error): "SCRAM failed: \(error)"
+            case .cleartextRefused: "the server asks for the password as text over a line without TLS; use sslmode=require, or sslmode=disable to allow it"
+            case .exchangeSkipped: "the server did not prove that it knows the password"
+            }
+        }
     }
 
-    package enum TLSFailure: Error, Sendable {
+    package enum TLSFailure: Error, Sendable, CustomStringConvertible {
         /// The server has no TLS and the endpoint's sslmode asks for it.
         case notOffered
         /// Bytes behind the server's answer to SSLRequest: somebody puts plain text before the encrypted one (CVE-2021-23222).
         case unencryptedBytes
         case configuration(any Error)
         case handshake(any Error)
+
+        package var description: String {
+            switch self {
+            case .notOffered: "the server offers none, and sslmode demands it"
+            case .unencryptedBytes: "bytes came in the clear behind the server's answer"
+            case .configuration(let error): "it cannot be set up: \(error)"
+            case .handshake(let error): "\(error)"
+            }
+        }
     }
 
     /// Trying again later may help, without anybody changing a setting.

@@ -60,7 +60,12 @@ final class BackendHandshakeHandler: ChannelInboundHandler, RemovableChannelHand
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        fail(error is NIOSSLError || error is BoringSSLError ? .tls(.handshake(error)) : .unreachable(error), context)
+        switch error {
+        // PostgreSQL's processes end without TLS's farewell when they are killed.
+        case NIOSSLError.uncleanShutdown: fail(.closed, context)
+        case is NIOSSLError, is NIOSSLExtraError, is BoringSSLError: fail(.tls(.handshake(error)), context)
+        default: fail(.unreachable(error), context)
+        }
     }
 
     private func start(_ context: ChannelHandlerContext) {

@@ -5,7 +5,10 @@ package struct EndpointError: Error, Hashable, Sendable, CustomStringConvertible
         case missingHost
         case invalidPort
         case invalidPercentEncoding
+        /// '@' behind the host: a '/' or '?' in the user's name or the password that is not percent-encoded would look like this.
+        case unescapedCharacter
         case invalidValue
+        case missingValue
         case unknownParameter
         /// More than one host: libpq's fail-over lists are not supported.
         case severalHosts
@@ -28,6 +31,8 @@ package struct EndpointError: Error, Hashable, Sendable, CustomStringConvertible
             case .missingHost: "the connection URL names no host"
             case .invalidPort: "the port must be between 1 and 65535"
             case .invalidPercentEncoding: "invalid percent encoding in the connection URL"
+            case .unescapedCharacter: "a '/', '?' or '@' in the parts of a connection URL must be percent-encoded"
+            case .missingValue: "a parameter of the connection URL has no value"
             case .invalidValue: "invalid value for a parameter of the connection URL"
             case .unknownParameter: "unknown parameter in the connection URL"
             case .severalHosts: "a connection URL names one host only"

@@ -13,9 +13,9 @@ extension PGClient {
         request.writeBind(portal: "", statement: "", parameters: parameters.map { ($0.value, $0.format) }, resultFormat: options.resultFormat)
         request.writeDescribe(.portal, name: "")
         // One more than wanted: the server reports a portal as suspended also when its last row was the last one asked for.
-        request.writeExecute(rowsMax: options.rowsMax.map { Int32(clamping: max(0, $0) + 1) } ?? 0)
+        let rowsMax = options.rowsMax.map { min(max(0, $0), Int(Int32.max) - 1) }
+        request.writeExecute(rowsMax: rowsMax.map { Int32($0 + 1) } ?? 0)
         request.writeSync()
-        let rowsMax = options.rowsMax
         let results = try await perform(
             { _ in .query(rowsMax: rowsMax) }, request, id: makeCallID(), bytesMax: options.bytesMax, timeout: options.timeout)
         return results.first ?? PGResult()

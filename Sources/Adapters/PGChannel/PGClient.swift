@@ -127,10 +127,11 @@ extension PGClient {
 
     /// Speaks over a socket that is connected already (one end of a socketpair), without TLS. Owns `descriptor` from the call on.
     ///
-    /// `parameters` holds at least `user`. A running call cannot be cancelled on such a line: the connection is closed instead.
+    /// `parameters` holds at least `user`. `cancel` brings a cancel request to the other side and completes when that has it; without it a running
+    /// call cannot be cancelled on such a line, and the connection is closed instead.
     package static func connect(
         overConnectedSocket descriptor: CInt, parameters: [StartupMessage.Parameter], password: String? = nil, on group: any EventLoopGroup,
-        options: Options = Options()
+        options: Options = Options(), cancel: (@Sendable (CancelRequest) -> EventLoopFuture<Void>)? = nil
     ) async throws -> PGClient {
         var overrides = options.overrides
         overrides.database = parameters.last { $0.name == "database" }?.value ?? overrides.database
@@ -139,7 +140,7 @@ extension PGClient {
         let backend = BackendConnector.connect(
             overConnectedSocket: descriptor, user: parameters.last { $0.name == "user" }?.value ?? "", overrides: overrides, on: group.next(),
             timeout: options.connectTimeout ?? BackendConnector.timeoutDefault)
-        return try await makeClient(backend, options) { _ in nil }
+        return try await makeClient(backend, options) { backend in cancel?(backend.cancelKey) }
     }
 
     private static func makeClient(

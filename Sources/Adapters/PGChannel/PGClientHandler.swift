@@ -48,6 +48,8 @@ final class PGClientHandler: ChannelInboundHandler {
         guard let call = running, call.id == id, !call.isAbandoned else { return }
         call.abandon(PGClientError(cause, execution: .unknown))
         cancelRunning(orClose: true)
+        // A COPY whose chunks nobody took any more had stopped the reading.
+        readMore()
         guard let context else { return }
         context.eventLoop.assumeIsolated().scheduleTask(in: Self.cancelGrace) {
             if self.running === call { context.close(promise: nil) }

@@ -19,10 +19,15 @@ final class PGCopyOutSink {
         deliver()
     }
 
+    /// After an error what was not taken is dropped, so that the connection can be read to the end of the COPY.
     func end(_ error: PGClientError?) {
         guard !isEnded else { return }
         isEnded = true
         self.error = error
+        if error != nil {
+            chunks = []
+            bytes = 0
+        }
         deliver()
     }
 

@@ -10,12 +10,14 @@ extension PostgresEndpoint {
         let rest = text.dropFirst(scheme.count)
         let (beforeQuery, query) = rest.cut(at: "?")
         let (authority, path) = beforeQuery.cut(at: "/")
+        // Read on, a part of a password would become a database's or parameter's name, and be shown.
+        guard path?.contains("@") != true, query?.contains("@") != true else { throw EndpointError(.unescapedCharacter) }
         var parts = Parts()
         try parts.read(authority: authority)
         if let path, !path.isEmpty { parts.endpoint.database = try decode(path) }
         for pair in (query ?? "").split(separator: "&") {
             let (name, value) = pair.cut(at: "=")
-            guard let value else { throw EndpointError(.invalidValue, name: String(name)) }
+            guard let value else { throw EndpointError(.missingValue) }
             try parts.set(try decode(name), to: try decode(value))
         }
         return try parts.finished()

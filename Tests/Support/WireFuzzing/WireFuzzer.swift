@@ -1,5 +1,5 @@
 package import NIOCore
-import PGWire
+internal import PGWire
 
 /// Feeds bytes to every parser of PGWire. A crash is the finding; the checks here catch wrong answers that do not crash.
 package enum WireFuzzer {

@@ -1,9 +1,9 @@
 package import NIOCore
-import PGWire
+internal import PGWire
 
-/// Well-formed messages of every kind, the material that the fuzzer spoils.
+/// Well-formed messages of every kind, and a whole session: the material that the fuzzer spoils.
 package enum WireSeeds {
-    package static func messages() -> [ByteBuffer] { startup() + frontend() + backend() }
+    package static func messages() -> [ByteBuffer] { startup() + frontend() + backend() + [CapturedSession.client, CapturedSession.server] }
 
     private static func message(_ write: (inout ByteBuffer) -> Void) -> ByteBuffer {
         var buffer = ByteBuffer()

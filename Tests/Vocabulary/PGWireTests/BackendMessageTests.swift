@@ -1,6 +1,7 @@
 import NIOCore
 import PGWire
 import Testing
+import WireFuzzing
 
 @Suite struct BackendMessageTests {
     private func frames(_ kind: UInt8) throws -> [Frame] { try CapturedSession.serverFrames().filter { $0.kind == kind } }

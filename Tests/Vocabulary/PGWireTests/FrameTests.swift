@@ -1,6 +1,7 @@
 import NIOCore
 import PGWire
 import Testing
+import WireFuzzing
 
 @Suite struct FrameTests {
     @Test func aHeaderIsGivenOnceItsFiveBytesAreThere() throws {

@@ -1,6 +1,7 @@
 import NIOCore
 import PGWire
 import Testing
+import WireFuzzing
 
 @Suite struct FrontendMessageTests {
     private func body(_ write: (inout ByteBuffer) -> Void) -> ByteBuffer {

@@ -1,6 +1,7 @@
 import NIOCore
 @testable import PGWire
 import Testing
+import WireFuzzing
 
 @Suite struct ScramTests {
     private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }

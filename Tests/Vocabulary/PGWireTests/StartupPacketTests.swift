@@ -1,6 +1,7 @@
 import NIOCore
 import PGWire
 import Testing
+import WireFuzzing
 
 @Suite struct StartupPacketTests {
     private func packet(_ write: (inout ByteBuffer) -> Void) -> ByteBuffer {
@@ -87,5 +88,55 @@ import Testing
     @Test func theDatabaseIsTheUsersByDefaultAndTheLastValueCounts() throws {
         #expect(try message(startup("user\0a\0\0"))?.database == "a")
         #expect(try message(startup("user\0a\0user\0b\0\0"))?.user == "b")
+    }
+}
+
+extension StartupPacketTests {
+    private static let requests: [(@Sendable (inout ByteBuffer) -> Void, StartupPacket)] = [
+        ({ $0.writeSSLRequest() }, .sslRequest), ({ $0.writeGSSEncRequest() }, .gssEncRequest),
+        ({ $0.writeCancelRequest(CancelRequest(processID: 7, secret: -8)) }, .cancel(CancelRequest(processID: 7, secret: -8))),
+    ]
+
+    @Test func requestsAreReadByteByByteAndOneBehindAnother() throws {
+        var whole = ByteBuffer()
+        for (write, _) in Self.requests { write(&whole) }
+        var received = ByteBuffer()
+        var packets: [StartupPacket] = []
+        while let byte = whole.readInteger(as: UInt8.self) {
+            received.writeInteger(byte)
+            if let packet = try StartupPacket.parse(from: &received) { packets.append(packet) }
+        }
+        #expect(packets == Self.requests.map(\.1))
+        #expect(received.readableBytes == 0)
+    }
+
+    @Test func requestsOfAnotherLengthAreRefused() {
+        for (write, _) in Self.requests {
+            var buffer = ByteBuffer()
+            write(&buffer)
+            buffer.setInteger(Int32(buffer.readableBytes + 1), at: 0)
+            buffer.writeInteger(0 as UInt8)
+            #expect(throws: WireError(.trailingBytes, kind: 0)) { try StartupPacket.parse(from: &buffer) }
+        }
+        // A key of protocol 3.2 may be longer than four bytes; none was given out.
+        var short = ByteBuffer()
+        short.writeMultipleIntegers(12 as Int32, 80_877_102 as Int32, 7 as Int32)
+        #expect(throws: WireError(.truncated, kind: 0)) { try StartupPacket.parse(from: &short) }
+    }
+
+    @Test func aStartupThatIsWrittenIsReadBack() throws {
+        let parameters: [StartupMessage.Parameter] = [
+            .init(name: "user", value: "ä"), .init(name: "database", value: "d"), .init(name: "options", value: "-c a=b"),
+            .init(name: "replication", value: "database"), .init(name: "TimeZone", value: "UTC"),
+        ]
+        var buffer = ByteBuffer()
+        buffer.writeStartup(parameters)
+        guard case .startup(let message) = try StartupPacket.parse(from: &buffer) else {
+            Issue.record("not a startup packet")
+            return
+        }
+        #expect(message.parameters == parameters)
+        #expect(message.minorVersion == 0)
+        #expect(message.settings == [.init(name: "TimeZone", value: "UTC")])
     }
 }

@@ -1,22 +1,22 @@
-import NIOCore
-import PGWire
+package import NIOCore
+package import PGWire
 
 /// Both directions of one session between libpq 15 (psycopg 3) and PostgreSQL 15, recorded on a line without TLS: SCRAM, simple and extended
 /// statements, COPY in and out, an error, a notice, a notification, a changed setting, an empty statement.
 ///
 /// User `alice`, password `pencil`.
-enum CapturedSession {
-    static var client: ByteBuffer { bytes(clientHex) }
-    static var server: ByteBuffer { bytes(serverHex) }
+package enum CapturedSession {
+    package static var client: ByteBuffer { bytes(clientHex) }
+    package static var server: ByteBuffer { bytes(serverHex) }
 
     /// The client's messages behind its startup packet.
-    static func clientFrames() throws -> [Frame] {
+    package static func clientFrames() throws -> [Frame] {
         var stream = client
         _ = try StartupPacket.parse(from: &stream)
         return try frames(stream)
     }
 
-    static func serverFrames() throws -> [Frame] { try frames(server) }
+    package static func serverFrames() throws -> [Frame] { try frames(server) }
 
     private static func frames(_ stream: ByteBuffer) throws -> [Frame] {
         var stream = stream
