@@ -19,16 +19,22 @@ package protocol CatalogStore: Sendable {
     /// but none is delivered twice or out of order, and the newest is always delivered. Reconnects by itself; ends when the task is cancelled.
     func watch(after epoch: Epoch) -> AsyncStream<CatalogSnapshot>
 
+    /// The newest changes, newest first, at most `limit`; a store keeps at least the last `CatalogHistoryEntry.keptMin` of them.
+    func history(limit: Int) async throws(CatalogError) -> [CatalogHistoryEntry]
+
     /// Takes or renews the lease `name` for `holder` until `ttl` from now.
     ///
-    /// Returns the lease with its fencing token, which grows each time the lease changes hands; nil while somebody else holds it.
+    /// Returns the lease with its fencing token, which grows each time the lease is taken anew (not when it is renewed in time);
+    /// nil while somebody else holds it.
     func acquireLease(_ name: String, holder: String, ttl: Duration) async throws(CatalogError) -> Lease?
+    /// Gives the lease back at once. Nothing happens when it has expired or been taken anew since.
     func releaseLease(_ lease: Lease) async throws(CatalogError)
 
     /// Announces a live router (or renews it) until `ttl` from now; not part of the epochs.
     func announce(_ member: MemberRecord, ttl: Duration) async throws(CatalogError)
+    /// Ends the announcement at once; an unknown one is no error.
     func withdraw(memberID: String) async throws(CatalogError)
-    /// The members whose announcement has not expired.
+    /// The members whose announcement has not expired, ordered by id.
     func members() async throws(CatalogError) -> [MemberRecord]
 }
 

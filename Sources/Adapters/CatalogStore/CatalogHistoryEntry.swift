@@ -1,0 +1,40 @@
+package import ShardModel
+
+/// One committed change, as `catalog history` shows it.
+package struct CatalogHistoryEntry: Hashable, Sendable, Codable {
+    /// How many changes a store keeps at least.
+    package static let keptMin = 1000
+    /// The most vnodes that a change is remembered with: a ring of a thousand shards, cut anew, would be megabytes an entry.
+    package static let vnodesMax = 4096
+
+    package var epoch: Epoch
+    /// When it was committed: seconds since 1970, UTC, by the clock of the writer's machine.
+    package var time: Double
+    /// The change as it was asked for. Its shards are without their vnodes when `isShortened`.
+    package var change: CatalogChange
+    package var isShortened: Bool
+
+    package init(epoch: Epoch, time: Double, change: CatalogChange) {
+        self.epoch = epoch
+        self.time = time
+        self.change = change
+        isShortened = change.vnodeCount > Self.vnodesMax
+        if isShortened { self.change.dropVNodes() }
+    }
+}
+
+extension CatalogChange {
+    fileprivate var vnodeCount: Int {
+        operations.reduce(0) { sum, operation in
+            if case .putShard(let record) = operation { sum + record.vnodes.count } else { sum }
+        }
+    }
+
+    fileprivate mutating func dropVNodes() {
+        for index in operations.indices {
+            guard case .putShard(var record) = operations[index] else { continue }
+            record.vnodes = []
+            operations[index] = .putShard(record)
+        }
+    }
+}

@@ -1,0 +1,80 @@
+import Foundation
+package import ShardModel
+import Synchronization
+
+/// A catalog that lives as long as the process: for tests, and the model that the other stores are compared with.
+package final class InMemoryCatalogStore: CatalogStore {
+    private let state: Mutex<State>
+    private let broadcaster: WatchBroadcaster
+    private let clock: any LeaseClock
+
+    private struct State {
+        var snapshot: CatalogSnapshot
+        var history: [CatalogHistoryEntry] = []
+        var leases: [String: LeaseState] = [:]
+        var members: [String: (record: MemberRecord, end: LeaseInstant)] = [:]
+    }
+
+    /// Precondition: `snapshot` keeps the invariants (`checkInvariants()`).
+    package init(_ snapshot: CatalogSnapshot = CatalogSnapshot(clusterID: UUID().uuidString.lowercased()), clock: any LeaseClock = SystemLeaseClock()) {
+        state = Mutex(State(snapshot: snapshot))
+        broadcaster = WatchBroadcaster(newest: snapshot)
+        self.clock = clock
+    }
+
+    deinit { broadcaster.finish() }
+
+    package func load() async throws(CatalogError) -> CatalogSnapshot { state.withLock(\.snapshot) }
+
+    package func commit(_ change: CatalogChange, expecting epoch: Epoch) async throws(CatalogError) -> CatalogSnapshot {
+        let time = Date().timeIntervalSince1970
+        let next = try state.withLock { (state) throws(CatalogError) in
+            let next = try state.snapshot.applying(change, expecting: epoch)
+            state.snapshot = next
+            state.history.append(CatalogHistoryEntry(epoch: next.epoch, time: time, change: change))
+            if state.history.count >= 2 * CatalogHistoryEntry.keptMin { state.history.removeFirst(CatalogHistoryEntry.keptMin) }
+            return next
+        }
+        broadcaster.publish(next)
+        return next
+    }
+
+    package func watch(after epoch: Epoch) -> AsyncStream<CatalogSnapshot> { broadcaster.watch(after: epoch) }
+
+    package func history(limit: Int) async throws(CatalogError) -> [CatalogHistoryEntry] {
+        state.withLock { Array($0.history.suffix(max(0, limit)).reversed()) }
+    }
+
+    package func acquireLease(_ name: String, holder: String, ttl: Duration) async throws(CatalogError) -> Lease? {
+        let now = clock.now
+        return state.withLock { state in
+            var lease = state.leases[name] ?? LeaseState(holder: nil, fencingToken: 0, end: now)
+            guard lease.acquire(holder: holder, ttl: ttl, now: now) else { return nil }
+            state.leases[name] = lease
+            return Lease(name: name, holder: holder, fencingToken: lease.fencingToken)
+        }
+    }
+
+    package func releaseLease(_ lease: Lease) async throws(CatalogError) {
+        state.withLock { state in _ = state.leases[lease.name]?.release(lease) }
+    }
+
+    package func announce(_ member: MemberRecord, ttl: Duration) async throws(CatalogError) {
+        let now = clock.now
+        state.withLock { state in
+            state.members = state.members.filter { !$0.value.end.hasPassed(at: now) }
+            state.members[member.id] = (member, now.adding(ttl))
+        }
+    }
+
+    package func withdraw(memberID: String) async throws(CatalogError) {
+        state.withLock { state in state.members[memberID] = nil }
+    }
+
+    package func members() async throws(CatalogError) -> [MemberRecord] {
+        let now = clock.now
+        return state.withLock { state in
+            state.members.values.filter { !$0.end.hasPassed(at: now) }.map(\.record).sorted { $0.id < $1.id }
+        }
+    }
+}

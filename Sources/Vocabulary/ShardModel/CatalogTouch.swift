@@ -1,0 +1,30 @@
+/// The names of the records that a change touches: what has to be checked, and stored, anew.
+package struct CatalogTouch: Hashable, Sendable {
+    package var databases: Set<String> = []
+    package var shards: Set<ShardID> = []
+    package var tables: Set<CatalogSnapshot.TableKey> = []
+    package var users: Set<String> = []
+    package var settings: Set<String> = []
+
+    package init() {}
+}
+
+extension CatalogChange {
+    package var touch: CatalogTouch {
+        var touch = CatalogTouch()
+        for operation in operations {
+            switch operation {
+            case .putDatabase(let record): touch.databases.insert(record.name)
+            case .deleteDatabase(let name, _): touch.databases.insert(name)
+            case .putShard(let record): touch.shards.insert(record.id)
+            case .deleteShard(let id, _): touch.shards.insert(id)
+            case .putTable(let record): touch.tables.insert(.init(database: record.database, table: record.name))
+            case .deleteTable(let database, let name, _): touch.tables.insert(.init(database: database, table: name))
+            case .putUser(let record): touch.users.insert(record.name)
+            case .deleteUser(let name, _): touch.users.insert(name)
+            case .setSetting(let name, _): touch.settings.insert(name)
+            }
+        }
+        return touch
+    }
+}
