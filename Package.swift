@@ -101,7 +101,7 @@ let package = Package(
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         ] + nio),
         service("ManagerService", [
-            "ShardModel", "ControlAPI", "RoutePlanning", "PGWire", "PGChannel", "CatalogStore", "Telemetry", "ServerConfig",
+            "ShardModel", "ControlAPI", "RoutePlanning", "CommitCore", "PGWire", "PGChannel", "CatalogStore", "Telemetry", "ServerConfig",
             "Security", "RESTServer", nioPosix, log, httpTypes,
             .product(name: "Hummingbird", package: "hummingbird"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -115,7 +115,9 @@ let package = Package(
                 "ServerConfig", "ShardModel", "Telemetry", nioPosix, crypto, log,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ] + nio,
             path: "Sources/pgmosaic", swiftSettings: strict),
         // the protocol's tests

@@ -17,14 +17,17 @@ package struct RESTResponder: HTTPResponder {
     package typealias Context = BasicRequestContext
 
     private let table: RouteTable<RESTHandler>
+    /// Only to be told from paths that nobody means to serve.
+    private let later: RouteTable<Void>
     private let bodyMax: Int
     private let metrics: SharedMetrics
     private let idempotency: IdempotencyCache?
     private let logger: Logger
 
     /// Precondition: one handler for each of `routes`, by `APIRoute.id`, and none besides. `/openapi.json` is answered here.
+    /// `later` are operations of the contract that answer 501.
     package init(
-        title: String, routes: [APIRoute], handlers: [String: RESTHandler], bodyMax: Int, metrics: SharedMetrics,
+        title: String, routes: [APIRoute], later: [APIRoute] = [], handlers: [String: RESTHandler], bodyMax: Int, metrics: SharedMetrics,
         idempotency: IdempotencyCache? = nil, logger: Logger
     ) {
         var handlers = handlers
@@ -33,6 +36,7 @@ package struct RESTResponder: HTTPResponder {
         let missing = Set(routes.map(\.id)).symmetricDifference(handlers.keys)
         precondition(missing.isEmpty, "routes and handlers differ: \(missing.sorted())")
         table = RouteTable(routes.map { .init(route: $0, handler: handlers[$0.id]!) })
+        self.later = RouteTable(later.map { .init(route: $0, handler: ()) })
         self.bodyMax = bodyMax
         self.metrics = metrics
         self.idempotency = idempotency
@@ -45,13 +49,12 @@ package struct RESTResponder: HTTPResponder {
         var logger = logger
         logger[metadataKey: "request_id"] = .string(id)
         let match = table.match(request.uri.path)
-        let entry = match?.entries[request.method.rawValue]
+        // HEAD is GET without the body (RFC 9110, section 9.3.2).
+        let isHead = request.method == .head
+        let entry = match?.entries[isHead ? APIRoute.Method.get.rawValue : request.method.rawValue]
         let answer: RESTAnswer
         do {
-            guard let match else { throw APIError(.notFound, "no such path; /openapi.json lists them") }
-            guard let entry else {
-                throw APIError(.methodNotAllowed, "this path has no \(Self.shown(request.method))", allow: match.entries.keys.sorted())
-            }
+            guard let match, let entry else { throw notServed(request, match?.entries.keys.sorted()) }
             answer = try await self.answer(request, entry, parameters: match.parameters, id: id, logger: logger)
         } catch {
             answer = Self.errorAnswer(error, id: id, logger: logger)
@@ -61,7 +64,20 @@ package struct RESTResponder: HTTPResponder {
         metrics.count(MetricCatalogue.httpRequests, [method, path, String(answer.status)])
         metrics.record(MetricCatalogue.httpSeconds, [path], .now - start)
         logger.debug("request", metadata: ["method": "\(method)", "path": "\(path)", "status": "\(answer.status)"])
-        return Self.response(answer, id: id)
+        let response = Self.response(answer, id: id)
+        return isHead ? response.createHeadResponse() : response
+    }
+
+    /// 404, 405 or 501. `methods` are those of the path; nil: no such path.
+    private func notServed(_ request: Request, _ methods: [String]?) -> APIError {
+        if let planned = later.match(request.uri.path), planned.entries[request.method.rawValue] != nil {
+            return APIError(.notImplemented, "this version does not have this operation yet")
+        }
+        guard var methods = methods ?? later.match(request.uri.path)?.entries.keys.sorted() else {
+            return APIError(.notFound, "no such path; /openapi.json lists them")
+        }
+        if methods.contains("GET") { methods.insert("HEAD", at: (methods.firstIndex(of: "GET") ?? 0) + 1) }
+        return APIError(.methodNotAllowed, "this path has no \(Self.shown(request.method))", allow: methods)
     }
 
     private func answer(
@@ -160,9 +176,12 @@ package struct RESTResponder: HTTPResponder {
         if let contentType = answer.contentType { headers[.contentType] = contentType }
         if let name = HTTPField.Name("X-Request-Id") { headers[name] = id }
         for field in answer.headers { headers[field.name] = field.value }
-        // 304 and 204 have no body and no length (RFC 9110, sections 15.3.5 and 15.4.5).
-        let hasBody = answer.status != 204 && answer.status != 304
-        return Response(
-            status: .init(code: answer.status), headers: headers, body: hasBody ? ResponseBody(byteBuffer: ByteBuffer(bytes: answer.body)) : .init())
+        guard answer.status != 204, answer.status != 304 else {
+            // Neither has a body, so neither says how long it is (RFC 9110, sections 15.3.5 and 15.4.5; 8.6 for the length).
+            var response = Response(status: .init(code: answer.status), headers: headers)
+            response.headers[.contentLength] = nil
+            return response
+        }
+        return Response(status: .init(code: answer.status), headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(bytes: answer.body)))
     }
 }

@@ -94,14 +94,14 @@ extension EndpointSecrets {
 
         /// `text` when it is known to hold no password.
         var shownWithoutPassword: String? {
-            userPassword == nil && !query.contains { $0.name == "password" } ? text : nil
+            userPassword == nil && !query.contains(where: Self.isPassword) ? text : nil
         }
 
         /// Takes the password out; nil when there is none.
         mutating func takePassword() throws(SecretError) -> Password? {
-            let given = query.filter { $0.name == "password" }
+            let given = query.filter(Self.isPassword)
             guard given.count + (userPassword == nil ? 0 : 1) <= 1 else { throw SecretError(.twoPasswords) }
-            query.removeAll { $0.name == "password" }
+            query.removeAll(where: Self.isPassword)
             if let encoded = userPassword {
                 userPassword = nil
                 guard let plain = encoded.removingPercentEncoding else { throw SecretError(.notAnEndpoint) }
@@ -112,6 +112,11 @@ extension EndpointSecrets {
             if value.hasPrefix("env:") || value.hasPrefix("file:") { return .reference(encoded) }
             if value.hasPrefix("sealed:") { return .sealed(String(value.dropFirst("sealed:".count))) }
             return .plain(value)
+        }
+
+        /// As whoever connects will read the name: `p%61ssword` is one too. A name that nobody can read counts, so that it is not shown.
+        private static func isPassword(_ item: (name: String, value: String)) -> Bool {
+            item.name.removingPercentEncoding.map { $0 == "password" } ?? true
         }
 
         mutating func set(password: String) { query.append(("password", password)) }

@@ -44,8 +44,8 @@ package enum ManagerServer {
 
     package static func responder(_ api: ManagerAPI, bodyMax: Int, metrics: SharedMetrics, logger: Logger) -> RESTResponder {
         RESTResponder(
-            title: "PGMosaic manager", routes: RouteCatalogue.manager, handlers: api.handlers, bodyMax: bodyMax, metrics: metrics,
-            idempotency: IdempotencyCache(), logger: logger)
+            title: "PGMosaic manager", routes: RouteCatalogue.manager, later: RouteCatalogue.managerLater, handlers: api.handlers, bodyMax: bodyMax,
+            metrics: metrics, idempotency: IdempotencyCache(), logger: logger)
     }
 
     private static func registry(metrics: SharedMetrics, store: any CatalogStore, startedAt: Timestamp) -> MetricRegistry {

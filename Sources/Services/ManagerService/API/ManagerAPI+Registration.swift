@@ -1,4 +1,5 @@
 internal import ControlAPI
+internal import PGChannel
 internal import Logging
 internal import RESTServer
 internal import Security
@@ -24,7 +25,7 @@ extension ManagerAPI {
         do {
             let made = try await writer.change(author: Self.author(request)) { catalog in
                 try Self.checkMayGrow(record, in: catalog)
-                return Self.decision(adding: record, in: catalog)
+                return try Self.decision(adding: record, in: catalog)
             }
             let notes = ShardSuitability.notes(inspection)
             for note in notes { request.logger.warning("\(note)", metadata: ["shard": "\(record.id)"]) }
@@ -41,7 +42,9 @@ extension ManagerAPI {
         let (record, clusterID) = try await writer.change(author: Self.author(request)) { catalog in
             let record = try Self.shard(id, in: catalog)
             try Self.check(version: version, is: record.version, "the shard", Self.resource(record, in: catalog))
-            return try Self.decision(removing: record, in: catalog, now: now())
+            let decision = try Self.decision(removing: record, in: catalog, now: now())
+            try await checkHoldsNothing(record, in: catalog)
+            return decision
         }
         do {
             try await inspector.release(
@@ -50,6 +53,23 @@ extension ManagerAPI {
             request.logger.warning("the mark of the removed shard stays on its server", error: error, metadata: ["shard": "\(record.id)"])
         }
         return .noContent
+    }
+
+    /// The catalog knows of declared tables only; a server that answers is asked for the others, and for transactions in doubt, whose outcome
+    /// may be recorded on the shard that goes. A server that does not answer can be removed: it may be gone for good.
+    private func checkHoldsNothing(_ shard: ShardRecord, in catalog: CatalogSnapshot) async throws(APIError) {
+        for member in Self.shards(of: shard.database, in: catalog) {
+            guard let inspection = try? await inspector.inspect(member.primaryEndpoint) else { continue }
+            guard inspection.inDoubt == 0 else {
+                throw APIError(
+                    .shardOwnsData, "shard \(member.id) holds prepared transactions whose outcome is not settled yet; a router will settle them")
+            }
+            guard member.id != shard.id || inspection.tables.isEmpty || inspection.identity?.shard != shard.id else {
+                throw APIError(
+                    .shardOwnsData, "the shard's server holds tables; drop them first",
+                    details: ["tables": .array(inspection.tables.prefix(20).map { .string($0.description) })])
+            }
+        }
     }
 
     private func newShard(_ body: RegisterShardRequest) throws(APIError) -> ShardRecord {
@@ -66,9 +86,17 @@ extension ManagerAPI {
 
     private func sealed(_ endpoint: String) throws(APIError) -> String {
         do {
+            let parsed = try PostgresEndpoint.parse(endpoint)
+            guard parsed.user != nil, parsed.database != nil else { throw APIError(.invalidEndpoint, "an endpoint must name a user and a database") }
             return try EndpointSecrets.sealed(endpoint, with: box)
-        } catch {
+        } catch let error as SecretError {
             throw APIError(.invalidEndpoint, error.description)
+        } catch let error as EndpointError {
+            throw APIError(.invalidEndpoint, error.description)
+        } catch let error as APIError {
+            throw error
+        } catch {
+            throw APIError(.invalidEndpoint, "the endpoint cannot be read")
         }
     }
 
@@ -119,6 +147,11 @@ extension ManagerAPI {
                 .reshardingNeeded, "the home shard has tables, so a new shard would need rows moved to it; this version cannot do that yet",
                 details: ["home_shard": .string(home.id.name)])
         }
+        guard inspection.collation == model.collation else {
+            throw APIError(
+                .schemaMismatch, "the new shard's database has another collation than the home shard's; make it with the same locale",
+                details: ["collation": .string(inspection.collation), "home_collation": .string(model.collation)])
+        }
         guard inspection.tables.isEmpty, inspection.schemaFingerprint == model.schemaFingerprint else {
             throw APIError(
                 .schemaMismatch, "the new shard's schema differs from the home shard's; start with an empty database",
@@ -134,9 +167,9 @@ extension ManagerAPI {
 
 extension ManagerAPI {
     /// The ring cut evenly over the old shards and the new one; the first shard becomes the home shard.
-    private static func decision(adding shard: ShardRecord, in catalog: CatalogSnapshot) -> CatalogWriter.Decision<ShardResource> {
+    private static func decision(adding shard: ShardRecord, in catalog: CatalogSnapshot) throws(APIError) -> CatalogWriter.Decision<ShardResource> {
         var members = shards(of: shard.database, in: catalog) + [shard]
-        var operations = recut(&members, of: shard.database, in: catalog, now: shard.updatedAt)
+        var operations = try recut(&members, of: shard.database, in: catalog, now: shard.updatedAt)
         if var database = catalog.databases[shard.database], database.homeShard == nil {
             database.homeShard = shard.id
             operations.append(.putDatabase(database))
@@ -155,7 +188,7 @@ extension ManagerAPI {
         var operations = [CatalogChange.Operation.deleteShard(id: shard.id, version: shard.version)]
         var members = shards(of: shard.database, in: catalog).filter { $0.id != shard.id }
         if !shard.vnodes.isEmpty, !members.isEmpty {
-            operations += recut(&members, of: shard.database, in: catalog, now: now)
+            operations += try recut(&members, of: shard.database, in: catalog, now: now)
         }
         if var database = catalog.databases[shard.database], database.homeShard == shard.id {
             database.homeShard = members.first?.id
@@ -167,10 +200,14 @@ extension ManagerAPI {
 
     private static func recut(
         _ members: inout [ShardRecord], of database: String, in catalog: CatalogSnapshot, now: Double
-    ) -> [CatalogChange.Operation] {
+    ) throws(APIError) -> [CatalogChange.Operation] {
         let lastID = shards(of: database, in: catalog).flatMap(\.vnodes).map(\.id).max() ?? 0
-        let parts = RingCut.even(
-            over: members.count, vnodesEach: catalog.databases[database]?.vnodeCount ?? 256, after: lastID)
+        let vnodesEach = catalog.databases[database]?.vnodeCount ?? 256
+        // Ids are never used again; only a database whose ring was cut millions of times comes here.
+        guard UInt64(lastID) + UInt64(members.count * vnodesEach) <= UInt64(UInt32.max) else {
+            throw APIError(.reshardingNeeded, "the database has used up its vnode ids; make a new database with a smaller vnode_count")
+        }
+        let parts = RingCut.even(over: members.count, vnodesEach: vnodesEach, after: lastID)
         for (index, vnodes) in parts.enumerated() {
             members[index].vnodes = vnodes
             members[index].updatedAt = now

@@ -55,10 +55,13 @@ extension ManagerAPI {
 
     /// An unreachable shard is an answer, not an error: that is what was asked.
     private func health(_ request: RESTRequest) async throws -> RESTAnswer {
-        let shard = try Self.shard(request.parameter("id"), in: try await writer.load())
+        let catalog = try await writer.load()
+        let shard = try Self.shard(request.parameter("id"), in: catalog)
+        let identity = ShardIdentity(clusterID: catalog.clusterID, database: shard.database, shard: shard.id)
         do {
             let inspection = try await inspector.inspect(shard.primaryEndpoint)
-            let problems = ShardSuitability.problems(inspection)
+            var problems = ShardSuitability.problems(inspection)
+            if inspection.identity != identity { problems.insert("the database at the endpoint is not marked as this shard", at: 0) }
             let (seconds, attoseconds) = inspection.latency.components
             return .json(
                 ShardHealthAnswer(

@@ -27,7 +27,7 @@ extension ManagerAPI {
         let name = parts.count == 2 ? QualifiedName(schema: parts[0], name: parts[1]) : QualifiedName(schema: "public", name: text)
         try Names.checkIdentifier(name.schema, "the table's schema")
         try Names.checkIdentifier(name.name, "the table's name")
-        guard !["pg_catalog", "information_schema", "pgmosaic"].contains(name.schema) else {
+        guard !["information_schema", "pgmosaic"].contains(name.schema), !name.schema.hasPrefix("pg_") else {
             throw APIError(.invalidRequest, "tables of \(name.schema) have no placement of their own")
         }
         return name
@@ -56,7 +56,7 @@ extension ManagerAPI {
             if let old, old.placement == placement {
                 return CatalogWriter.Decision(operations: []) { _ in (TableResource(old, homeShard: home), false) }
             }
-            try await checkExistingTable(name, for: placement, database: database, in: catalog)
+            try await checkExistingTable(name, for: placement, insteadOf: old?.placement, database: database, in: catalog)
             let record = TableRecord(database: database, name: name, placement: placement, version: old?.version ?? 0)
             return CatalogWriter.Decision(operations: [.putTable(record)]) { after in
                 (TableResource(after.tables[key] ?? record, homeShard: home), old == nil)
@@ -65,9 +65,10 @@ extension ManagerAPI {
         return .json(resource, status: isNew ? 201 : 200)
     }
 
-    /// A table that exists may get a placement only while no row would be in the wrong place: it is empty, on every shard that must have it, and fit.
+    /// A table that exists may get its first placement only while no row would be in the wrong place: it is empty, on every shard that must have
+    /// it, and fit. It never gets another one: a router that has not heard of the change would write rows to where the old one says.
     private func checkExistingTable(
-        _ name: QualifiedName, for placement: Placement, database: String, in catalog: CatalogSnapshot
+        _ name: QualifiedName, for placement: Placement, insteadOf old: Placement?, database: String, in catalog: CatalogSnapshot
     ) async throws {
         let shards = Self.shards(of: database, in: catalog)
         guard let home = catalog.databases[database]?.homeShard, !shards.isEmpty else { return }
@@ -75,11 +76,12 @@ extension ManagerAPI {
             uniqueKeysWithValues: Self.tables(of: database, in: catalog).map { ($0.name, $0.placement) })
         let found = try await inspections(of: name, for: placement, on: shards, declared: declared)
         if found.isEmpty { return }
-        if placement == .local, found.keys.elementsEqual([home]) { return }
-        guard !found.values.contains(where: \.hasRows) else {
+        let isWhereItBelongs = placement == .local && found.keys.elementsEqual([home])
+        guard old == nil else { throw Self.exists(found, "the table exists with another placement; drop it through a router first") }
+        guard isWhereItBelongs || !found.values.contains(where: \.hasRows) else {
             throw APIError(.tableNotEmpty, "the table holds rows; their placement can only be chosen while it is empty")
         }
-        if let problems = found[home]?.problems, !problems.isEmpty {
+        if let problems = found.sorted(by: { $0.key < $1.key }).map(\.value.problems).first(where: { !$0.isEmpty }) {
             throw APIError(
                 .tableUnsuitable, "the table cannot have this placement: \(problems[0])",
                 details: ["problems": .array(problems.map { .string($0) })])
@@ -90,6 +92,12 @@ extension ManagerAPI {
                 .tableUnsuitable, "the table exists on some shards only; drop it, declare it, and create it through a router",
                 details: ["missing_on": .array(missing.map { .string($0.name) })])
         }
+    }
+
+    private static func exists(_ found: [ShardID: TableInspection], _ message: String) -> APIError {
+        APIError(
+            found.values.contains(where: \.hasRows) ? .tableNotEmpty : .tableExists, message,
+            details: ["found_on": .array(found.keys.sorted().map { .string($0.name) })])
     }
 
     /// On which of `shards` the table exists, and what it is like there.
@@ -123,9 +131,7 @@ extension ManagerAPI {
             try Self.check(version: version, is: record.version, "the table", TableResource(record, homeShard: home))
             let found = try await inspections(
                 of: name, for: record.placement, on: Self.shards(of: database, in: catalog), declared: [:])
-            guard !found.values.contains(where: \.hasRows) else {
-                throw APIError(.tableNotEmpty, "the table holds rows; drop it through a router, or empty it first")
-            }
+            guard found.isEmpty else { throw Self.exists(found, "the table exists; drop it through a router first") }
             return CatalogWriter.Decision(
                 operations: [.deleteTable(database: database, name: name, version: record.version)]) { _ in }
         }

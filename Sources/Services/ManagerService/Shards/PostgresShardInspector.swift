@@ -1,6 +1,7 @@
 internal import NIOCore
 internal import PGChannel
 internal import PGWire
+internal import RoutePlanning
 package import NIOPosix
 package import Security
 package import ShardModel
@@ -25,8 +26,9 @@ package struct PostgresShardInspector: ShardInspector {
             guard let row = facts.rows.first else { throw ShardAccessError.unreachable("the server gave no answer") }
             var inspection = ShardInspection(
                 versionNumber: row.integer(0) ?? 0, versionText: row.text(1) ?? "", inRecovery: row.bool(2) ?? true, walLevel: row.text(3) ?? "",
-                preparedTransactionsMax: row.integer(4) ?? 0, encoding: row.text(5) ?? "", latency: latency)
-            if row.bool(6) == true { inspection.identity = try await Self.identity(client) }
+                preparedTransactionsMax: row.integer(4) ?? 0, encoding: row.text(5) ?? "", collation: row.text(6) ?? "", role: row.text(7) ?? "",
+                mayCreateSchema: row.bool(8) ?? false, isSuperuser: row.bool(9) ?? false, inDoubt: row.integer(11) ?? 0, latency: latency)
+            if row.bool(10) == true { inspection.identity = try await Self.identity(client) }
             inspection.tables = try await client.query(ShardQueries.tables).rows.compactMap { row in
                 guard let schema = row.text(0), let name = row.text(1) else { return nil }
                 return QualifiedName(schema: schema, name: name)
@@ -39,11 +41,11 @@ package struct PostgresShardInspector: ShardInspector {
     package func claim(_ endpoint: String, as identity: ShardIdentity) async throws(ShardAccessError) {
         try await withClient(endpoint) { client in
             try await client.execute("BEGIN")
-            try await client.execute(ShardQueries.install)
+            try await client.execute(ShardSchema.install)
             _ = try await client.query(
                 ShardQueries.claim, [.text(identity.clusterID), .text(identity.database), .text(identity.shard.name)])
-            guard let owner = try await Self.identity(client), owner == identity else {
-                let owner = try await Self.identity(client)
+            let owner = try await Self.identity(client)
+            guard owner == identity else {
                 try await client.execute("ROLLBACK")
                 throw ShardAccessError.taken(owner ?? identity)
             }
@@ -53,10 +55,10 @@ package struct PostgresShardInspector: ShardInspector {
 
     package func release(_ endpoint: String, from identity: ShardIdentity) async throws(ShardAccessError) {
         try await withClient(endpoint) { client in
-            guard try await client.query(ShardQueries.facts).rows.first?.bool(6) == true,
+            guard try await client.query(ShardQueries.facts).rows.first?.bool(10) == true,
                 try await Self.identity(client) == identity
             else { return }
-            try await client.execute(ShardQueries.uninstall)
+            try await client.execute(ShardSchema.uninstall)
         }
     }
 
@@ -64,11 +66,33 @@ package struct PostgresShardInspector: ShardInspector {
         _ name: QualifiedName, for placement: Placement, at endpoint: String, declared: [QualifiedName: Placement]
     ) async throws(ShardAccessError) -> TableInspection? {
         try await withClient(endpoint) { client in
-            let exists = try await client.query(ShardQueries.tableExists, [.text(name.schema), .text(name.name)])
-            guard exists.rows.first?.bool(0) == true else { return nil }
+            let found = try await client.query(ShardQueries.tableKind, [.text(name.schema), .text(name.name)])
+            guard let kind = found.rows.first?.text(0) else { return nil }
+            guard kind == "r" || kind == "p" else {
+                return TableInspection(hasRows: false, problems: ["it is a view or a foreign table; only tables have a placement"])
+            }
             let quoted = "\(ShardQueries.quote(name.schema)).\(ShardQueries.quote(name.name))"
             let rows = try await client.query("SELECT EXISTS (SELECT 1 FROM \(quoted))")
-            return TableInspection(hasRows: rows.rows.first?.bool(0) ?? true)
+            let problems = try await Self.problems(of: name, with: placement, declared: declared, client)
+            return TableInspection(hasRows: rows.rows.first?.bool(0) ?? true, problems: problems)
+        }
+    }
+
+    /// What the planner's rules say against `placement`.
+    private static func problems(
+        of name: QualifiedName, with placement: Placement, declared: [QualifiedName: Placement], _ client: PGClient
+    ) async throws -> [String] {
+        var answers: [[[String?]]] = []
+        for query in SchemaQueries.all {
+            let rows = try await client.query(query).rows
+            answers.append(rows.map { row in (0..<row.count).map { row.text($0) } })
+        }
+        let schema = try SchemaDecoder.snapshot(answers, generation: 0)
+        do {
+            try PlacementRules.check(placement, for: name, in: schema, placements: declared)
+            return []
+        } catch {
+            return ["\(error.message) (\(error.code.rawValue))"]
         }
     }
 

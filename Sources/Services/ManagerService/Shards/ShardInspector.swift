@@ -10,8 +10,17 @@ package struct ShardInspection: Hashable, Sendable {
     package var walLevel: String
     package var preparedTransactionsMax: Int
     package var encoding: String
+    /// `datcollate` and `datctype`: how texts are ordered and compared where a statement says nothing else.
+    package var collation: String
+    /// The role of the endpoint.
+    package var role: String
+    /// Whether that role may make our schema.
+    package var mayCreateSchema: Bool
+    package var isSuperuser: Bool
     /// Who the database already belongs to; nil when it was never a shard.
     package var identity: ShardIdentity?
+    /// Transactions that routers prepared here, and that are neither committed nor rolled back yet.
+    package var inDoubt: Int
     /// Tables outside the system's and our own schemas.
     package var tables: [QualifiedName]
     /// Equal for two databases exactly when their user schemas are.
@@ -20,7 +29,8 @@ package struct ShardInspection: Hashable, Sendable {
 
     package init(
         versionNumber: Int = 150_000, versionText: String = "15", inRecovery: Bool = false, walLevel: String = "logical",
-        preparedTransactionsMax: Int = 100, encoding: String = "UTF8", identity: ShardIdentity? = nil, tables: [QualifiedName] = [],
+        preparedTransactionsMax: Int = 100, encoding: String = "UTF8", collation: String = "C.UTF-8 C.UTF-8", role: String = "postgres",
+        mayCreateSchema: Bool = true, isSuperuser: Bool = true, identity: ShardIdentity? = nil, inDoubt: Int = 0, tables: [QualifiedName] = [],
         schemaFingerprint: String = "", latency: Duration = .zero
     ) {
         self.versionNumber = versionNumber
@@ -29,7 +39,12 @@ package struct ShardInspection: Hashable, Sendable {
         self.walLevel = walLevel
         self.preparedTransactionsMax = preparedTransactionsMax
         self.encoding = encoding
+        self.collation = collation
+        self.role = role
+        self.mayCreateSchema = mayCreateSchema
+        self.isSuperuser = isSuperuser
         self.identity = identity
+        self.inDoubt = inDoubt
         self.tables = tables
         self.schemaFingerprint = schemaFingerprint
         self.latency = latency

@@ -1,25 +1,21 @@
 /// The SQL that the manager runs on shards.
 enum ShardQueries {
+    /// One row of what `ShardInspection` holds, and whether our tables are there. `pgmosaic:` begins the name of each transaction that routers prepare.
     static let facts = """
-        SELECT current_setting('server_version_num')::int, current_setting('server_version'), pg_is_in_recovery(), current_setting('wal_level'),
-               current_setting('max_prepared_transactions')::int, pg_catalog.getdatabaseencoding(),
-               pg_catalog.to_regclass('pgmosaic.identity') IS NOT NULL
+        SELECT current_setting('server_version_num')::int, current_setting('server_version'), pg_catalog.pg_is_in_recovery(),
+               current_setting('wal_level'), current_setting('max_prepared_transactions')::int,
+               pg_catalog.pg_encoding_to_char(d.encoding), d.datcollate || ' ' || d.datctype, current_user,
+               pg_catalog.has_database_privilege(d.oid, 'CREATE'), current_setting('is_superuser') = 'on',
+               pg_catalog.to_regclass('pgmosaic.identity') IS NOT NULL,
+               (SELECT count(*) FROM pg_catalog.pg_prepared_xacts p WHERE p.database = d.datname AND pg_catalog.starts_with(p.gid, 'pgmosaic:'))
+        FROM pg_catalog.pg_database d WHERE d.datname = current_database()
         """
 
     static let identity = "SELECT cluster_id, database, shard_id FROM pgmosaic.identity"
 
-    /// Our schema on a shard; repeatable. The table holds one row: who the database belongs to.
-    static let install = """
-        CREATE SCHEMA IF NOT EXISTS pgmosaic;
-        CREATE TABLE IF NOT EXISTS pgmosaic.identity (
-            one bool PRIMARY KEY DEFAULT true CHECK (one), cluster_id text NOT NULL, database text NOT NULL, shard_id text NOT NULL);
-        """
-
     static let claim = """
         INSERT INTO pgmosaic.identity (cluster_id, database, shard_id) VALUES ($1, $2, $3) ON CONFLICT (one) DO NOTHING
         """
-
-    static let uninstall = "DROP SCHEMA IF EXISTS pgmosaic CASCADE"
 
     private static let userSchemas = """
         n.nspname NOT IN ('pg_catalog', 'information_schema', 'pgmosaic') AND n.nspname NOT LIKE 'pg\\_toast%' AND n.nspname NOT LIKE 'pg\\_temp%'
@@ -58,9 +54,10 @@ enum ShardQueries {
         ) AS lines
         """
 
-    static let tableExists = """
-        SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-                       WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p'))
+    /// The kind (`relkind`) of a relation that statements can name as a table; no row when there is none.
+    static let tableKind = """
+        SELECT c.relkind FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
         """
 
     static let figures = """

@@ -20,12 +20,22 @@ enum ShardSuitability {
         if inspection.encoding != "UTF8" {
             problems.append("the database's encoding is \(inspection.encoding): keys are hashed by their UTF-8 bytes, so it must be UTF8")
         }
+        if inspection.walLevel != "logical" {
+            problems.append(
+                "wal_level is \(inspection.walLevel), so its data could not be moved to another shard later: set it to logical, and restart the server")
+        }
+        if !inspection.mayCreateSchema, inspection.identity == nil {
+            problems.append(
+                "role \(inspection.role) may not create the schema pgmosaic: GRANT CREATE ON DATABASE to it, or make it the database's owner")
+        }
         return problems
     }
 
-    /// What will matter later; not in the way today.
+    /// What an operator should know; not in the way.
     static func notes(_ inspection: ShardInspection) -> [String] {
-        guard inspection.walLevel != "logical" else { return [] }
-        return ["wal_level is \(inspection.walLevel): moving data to or from this shard will need logical"]
+        guard !inspection.isSuperuser else { return [] }
+        return [
+            "role \(inspection.role) is not a superuser, so there is no event trigger: routers notice DDL that is run on the shard itself by polling, within seconds"
+        ]
     }
 }

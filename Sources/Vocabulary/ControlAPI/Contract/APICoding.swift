@@ -73,8 +73,8 @@ package enum APICoding {
         case .keyNotFound(let key, _): return "field \"\(key.stringValue)\" is missing"
         case .valueNotFound(_, let context): return "field \"\(path(context))\" must not be null"
         case .typeMismatch(_, let context): return "field \"\(path(context))\" is of the wrong type"
-        case .dataCorrupted(let context):
-            return "field \"\(path(context))\": \(context.debugDescription)"
+        // The decoder's own text would repeat the value.
+        case .dataCorrupted(let context): return "field \"\(path(context))\" has a value that is not allowed; /openapi.json lists those that are"
         @unknown default: return "the body could not be read"
         }
     }

@@ -26,6 +26,7 @@ package enum APIErrorCode: String, Hashable, Sendable, CaseIterable, Codable {
     case shardUnsuitable = "SHARD_UNSUITABLE"
     case schemaMismatch = "SCHEMA_MISMATCH"
     case tableNotEmpty = "TABLE_NOT_EMPTY"
+    case tableExists = "TABLE_EXISTS"
     case tableUnsuitable = "TABLE_UNSUITABLE"
     case noShards = "NO_SHARDS"
     case idempotencyMismatch = "IDEMPOTENCY_KEY_REUSED"
@@ -38,6 +39,7 @@ package enum APIErrorCode: String, Hashable, Sendable, CaseIterable, Codable {
     case sqlFailed = "SQL_FAILED"
     case shardKeyMismatch = "SHARD_KEY_MISMATCH"
     case resultTooLarge = "RESULT_TOO_LARGE"
+    case outcomeUnknown = "OUTCOME_UNKNOWN"
 
     case tooManyRequests = "TOO_MANY_REQUESTS"
     case internalError = "INTERNAL_ERROR"
@@ -54,12 +56,12 @@ package enum APIErrorCode: String, Hashable, Sendable, CaseIterable, Codable {
         case .notFound, .databaseNotFound, .shardNotFound, .tableNotFound, .userNotFound: 404
         case .methodNotAllowed: 405
         case .alreadyExists, .versionConflict, .setupDone, .lastAdministrator, .databaseNotEmpty, .shardInUse, .shardOwnsData,
-            .reshardingNeeded, .shardUnsuitable, .schemaMismatch, .tableNotEmpty, .tableUnsuitable, .noShards,
+            .reshardingNeeded, .shardUnsuitable, .schemaMismatch, .tableNotEmpty, .tableExists, .tableUnsuitable, .noShards,
             .idempotencyMismatch, .requestInProgress:
             409
         case .bodyTooLarge: 413
         case .unsupportedMediaType: 415
-        case .sqlRefused, .sqlFailed, .shardKeyMismatch, .resultTooLarge: 422
+        case .sqlRefused, .sqlFailed, .shardKeyMismatch, .resultTooLarge, .outcomeUnknown: 422
         case .tooManyRequests: 429
         case .internalError: 500
         case .notImplemented: 501
@@ -92,8 +94,9 @@ package enum APIErrorCode: String, Hashable, Sendable, CaseIterable, Codable {
         case .reshardingNeeded:
             "The database has tables, so its ring cannot be re-cut without moving rows; a later version will move them."
         case .shardUnsuitable: "The PostgreSQL server cannot be a shard as it is; `details.problems` says what to change."
-        case .schemaMismatch: "The tables of the new shard differ from those of the database's other shards."
+        case .schemaMismatch: "The schema or the collation of the new shard differs from that of the database's home shard."
         case .tableNotEmpty: "The table holds rows, so its placement cannot be changed without moving them."
+        case .tableExists: "The table exists, though empty, so its declaration cannot be changed or forgotten: routers may be writing to it."
         case .tableUnsuitable:
             "The table's columns or constraints do not allow the placement; `details.problems` says why."
         case .noShards: "The database has no shard yet."
@@ -103,8 +106,9 @@ package enum APIErrorCode: String, Hashable, Sendable, CaseIterable, Codable {
         case .unsupportedMediaType: "The body is not `application/json`."
         case .sqlRefused: "PGMosaic refuses the statement; `details.refusal` is its `PGM-…` code."
         case .sqlFailed: "PostgreSQL answered with an error; `sqlstate` is its code."
-        case .shardKeyMismatch: "`shard_key` and the statement name keys of different shards."
-        case .resultTooLarge: "The result exceeds `max_rows` or the server's limit; nothing of it is returned."
+        case .shardKeyMismatch: "`shard_key` is none of the keys that the statement names."
+        case .resultTooLarge: "The result exceeds `max_rows` or the server's limit; nothing of it is returned, and a write is undone."
+        case .outcomeUnknown: "The connection to a shard broke during a write, which may or may not have happened. Read, then decide."
         case .tooManyRequests: "A limit of this server is reached; `Retry-After` says when to come again."
         case .internalError: "A defect in PGMosaic; the server's log has the details under the request id."
         case .notImplemented: "Part of the contract that this version does not have."
