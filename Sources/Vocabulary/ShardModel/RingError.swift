@@ -19,6 +19,8 @@ package enum RingError: Error, Hashable, Sendable {
     case cannotCut(vnode: UInt32)
     case unknownShard(ShardID)
     case duplicateShard(ShardID)
+    /// A shard that still owns a vnode cannot leave the ring.
+    case notEmpty(ShardID, vnode: UInt32)
     /// The only shard of the ring cannot give it up.
     case lastShard(ShardID)
 }
