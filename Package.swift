@@ -73,7 +73,7 @@ let package = Package(
         vocabulary("ControlAPI", ["ShardModel"]),
         // 1 decisions
         decision("RoutePlanning", ["ShardModel", "PGTypes", "SQLSyntax", "CPGQuery"]),
-        decision("SessionCore", ["ShardModel", "PGWire", "RoutePlanning"] + nio),
+        decision("SessionCore", ["ShardModel", "PGTypes", "PGWire", "RoutePlanning"] + nio),
         decision("PoolCore", ["ShardModel"]),
         decision("CommitCore", ["ShardModel"]),
         // 2 adapters

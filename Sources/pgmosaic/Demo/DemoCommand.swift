@@ -8,9 +8,27 @@ struct DemoCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "demo",
         abstract: "Start PostgreSQL shards, a manager and routers on this machine, with data in them.",
+        usage: """
+            pgmosaic demo [--dir <dir>] [--shards <n>] [--routers <n>] [--dataset shop|flights|none]
+                          [--wire-port <port>] [--router-port <port>] [--manager-port <port>] [--detach]
+            pgmosaic demo status|stop [--dir <dir>]
+            """,
         discussion: """
-            Runs until Ctrl-C, or in the background with --detach. The folder keeps the data: the same command resumes with it.
-            What runs, and where, is in demo.json in the folder (see docs/guide/demo.md).
+            Runs until Ctrl-C, or in the background with --detach. The folder keeps the
+            data: the same command resumes with it. What runs, and where, is in demo.json
+            in the folder (docs/reference/demo-json.md describes it).
+
+            Four shards with a web shop in them, in the folder demo:
+              pgmosaic demo
+            New York's flights of 2013 on eight shards, behind two routers:
+              pgmosaic demo --dir flights --dataset flights --shards 8 --routers 2
+            In the background, on free ports:
+              pgmosaic demo --dir /tmp/d --detach \\
+                --wire-port 0 --router-port 0 --manager-port 0
+              pgmosaic demo status --dir /tmp/d
+              pgmosaic demo stop --dir /tmp/d
+            All options with their defaults:
+              pgmosaic demo run --help
             """,
         subcommands: [Run.self, DemoStatusCommand.self, DemoStopCommand.self], defaultSubcommand: Run.self)
 
@@ -64,8 +82,8 @@ struct DemoFolderOption: ParsableArguments {
         } catch let exit as ExitCode {
             throw exit
         } catch {
-            Progress.complain("pgmosaic demo: \(error)")
-            throw ExitCode(1)
+            Console.complain("pgmosaic demo: \(error)")
+            throw ExitStatus.failed
         }
     }
 }

@@ -1,6 +1,6 @@
 import Foundation
 
-/// `demo.json`: what runs, and where. Tools depend on its fields; docs/guide/demo.md describes them.
+/// `demo.json`: what runs, and where. Tools depend on its fields; docs/reference/demo-json.md describes them.
 struct DemoDescription: Codable, Equatable {
     /// False until every process answers and the data is loaded, and again once the demo has stopped.
     var ready: Bool

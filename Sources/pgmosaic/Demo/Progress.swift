@@ -1,5 +1,3 @@
-import Foundation
-
 /// What the person who started the demo sees: one line a step, on standard output.
 struct Progress: Sendable {
     private let start = ContinuousClock.now
@@ -10,13 +8,7 @@ struct Progress: Sendable {
         line("[\(tenths / 10).\(tenths % 10) s] \(text)")
     }
 
-    func line(_ text: String) {
-        try? FileHandle.standardOutput.write(contentsOf: Data((text + "\n").utf8))
-    }
-
-    static func complain(_ text: String) {
-        try? FileHandle.standardError.write(contentsOf: Data((text + "\n").utf8))
-    }
+    func line(_ text: String) { Console.line(text) }
 
     /// 336776 as 336,776.
     static func grouped(_ number: Int) -> String {
