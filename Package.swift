@@ -131,6 +131,7 @@ let package = Package(
             "RoutePlanningTests", in: "Decisions", ["RoutePlanning", "ShardModel", "PGTypes", "SQLSyntax", "CPGQuery"],
             resources: [.copy("Resources")]),
         // tests
+        test("ControlAPITests", in: "Vocabulary", ["ControlAPI", "ShardModel"]),
         test("PostgresProcessTests", in: "Adapters", ["PostgresProcess"]),
     ]
 )

@@ -68,13 +68,14 @@ package struct PostgresShardInspector: ShardInspector {
         try await withClient(endpoint) { client in
             let found = try await client.query(ShardQueries.tableKind, [.text(name.schema), .text(name.name)])
             guard let kind = found.rows.first?.text(0) else { return nil }
-            guard kind == "r" || kind == "p" else {
-                return TableInspection(hasRows: false, problems: ["it is a view or a foreign table; only tables have a placement"])
+            // A view holds none, and reading one may run anything.
+            var hasRows = false
+            if kind == "r" || kind == "p" {
+                let quoted = "\(ShardQueries.quote(name.schema)).\(ShardQueries.quote(name.name))"
+                hasRows = try await client.query("SELECT EXISTS (SELECT 1 FROM \(quoted))").rows.first?.bool(0) ?? true
             }
-            let quoted = "\(ShardQueries.quote(name.schema)).\(ShardQueries.quote(name.name))"
-            let rows = try await client.query("SELECT EXISTS (SELECT 1 FROM \(quoted))")
             let problems = try await Self.problems(of: name, with: placement, declared: declared, client)
-            return TableInspection(hasRows: rows.rows.first?.bool(0) ?? true, problems: problems)
+            return TableInspection(hasRows: hasRows, problems: problems)
         }
     }
 

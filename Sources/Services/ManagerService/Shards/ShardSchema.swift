@@ -1,26 +1,24 @@
 internal import CommitCore
+internal import RoutePlanning
 
 /// What PGMosaic keeps on a shard itself: the schema `pgmosaic`, made when the shard is claimed and dropped when it is released.
 ///
 /// - `identity`: one row, which shard of which cluster the database is, and its fence;
 /// - `decisions`: the outcomes of two-phase commits that this shard recorded (`CommitStatements`);
 /// - `hello(cluster, shard, router, epoch)`: what a router's session calls first;
-/// - `schema_changed()` and the event trigger `pgmosaic_schema`: tell listeners of the channel of that name about DDL run on the shard itself.
+/// - event triggers that tell of DDL run on the shard itself (`SchemaQueries.eventTrigger`).
 ///
-/// The role of the endpoint owns all of it, and needs CREATE on the database; only the event trigger needs a superuser, and is left out without one.
+/// The role of the endpoint owns all of it, and needs CREATE on the database; only event triggers need a superuser, and are left out without one.
 enum ShardSchema {
     /// SQLSTATE of `hello` for a router whose epoch is below the fence: it must load a newer catalog first.
     static let fencedState = "PM001"
     /// SQLSTATE of `hello` where the database is another shard, or nobody's.
     static let strangerState = "PM002"
-    /// The session setting that tells a router's sessions apart; routers send it in the startup packet, so that RESET ALL keeps it.
-    static let routerSetting = "pgmosaic.router"
-    static let channel = "pgmosaic_schema"
 
     /// A script to run in a transaction; repeatable.
-    static let install = [lock, tables, CommitStatements.decisionsTable, hello, schemaChanged, eventTrigger].joined(separator: "\n")
+    static let install = [lock, tables, CommitStatements.decisionsTable, hello, SchemaQueries.eventTrigger].joined(separator: "\n")
 
-    /// Takes the event trigger along: it depends on its function.
+    /// Takes the event triggers along: they depend on their function.
     static let uninstall = "DROP SCHEMA IF EXISTS pgmosaic CASCADE"
 
     /// Two registrations at once would both find no schema, and one would fail at making it.
@@ -58,30 +56,5 @@ enum ShardSchema {
         END
         $hello$;
         REVOKE ALL ON FUNCTION pgmosaic.hello(text, text, text, bigint) FROM PUBLIC;
-        """
-
-    /// A router commits DDL of several shards in two phases, and PostgreSQL refuses to prepare a transaction that has notified; so its sessions
-    /// are passed over, and the router notifies by itself afterwards.
-    private static let schemaChanged = """
-        CREATE OR REPLACE FUNCTION pgmosaic.schema_changed() RETURNS event_trigger
-        LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $changed$
-        BEGIN
-            IF coalesce(pg_catalog.current_setting('\(routerSetting)', true), '') = '' THEN
-                PERFORM pg_catalog.pg_notify('\(channel)', '');
-            END IF;
-        END
-        $changed$;
-        """
-
-    private static let eventTrigger = """
-        DO $trigger$
-        BEGIN
-            IF NOT EXISTS (SELECT FROM pg_catalog.pg_event_trigger WHERE evtname = 'pgmosaic_schema') THEN
-                CREATE EVENT TRIGGER pgmosaic_schema ON ddl_command_end EXECUTE FUNCTION pgmosaic.schema_changed();
-            END IF;
-        EXCEPTION WHEN insufficient_privilege THEN
-            NULL;
-        END
-        $trigger$;
         """
 }

@@ -35,7 +35,7 @@ enum ShardSuitability {
     static func notes(_ inspection: ShardInspection) -> [String] {
         guard !inspection.isSuperuser else { return [] }
         return [
-            "role \(inspection.role) is not a superuser, so there is no event trigger: routers notice DDL that is run on the shard itself by polling, within seconds"
+            "role \(inspection.role) is not a superuser, so there are no event triggers: routers notice DDL that is run on the shard itself by polling, within seconds"
         ]
     }
 }

@@ -16,7 +16,7 @@ package enum APICoding {
         do {
             return try JSONDecoder().decode(type, from: Data(body))
         } catch let error as DecodingError {
-            throw APIError(.invalidRequest, message(for: error))
+            throw APIError(.invalidRequest, message(for: error, in: value))
         } catch let error as APIError {
             throw error
         } catch {
@@ -65,7 +65,7 @@ package enum APICoding {
         try JSONDecoder().decode(type, from: Data(body))
     }
 
-    private static func message(for error: DecodingError) -> String {
+    private static func message(for error: DecodingError, in body: JSONValue) -> String {
         func path(_ context: DecodingError.Context) -> String {
             context.codingPath.map { $0.intValue.map(String.init) ?? $0.stringValue }.joined(separator: ".")
         }
@@ -74,7 +74,11 @@ package enum APICoding {
         case .valueNotFound(_, let context): return "field \"\(path(context))\" must not be null"
         case .typeMismatch(_, let context): return "field \"\(path(context))\" is of the wrong type"
         // The decoder's own text would repeat the value.
-        case .dataCorrupted(let context): return "field \"\(path(context))\" has a value that is not allowed; /openapi.json lists those that are"
+        case .dataCorrupted(let context):
+            // For a number that does not fit, the decoder does not say where it is.
+            let unfit = body.members?.first { if case .number = $0.value { true } else { false } }
+            let field = context.codingPath.isEmpty ? unfit?.name ?? "" : path(context)
+            return "field \"\(field)\" has a value that is not allowed; /openapi.json says which are"
         @unknown default: return "the body could not be read"
         }
     }
