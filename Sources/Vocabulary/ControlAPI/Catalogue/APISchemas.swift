@@ -88,6 +88,9 @@ package enum APISchemas {
         ("ExecuteAnswer", [
             .init("shard_id", .nullable(.string)), .init("columns", .array(.object([.init("name", .string), .init("type", .string)]))),
             .init("rows", .array(.any)), .init("row_count", .integer), .init("affected_rows", .integer), .init("latency_ms", .number),
+            .optional("notices", .array(.object([
+                .init("severity", .string), .init("sqlstate", .string), .init("message", .string), .optional("hint", .string),
+            ]))),
         ]),
         ("RouteExplanation", [
             .init("kind", .string), .init("route", .string), .init("shards", .array(.string)), .init("tables", .array(.string)),

@@ -5,10 +5,10 @@ package import ShardModel
 /// Read with `init(body:)`, which keeps numbers exact; Foundation's decoders would not.
 package struct ExecuteRequest: Hashable, Sendable {
     package var database: String?
-    /// A string or an integer: hashed as the key, whatever the column's type.
+    /// A string or an integer: one of the keys that the statement names, as a check.
     package var shardKey: JSONValue?
     package var query: String
-    /// Strings, numbers, booleans, nulls; an array or an object is passed as JSON text.
+    /// Strings, numbers, booleans, nulls. An object is passed as JSON text, an array as a PostgreSQL array, or as JSON text to a json or jsonb parameter.
     package var params: [JSONValue]
     package var consistency: Consistency?
     package var options: Options

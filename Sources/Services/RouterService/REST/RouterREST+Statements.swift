@@ -1,0 +1,61 @@
+import ControlAPI
+import PGTypes
+import RESTServer
+import RoutePlanning
+internal import ServerConfig
+import ShardModel
+
+extension RouterREST {
+    /// POST /v1/execute
+    func execute(_ request: RESTRequest, _ statements: StatementRunner) async throws -> RESTAnswer {
+        let start = ContinuousClock.now
+        let execute = try ExecuteRequest(body: request.body)
+        let statement = try StatementRequest(
+            execute, database: try database(execute.database),
+            limits: StatementLimits(rowsMax: settings.restRowsMax, bytesMax: settings.restBytesMax),
+            timeoutDefault: settings.statementTimeout, start: start)
+        return RESTAnswer(contentType: RESTAnswer.json, body: try await statements.run(statement))
+    }
+
+    /// The database of a request: the one it names, else the router's own default, else the only one there is.
+    func database(_ name: String?) throws(APIError) -> String {
+        if let name = name ?? settings.database { return name }
+        let names = shared.control.catalog?.databases.keys.sorted() ?? []
+        guard let only = names.first else { throw APIError(.databaseNotFound, "the catalog has no database yet") }
+        guard names.count == 1 else { throw APIError(.invalidRequest, "name a database: there are several") }
+        return only
+    }
+
+    /// GET /v1/shard-for-key
+    func shardForKey(_ request: RESTRequest, _ statements: StatementRunner) async throws -> RESTAnswer {
+        let database = try database(request.query["database"])
+        let key = JSONValue.string(request.query["key"] ?? "")
+        let answer = await statements.anyLoop.ask { loop -> Result<ShardForKeyAnswer, APIError> in
+            do throws(APIError) {
+                return .success(try loop.servedDatabase(database).owner(of: key))
+            } catch {
+                return .failure(error)
+            }
+        }
+        return .json(try answer.get())
+    }
+}
+
+extension DatabaseState {
+    fileprivate func owner(of key: JSONValue) -> ShardForKeyAnswer {
+        let token = StatementCheck.token(key, keyType)
+        return ShardForKeyAnswer(
+            shardID: pool(topology.ring.owner(of: token)).shardID.name, token: token.value, epoch: topology.epoch.number)
+    }
+
+    /// The type of the shard keys, where the database has one type only: a uuid in capitals is then the key that the column holds.
+    private var keyType: KeyType? {
+        var types: Set<KeyType> = []
+        for (name, placement) in topology.placements {
+            guard case .sharded(let key) = placement else { continue }
+            guard let column = schema?.relations[name]?.columns.first(where: { $0.name == key }) else { continue }
+            if let type = KeyType(typeOID: column.typeOID) { types.insert(type) }
+        }
+        return types.count == 1 ? types.first : nil
+    }
+}

@@ -1,0 +1,83 @@
+import ControlAPI
+import Foundation
+import Hummingbird
+internal import Logging
+import NIOCore
+import RESTServer
+internal import ServerConfig
+import Synchronization
+import Telemetry
+
+/// The router's REST service: statements with typed parameters, and what operators ask a router.
+struct RouterREST: Sendable {
+    /// Answers kept for repeated requests with an `Idempotency-Key`.
+    private static let idempotencyMax = 1000
+
+    let settings: RouterSettings
+    let shared: RouterShared
+    let logger: Logger
+    let metrics = SharedMetrics()
+    let registry = MetricRegistry()
+    let readiness: ReadinessProbe
+
+    init(settings: RouterSettings, shared: RouterShared, logger: Logger) {
+        self.settings = settings
+        self.shared = shared
+        self.logger = logger
+        readiness = ReadinessProbe(shared.control)
+        registerMetrics()
+    }
+
+    /// Serves until the task is cancelled or shut down gracefully; calls `isListening` with its port once it takes requests. Throws when it cannot listen.
+    func run(group: any EventLoopGroup, _ isListening: @escaping @Sendable (Int) async -> Void) async throws {
+        let statements = await StatementRunner(shared.allLoops)
+        let responder = RESTResponder(
+            title: "PGMosaic router", routes: RouteCatalogue.router, handlers: handlers(statements), bodyMax: settings.httpBodyMax,
+            metrics: metrics, idempotency: IdempotencyCache(capacity: Self.idempotencyMax), logger: logger)
+        let port = settings.httpPort
+        let application = Application(
+            responder: responder,
+            configuration: .init(address: .hostname(settings.httpHost, port: port), serverName: nil),
+            onServerRunning: { channel in await isListening(channel.localAddress?.port ?? port) },
+            eventLoopGroupProvider: .shared(group), logger: logger)
+        let result: Result<Void, any Error>
+        do {
+            result = .success(try await application.run())
+        } catch {
+            result = .failure(error)
+        }
+        await statements.close()
+        try result.get()
+    }
+
+    /// By `APIRoute.id`.
+    func handlers(_ statements: StatementRunner) -> [String: RESTHandler] {
+        [
+            "POST /v1/execute": { request in try await execute(request, statements) },
+            "POST /v1/batch": { _ in
+                throw APIError(.notImplemented, "this version runs one statement a request; send them to /v1/execute, or use the PostgreSQL protocol")
+            },
+            "GET /v1/shard-for-key": { request in try await shardForKey(request, statements) },
+            "GET /v1/health": { _ in health },
+            "GET /health": { _ in health },
+            "GET /ready": { _ in await ready() },
+            "GET /metrics": { _ in .text(await registry.render(), contentType: PrometheusText.contentType) },
+        ]
+    }
+
+    private var health: RESTAnswer { .json(HealthAnswer(version: BuildVersion.current)) }
+
+    private func registerMetrics() {
+        let startedAt = Timestamp(seconds: Date().timeIntervalSince1970)
+        registry.add { [metrics] in metrics.snapshot() }
+        registry.add { ProcessMetrics.snapshot(version: BuildVersion.current, role: "router", startedAt: startedAt) }
+        registry.add { [readiness] in
+            var snapshot = MetricSnapshot()
+            snapshot.add(MetricCatalogue.catalogConnected, gauge: await readiness.isCatalogConnected() ? 1 : 0)
+            return snapshot
+        }
+        for loop in shared.allLoops {
+            registry.add { await loop.ask { $0.metrics.snapshot(of: $0) } }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+import ControlAPI
+import NIOCore
+import PGWire
+
+/// One REST statement on its event loop, from its arrival to its answer. Confined to the loop.
+final class StatementCall {
+    /// Why somebody wants it to end early.
+    enum Interruption: Equatable {
+        case deadline
+        /// The client has gone: nobody reads the answer.
+        case abandoned
+    }
+
+    let id: UInt64
+    let request: StatementRequest
+    var database: DatabaseState?
+    var exchange: StatementExchange
+    /// The session that runs it.
+    weak var connection: StatementConnection?
+    private(set) var interruption: Interruption?
+    private var promise: EventLoopPromise<[UInt8]>?
+    private var timers: [Scheduled<Void>] = []
+
+    init(id: UInt64, _ request: StatementRequest, _ promise: EventLoopPromise<[UInt8]>) {
+        self.id = id
+        self.request = request
+        self.promise = promise
+        exchange = StatementExchange(request, writes: true, defersSync: true)
+    }
+
+    var isDone: Bool { promise == nil }
+
+    func interrupt(_ reason: Interruption) {
+        if interruption == nil { interruption = reason }
+    }
+
+    func keep(_ timer: Scheduled<Void>) { timers.append(timer) }
+
+    func end(_ result: Result<[UInt8], APIError>) {
+        for timer in timers { timer.cancel() }
+        timers.removeAll()
+        guard let promise else { return }
+        self.promise = nil
+        switch result {
+        case .success(let body): promise.succeed(body)
+        case .failure(let error): promise.fail(error)
+        }
+    }
+
+    /// The session has answered.
+    var failure: APIError? {
+        guard let failure = exchange.failure else { return nil }
+        if interruption == .deadline, exchange.sqlState == .queryCanceled { return .deadline(mayHaveRun: false) }
+        return failure
+    }
+
+    /// The session was lost before it had answered.
+    func failureOfLostSession() -> APIError {
+        if let failure = exchange.failure { return failure }
+        if interruption == .deadline { return .deadline(mayHaveRun: exchange.mayHaveCommitted) }
+        guard exchange.mayHaveCommitted else {
+            return APIError(.shardUnavailable, "the session was lost before the statement ran", sqlstate: SQLState.connectionFailure.code)
+        }
+        return APIError(
+            .outcomeUnknown, "the session was lost; whether the statement took effect is unknown",
+            sqlstate: SQLState.transactionResolutionUnknown.code)
+    }
+}

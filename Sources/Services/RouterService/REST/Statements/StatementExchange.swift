@@ -1,0 +1,183 @@
+import ControlAPI
+import NIOCore
+import PGWire
+
+/// One statement in the extended protocol, from the client's side: which messages to send, and what the answers mean.
+///
+/// A statement that writes and returns rows is synced (committed) only when all of its rows are here and fit the limits, so that an answer that is too large is never the
+/// only trace of a committed write.
+struct StatementExchange {
+    enum Action: Equatable {
+        case wait
+        case send(ByteBuffer)
+        /// The statement's outcome is settled; what it still does is in vain.
+        case cancel
+        /// The session is idle again.
+        case finished
+        /// The session cannot be used any further.
+        case hopeless
+    }
+
+    private enum Stage {
+        /// Parameters whose text depends on their type: the server is asked for the types first.
+        case describing
+        case running
+    }
+
+    static let noticesMax = 20
+    /// A portal that no one has: naming it undoes the batch.
+    private static let undoPortal = "pgmosaic_undo"
+
+    private let query: String
+    private let params: [JSONValue]
+    private let rowFormat: ExecuteRequest.Options.RowFormat
+    private let limits: StatementLimits
+    private let writes: Bool
+    private let defersSync: Bool
+    private var stage: Stage
+    private var types: [UInt32] = []
+    private var shards: Set<String> = []
+    /// Messages went out that no Sync has followed yet.
+    private var needsSync = false
+    /// A Sync went out behind a statement that had not failed: from then on a lost session may have committed.
+    private(set) var mayHaveCommitted = false
+
+    private(set) var rows: RowEncoder?
+    private(set) var tag: CommandTag?
+    private(set) var notices: [ServerError] = []
+    private(set) var failure: APIError?
+    /// The first error of the session itself.
+    private(set) var sqlState: SQLState?
+
+    /// - writes: the statement may write.
+    /// - defersSync: it may also return rows.
+    init(_ request: StatementRequest, writes: Bool, defersSync: Bool) {
+        self.writes = writes
+        query = request.query
+        params = request.params
+        rowFormat = request.rowFormat
+        limits = request.limits
+        self.defersSync = defersSync
+        stage = params.contains(where: ParameterText.dependsOnType) ? .describing : .running
+    }
+
+    /// The shard that answered; nil when several took part, or none.
+    var shard: String? { shards.count == 1 ? shards.first : nil }
+
+    // MARK: Messages
+
+    /// What to send first.
+    mutating func open() -> ByteBuffer {
+        guard stage == .describing else { return run() }
+        var bytes = ByteBuffer()
+        bytes.writeParse(name: "", query: query)
+        bytes.writeDescribe(.statement, name: "")
+        bytes.writeSync()
+        return bytes
+    }
+
+    private mutating func run() -> ByteBuffer {
+        stage = .running
+        shards.removeAll()
+        var bytes = ByteBuffer()
+        bytes.writeParse(name: "", query: query)
+        bytes.writeBind(params, types: types)
+        bytes.writeDescribe(.portal, name: "")
+        bytes.writeExecute()
+        if defersSync {
+            bytes.writeFlush()
+            needsSync = true
+        } else {
+            bytes.writeSync()
+            mayHaveCommitted = writes
+        }
+        return bytes
+    }
+
+    /// Ends a batch that was left open: commits it, or undoes it where the answer cannot be given.
+    private mutating func close(undoing: Bool) -> Action {
+        guard needsSync else { return .wait }
+        needsSync = false
+        var bytes = ByteBuffer()
+        if undoing { bytes.writeDescribe(.portal, name: Self.undoPortal) }
+        bytes.writeSync()
+        mayHaveCommitted = writes && !undoing
+        return .send(bytes)
+    }
+
+    // MARK: Answers
+
+    mutating func received(_ kind: UInt8, _ body: ByteBuffer) throws(WireError) -> Action {
+        switch kind {
+        case BackendKind.dataRow: return try received(try DataRow(body: body))
+        case BackendKind.rowDescription:
+            if stage == .running { rows = RowEncoder(try RowDescription(body: body).columns, rowFormat) }
+        case BackendKind.parameterDescription:
+            types = try ParameterDescription(body: body).types.array
+        case BackendKind.commandComplete:
+            tag = try CommandTag(body: body)
+            return close(undoing: failure != nil)
+        case BackendKind.emptyQueryResponse:
+            fail(APIError(.invalidRequest, "field \"query\" holds no statement"))
+            return close(undoing: true)
+        case BackendKind.errorResponse: return received(try ServerError(body: body))
+        case BackendKind.noticeResponse: add(try ServerError(body: body, kind: kind))
+        case BackendKind.parameterStatus:
+            let status = try ParameterStatus(body: body)
+            if status.name == "pgmosaic.shard" { shards.insert(status.value) }
+        case BackendKind.copyInResponse, BackendKind.copyOutResponse, BackendKind.copyBothResponse:
+            fail(APIError(RESTRefusal.copy))
+            return .hopeless
+        case BackendKind.readyForQuery:
+            let ready = try ReadyForQuery(body: body)
+            if stage == .describing, failure == nil { return .send(run()) }
+            return ready.status == 0x49 ? .finished : .hopeless
+        case BackendKind.parseComplete, BackendKind.bindComplete, BackendKind.closeComplete, BackendKind.noData: break
+        default: throw WireError(.unexpectedMessage, kind: kind)
+        }
+        return .wait
+    }
+
+    private mutating func received(_ row: DataRow) throws(WireError) -> Action {
+        guard failure == nil else { return .wait }
+        do throws(RowEncoder.Failure) {
+            guard rows != nil else { throw .shape }
+            try rows!.append(row)
+        } catch {
+            switch error {
+            case .shape: throw WireError(.unexpectedMessage, kind: BackendKind.dataRow)
+            case .notUTF8(let column):
+                let message = "column \"\(column)\" holds bytes that are not UTF-8, so JSON cannot carry them"
+                fail(APIError(.sqlFailed, message, sqlstate: SQLState.characterNotInRepertoire.code))
+            }
+            return .cancel
+        }
+        guard let limit = rows.flatMap(limits.exceeded) else { return .wait }
+        fail(.resultTooLarge(limit))
+        return .cancel
+    }
+
+    private mutating func received(_ error: ServerError) -> Action {
+        // Behind a failure of our own it only says that the cancelling, or the undoing, has worked.
+        sqlState = sqlState ?? error.sqlState
+        fail(APIError(error))
+        if error.isFatal { return .hopeless }
+        guard needsSync else { return .wait }
+        // The statement is undone already.
+        needsSync = false
+        var bytes = ByteBuffer()
+        bytes.writeSync()
+        return .send(bytes)
+    }
+
+    private mutating func fail(_ error: APIError) {
+        guard failure == nil else { return }
+        failure = error
+        // Memory for an answer that nobody gets.
+        rows = nil
+    }
+
+    private mutating func add(_ notice: ServerError) {
+        if notice.severity == .warning, notices.count < Self.noticesMax { notices.append(notice) }
+    }
+}

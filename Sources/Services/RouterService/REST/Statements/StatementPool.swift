@@ -1,0 +1,203 @@
+import ControlAPI
+import NIOCore
+import PGWire
+import RoutePlanning
+import SessionCore
+import ShardModel
+
+/// Runs REST's statements on one event loop, over a bounded number of sessions that are kept open between them.
+final class StatementPool {
+    /// Sessions of a loop, over all databases: what runs at a time.
+    static let sessionsMax = 64
+    /// Statements of a loop that wait for one; further ones get 429.
+    static let waitingMax = 512
+    /// How long a session stays open without a statement.
+    static let idleTimeout = TimeAmount.seconds(60)
+    /// How long a cancelled statement may take to end before its session is given up.
+    static let cancelGrace = TimeAmount.seconds(1)
+
+    let loop: RouterLoop
+    private let reference: LoopReference
+    private let typeNames: TypeNames
+    private var sessions: [ObjectIdentifier: StatementConnection] = [:]
+    /// The one used last comes last.
+    private var idle: [StatementConnection] = []
+    private var waiting = CircularBuffer<StatementCall>()
+    private var calls: [UInt64: StatementCall] = [:]
+    private var sweep: Scheduled<Void>?
+
+    init(_ loop: RouterLoop, _ reference: LoopReference) {
+        self.loop = loop
+        self.reference = reference
+        typeNames = TypeNames(loop)
+    }
+
+    // MARK: Calls
+
+    func run(_ request: StatementRequest, id: UInt64, _ promise: EventLoopPromise<[UInt8]>) {
+        let call = StatementCall(id: id, request, promise)
+        calls[id] = call
+        if let timeout = request.timeout {
+            call.keep(loop.eventLoop.assumeIsolated().scheduleTask(in: timeout) { self.interrupt(call, .deadline) })
+        }
+        check(call, mayRefresh: true)
+    }
+
+    /// The caller does not want the answer any more.
+    func abandon(id: UInt64) {
+        if let call = calls[id] { interrupt(call, .abandoned) }
+    }
+
+    private func interrupt(_ call: StatementCall, _ reason: StatementCall.Interruption) {
+        guard !call.isDone else { return }
+        call.interrupt(reason)
+        guard let connection = call.connection else {
+            waiting.removeAll { $0 === call }
+            return end(call, .failure(.deadline(mayHaveRun: false)))
+        }
+        connection.cancel()
+        guard !call.isDone else { return }
+        call.keep(loop.eventLoop.assumeIsolated().scheduleTask(in: Self.cancelGrace) { connection.close() })
+    }
+
+    private func end(_ call: StatementCall, _ result: Result<[UInt8], APIError>) {
+        calls[call.id] = nil
+        call.connection = nil
+        call.end(result)
+    }
+
+    // MARK: Before a session is needed
+
+    private func check(_ call: StatementCall, mayRefresh: Bool) {
+        guard !call.isDone else { return }
+        do throws(APIError) {
+            let database = try loop.servedDatabase(call.request.database)
+            guard let scope = database.scope(for: loop.settings(SessionSettings())) else {
+                guard mayRefresh else { throw APIError(ServerError.schemaUnknown(database.name)) }
+                return refresh(call)
+            }
+            let check: StatementCheck
+            do {
+                check = try StatementCheck(call.request, database, scope: scope)
+            } catch {
+                throw APIError(.invalidRequest, "field \"query\" is not a statement")
+            }
+            if call.request.explains {
+                // The schema could be older than the table; a statement that runs finds out in its session.
+                if check.planned.plan == nil, check.planned.isCuredByReload, mayRefresh { return refresh(call) }
+                return end(call, .success(APICoding.encode(check.explanation())))
+            }
+            try check.admit()
+            call.database = database
+            call.exchange = StatementExchange(
+                call.request, writes: check.planned.plan?.writes ?? true, defersSync: check.mayWriteAndReturn)
+            try dispatch(call, database)
+        } catch {
+            end(call, .failure(error))
+        }
+    }
+
+    private func refresh(_ call: StatementCall) {
+        loop.shared.control.refreshSchema(database: call.request.database).hop(to: loop.eventLoop).assumeIsolated().whenComplete { _ in
+            self.check(call, mayRefresh: false)
+        }
+    }
+
+    // MARK: Sessions
+
+    private func dispatch(_ call: StatementCall, _ database: DatabaseState) throws(APIError) {
+        if let index = idle.lastIndex(where: { $0.database === database }) {
+            return start(call, on: idle.remove(at: index))
+        }
+        if sessions.count >= Self.sessionsMax, !idle.isEmpty { discard(idle.removeFirst()) }
+        if sessions.count < Self.sessionsMax { return open(call, database) }
+        guard waiting.count < Self.waitingMax else {
+            throw APIError(.tooManyRequests, "too many statements wait for a session of this router")
+        }
+        waiting.append(call)
+    }
+
+    private func open(_ call: StatementCall, _ database: DatabaseState) {
+        let connection = StatementConnection(database, for: call, in: self)
+        sessions[ObjectIdentifier(connection)] = connection
+        call.connection = connection
+        connection.open(reference)
+    }
+
+    private func start(_ call: StatementCall, on connection: StatementConnection) {
+        call.connection = connection
+        connection.run(call)
+    }
+
+    private func discard(_ connection: StatementConnection) {
+        // It counts no longer, though its end takes a moment.
+        sessions[ObjectIdentifier(connection)] = nil
+        connection.close()
+    }
+
+    /// The session can take a statement.
+    func isFree(_ connection: StatementConnection) {
+        guard sessions[ObjectIdentifier(connection)] != nil else { return }
+        guard let next = waiting.popFirst(), let database = next.database else {
+            if loop.databases[connection.database.name] !== connection.database { return discard(connection) }
+            idle.append(connection)
+            return sweepLater()
+        }
+        if connection.database === database { return start(next, on: connection) }
+        discard(connection)
+        open(next, database)
+    }
+
+    /// The session has answered the statement.
+    func finished(_ call: StatementCall, on connection: StatementConnection) {
+        call.connection = nil
+        if let failure = call.failure { return end(call, .failure(failure)) }
+        let exchange = call.exchange
+        let body = AnswerBody(
+            shard: exchange.shard, rows: exchange.rows, tag: exchange.tag, notices: exchange.notices, latency: .now - call.request.start)
+        typeNames.resolve(exchange.rows?.columns.map(\.typeOID) ?? [], shard: exchange.shard, in: connection.database) { [self] name in
+            end(call, .success(body.encoded(typeName: name)))
+        }
+    }
+
+    /// The session is over; what it was running fails.
+    func closed(_ connection: StatementConnection, _ call: StatementCall?, _ error: APIError?) {
+        sessions[ObjectIdentifier(connection)] = nil
+        idle.removeAll { $0 === connection }
+        if let call, !call.isDone { end(call, .failure(error ?? call.failureOfLostSession())) }
+        // Its place is free.
+        guard sessions.count < Self.sessionsMax, let next = waiting.popFirst(), let database = next.database else { return }
+        open(next, database)
+    }
+
+    // MARK: Idle sessions
+
+    private func sweepLater() {
+        guard sweep == nil else { return }
+        sweep = loop.eventLoop.assumeIsolated().scheduleTask(in: Self.idleTimeout) { [weak self] in self?.sweepNow() }
+    }
+
+    private func sweepNow() {
+        sweep = nil
+        let limit = NIODeadline.now() - Self.idleTimeout
+        let old = idle.filter { $0.idleSince <= limit }
+        idle.removeAll { $0.idleSince <= limit }
+        for connection in old { discard(connection) }
+        if !idle.isEmpty { sweepLater() }
+    }
+
+    /// The router is shutting down.
+    func closeAll() {
+        for connection in sessions.values { connection.close() }
+    }
+}
+
+extension RouterLoop {
+    /// Throws an `APIError`: 404 where the catalog has no such database, 409 where it has no shard yet, 503 during a shutdown.
+    func servedDatabase(_ name: String) throws(APIError) -> DatabaseState {
+        guard !isDraining else { throw APIError(.notReady, "the router is shutting down") }
+        if let database = databases[name] { return database }
+        guard catalog.databases[name] != nil else { throw APIError(.databaseNotFound, "there is no database of that name") }
+        throw APIError(.noShards, "the database has no shard yet; register one first")
+    }
+}

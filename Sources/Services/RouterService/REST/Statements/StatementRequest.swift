@@ -1,0 +1,66 @@
+import ControlAPI
+import NIOCore
+
+/// One statement of a REST request, checked for itself and ready to go to an event loop.
+struct StatementRequest: Sendable {
+    let database: String
+    let query: String
+    let params: [JSONValue]
+    let shardKey: JSONValue?
+    let rowFormat: ExecuteRequest.Options.RowFormat
+    let limits: StatementLimits
+    let explains: Bool
+    let start: ContinuousClock.Instant
+    /// nil: it may take as long as it takes.
+    let timeout: TimeAmount?
+
+    /// The longest time that a request may ask for.
+    static let timeoutMax = Duration.seconds(86_400)
+
+    /// Throws an `APIError` of 400. `database` is the one to use when the request names none.
+    init(
+        _ request: ExecuteRequest, database: String, limits: StatementLimits, timeoutDefault: Duration, start: ContinuousClock.Instant
+    ) throws(APIError) {
+        guard !request.query.utf8.contains(0) else { throw APIError(.invalidRequest, "field \"query\" holds a zero byte") }
+        self.database = database
+        self.start = start
+        query = request.query
+        params = request.params
+        shardKey = request.shardKey
+        rowFormat = request.options.rowFormat
+        explains = request.options.explain
+        self.limits = limits.narrowed(toRows: request.options.rowsMax)
+        let asked = request.options.timeoutMilliseconds.map { Duration.milliseconds(min($0, Int64(Self.timeoutMax / .milliseconds(1)))) }
+        let timeout = asked ?? (timeoutDefault == .zero ? nil : timeoutDefault)
+        self.timeout = timeout.map { TimeAmount($0) }
+    }
+}
+
+/// How much one answer may hold.
+struct StatementLimits: Hashable, Sendable {
+    var rowsMax: Int
+    var bytesMax: Int
+    /// `rowsMax` is the client's own `max_rows`.
+    private(set) var isAsked = false
+
+    init(rowsMax: Int, bytesMax: Int) {
+        self.rowsMax = rowsMax
+        self.bytesMax = bytesMax
+    }
+
+    func narrowed(toRows asked: Int64?) -> StatementLimits {
+        guard let asked, asked < Int64(rowsMax) else { return self }
+        var limits = self
+        limits.rowsMax = Int(asked)
+        limits.isAsked = true
+        return limits
+    }
+
+    /// What `rows` exceed, in words; nil while they fit.
+    func exceeded(by rows: RowEncoder) -> String? {
+        if rows.rowCount > rowsMax {
+            return isAsked ? "max_rows (\(rowsMax) rows)" : "this router's rest.rows_max (\(rowsMax) rows)"
+        }
+        return rows.byteCount > bytesMax ? "this router's rest.bytes_max (\(bytesMax) bytes)" : nil
+    }
+}

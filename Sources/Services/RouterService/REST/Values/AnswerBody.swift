@@ -1,0 +1,62 @@
+import ControlAPI
+import PGWire
+
+/// The body of a successful answer to POST /v1/execute, in the shape of `ExecuteAnswer`.
+struct AnswerBody {
+    /// nil: more than one shard took part, or none.
+    var shard: String?
+    /// nil: the statement returns no rows.
+    var rows: RowEncoder?
+    var tag: CommandTag?
+    /// Warnings that came with it, such as one about a schema change that is committed but not recorded.
+    var notices: [ServerError] = []
+    var latency: Duration
+
+    /// Room for the members around the rows.
+    private static let frameReserve = 1024
+    private static let countingVerbs: Set<String> = ["INSERT", "UPDATE", "DELETE", "MERGE"]
+
+    /// Rows that a write inserted, changed or deleted; 0 for everything else.
+    var affectedRows: Int {
+        guard let tag, Self.countingVerbs.contains(tag.verb) else { return 0 }
+        return tag.rows ?? 0
+    }
+
+    /// `typeName` gives the name of a column's type by its oid.
+    func encoded(typeName: (UInt32) -> String) -> [UInt8] {
+        var writer = JSONWriter()
+        writer.bytes.reserveCapacity((rows?.byteCount ?? 0) + Self.frameReserve)
+        writer.raw("{\"shard_id\":")
+        if let shard { writer.write(shard) } else { writer.raw("null") }
+        writer.raw(",\"columns\":[")
+        if let rows {
+            for (index, column) in rows.columns.enumerated() {
+                writer.raw(index > 0 ? ",{\"name\":" : "{\"name\":")
+                writer.write(rows.names[index])
+                writer.raw(",\"type\":")
+                writer.write(typeName(column.typeOID))
+                writer.raw("}")
+            }
+        }
+        writer.raw("],\"rows\":[")
+        if let rows { writer.bytes.append(contentsOf: rows.bytes) }
+        writer.raw("],\"row_count\":\(rows?.rowCount ?? 0),\"affected_rows\":\(affectedRows),\"latency_ms\":")
+        writer.write(.milliseconds(latency / .milliseconds(1)))
+        if !notices.isEmpty {
+            writer.raw(",\"notices\":")
+            writer.write(.array(notices.map(\.noticeJSON)))
+        }
+        writer.raw("}")
+        return writer.bytes
+    }
+}
+
+extension ServerError {
+    fileprivate var noticeJSON: JSONValue {
+        var members: [JSONValue.Member] = [
+            .init("severity", .string(severity.rawValue)), .init("sqlstate", .string(sqlState.code)), .init("message", .string(message)),
+        ]
+        if let hint { members.append(.init("hint", .string(hint))) }
+        return .object(members)
+    }
+}

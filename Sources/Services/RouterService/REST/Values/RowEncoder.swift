@@ -1,0 +1,93 @@
+import ControlAPI
+import NIOCore
+import PGWire
+
+/// Writes rows as JSON while they arrive, so that no row is held twice.
+struct RowEncoder {
+    /// The names in `columns` of the answer. In objects each is unique: see `uniqueNames`.
+    let names: [String]
+    let columns: [RowDescription.Column]
+    private(set) var rowCount = 0
+
+    private let formats: [ColumnFormat]
+    /// For objects: `"name":` of each column; empty for arrays.
+    private let prefixes: [[UInt8]]
+    private let isObject: Bool
+    private var writer = JSONWriter()
+
+    /// Why a row cannot be written.
+    enum Failure: Error, Equatable {
+        /// A database in SQL_ASCII holds bytes that are no text in UTF-8; JSON has no place for them.
+        case notUTF8(column: String)
+        /// The row has not the columns that were described.
+        case shape
+    }
+
+    init(_ columns: [RowDescription.Column], _ format: ExecuteRequest.Options.RowFormat) {
+        self.columns = columns
+        formats = columns.map { ColumnFormat(typeOID: $0.typeOID) }
+        isObject = format == .objects
+        names = isObject ? Self.uniqueNames(columns.map(\.name)) : columns.map(\.name)
+        prefixes = isObject ? names.map(Self.prefix) : []
+    }
+
+    /// Bytes of JSON so far.
+    var byteCount: Int { writer.bytes.count }
+    /// The rows, separated by commas, without the brackets around them.
+    var bytes: [UInt8] { writer.bytes }
+
+    mutating func append(_ row: DataRow) throws(Failure) {
+        guard row.columns.count == formats.count else { throw .shape }
+        if rowCount > 0 { writer.raw(",") }
+        rowCount += 1
+        writer.raw(isObject ? "{" : "[")
+        var index = 0
+        for value in row.columns {
+            if index > 0 { writer.raw(",") }
+            if isObject { writer.bytes.append(contentsOf: prefixes[index]) }
+            try write(value, index)
+            index += 1
+        }
+        writer.raw(isObject ? "}" : "]")
+    }
+
+    private mutating func write(_ value: ByteBuffer?, _ index: Int) throws(Failure) {
+        guard let value else { return writer.raw("null") }
+        switch formats[index] {
+        case .integer:
+            writer.bytes.append(contentsOf: value.readableBytesView)
+        case .bool:
+            writer.raw(value.readableBytesView.first == UInt8(ascii: "t") ? "true" : "false")
+        case .float:
+            // NaN, Infinity and -Infinity: the only texts of a float with such a letter.
+            let isFinite = !value.readableBytesView.contains { $0 == UInt8(ascii: "N") || $0 == UInt8(ascii: "I") }
+            if isFinite { writer.bytes.append(contentsOf: value.readableBytesView) } else { writer.write(String(buffer: value)) }
+        case .json:
+            guard value.utf8Text != nil else { throw .notUTF8(column: columns[index].name) }
+            writer.bytes.append(contentsOf: value.readableBytesView)
+        case .text:
+            guard let text = value.utf8Text else { throw .notUTF8(column: columns[index].name) }
+            writer.write(text)
+        }
+    }
+
+    /// Two columns of one name would make one member of an object, and a value would be lost: a later one gets a number,
+    /// `id`, `id_2`, `id_3`, that no other column has.
+    static func uniqueNames(_ names: [String]) -> [String] {
+        var taken = Set(names)
+        var seen: Set<String> = []
+        return names.map { name in
+            if seen.insert(name).inserted { return name }
+            var number = 2
+            while !taken.insert("\(name)_\(number)").inserted { number += 1 }
+            return "\(name)_\(number)"
+        }
+    }
+
+    private static func prefix(_ name: String) -> [UInt8] {
+        var writer = JSONWriter()
+        writer.write(name)
+        writer.raw(":")
+        return writer.bytes
+    }
+}
