@@ -136,10 +136,12 @@ package struct SplitCopy: Hashable, Sendable {
     package var forceNullKey: Bool
     /// As `StatementPlan.keyLengthMax`.
     package var keyLengthMax: Int?
+    /// The copied columns' names, for error messages.
+    package var columns: [String]
     package init(
         table: QualifiedName, format: Format, keyColumn: Int, columnCount: Int, keyType: KeyType, delimiter: UInt8,
         null: [UInt8], quote: UInt8 = 0x22, escape: UInt8 = 0x22, header: Bool = false, forceNotNullKey: Bool = false,
-        forceNullKey: Bool = false, keyLengthMax: Int? = nil
+        forceNullKey: Bool = false, keyLengthMax: Int? = nil, columns: [String] = []
     ) {
         self.table = table
         self.format = format
@@ -154,6 +156,7 @@ package struct SplitCopy: Hashable, Sendable {
         self.forceNotNullKey = forceNotNullKey
         self.forceNullKey = forceNullKey
         self.keyLengthMax = keyLengthMax
+        self.columns = columns
     }
 }
 

@@ -99,6 +99,6 @@ enum CopyPlanner {
             delimiter: options.delimiter, null: options.null, quote: options.quote, escape: options.escape,
             header: options.hasHeader, forceNotNullKey: options.forceNotNull.contains { $0 == key || $0 == "*" },
             forceNullKey: options.forceNull.contains { $0 == key || $0 == "*" },
-            keyLengthMax: KeyLength.maximum(of: column))
+            keyLengthMax: KeyLength.maximum(of: column), columns: columns)
     }
 }
