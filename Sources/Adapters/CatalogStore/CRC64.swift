@@ -1,4 +1,4 @@
-import Foundation
+internal import Foundation
 
 /// The CRC-64 of ECMA-182, reflected, as the xz file format uses it. Finds every burst of damage up to 64 bits, and any other but one in 2^64.
 enum CRC64 {

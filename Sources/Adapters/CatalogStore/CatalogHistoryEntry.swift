@@ -5,7 +5,7 @@ package struct CatalogHistoryEntry: Hashable, Sendable, Codable {
     /// How many changes a store keeps at least.
     package static let keptMin = 1000
     /// The most vnodes that a change is remembered with: a ring of a thousand shards, cut anew, would be megabytes an entry.
-    package static let vnodesMax = 4096
+    package static let vnodesMax = 1024
 
     package var epoch: Epoch
     /// When it was committed: seconds since 1970, UTC, by the clock of the writer's machine.

@@ -1,6 +1,6 @@
-import Foundation
+internal import Foundation
 package import ShardModel
-import Synchronization
+internal import Synchronization
 
 /// A catalog that lives as long as the process: for tests, and the model that the other stores are compared with.
 package final class InMemoryCatalogStore: CatalogStore {

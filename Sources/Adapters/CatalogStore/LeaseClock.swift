@@ -3,7 +3,7 @@ import Glibc
 #else
 import Darwin
 #endif
-import Foundation
+internal import Foundation
 
 /// A moment by a clock that nobody sets: milliseconds since the machine's start, and which start that was.
 ///

@@ -3,9 +3,9 @@ import Glibc
 #else
 import Darwin
 #endif
-import Foundation
+internal import Foundation
 package import ShardModel
-import Synchronization
+internal import Synchronization
 
 /// A router's copy of the last catalog it served, so that it can start while the catalog is down.
 ///
@@ -24,7 +24,7 @@ package enum SnapshotFile {
         removeAbandonedDrafts(of: path)
         let number = drafts.add(1, ordering: .relaxed).newValue
         let draft = "\(path).new.\(getpid()).\(number)"
-        do {
+        do throws(SnapshotFileError) {
             try write(data, to: draft)
             guard rename(draft, path) == 0 else { throw systemError(draft) }
         } catch {

@@ -1,5 +1,5 @@
-import Foundation
-import ShardModel
+internal import Foundation
+internal import ShardModel
 
 /// The bytes of a saved copy, numbers big-endian:
 /// the magic, the format (4 bytes), the length of the rest before the checksum (8 bytes),

@@ -1,5 +1,5 @@
 package import ShardModel
-import Synchronization
+internal import Synchronization
 
 /// Hands each committed snapshot to everybody who watches.
 ///

@@ -1,0 +1,222 @@
+package import CatalogStore
+internal import Dispatch
+internal import Foundation
+internal import GRDB
+package import ShardModel
+internal import Synchronization
+
+/// A catalog in a SQLite file, for a cluster whose managers and routers run on one machine.
+///
+/// Any number of processes may open the file at once: a commit is compared and set while it holds the file's write lock. They must be on the machine
+/// that has the file: SQLite's write-ahead log needs memory that all of them share, which no network file system offers.
+///
+/// A change writes the rows it touches, and a reader reads only the rows that changed since the snapshot it has. A commit of this process reaches
+/// its watchers at once, one of another process within `pollInterval`.
+package final class SQLiteCatalogStore: CatalogStore {
+    package static let pollInterval = Duration.milliseconds(25)
+    /// How long the polling rests at most while the file cannot be read.
+    private static let pollRestMax = Duration.seconds(1)
+
+    private let path: String
+    private let identity: FileIdentity
+    let clock: any LeaseClock
+    /// Everything that writes; and what reads, which never waits for a writer.
+    let writer: SQLiteLane
+    let reader: SQLiteLane
+    private let cache: Mutex<CatalogSnapshot>
+    private let broadcaster: WatchBroadcaster
+    private let polling = Mutex<Task<Void, Never>?>(nil)
+
+    /// Opens the catalog at `path`, after checking that it is one, whole, and writable; makes an empty one where there is no file.
+    ///
+    /// - `createIfMissing`: false makes a missing file an error.
+    /// - `busyTimeout`: how long an operation waits for another process that holds the file's write lock.
+    ///
+    /// Throws `.foreign` when the file is not a catalog, or one of a newer format; it is left as it is.
+    ///         `.invalid` when it is damaged.
+    ///         `.unavailable` when it cannot be opened or written: a missing folder, no permission, a read-only or full disk, a lock.
+    package init(
+        path: String, createIfMissing: Bool = true, busyTimeout: Duration = .seconds(5), clock: any LeaseClock = SystemLeaseClock()
+    ) async throws(CatalogError) {
+        let opened = try await Self.offTasks { () throws(CatalogError) in
+            try Self.open(path, createIfMissing: createIfMissing, busyTimeout: busyTimeout)
+        }
+        self.path = path
+        self.clock = clock
+        identity = opened.identity
+        writer = opened.writer
+        reader = opened.reader
+        let snapshot: CatalogSnapshot
+        do {
+            snapshot = try await writer.run { db in try Self.check(db, path) }
+        } catch {
+            await Self.close([opened.writer, opened.reader])
+            throw error
+        }
+        cache = Mutex(snapshot)
+        broadcaster = WatchBroadcaster(newest: snapshot)
+    }
+
+    deinit {
+        polling.withLock { $0?.cancel() }
+        broadcaster.finish()
+    }
+
+    /// Ends the watches and closes the file. Later calls throw `.unavailable`.
+    package func close() async {
+        polling.withLock { $0?.cancel() }
+        broadcaster.finish()
+        await Self.close([writer, reader])
+    }
+
+    package func load() async throws(CatalogError) -> CatalogSnapshot {
+        let known = cache.withLock(\.self)
+        let snapshot = try await reader.run { [self] db in
+            try checkIdentity()
+            if try CatalogTables.epoch(db) == known.epoch { return known }
+            var snapshot = known
+            try db.inTransaction(.deferred) {
+                snapshot = try CatalogTables.snapshot(db, known: known)
+                return .commit
+            }
+            return snapshot
+        }
+        remember(snapshot)
+        return snapshot
+    }
+
+    package func commit(_ change: CatalogChange, expecting epoch: Epoch) async throws(CatalogError) -> CatalogSnapshot {
+        // Most conflicts show here already, without the write lock.
+        let current = try await load()
+        guard current.epoch == epoch else { throw .staleEpoch(expected: epoch, current: current.epoch) }
+        return try await writer.run { [self] db in
+            try checkIdentity()
+            let next = try SQLiteLane.transaction(db) { try store(change, expecting: epoch, db) }
+            remember(next)
+            return next
+        }
+    }
+
+    private func store(_ change: CatalogChange, expecting epoch: Epoch, _ db: Database) throws -> CatalogSnapshot {
+        let current = try CatalogTables.epoch(db)
+        guard current == epoch else { throw CatalogError.staleEpoch(expected: epoch, current: current) }
+        let next = try CatalogTables.snapshot(db, known: cache.withLock(\.self)).applying(change, expecting: epoch)
+        try CatalogTables.store(next, change.touch, db)
+        try CatalogTables.remember(CatalogHistoryEntry(epoch: next.epoch, time: Date().timeIntervalSince1970, change: change), db)
+        return next
+    }
+
+    package func history(limit: Int) async throws(CatalogError) -> [CatalogHistoryEntry] {
+        try await reader.run { db in try CatalogTables.history(db, limit: limit) }
+    }
+
+    private func remember(_ snapshot: CatalogSnapshot) {
+        cache.withLock { if snapshot.epoch > $0.epoch { $0 = snapshot } }
+        broadcaster.publish(snapshot)
+    }
+
+    /// A file that was removed or replaced lives on for those who have it open: their commits would be lost with it.
+    func checkIdentity() throws(CatalogError) {
+        guard FileIdentity(path) == identity else { throw .unavailable("\(path) was removed or replaced since it was opened") }
+    }
+}
+
+// MARK: watching
+
+extension SQLiteCatalogStore {
+    package func watch(after epoch: Epoch) -> AsyncStream<CatalogSnapshot> {
+        let stream = broadcaster.watch(after: epoch)
+        polling.withLock { task in
+            if task == nil { task = Task { [reference = WeakReference(self)] in await Self.poll(reference) } }
+        }
+        return stream
+    }
+
+    /// Looks for commits of other processes while somebody watches and the store is there.
+    private static func poll(_ reference: WeakReference) async {
+        var rest = pollInterval
+        while !Task.isCancelled {
+            // Held for one look only, so that polling does not keep a store alive that nobody uses.
+            guard let wasRead = await look(reference.store) else { return }
+            rest = wasRead ? pollInterval : min(rest * 2, pollRestMax)
+            try? await Task.sleep(for: rest)
+        }
+    }
+
+    /// Whether the file could be read; nil when nobody is there to look for.
+    private static func look(_ store: SQLiteCatalogStore?) async -> Bool? {
+        guard let store else { return nil }
+        let wasRead = (try? await store.load()) != nil
+        return store.endPollingWhenUnwatched() ? nil : wasRead
+    }
+
+    private struct WeakReference: Sendable {
+        weak let store: SQLiteCatalogStore?
+        init(_ store: SQLiteCatalogStore) { self.store = store }
+    }
+
+    /// Decided under the lock under which a new watcher looks for the task, after it has been added: none is left without polling.
+    private func endPollingWhenUnwatched() -> Bool {
+        polling.withLock { task in
+            if broadcaster.isWatched { return false }
+            task = nil
+            return true
+        }
+    }
+}
+
+// MARK: opening
+
+extension SQLiteCatalogStore {
+    private struct Opened: Sendable {
+        var identity: FileIdentity
+        var writer: SQLiteLane
+        var reader: SQLiteLane
+    }
+
+    private static func open(_ path: String, createIfMissing: Bool, busyTimeout: Duration) throws(CatalogError) -> Opened {
+        let identity = try CatalogFile.prepare(path, createIfMissing: createIfMissing)
+        return Opened(
+            identity: identity, writer: try SQLiteLane(path: path, busyTimeout: busyTimeout),
+            reader: try SQLiteLane(path: path, busyTimeout: busyTimeout))
+    }
+
+    /// Everything that could make the first use fail, now.
+    private static func check(_ db: Database, _ path: String) throws -> CatalogSnapshot {
+        let applicationID = UInt32(truncatingIfNeeded: try Int64.fetchOne(db, sql: "PRAGMA application_id") ?? 0)
+        let version = UInt32(truncatingIfNeeded: try Int64.fetchOne(db, sql: "PRAGMA user_version") ?? 0)
+        try CatalogFile.check(applicationID: applicationID, version: version, path)
+        guard try String.fetchOne(db, sql: "PRAGMA journal_mode = WAL") == "wal" else {
+            throw CatalogError.unavailable("\(path) cannot have a write-ahead log where it is")
+        }
+        if let problem = try String.fetchOne(db, sql: "PRAGMA quick_check(1)"), problem != "ok" {
+            throw CatalogError.invalid("\(path) is damaged: \(problem)")
+        }
+        return try SQLiteLane.transaction(db) { try CatalogTables.snapshot(db, known: nil) }
+    }
+
+    private static func close(_ lanes: [SQLiteLane]) async {
+        await withCheckedContinuation { continuation in
+            DispatchQueue.global().async {
+                for lane in lanes { lane.close() }
+                continuation.resume()
+            }
+        }
+    }
+
+    /// Runs work that blocks where it holds up no task.
+    private static func offTasks<Value: Sendable>(
+        _ work: @escaping @Sendable () throws(CatalogError) -> Value
+    ) async throws(CatalogError) -> Value {
+        let result: Result<Value, CatalogError> = await withCheckedContinuation { continuation in
+            DispatchQueue.global().async {
+                do throws(CatalogError) {
+                    continuation.resume(returning: .success(try work()))
+                } catch {
+                    continuation.resume(returning: .failure(error))
+                }
+            }
+        }
+        return try result.get()
+    }
+}
