@@ -5,6 +5,8 @@ extension RefusalCode {
         case .unknownFunction: "42883"
         case .keyIsNull: "23502"
         case .multipleStatements: "42601"
+        case .keyMalformed: "22P02"
+        case .tableHasRows: "55000"
         case .tooComplex: "54001"
         default: "0A000"
         }
@@ -52,6 +54,9 @@ extension RefusalCode {
             ("the shard key cannot be changed", "Delete the row and insert it again with the new key.")
         case .keyColumn:
             ("the table has no column of the declared shard key's name", "Declare the table again with a column that it has.")
+        case .keyMalformed:
+            ("the shard key's value cannot be read as the key column's type",
+             "Give a value that the column can hold: an integer within its range, a uuid, a text.")
         case .unknownTable:
             ("relation does not exist", "Check the name and search_path.")
         case .unplacedTable:
@@ -76,6 +81,8 @@ extension RefusalCode {
         case .view:
             ("a view's body may reach rows of other shards",
              "Declare the view: pgmosaic.reference_table('view') or local_table('view') if it reads only such tables, shard_table('view', 'key') if it joins sharded tables on their keys only.")
+        case .viewWrite:
+            ("only views of local tables can be written to", "Write to the table itself.")
         case .relationKind:
             ("the relation is not a table", "Name a table.")
         case .rules:
@@ -127,9 +134,46 @@ extension RefusalCode {
             ("COPY FROM with this option cannot be split by key", "Leave the option out.")
         case .copyWholeTable:
             ("COPY of a whole sharded table is not routed yet", "COPY (SELECT ... WHERE key = ...) TO STDOUT.")
+        case .copyExtended:
+            ("COPY to several shards is routed in the simple protocol only", "Send COPY as a simple query, as every driver's copy call does.")
+        case .extendedMaintenance:
+            ("VACUUM and its like on several shards are routed in the simple protocol only",
+             "Send it as a simple query: without parameters, outside of a transaction and of prepared statements.")
+        case .setLocalSearchPath:
+            ("SET LOCAL search_path is refused", "SET search_path for the session, or qualify the names.")
         case .mosaicCall:
             ("a pgmosaic function must be the only expression of a plain SELECT, with literal arguments",
              "SELECT pgmosaic.shard_table('orders', 'customer_id').")
+        case .uniqueWithoutKey:
+            ("a unique constraint or index of a sharded table must contain the shard key",
+             "Add the shard key to it: each shard sees its own rows only, so uniqueness without the key cannot be kept.")
+        case .foreignKey:
+            ("the foreign key's two tables do not keep their related rows on one shard",
+             "Sharded tables may refer to reference tables, or to sharded tables with the shard key of both at the same position; reference tables to reference tables; local tables to local tables.")
+        case .sequenceDefault:
+            ("values of a sequence would repeat over the shards, or differ between them",
+             "Use uuid DEFAULT gen_random_uuid() on sharded tables, or keys made by the application; on reference tables keys made by the application.")
+        case .volatileDefault:
+            ("the rows a reference table already has would get another value on each shard",
+             "Add the column without the default, fill it with UPDATE, then set the default.")
+        case .referenceTrigger:
+            ("a trigger on a reference table would run on every shard, each with its own clock and random values",
+             "Do in the statement what the trigger does, or make the table local.")
+        case .keyDefinition:
+            ("the shard key's column cannot be like this",
+             "It must stay a plain column of type smallint, integer, bigint, uuid, text or varchar with a deterministic collation.")
+        case .placementConflict:
+            ("the table would have another placement than the table it depends on", "Declare both with the same placement and the same key.")
+        case .tableHasRows:
+            ("the table holds rows, and another placement would have them elsewhere", "Declare the placement while the table is empty.")
+        case .concurrently:
+            ("CONCURRENTLY cannot be done for all shards or none", "Leave out CONCURRENTLY.")
+        case .definition:
+            ("this definition is not routed", "See docs/reference/refusals.md.")
+        case .serverDefinition:
+            ("the statement is about a whole server, not about the database's schema", "Connect to each shard's server.")
+        case .systemSchema:
+            ("schema pgmosaic and the system's schemas belong to the router and to PostgreSQL", "Use another schema.")
         case .tooComplex:
             ("the statement has too many subqueries", "Split it.")
         case .unsupported:

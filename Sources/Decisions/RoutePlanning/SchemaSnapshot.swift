@@ -12,6 +12,23 @@ package struct SchemaSnapshot: Sendable {
     package var defaultSearchPath: [String]
     /// Grows with every load, so that caches keyed by it notice.
     package var generation: UInt64
+    /// Collations under which texts of different bytes can be equal.
+    package var nondeterministicCollations: Set<QualifiedName> = []
+    /// Types that bring a default of their own (domains), by name.
+    package var typeDefaults: [QualifiedName: TypeDefault] = [:]
+    /// Schemas other than pg_catalog with an operator `=` for a type that shard keys have: with one of them in search_path a plain `=`
+    /// may be another operator than the built-in one.
+    package var equalitySchemas: Set<String> = []
+
+    package struct TypeDefault: Hashable, Sendable {
+        package var expression: String
+        /// As `Column.defaultIsVolatile`.
+        package var isVolatile: Bool
+        package init(expression: String, isVolatile: Bool) {
+            self.expression = expression
+            self.isVolatile = isVolatile
+        }
+    }
 
     package init(
         relations: [QualifiedName: Relation] = [:], functions: [QualifiedName: [FunctionInfo]] = [:],
@@ -45,6 +62,8 @@ package struct Relation: Hashable, Sendable {
     package var parent: QualifiedName?
     /// The tables a view reads, directly or through other views; empty for others.
     package var viewSources: [QualifiedName]
+    /// Emptied by a crash of its server.
+    package var isUnlogged = false
 
     package init(
         name: QualifiedName, kind: Kind = .table, columns: [Column], uniqueKeys: [UniqueKey] = [],
@@ -65,7 +84,11 @@ package struct Relation: Hashable, Sendable {
 }
 
 package struct Column: Hashable, Sendable {
+    /// Stands for every type that is not built in: their oids differ from server to server.
+    package static let userTypeOID: UInt32 = 16384
+
     package var name: String
+    /// The oid of a built-in type, else `userTypeOID`.
     package var typeOID: UInt32
     /// `format_type`: "integer", "character varying(20)".
     package var typeName: String
@@ -78,6 +101,8 @@ package struct Column: Hashable, Sendable {
     package var isGenerated: Bool
     /// False: equality is not byte equality.
     package var hasDeterministicCollation: Bool
+    /// Filled from a sequence: serial, identity, `DEFAULT nextval(…)`.
+    package var usesSequence: Bool { isIdentity || defaultExpression?.contains("nextval(") ?? false }
 
     package init(
         name: String, typeOID: UInt32, typeName: String, notNull: Bool = false, defaultExpression: String? = nil,
@@ -96,8 +121,11 @@ package struct Column: Hashable, Sendable {
     }
 }
 
+/// A primary key, a unique or exclusion constraint, or a unique index.
 package struct UniqueKey: Hashable, Sendable {
     package var name: String
+    /// In order. The plain columns that must be equal, byte by byte, for two rows to collide: no expressions, no INCLUDE columns, none under a
+    /// non-deterministic collation, and those of an exclusion constraint only with `=`.
     package var columns: [String]
     package var isPrimary: Bool
     package init(name: String, columns: [String], isPrimary: Bool) {
@@ -108,15 +136,31 @@ package struct UniqueKey: Hashable, Sendable {
 }
 
 package struct ForeignKey: Hashable, Sendable {
+    /// As `pg_constraint.confupdtype` and `confdeltype`.
+    package enum Action: String, Hashable, Sendable {
+        case none = "a", restrict = "r", cascade = "c", setNull = "n", setDefault = "d"
+    }
     package var name: String
     package var columns: [String]
     package var target: QualifiedName
     package var targetColumns: [String]
-    package init(name: String, columns: [String], target: QualifiedName, targetColumns: [String]) {
+    package var onUpdate: Action
+    package var onDelete: Action
+    /// The columns that ON DELETE SET NULL or SET DEFAULT changes.
+    package var columnsSetOnDelete: [String]
+
+    /// - columnsSetOnDelete: nil: all of `columns`.
+    package init(
+        name: String, columns: [String], target: QualifiedName, targetColumns: [String], onUpdate: Action = .none,
+        onDelete: Action = .none, columnsSetOnDelete: [String]? = nil
+    ) {
         self.name = name
         self.columns = columns
         self.target = target
         self.targetColumns = targetColumns
+        self.onUpdate = onUpdate
+        self.onDelete = onDelete
+        self.columnsSetOnDelete = columnsSetOnDelete ?? columns
     }
 }
 
@@ -124,7 +168,8 @@ package struct FunctionInfo: Hashable, Sendable {
     package enum Volatility: String, Hashable, Sendable { case immutable = "i", stable = "s", volatile = "v" }
     package var name: QualifiedName
     package var volatility: Volatility
-    /// Not shipped with PostgreSQL: its body may reach rows of any shard.
+    /// Not shipped with PostgreSQL, nor by a contributed extension whose functions look at their arguments only: its body may reach rows of any
+    /// shard.
     package var isUserDefined: Bool
     package var isAggregate: Bool
     package init(name: QualifiedName, volatility: Volatility, isUserDefined: Bool, isAggregate: Bool = false) {

@@ -106,3 +106,11 @@ enum SettingRules {
     private static func isOn(_ value: String) -> Bool { ["on", "true", "yes", "1", "t", "y"].contains(value) }
     private static func isOff(_ value: String) -> Bool { ["off", "false", "no", "0", "f", "n"].contains(value) }
 }
+
+extension StatementPlanner {
+    /// The schemas that a session statement's text sets search_path to; nil where it sets something else, or sets it to its default.
+    package static func searchPath(ofSet text: String) -> [String]? {
+        guard let statements = try? ParsedSQL.parse(text).statements, statements.count == 1 else { return nil }
+        return SessionPlanner.searchPath(from: statements[0])
+    }
+}

@@ -1,0 +1,57 @@
+internal import CPGQuery
+internal import ShardModel
+internal import SQLSyntax
+
+/// Statements that change the schema: run on every shard, all or nothing, or refused with the reason.
+///
+/// Tables, and with them all objects that belong to tables, exist on every shard, those of local tables too: their rows alone are kept on the home
+/// shard. So a definition never depends on where rows live, but what it may say does.
+enum DDLPlanner {
+    static func plan(_ statement: ParsedStatement, context: PlanningContext) throws(Refusal) -> StatementPlan {
+        let node = statement.node
+        switch node.kind {
+        case PG_QUERY__NODE__NODE_CREATE_STMT:
+            return try TableDefinitionPlanner(context: context).plan(node.pointee.create_stmt)
+        case PG_QUERY__NODE__NODE_ALTER_TABLE_STMT:
+            return try AlterTablePlanner(context: context).plan(node.pointee.alter_table_stmt)
+        case PG_QUERY__NODE__NODE_INDEX_STMT:
+            return try IndexPlanner(context: context).plan(node.pointee.index_stmt)
+        case PG_QUERY__NODE__NODE_DROP_STMT:
+            return try DropPlanner(context: context).plan(node.pointee.drop_stmt)
+        case PG_QUERY__NODE__NODE_RENAME_STMT:
+            return try RenamePlanner(context: context).plan(node.pointee.rename_stmt)
+        case PG_QUERY__NODE__NODE_ALTER_OBJECT_SCHEMA_STMT:
+            return try RenamePlanner(context: context).plan(schemaOf: node.pointee.alter_object_schema_stmt)
+        case PG_QUERY__NODE__NODE_VIEW_STMT:
+            return try ViewPlanner(context: context).plan(node.pointee.view_stmt)
+        default:
+            return try ObjectPlanner(context: context).plan(node)
+        }
+    }
+
+    /// The plan of every definition that is not refused. Never reused: the schema it was planned for is the one it changes.
+    static func everywhere(
+        _ tables: [QualifiedName], _ reason: String, _ changes: [PlacementChange] = []
+    ) -> StatementPlan {
+        StatementPlan(
+            kind: .ddl, route: .everyShard(EveryShard(reason: .ddl, changesSchema: true, placementChanges: changes)), writes: true,
+            reuse: .never, tables: tables, reason: reason)
+    }
+}
+
+extension Dictionary where Key == QualifiedName, Value == Placement {
+    /// As they will be when the changes are committed: what later statements of the same transaction go by.
+    package func applying(_ changes: [PlacementChange]) -> Self {
+        var result = self
+        for change in changes {
+            switch change {
+            case .declare(let name, let placement): result[name] = placement
+            case .forget(let name): result[name] = nil
+            case .rename(let from, let to):
+                guard let placement = result.removeValue(forKey: from) else { continue }
+                result[to] = placement
+            }
+        }
+        return result
+    }
+}

@@ -1,0 +1,172 @@
+internal import ShardModel
+
+/// Makes a `SchemaSnapshot` of the rows that `SchemaQueries.all` gave.
+package enum SchemaDecoder {
+    /// A result does not have the shape of its query: its place in `SchemaQueries.all`, and what is wrong.
+    package struct Malformed: Error, Hashable, Sendable, CustomStringConvertible {
+        package var query: Int
+        package var reason: String
+        package var description: String { "the answer to schema query \(query) is malformed: \(reason)" }
+    }
+
+    /// - rows: for each query of `SchemaQueries.all`, in order, its rows of columns as text.
+    package static func snapshot(_ rows: [[[String?]]], generation: UInt64) throws(Malformed) -> SchemaSnapshot {
+        guard rows.count == SchemaQueries.Part.allCases.count else {
+            throw Malformed(query: rows.count, reason: "\(SchemaQueries.Part.allCases.count) results are expected")
+        }
+        var snapshot = SchemaSnapshot(schemas: [], generation: generation)
+        for part in SchemaQueries.Part.allCases {
+            for columns in rows[part.rawValue] { try read(Row(columns, part), part, &snapshot) }
+        }
+        closeViews(&snapshot)
+        return snapshot
+    }
+
+    private static func read(_ row: Row, _ part: SchemaQueries.Part, _ snapshot: inout SchemaSnapshot) throws(Malformed) {
+        switch part {
+        case .session:
+            snapshot.currentUser = try row.text(0)
+            snapshot.defaultSearchPath = SearchPathText.schemas(try row.text(1))
+        case .schemas: snapshot.schemas.insert(try row.text(0))
+        case .relations: try readRelation(row, &snapshot)
+        case .columns: try readColumn(row, &snapshot)
+        case .uniqueKeys: try readUniqueKey(row, &snapshot)
+        case .foreignKeys: try readForeignKey(row, &snapshot)
+        case .views: snapshot.relations[try row.name(0)]?.viewSources.append(try row.name(2))
+        case .functions: try readFunction(row, &snapshot)
+        case .collations: snapshot.nondeterministicCollations.insert(try row.name(0))
+        case .typeDefaults:
+            snapshot.typeDefaults[try row.name(0)] = .init(expression: try row.text(2), isVolatile: try row.bool(3))
+        case .equality: snapshot.equalitySchemas.insert(try row.text(0))
+        }
+    }
+
+    private static func readRelation(_ row: Row, _ snapshot: inout SchemaSnapshot) throws(Malformed) {
+        let name = try row.name(0)
+        guard let kind = Relation.Kind(rawValue: try row.text(2)) else { throw row.malformed("relation kind") }
+        var relation = Relation(
+            name: name, kind: kind, columns: [], hasTriggers: try row.bool(3), hasRules: try row.bool(4), hasRowSecurity: try row.bool(5),
+            parent: row[7] == nil ? nil : try row.name(7))
+        relation.isUnlogged = try row.bool(6)
+        snapshot.relations[name] = relation
+    }
+
+    private static func readColumn(_ row: Row, _ snapshot: inout SchemaSnapshot) throws(Malformed) {
+        guard let type = UInt32(try row.text(3)) else { throw row.malformed("type oid") }
+        snapshot.relations[try row.name(0)]?.columns.append(
+            Column(
+                name: try row.text(2), typeOID: type, typeName: try row.text(4), notNull: try row.bool(5), defaultExpression: row[6],
+                defaultIsVolatile: try row.bool(7), isIdentity: try row.bool(8), isGenerated: try row.bool(9),
+                hasDeterministicCollation: try row.bool(10)))
+    }
+
+    private static func readUniqueKey(_ row: Row, _ snapshot: inout SchemaSnapshot) throws(Malformed) {
+        let (table, name) = (try row.name(0), try row.text(2))
+        let columns = row[4].map { [$0] } ?? []
+        guard var relation = snapshot.relations[table] else { return }
+        if relation.uniqueKeys.last?.name == name {
+            relation.uniqueKeys[relation.uniqueKeys.count - 1].columns += columns
+        } else {
+            relation.uniqueKeys.append(UniqueKey(name: name, columns: columns, isPrimary: try row.bool(3)))
+        }
+        snapshot.relations[table] = relation
+    }
+
+    private static func readForeignKey(_ row: Row, _ snapshot: inout SchemaSnapshot) throws(Malformed) {
+        let (table, name, target) = (try row.name(0), try row.text(2), try row.name(3))
+        let (column, targetColumn) = (try row.text(5), try row.text(6))
+        let set = try row.bool(9) ? [column] : []
+        guard let onUpdate = ForeignKey.Action(rawValue: try row.text(7)), let onDelete = ForeignKey.Action(rawValue: try row.text(8)) else {
+            throw row.malformed("foreign key action")
+        }
+        guard var relation = snapshot.relations[table] else { return }
+        if let last = relation.foreignKeys.indices.last, relation.foreignKeys[last].name == name {
+            relation.foreignKeys[last].columns.append(column)
+            relation.foreignKeys[last].targetColumns.append(targetColumn)
+            relation.foreignKeys[last].columnsSetOnDelete += set
+        } else {
+            relation.foreignKeys.append(
+                ForeignKey(
+                    name: name, columns: [column], target: target, targetColumns: [targetColumn], onUpdate: onUpdate,
+                    onDelete: onDelete, columnsSetOnDelete: set))
+        }
+        snapshot.relations[table] = relation
+    }
+
+    private static func readFunction(_ row: Row, _ snapshot: inout SchemaSnapshot) throws(Malformed) {
+        guard let volatility = FunctionInfo.Volatility(rawValue: try row.text(2)) else { throw row.malformed("volatility") }
+        let name = try row.name(0)
+        snapshot.functions[name, default: []].append(
+            FunctionInfo(name: name, volatility: volatility, isUserDefined: try row.bool(3), isAggregate: try row.bool(4)))
+    }
+
+    /// Adds to each view what the views it reads read.
+    private static func closeViews(_ snapshot: inout SchemaSnapshot) {
+        let direct = snapshot.relations.values.filter { !$0.viewSources.isEmpty }
+        let edges = Dictionary(uniqueKeysWithValues: direct.map { ($0.name, $0.viewSources) })
+        for view in direct {
+            var seen: Set<QualifiedName> = []
+            var open = view.viewSources
+            while let next = open.popLast() {
+                guard seen.insert(next).inserted else { continue }
+                open += edges[next] ?? []
+            }
+            snapshot.relations[view.name]?.viewSources = seen.sorted()
+        }
+    }
+
+    private struct Row {
+        let columns: [String?]
+        let part: SchemaQueries.Part
+        init(_ columns: [String?], _ part: SchemaQueries.Part) {
+            self.columns = columns
+            self.part = part
+        }
+        subscript(index: Int) -> String? { index < columns.count ? columns[index] : nil }
+        func text(_ index: Int) throws(Malformed) -> String {
+            guard let text = self[index] else { throw malformed("column \(index) is missing") }
+            return text
+        }
+        func bool(_ index: Int) throws(Malformed) -> Bool {
+            switch try text(index) {
+            case "t": return true
+            case "f": return false
+            default: throw malformed("column \(index) is no boolean")
+            }
+        }
+        func name(_ index: Int) throws(Malformed) -> QualifiedName {
+            QualifiedName(schema: try text(index), name: try text(index + 1))
+        }
+        func malformed(_ reason: String) -> Malformed { Malformed(query: part.rawValue, reason: reason) }
+    }
+}
+
+/// The value of search_path as SHOW gives it: `"$user", public`.
+package enum SearchPathText {
+    /// The names, folded to lower case where not quoted, `"$user"` as `$user`; empty names left out.
+    package static func schemas(_ text: String) -> [String] {
+        var result: [String] = []
+        var rest = text[...]
+        while !rest.isEmpty {
+            rest = rest.drop { $0 == "," || $0.isWhitespace }
+            guard rest.first == "\"" else {
+                let word = rest.prefix { $0 != "," }
+                rest = rest[word.endIndex...]
+                let name = word.reversed().drop(while: \.isWhitespace).reversed()
+                if !name.isEmpty { result.append(String(name).lowercased()) }
+                continue
+            }
+            rest.removeFirst()
+            var name = ""
+            while let character = rest.popFirst() {
+                if character == "\"" {
+                    guard rest.first == "\"" else { break }
+                    rest.removeFirst()
+                }
+                name.append(character)
+            }
+            if !name.isEmpty { result.append(name) }
+        }
+        return result
+    }
+}
