@@ -133,5 +133,7 @@ let package = Package(
         // tests
         test("ControlAPITests", in: "Vocabulary", ["ControlAPI", "ShardModel"]),
         test("PostgresProcessTests", in: "Adapters", ["PostgresProcess"]),
+        test("ServerConfigTests", in: "Adapters", ["ServerConfig", log]),
+        test("TelemetryTests", in: "Adapters", ["Telemetry", "ControlAPI", log]),
     ]
 )
