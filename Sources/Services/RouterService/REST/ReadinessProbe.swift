@@ -1,8 +1,8 @@
 internal import CatalogStore
-import ControlAPI
-import NIOCore
-import PGChannel
-import ShardModel
+internal import ControlAPI
+internal import NIOCore
+internal import PGChannel
+internal import ShardModel
 
 /// What `/ready` tells, found out at most once a second however often it is asked.
 actor ReadinessProbe {

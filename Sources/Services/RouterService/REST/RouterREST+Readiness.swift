@@ -1,6 +1,6 @@
-import ControlAPI
-import RESTServer
-import ShardModel
+internal import ControlAPI
+internal import RESTServer
+internal import ShardModel
 
 extension RouterREST {
     /// GET /ready: 503 while no statement can be served: without a catalog, during a shutdown, or while every shard is away.

@@ -1,9 +1,9 @@
-import ControlAPI
-import PGTypes
-import RESTServer
-import RoutePlanning
+internal import ControlAPI
+internal import PGTypes
+internal import RESTServer
+internal import RoutePlanning
 internal import ServerConfig
-import ShardModel
+internal import ShardModel
 
 extension RouterREST {
     /// POST /v1/execute

@@ -1,12 +1,12 @@
-import ControlAPI
-import Foundation
-import Hummingbird
+internal import ControlAPI
+internal import Foundation
+internal import Hummingbird
 internal import Logging
-import NIOCore
-import RESTServer
+internal import NIOCore
+internal import RESTServer
 internal import ServerConfig
-import Synchronization
-import Telemetry
+internal import Synchronization
+internal import Telemetry
 
 /// The router's REST service: statements with typed parameters, and what operators ask a router.
 struct RouterREST: Sendable {

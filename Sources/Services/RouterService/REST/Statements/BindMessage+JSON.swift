@@ -1,6 +1,6 @@
-import ControlAPI
-import NIOCore
-import PGWire
+internal import ControlAPI
+internal import NIOCore
+internal import PGWire
 
 extension ByteBuffer {
     /// A Bind of the unnamed statement with the parameters of a request, all in text. `types` is what the server inferred; empty when it was not asked.

@@ -1,6 +1,6 @@
-import ControlAPI
-import NIOCore
-import PGWire
+internal import ControlAPI
+internal import NIOCore
+internal import PGWire
 
 /// One REST statement on its event loop, from its arrival to its answer. Confined to the loop.
 final class StatementCall {

@@ -1,10 +1,10 @@
-import ControlAPI
-import NIOCore
-import PGTypes
-import PGWire
-import RoutePlanning
-import SessionCore
-import ShardModel
+internal import ControlAPI
+internal import NIOCore
+internal import PGTypes
+internal import PGWire
+internal import RoutePlanning
+internal import SessionCore
+internal import ShardModel
 
 /// What the router knows of a statement before any session runs it: whether REST takes it, whether the key fits, and where it would go.
 ///

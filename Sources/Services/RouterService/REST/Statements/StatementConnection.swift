@@ -1,15 +1,15 @@
-import ControlAPI
+internal import ControlAPI
 internal import Logging
-import NIOCore
-import NIOPosix
-import PGWire
+internal import NIOCore
+internal import NIOPosix
+internal import PGWire
 
 #if canImport(Glibc)
-import Glibc
+internal import Glibc
 #elseif canImport(Musl)
-import Musl
+internal import Musl
 #else
-import Darwin
+internal import Darwin
 #endif
 
 /// The client's end of a session that the router holds with itself for REST: one statement at a time, on one event loop.

@@ -1,6 +1,6 @@
-import ControlAPI
-import NIOCore
-import PGWire
+internal import ControlAPI
+internal import NIOCore
+internal import PGWire
 
 /// One statement in the extended protocol, from the client's side: which messages to send, and what the answers mean.
 ///

@@ -1,9 +1,9 @@
-import ControlAPI
-import NIOCore
-import PGWire
-import RoutePlanning
-import SessionCore
-import ShardModel
+internal import ControlAPI
+internal import NIOCore
+internal import PGWire
+internal import RoutePlanning
+internal import SessionCore
+internal import ShardModel
 
 /// Runs REST's statements on one event loop, over a bounded number of sessions that are kept open between them.
 final class StatementPool {

@@ -1,5 +1,5 @@
-import ControlAPI
-import NIOCore
+internal import ControlAPI
+internal import NIOCore
 
 /// One statement of a REST request, checked for itself and ready to go to an event loop.
 struct StatementRequest: Sendable {

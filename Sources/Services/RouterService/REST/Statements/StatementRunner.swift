@@ -1,6 +1,6 @@
-import ControlAPI
-import NIOCore
-import Synchronization
+internal import ControlAPI
+internal import NIOCore
+internal import Synchronization
 
 /// Hands REST's statements to the event loops, in turn, and waits for their answers.
 final class StatementRunner: Sendable {

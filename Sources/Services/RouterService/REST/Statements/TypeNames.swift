@@ -1,6 +1,6 @@
-import NIOCore
-import PGChannel
-import ShardModel
+internal import NIOCore
+internal import PGChannel
+internal import ShardModel
 
 /// Names of the types that a shard made itself (enums, composites, extensions), asked for once and remembered.
 ///

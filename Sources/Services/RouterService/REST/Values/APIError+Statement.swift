@@ -1,6 +1,6 @@
-import ControlAPI
-import PGWire
-import RoutePlanning
+internal import ControlAPI
+internal import PGWire
+internal import RoutePlanning
 
 // What a failed statement answers over REST: one place for the way from SQLSTATE to status and code.
 

@@ -1,5 +1,5 @@
-import ControlAPI
-import PGWire
+internal import ControlAPI
+internal import PGWire
 
 /// The body of a successful answer to POST /v1/execute, in the shape of `ExecuteAnswer`.
 struct AnswerBody {

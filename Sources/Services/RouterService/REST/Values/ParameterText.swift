@@ -1,4 +1,4 @@
-import ControlAPI
+internal import ControlAPI
 
 /// A parameter of a REST request as PostgreSQL's input functions read it: always as text, of a type that the server infers.
 ///

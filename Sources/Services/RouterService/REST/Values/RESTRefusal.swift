@@ -1,4 +1,4 @@
-import RoutePlanning
+internal import RoutePlanning
 
 /// Statements that the wire takes and /v1/execute does not: each request is a session of its own, so what they would leave behind is gone at once.
 ///

@@ -1,6 +1,6 @@
-import ControlAPI
-import NIOCore
-import PGWire
+internal import ControlAPI
+internal import NIOCore
+internal import PGWire
 
 /// Writes rows as JSON while they arrive, so that no row is held twice.
 struct RowEncoder {
