@@ -16,7 +16,7 @@ struct ManagerCommand: AsyncParsableCommand {
         try await ServerStart.reportingErrors(of: .manager) {
             let settings = try ManagerSettings(try arguments.load(as: .manager))
             let logger = ServerStart.bootstrapLog(level: settings.logLevel, format: settings.logFormat, label: "manager")
-            let store = try await CatalogOpening.open(settings.catalog)
+            let store = try await CatalogOpening.forManager(settings.catalog)
             try await ServerStart.naming([("http.port", settings.httpPort)]) {
                 try await ManagerServer.run(settings: settings, store: store, logger: logger)
             }

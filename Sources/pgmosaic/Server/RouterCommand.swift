@@ -19,7 +19,7 @@ struct RouterCommand: AsyncParsableCommand {
         try await ServerStart.reportingErrors(of: .router) {
             let settings = try RouterSettings(try arguments.load(as: .router))
             let logger = ServerStart.bootstrapLog(level: settings.logLevel, format: settings.logFormat, label: "router")
-            let store = try await CatalogOpening.open(settings.catalog)
+            let store = try await CatalogOpening.forRouter(settings, logger: logger)
             let addresses = [("wire.port", settings.wirePort), ("http.port", settings.httpPort)]
             try await ServerStart.naming(addresses) {
                 let router = RouterServer(settings: settings, store: store, logger: logger)
