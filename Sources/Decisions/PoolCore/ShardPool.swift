@@ -67,15 +67,9 @@ package struct ShardPool: ~Copyable, Sendable {
     package mutating func released(
         _ backend: BackendID, reusable: Bool, now: PoolInstant, actions: inout [PoolAction]
     ) {
+        if releasedQuietly(backend, reusable: reusable, now: now) { return }
         guard let slot = index(of: backend), backends[slot].state == .busy else { return ignore() }
-        if reusable, waiters.isEmpty, phase == .open, !budget.isWanted, !backends[slot].isRetired,
-            now < backends[slot].expiresAt
-        {
-            counters.busy &-= 1
-            pushIdle(slot, now: now)
-        } else {
-            settle(slot, reusable: reusable, now: now, actions: &actions)
-        }
+        settle(slot, reusable: reusable, now: now, actions: &actions)
     }
 
     // MARK: The table

@@ -1,7 +1,7 @@
-import NIOCore
-import PGWire
-import PoolCore
-import ServerConfig
+internal import NIOCore
+internal import PGWire
+internal import PoolCore
+internal import ServerConfig
 
 /// Every bound of the data plane in one place, from the settings.
 struct RouterLimits: Sendable {
@@ -24,6 +24,8 @@ struct RouterLimits: Sendable {
     /// Bytes of a statement's answer that runs on every shard.
     var coordinatedAnswerMax = 16 << 20
     var coordinatedLockTimeoutMilliseconds = 10_000
+    /// Each phase of a two-phase commit.
+    var commitPhaseTimeout = TimeAmount.seconds(20)
     /// Bytes of a row in a COPY that is split by key.
     var copyRowMax = 16 << 20
     var shutdownGrace: Duration

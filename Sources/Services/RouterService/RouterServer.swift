@@ -1,13 +1,13 @@
 package import CatalogStore
 package import Logging
-import NIOCore
-import NIOPosix
-import NIOSSL
-import PGChannel
-import Security
+internal import NIOCore
+internal import NIOPosix
+internal import NIOSSL
+internal import PGChannel
+internal import Security
 package import ServerConfig
 package import ServiceLifecycle
-import ShardModel
+internal import ShardModel
 
 /// A router: takes clients on its wire port and over REST, and serves them from the shards that the catalog names.
 package struct RouterServer: Service {
@@ -40,18 +40,23 @@ package struct RouterServer: Service {
     package func run() async throws {
         let count = settings.loops == 0 ? System.coreCount : settings.loops
         let group = MultiThreadedEventLoopGroup(numberOfThreads: count)
-        let result = await Result { try await serve(on: group) }
+        do {
+            try await serve(on: group)
+        } catch {
+            try? await group.shutdownGracefully()
+            throw error
+        }
         try? await group.shutdownGracefully()
-        try result.get()
     }
 
     private func serve(on group: MultiThreadedEventLoopGroup) async throws {
         let secrets = try settings.secretsKeyFile.map { try SecretBox.load(path: $0) }
         let tls = try makeTLS()
         let control = ControlPlane(store: store, group: group, routerID: settings.id, secrets: secrets, logger: logger)
-        let shared = RouterShared(settings: settings, control: control, tls: tls)
+        let loops = Array(group.makeIterator())
+        let shared = RouterShared(settings: settings, control: control, tls: tls, loopCount: loops.count)
         var references: [LoopReference] = []
-        for (number, eventLoop) in group.makeIterator().enumerated() {
+        for (number, eventLoop) in loops.enumerated() {
             references.append(LoopReference(RouterLoop(eventLoop: eventLoop, number: number, shared: shared, logger: logger)))
         }
         for reference in references { shared.add(reference) }

@@ -1,10 +1,10 @@
-import Logging
-import NIOCore
-import NIOSSL
-import PGWire
-import ServerConfig
-import ShardModel
-import Synchronization
+internal import Logging
+internal import NIOCore
+internal import NIOSSL
+internal import PGWire
+internal import ServerConfig
+internal import ShardModel
+internal import Synchronization
 
 /// What all event loops of a router know and never change.
 final class RouterShared: Sendable {
@@ -17,9 +17,13 @@ final class RouterShared: Sendable {
     let tls: NIOSSLContext?
     /// Makes the salts of users that do not exist.
     let mockSecret: [UInt8]
+    let loopCount: Int
+    /// Drawn at each start of the router.
+    let start = UInt64.random(in: .min ... .max)
     private let loops = Mutex<[LoopReference]>([])
 
-    init(settings: RouterSettings, control: ControlPlane, tls: NIOSSLContext?) {
+    init(settings: RouterSettings, control: ControlPlane, tls: NIOSSLContext?, loopCount: Int) {
+        self.loopCount = loopCount
         routerID = settings.id
         self.settings = settings
         limits = RouterLimits(settings)

@@ -7,7 +7,7 @@ package struct ParseMessage: Hashable, Sendable {
     package let query: ByteBuffer
     package let parameterTypes: ParameterTypeList
     /// Everything behind the name: what a Parse under another name shares with this one.
-    let tail: ByteBuffer
+    package let tail: ByteBuffer
 
     package init(body: ByteBuffer) throws(WireError) {
         var body = body

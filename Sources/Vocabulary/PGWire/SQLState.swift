@@ -30,6 +30,7 @@ extension SQLState {
     package static let transactionResolutionUnknown = SQLState("08007")
     package static let protocolViolation = SQLState("08P01")
     package static let featureNotSupported = SQLState("0A000")
+    package static let stringDataRightTruncation = SQLState("22001")
     package static let characterNotInRepertoire = SQLState("22021")
     package static let invalidParameterValue = SQLState("22023")
     package static let invalidTextRepresentation = SQLState("22P02")

@@ -1,8 +1,9 @@
-import NIOCore
-import PGWire
-import PoolCore
-import RoutePlanning
-import SessionCore
+internal import Logging
+internal import NIOCore
+internal import PGWire
+internal import PoolCore
+internal import RoutePlanning
+internal import SessionCore
 
 /// One connection to a shard, on the event loop of the sessions that borrow it.
 ///
@@ -28,6 +29,10 @@ final class Backend: ChannelInboundHandler {
     private(set) var isOpen = true
     /// Cancel requests under way: until they have been delivered nobody else may have this backend, or they would hit the wrong statement.
     var cancelsUnderWay = 0
+    /// What waits for them.
+    var onCancelsDelivered: (() -> Void)?
+    /// The pool knows it: it has been greeted.
+    var isAdmitted = false
 
     /// Messages to it that wait for the end of the burst.
     private var outbox: ByteBuffer
@@ -159,7 +164,8 @@ final class Backend: ChannelInboundHandler {
         }
         if let session { session.backendLost(self, midFrame: midFrame) }
         session = nil
-        pool.closed(self)
+        onCancelsDelivered = nil
+        if isAdmitted { pool.closed(self) }
     }
 
     /// Takes whole messages; what is left in `buffer` is the beginning of one.

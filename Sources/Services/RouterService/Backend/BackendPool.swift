@@ -1,13 +1,14 @@
-import Logging
-import NIOCore
-import PGChannel
-import PGWire
-import PoolCore
-import Security
-import ServerConfig
-import ShardModel
-import Synchronization
-import Telemetry
+internal import Logging
+internal import NIOCore
+internal import PGChannel
+internal import PGWire
+internal import PoolCore
+internal import Security
+internal import ServerConfig
+internal import SessionCore
+internal import ShardModel
+internal import Synchronization
+internal import Telemetry
 
 /// One event loop's connections to one shard: carries out what `ShardPool` decides.
 final class BackendPool {
@@ -23,6 +24,8 @@ final class BackendPool {
     private var backends: [Backend?] = []
     private var waiters: [WaiterID: Waiter] = [:]
     private var nextWaiter: UInt64 = 0
+    /// Attempts to connect that the pool has given up: what comes of them is closed.
+    private var abandoned: Set<BackendID> = []
     private var lastError = ""
     private var waitSeconds = LatencyHistogram()
     private var failures: [String: UInt64] = [:]
@@ -45,9 +48,9 @@ final class BackendPool {
         func cancel() { pool?.withdraw(self) }
     }
 
-    init(shard: ShardRecord, database: DatabaseState, loop: RouterLoop) {
+    init(shard: ShardRecord, database: String, loop: RouterLoop) {
         shardID = shard.id
-        self.database = shard.database
+        self.database = database
         self.loop = loop
         logger = loop.logger
         metricPosition = loop.metrics.position(ofShard: shard.id.name)
@@ -105,7 +108,7 @@ final class BackendPool {
 
     private func withdraw(_ waiter: Waiter) {
         guard waiters.removeValue(forKey: waiter.id) != nil else { return }
-        perform { $0.waiterCancelled(waiter.id, now: loop.now, actions: &$1) }
+        perform { _ = $0.waiterCancelled(waiter.id, now: loop.now, actions: &$1) }
     }
 
     func release(_ backend: Backend, isReusable: Bool = true) {
@@ -148,7 +151,7 @@ final class BackendPool {
     func tick() -> Bool {
         perform { $0.tick(now: loop.now, actions: &$1) }
         let statistics = core.statistics
-        return statistics.live > 0 || statistics.waiting > 0
+        return statistics.live > 0 || statistics.waiting > 0 || core.limits.sizeMin > 0
     }
 
     func slotWanted() { perform { $0.slotWanted(now: loop.now, actions: &$1) } }
@@ -166,7 +169,7 @@ final class BackendPool {
         for action in actions {
             switch action {
             case .connect(let id): connect(id)
-            case .close(let id, _): backends.indices.contains(Int(id.slot)) ? closeBackend(id) : ()
+            case .close(let id, _): closeBackend(id)
             case .grant(let waiter, let id, let needsHealthCheck): grant(waiter, id, needsHealthCheck)
             case .refuse(let waiter, let refusal): refuse(waiter, refusal)
             case .askOtherLoops: onOtherLoops { $0.slotWanted() }
@@ -229,7 +232,10 @@ final class BackendPool {
     }
 
     private func closeBackend(_ id: BackendID) {
-        guard let backend = backends[Int(id.slot)], backend.id == id else { return }
+        guard backends.indices.contains(Int(id.slot)), let backend = backends[Int(id.slot)], backend.id == id else {
+            abandoned.insert(id)
+            return
+        }
         backend.close()
     }
 
@@ -249,6 +255,8 @@ final class BackendPool {
         var overrides = BackendConnector.Overrides()
         overrides.parameters = [
             .init(name: "client_encoding", value: "UTF8"), .init(name: "application_name", value: "pgmosaic"),
+            // What the router's parser takes for granted.
+            .init(name: "standard_conforming_strings", value: "on"),
         ]
         BackendConnector.connect(
             to: target, overrides: overrides, on: loop.eventLoop, timeout: TimeAmount(core.limits.connectTimeout)
@@ -280,6 +288,7 @@ final class BackendPool {
                     backends[Int(id.slot)] = backend
                     backend.isAdmitted = true
                     perform { $0.connected(id, now: loop.now, actions: &$1) }
+                    if abandoned.remove(id) != nil { backend.close() }
                 } else {
                     backend.close()
                     let reason = exchange.error.map { "\($0.sqlState.code) \($0.message)" } ?? "the connection broke"
@@ -290,6 +299,7 @@ final class BackendPool {
     }
 
     private func connectFailed(_ id: BackendID, _ reason: String, _ failure: ConnectFailure) {
+        abandoned.remove(id)
         lastError = reason
         failures["connect", default: 0] += 1
         logger.warning("A shard does not take connections", metadata: ["shard": "\(shardID)", "reason": "\(reason)"])

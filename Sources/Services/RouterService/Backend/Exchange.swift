@@ -1,5 +1,5 @@
-import NIOCore
-import PGWire
+internal import NIOCore
+internal import PGWire
 
 /// One conversation of the router's own with a backend: messages out, answers collected up to the last ReadyForQuery.
 final class Exchange {
@@ -84,6 +84,25 @@ final class Exchange {
             return
         }
         answers.writeFrame(frame.kind) { $0.writeImmutableBuffer(frame.body) }
+    }
+
+    /// The rows of each kept query's answer, as text.
+    var textResults: [[[String?]]] {
+        var results: [[[String?]]] = []
+        var rows: [[String?]] = []
+        var rest = answers
+        while let frame = try? rest.readFrame(limit: .max) {
+            switch frame.kind {
+            case BackendKind.dataRow:
+                guard let row = try? DataRow(body: frame.body) else { continue }
+                rows.append(row.columns.map { $0.map { String(buffer: $0) } })
+            case BackendKind.commandComplete:
+                results.append(rows)
+                rows = []
+            default: break
+            }
+        }
+        return results
     }
 
     private func keeps(_ kind: UInt8) -> Bool {

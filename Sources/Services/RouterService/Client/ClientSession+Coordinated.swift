@@ -1,7 +1,7 @@
-import NIOCore
-import PGWire
-import RoutePlanning
-import SessionCore
+internal import NIOCore
+internal import PGWire
+internal import RoutePlanning
+internal import SessionCore
 
 /// Statements that run on every shard, and the ends of transactions that have several.
 ///
@@ -168,10 +168,10 @@ extension ClientSession {
     /// A follower that waits for a lock longer than this is part of a deadlock that spans shards.
     private var followerLockTimeout: String { "SET LOCAL lock_timeout = '\(limits.coordinatedLockTimeoutMilliseconds)ms'" }
 
-    /// What a participant has to be told before it may run a statement of the transaction.
-    private func prelude(of index: Int) -> [String] {
+    /// What a participant has to be told before it may run a statement of the transaction; it counts as told from now on.
+    func prelude(of index: Int, wrote: Bool = true) -> [String] {
         let participant = participants[index]
-        participants[index].wrote = true
+        participants[index].wrote = wrote
         participants[index].hasBegun = true
         participants[index].settingsInside = settings
         participants[index].historyApplied = transaction.historyCount
@@ -181,7 +181,7 @@ extension ClientSession {
     }
 
     /// Makes every shard a participant, in the order of the shards, so that two sessions cannot hold what the other one needs.
-    private func enlistAll(_ then: @escaping () -> Void) {
+    func enlistAll(_ then: @escaping () -> Void) {
         let missing = database.pools.first { pool in !participants.contains { $0.backend.pool === pool } }
         guard let missing else {
             isCoordinated = true
@@ -225,7 +225,7 @@ extension ClientSession {
         }
     }
 
-    private static func failure(_ exchange: Exchange, _ result: Exchange.Result, _ backend: Backend) -> ServerError? {
+    static func failure(_ exchange: Exchange, _ result: Exchange.Result, _ backend: Backend) -> ServerError? {
         if let error = exchange.error { return error }
         if result == .lost { return .shardLost(backend.pool.shardID, mayHaveRun: false) }
         if exchange.isTooLarge { return .answerTooLarge }
@@ -239,7 +239,7 @@ extension ClientSession {
         var error: ServerError?
         let transaction = transaction
         each(
-            Array(participants.indices),
+            participants.indices.filter { participants[$0].hasBegun },
             { index in
                 let lag = transaction.isFailed ? [] : transaction.replay(after: self.participants[index].historyApplied)
                 return (lag, { $0.writeQuery(statement) })
@@ -256,26 +256,26 @@ extension ClientSession {
         for index in participants.indices {
             participants[index].settingsInside = participants[index].settingsOutside
         }
-        each(Array(participants.indices), { _ in ([], { $0.writeQuery("ROLLBACK") }) }, keep: .outcome) { _, _, _ in
+        each(participants.indices.filter { participants[$0].hasBegun }, { _ in ([], { $0.writeQuery("ROLLBACK") }) }, keep: .outcome) { _, _, _ in
         } then: { [self] in
             releaseParticipants()
             then()
         }
     }
 
-    /// Commits on every participant: the one that wrote last of all, several writers in two phases.
+    /// Commits on every participant: the one that wrote last of all, several writers in two phases. Whatever becomes of it, the session
+    /// has no participants afterwards.
     func commitAll(_ done: @escaping (CommitResult) -> Void) {
-        let commit = CommitDriver(
-            participants: participants.map { (backend: $0.backend, wrote: $0.wrote) }, loop: loop, database: database,
-            onLoop: { [self] result in
-                guard resume() else { return }
-                done(result)
-                pump()
-            },
-            onRelease: { [self] backend, result in
-                if work == .closed { afterClient(result) { backend.pool.release(backend, isReusable: $0) } }
-            })
+        let (begun, others) = (participants.filter(\.hasBegun), participants.filter { !$0.hasBegun })
+        participants = others
+        releaseParticipants()
+        guard !begun.isEmpty else { return done(.committed) }
         suspend()
+        let commit = CommitDriver(begun, loop: loop, database: database) { [self] result in
+            guard resume() else { return }
+            done(result)
+            pump()
+        }
         commit.start()
     }
 

@@ -1,7 +1,7 @@
-import NIOCore
-import PGWire
-import RoutePlanning
-import SessionCore
+internal import NIOCore
+internal import PGWire
+internal import RoutePlanning
+internal import SessionCore
 
 /// The extended query protocol.
 ///
@@ -168,7 +168,7 @@ extension ClientSession {
         switch plan.route {
         case .keyed(let sources):
             do {
-                send(frame, message, statement, try pool(for: sources, inputs), .bound, writes: plan.writes)
+                send(frame, message, statement, try pool(for: sources, plan, inputs), .bound, writes: plan.writes)
             } catch {
                 failBatch(error)
             }
@@ -179,8 +179,9 @@ extension ClientSession {
         case .currentShard:
             send(frame, message, statement, poolOfCurrentShard(), .reader, writes: plan.writes)
         case .everyShard(let everyShard):
+            if let error = inputs.clockText(in: everyShard.clockParameters) { return failBatch(error) }
             bindHere(message, statement, .everyShard(everyShard, message))
-        case .splitCopy:
+        case .splitCopy, .broadcastCopy:
             failBatch(.refusal(Refusal(.copyExtended)))
         case .transaction(let transactionStatement):
             if let effect = effectOnSpeaker(of: transactionStatement) {
@@ -466,7 +467,10 @@ extension ClientSession {
         transaction.fail()
         unit.hasFailed = true
         answer { $0.writeErrorResponse(error) }
-        if batch.isImplicitlyCoordinated { rollBackImplicit() }
+        if batch.isImplicitlyCoordinated {
+            batch.isImplicitlyCoordinated = false
+            rollBackAll {}
+        }
     }
 
     private func undoHeld() {

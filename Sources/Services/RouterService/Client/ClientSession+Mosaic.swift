@@ -1,8 +1,9 @@
-import NIOCore
-import PGWire
-import RoutePlanning
-import SQLSyntax
-import ShardModel
+internal import NIOCore
+internal import PGWire
+internal import RoutePlanning
+internal import SessionCore
+internal import ShardModel
+internal import SQLSyntax
 
 /// What the router answers by itself: its own functions, its own settings, and explanations of routes.
 extension ClientSession {
@@ -70,7 +71,7 @@ extension ClientSession {
         guard transaction.isIdle else { return done(.failure(.notInTransactionBlock)) }
         suspend()
         loop.shared.control.declare(statement, database: database.name, author: user).hop(to: loop.eventLoop)
-            .whenComplete { [self] result in
+            .assumeIsolated().whenComplete { [self] result in
                 guard resume() else { return }
                 switch result {
                 case .success:
@@ -105,12 +106,13 @@ extension ClientSession {
     func explanation(_ plan: StatementPlan, _ inputs: KeyInputs) throws(ServerError) -> [String?] {
         let (route, shard): (String, String?) =
             switch plan.route {
-            case .keyed(let sources): ("keyed", try pool(for: sources, inputs).shardID.name)
+            case .keyed(let sources): ("keyed", try pool(for: sources, plan, inputs).shardID.name)
             case .anyShard: ("any shard", nil)
             case .homeShard: ("home shard", database.home.shardID.name)
             case .currentShard: ("current shard", poolOfCurrentShard().shardID.name)
             case .everyShard: ("every shard", nil)
             case .splitCopy: ("split copy", nil)
+            case .broadcastCopy: ("every shard", nil)
             case .transaction, .session, .mosaic, .empty: ("router", nil)
             }
         return [
@@ -128,7 +130,7 @@ extension ClientSession {
 extension RowDescription.Column {
     /// A column of type text.
     static func text(_ name: String) -> Self {
-        Self(name: name, tableOID: 0, attribute: 0, typeOID: 25, typeSize: -1, typeModifier: -1, format: .text)
+        Self(name: name, typeOID: 25)
     }
 }
 
@@ -167,7 +169,7 @@ extension StatementPlan {
             case .set, .setLocal, .reset, .setCharacteristics, .show, .discard: true
             case .setTransaction, .discardAll, .deallocate, .setMosaic, .showMosaic: false
             }
-        case .keyed, .anyShard, .homeShard, .currentShard, .everyShard, .splitCopy: true
+        case .keyed, .anyShard, .homeShard, .currentShard, .everyShard, .splitCopy, .broadcastCopy: true
         }
     }
 

@@ -1,8 +1,8 @@
-import NIOCore
-import PGWire
-import RoutePlanning
-import SessionCore
-import ShardModel
+internal import NIOCore
+internal import PGWire
+internal import RoutePlanning
+internal import SessionCore
+internal import ShardModel
 
 /// Getting hold of backends, and letting go of them.
 extension ClientSession {
@@ -39,7 +39,7 @@ extension ClientSession {
     }
 
     private func isCurrent(_ participant: Participant) -> Bool {
-        participant.settingsInside === settings && participant.historyApplied == transaction.historyCount
+        participant.hasBegun && participant.settingsInside === settings && participant.historyApplied == transaction.historyCount
     }
 
     /// Waits until everything that was sent has been answered.
@@ -122,14 +122,7 @@ extension ClientSession {
     func catchUp(_ then: @escaping () -> Void) {
         let participant = participants[speaker]
         if isCurrent(participant) { return then() }
-        let statements =
-            settings.settings.statements(from: participant.settingsInside.settings)
-            + transaction.replay(after: participant.historyApplied)
-        runAlone(on: speaker, statements) { [self] in
-            participants[speaker].settingsInside = settings
-            participants[speaker].historyApplied = transaction.historyCount
-            then()
-        }
+        runAlone(on: speaker, prelude(of: speaker, wrote: participant.wrote), then)
     }
 
     /// Runs statements of the router's own on a participant, one after the other; when one fails the unit fails.

@@ -1,5 +1,6 @@
-import NIOCore
-import PGWire
+internal import NIOCore
+internal import PGWire
+internal import SessionCore
 
 /// Messages of the speaker that need more than being passed on.
 extension ClientSession {

@@ -1,8 +1,9 @@
-import NIOCore
-import PGWire
-import RoutePlanning
-import SQLSyntax
-import SessionCore
+internal import NIOCore
+internal import PGWire
+internal import RoutePlanning
+internal import SessionCore
+internal import ShardModel
+internal import SQLSyntax
 
 /// SET, RESET, SHOW, DISCARD, DEALLOCATE: what belongs to the session and follows it from backend to backend.
 extension ClientSession {

@@ -1,10 +1,10 @@
-import NIOCore
-import PGTypes
-import PGWire
-import RoutePlanning
-import SQLSyntax
-import SessionCore
-import ShardModel
+internal import NIOCore
+internal import PGTypes
+internal import PGWire
+internal import RoutePlanning
+internal import SQLSyntax
+internal import SessionCore
+internal import ShardModel
 
 /// The simple query protocol.
 extension ClientSession {
@@ -35,7 +35,7 @@ extension ClientSession {
         switch plan.route {
         case .keyed(let sources):
             do {
-                let pool = try pool(for: sources, inputs)
+                let pool = try pool(for: sources, plan, inputs)
                 forwardSimple(frame, pool, .bound, writes: plan.writes)
             } catch {
                 failUnit(error)
@@ -49,7 +49,9 @@ extension ClientSession {
         case .everyShard(let everyShard):
             runEverywhere(everyShard, text: String(buffer: text))
         case .splitCopy(let split):
-            beginSplitCopy(split, text: String(buffer: text))
+            beginCopy(.split(split), text: String(buffer: text))
+        case .broadcastCopy(let table):
+            beginCopy(.broadcast(table), text: String(buffer: text))
         case .transaction(let statement):
             runTransaction(statement, frame, text)
         case .session(let statement):
@@ -97,7 +99,8 @@ extension ClientSession {
     // MARK: Keys
 
     /// The pool of the one shard that owns every key.
-    func pool(for sources: [KeySource], _ inputs: KeyInputs) throws(ServerError) -> BackendPool {
+    func pool(for sources: [KeySource], _ plan: StatementPlan, _ inputs: KeyInputs) throws(ServerError) -> BackendPool {
+        if let limit = plan.keyLengthMax { try inputs.checkLength(of: sources, max: limit) }
         var owner: ShardIndex?
         for source in sources {
             let tokens: TokenList
@@ -113,8 +116,17 @@ extension ClientSession {
                 for token in tokens { try settle(&owner, database.topology.ring.owner(of: token)) }
             }
         }
+        if let named = variables.shardKey { try compare(owner, withShardOf: named, sources) }
         // A list without any key matches no row on whatever shard.
         return owner.map(database.pool) ?? poolOfCurrentShard()
+    }
+
+    /// A key that the caller names besides the statement's own must not contradict it.
+    private func compare(_ owner: ShardIndex?, withShardOf named: String, _ sources: [KeySource]) throws(ServerError) {
+        guard let owner, let type = sources.first?.type else { return }
+        let token: Token
+        do throws(KeyError) { token = try type.token(text: named.utf8Span.span.bytes) } catch { throw .keyError(error) }
+        guard database.topology.ring.owner(of: token) == owner else { throw .refusal(Refusal(.shardKeyDisagrees)) }
     }
 
     @inline(__always)
@@ -156,6 +168,8 @@ struct KeyInputs {
             return .one(token)
         case .literal(let ordinal, let negated, let type):
             return .one(try token(literals[ordinal], negated: negated, type))
+        case .constant(let text, let type):
+            return .one(try type.token(text: text.span.bytes))
         case .parameter(let number, let type):
             let (value, isBinary, oid) = try parameter(number)
             return .one(try type.token(parameter: value.readableBytesSpan, isBinary: isBinary, oid: oid))
@@ -163,6 +177,46 @@ struct KeyInputs {
             let (value, isBinary, oid) = try parameter(number)
             return .many(try type.tokens(array: value.readableBytesSpan, isBinary: isBinary, oid: oid))
         }
+    }
+
+    /// A text longer than the column would lose trailing blanks on its way into the table, and then hash differently.
+    func checkLength(of sources: [KeySource], max: Int) throws(ServerError) {
+        for source in sources {
+            let length: Int
+            switch source {
+            case .token, .parameterArray: continue
+            case .constant(let text, _): length = Self.characters(in: text.span.bytes)
+            case .literal(let ordinal, _, _):
+                let literal = literals[ordinal]
+                length =
+                    literal.kind == .quotedString
+                    ? Self.characters(in: literal.value(in: text.readableBytesSpan).span.bytes)
+                    : Self.characters(in: text.readableBytesSpan.extracting(literal.content))
+            case .parameter(let number, _):
+                guard let value = bind?.parameter(at: number - 1) else { continue }
+                length = Self.characters(in: value.readableBytesSpan)
+            }
+            if length > max { throw .keyTooLong(max) }
+        }
+    }
+
+    /// Of UTF-8: every byte but those that continue a character.
+    private static func characters(in text: RawSpan) -> Int {
+        var count = 0
+        for index in 0..<text.byteCount where text.unsafeLoad(fromByteOffset: index, as: UInt8.self) & 0xC0 != 0x80 { count += 1 }
+        return count
+    }
+
+    /// An error where one of these parameters names a moment ('now'), which each shard would take for another one.
+    func clockText(in parameters: [Int]) -> ServerError? {
+        guard let bind else { return nil }
+        for number in parameters where number >= 1 && number <= bind.parameters.count {
+            guard bind.format(ofParameter: number - 1) == .text, let value = bind.parameter(at: number - 1),
+                ClockText.mayNameNow(String(buffer: value))
+            else { continue }
+            return .refusal(Refusal(.volatileReferenceWrite, "$\(number)"))
+        }
+        return nil
     }
 
     private func token(_ literal: LiteralRange, negated: Bool, _ type: KeyType) throws(KeyError) -> Token {
@@ -180,5 +234,15 @@ struct KeyInputs {
             value, bind.format(ofParameter: number - 1) == .binary,
             number <= parameterTypes.count ? parameterTypes[number - 1] : 0
         )
+    }
+}
+
+extension KeySource {
+    /// nil where the value was hashed already.
+    var type: KeyType? {
+        switch self {
+        case .token: nil
+        case .literal(_, _, let type), .constant(_, let type), .parameter(_, let type), .parameterArray(_, let type): type
+        }
     }
 }

@@ -1,14 +1,22 @@
-import NIOCore
-import PGTypes
-import PGWire
-import RoutePlanning
-import SessionCore
-import ShardModel
+internal import NIOCore
+internal import PGTypes
+internal import PGWire
+internal import RoutePlanning
+internal import SessionCore
+internal import ShardModel
 
-/// A COPY FROM STDIN whose rows go to the shards that own their keys, all or nothing.
+/// Where the rows of a COPY FROM STDIN for several shards go.
+enum CopyTarget {
+    /// Each to the shard that owns its key.
+    case split(SplitCopy)
+    /// All of them to every shard.
+    case broadcast(QualifiedName)
+}
+
+/// A COPY FROM STDIN on every shard, all or nothing.
 final class SplitCopyState {
-    let plan: SplitCopy
-    var splitter: CopySplitter
+    /// nil: every shard gets the client's data as they are.
+    var splitter: CopySplitter?
     /// Positions among the participants, by shard.
     let participantOfShard: [Int]
     /// Rows for each participant, sent when they are worth a message.
@@ -20,9 +28,8 @@ final class SplitCopyState {
     var outstanding: Int
     var tags: [String] = []
 
-    init(plan: SplitCopy, participantOfShard: [Int], isImplicit: Bool, rowMax: Int) {
-        self.plan = plan
-        splitter = CopySplitter(plan, rowMax: rowMax)
+    init(_ target: CopyTarget, participantOfShard: [Int], isImplicit: Bool, rowMax: Int) {
+        splitter = if case .split(let plan) = target { CopySplitter(plan, rowMax: rowMax) } else { nil }
         self.participantOfShard = participantOfShard
         pending = participantOfShard.map { _ in ByteBuffer() }
         self.isImplicit = isImplicit
@@ -34,12 +41,12 @@ extension ClientSession {
     /// A participant's rows are sent when they have come to this many bytes.
     private static let chunkSize = 32 << 10
 
-    func beginSplitCopy(_ plan: SplitCopy, text: String) {
+    func beginCopy(_ target: CopyTarget, text: String) {
         let isImplicit = transaction.isIdle
         enlistAll { [self] in
             let participantOfShard = database.pools.map { pool in participants.firstIndex { $0.backend.pool === pool }! }
             let state = SplitCopyState(
-                plan: plan, participantOfShard: participantOfShard, isImplicit: isImplicit, rowMax: limits.copyRowMax)
+                target, participantOfShard: participantOfShard, isImplicit: isImplicit, rowMax: limits.copyRowMax)
             copy = state
             suspend()
             var started = 0
@@ -112,9 +119,13 @@ extension ClientSession {
 
     /// Routes the rows of one message.
     private func take(_ data: ByteBuffer, _ state: SplitCopyState) {
+        guard state.splitter != nil else {
+            for index in participants.indices { participants[index].backend.send { $0.writeCopyData(data) } }
+            return
+        }
         let ring = database.topology.ring
         do throws(ServerError) {
-            try state.splitter.consume(data.readableBytesSpan) { (row, key) throws(ServerError) in
+            try state.splitter?.consume(data.readableBytesSpan) { (row, key) throws(ServerError) in
                 try self.place(row, key, ring, state)
             }
         } catch {
@@ -128,7 +139,7 @@ extension ClientSession {
         guard state.error == nil else { return }
         let ring = database.topology.ring
         do throws(ServerError) {
-            try state.splitter.finish { (row, key) throws(ServerError) in
+            try state.splitter?.finish { (row, key) throws(ServerError) in
                 try self.place(row, key, ring, state)
             }
         } catch {
@@ -175,7 +186,9 @@ extension ClientSession {
             if state.isImplicit { rollBackAll { [self] in failUnit(error) } } else { failUnit(error) }
             return
         }
-        let rows = state.tags.reduce(0) { $0 + (CommandTag(text: $1).rows ?? 0) }
+        let counts = state.tags.map { CommandTag(text: $0).rows ?? 0 }
+        // The same rows everywhere count once.
+        let rows = state.splitter == nil ? counts.max() ?? 0 : counts.reduce(0, +)
         guard state.isImplicit else { return completeUnit { $0.writeCommandComplete(tag: "COPY \(rows)") } }
         commitAll { [self] result in
             releaseParticipants()

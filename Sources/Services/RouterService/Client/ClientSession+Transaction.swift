@@ -1,7 +1,7 @@
-import NIOCore
-import PGWire
-import RoutePlanning
-import SessionCore
+internal import NIOCore
+internal import PGWire
+internal import RoutePlanning
+internal import SessionCore
 
 /// BEGIN, COMMIT, ROLLBACK and savepoints.
 ///
@@ -168,11 +168,14 @@ extension ClientSession {
         case .savepoint(let name):
             guard !transaction.isIdle else { break }
             transaction.setSavepoint(name, settings: settings.settings)
+            privateSchema?.setSavepoint(name)
             allAreCurrent()
         case .release(let name):
             try? transaction.release(name)
+            privateSchema?.release(name)
             allAreCurrent()
         case .rollbackTo(let name):
+            if let privateSchema, !privateSchema.rollBack(to: name) { self.privateSchema = nil }
             if let old = try? transaction.rollBack(to: name) { settingsChanged(to: loop.settings(old)) }
             allAreCurrent()
             for index in participants.indices { participants[index].settingsInside = settings }

@@ -1,10 +1,10 @@
-import Logging
-import NIOCore
-import PGWire
-import RoutePlanning
-import SQLSyntax
-import SessionCore
-import ShardModel
+internal import Logging
+internal import NIOCore
+internal import PGWire
+internal import RoutePlanning
+internal import SQLSyntax
+internal import SessionCore
+internal import ShardModel
 
 /// One logged-in client: takes its messages, one unit at a time, and sees to it that each is answered exactly once.
 ///
@@ -68,6 +68,8 @@ final class ClientSession: ChannelInboundHandler {
 
     var unit = UnitRecord()
     private var scopeCache: PlanScope?
+    /// The client's place among the router's clients, given back with the session.
+    private let permit: ClientPermit?
 
     private var context: ChannelHandlerContext?
     private var inbox = ByteBuffer()
@@ -78,8 +80,10 @@ final class ClientSession: ChannelInboundHandler {
     private var isDraining = false
 
     init(
-        loop: RouterLoop, database: DatabaseState, user: String, settings: SettingsRef, secret: Int32, isInternal: Bool
+        loop: RouterLoop, database: DatabaseState, user: String, settings: SettingsRef, secret: Int32, isInternal: Bool,
+        permit: ClientPermit?
     ) {
+        self.permit = permit
         self.loop = loop
         self.database = database
         self.user = user
@@ -96,8 +100,11 @@ final class ClientSession: ChannelInboundHandler {
 
     func handlerAdded(context: ChannelHandlerContext) { self.context = context }
 
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        var buffer = unwrapInboundIn(data)
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) { received(unwrapInboundIn(data)) }
+
+    /// Bytes from the client.
+    func received(_ bytes: ByteBuffer) {
+        var buffer = bytes
         if inbox.readableBytes == 0 {
             inbox = buffer
         } else {
@@ -142,7 +149,7 @@ final class ClientSession: ChannelInboundHandler {
             case .ready, .batch, .copyIn: break
             case .awaitingReady, .suspended, .closed: break loop
             }
-            do {
+            do throws(WireError) {
                 guard let header = try FrameHeader.next(in: inbox, limit: limits.wire.messageMax),
                     inbox.readableBytes >= header.totalLength
                 else { break }
@@ -279,6 +286,11 @@ final class ClientSession: ChannelInboundHandler {
         return scopeCache
     }
 
+    func forgetScope() { scopeCache = nil }
+
+    /// The kind of the client's next message; nil while it has not arrived.
+    var nextMessageKind: UInt8? { inbox.getInteger(at: inbox.readerIndex) }
+
     func settingsChanged(to new: SettingsRef) {
         settings = new
         scopeCache = nil
@@ -291,8 +303,12 @@ final class ClientSession: ChannelInboundHandler {
         batch.reset()
         unit = UnitRecord()
         work = .ready
-        if transaction.isIdle { releaseParticipants() }
-        if !portals.isEmpty, transaction.isIdle { portals.removeAll() }
+        if transaction.isIdle {
+            releaseParticipants()
+            privateSchema = nil
+            unnamedPortal = nil
+            if !portals.isEmpty { portals.removeAll() }
+        }
         flushClient()
         closeIfDrained()
         pump()

@@ -1,10 +1,10 @@
-import Logging
-import NIOCore
-import NIOSSL
-import PGChannel
-import PGWire
-import SessionCore
-import ShardModel
+internal import Logging
+internal import NIOCore
+internal import NIOSSL
+internal import PGChannel
+internal import PGWire
+internal import SessionCore
+internal import ShardModel
 
 /// The start of a client connection: TLS, who it is, and what it wants; then a `ClientSession` takes its place in the pipeline.
 final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
@@ -176,7 +176,7 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
         }
         guard !loop.isDraining else { return refuse(context, .shuttingDown) }
         guard database.schema != nil else {
-            loop.shared.control.refreshSchema(database: name).hop(to: loop.eventLoop).whenComplete { [self] _ in
+            loop.shared.control.refreshSchema(database: name).hop(to: loop.eventLoop).assumeIsolated().whenComplete { [self] _ in
                 if database.schema == nil { refuse(context, .schemaUnknown(name)) } else { open(startup, context) }
             }
             return
@@ -256,7 +256,7 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
             try context.pipeline.syncOperations.addHandler(session, position: .after(self))
             let rest = inbox
             inbox = ByteBuffer()
-            if rest.readableBytes > 0 { context.fireChannelRead(wrapInboundOut(rest)) }
+            if rest.readableBytes > 0 { session.received(rest) }
             context.pipeline.syncOperations.removeHandler(self, promise: nil)
         } catch {
             context.close(promise: nil)

@@ -1,8 +1,8 @@
-import PGTypes
-import PGWire
-import RoutePlanning
-import SQLSyntax
-import ShardModel
+internal import PGTypes
+internal import PGWire
+internal import RoutePlanning
+internal import SQLSyntax
+internal import ShardModel
 
 // Every error that the router itself gives a client, one constructor a condition. Where PostgreSQL has the condition, its SQLSTATE and words
 // are used, so that clients act as they always do.
@@ -112,6 +112,15 @@ extension ServerError {
     }
     static let catalogUnavailable = ServerError(
         sqlState: .ioError, message: "the catalog could not be changed", hint: "It may be unreachable; nothing was changed.")
+
+    static func schemaUnreadable(_ reason: String) -> ServerError {
+        ServerError(sqlState: .internalError, message: "the schema could not be understood", detail: reason)
+    }
+    static func keyTooLong(_ max: Int) -> ServerError {
+        ServerError(
+            sqlState: .stringDataRightTruncation, message: "value too long for type character varying(\(max))",
+            detail: "PGM-KEY-LENGTH: the value is a shard key.")
+    }
 
     // MARK: Settings
 

@@ -1,8 +1,8 @@
-import NIOCore
-import PGWire
-import RoutePlanning
-import SessionCore
-import ShardModel
+internal import NIOCore
+internal import PGWire
+internal import RoutePlanning
+internal import SessionCore
+internal import ShardModel
 
 /// A shard's part in the session's transaction, or in the one statement that is running.
 struct Participant {

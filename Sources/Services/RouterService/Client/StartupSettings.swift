@@ -1,5 +1,5 @@
-import PGWire
-import SessionCore
+internal import PGWire
+internal import SessionCore
 
 /// The settings in a startup packet: its parameters, and the `-c name=value` switches in `options`.
 struct StartupSettings {

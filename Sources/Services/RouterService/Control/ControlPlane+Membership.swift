@@ -1,7 +1,9 @@
-import CatalogStore
-import Foundation
-import ServerConfig
-import ShardModel
+internal import CatalogStore
+internal import ControlAPI
+internal import Foundation
+internal import Logging
+internal import ServerConfig
+internal import ShardModel
 
 /// The router's place among the live routers, renewed while it serves.
 extension ControlPlane {
@@ -15,7 +17,7 @@ extension ControlPlane {
                 let member = MemberRecord(
                     id: settings.id, kind: "router", url: "http://\(settings.httpHost):\(httpPort)",
                     wireAddress: "\(settings.wireHost):\(wirePort)", epoch: catalog?.epoch ?? .zero, startedAt: startedAt,
-                    version: PGMosaicVersion.current)
+                    version: BuildVersion.current)
                 do {
                     try await store.announce(member, ttl: Self.lifetime)
                 } catch {

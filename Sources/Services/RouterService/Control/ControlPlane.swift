@@ -1,12 +1,13 @@
-import CatalogStore
-import Logging
-import NIOCore
-import PGWire
-import RoutePlanning
-import Security
-import ServerConfig
-import ShardModel
-import Synchronization
+internal import CatalogStore
+internal import Logging
+internal import NIOCore
+internal import PGChannel
+internal import PGWire
+internal import RoutePlanning
+internal import Security
+internal import ServerConfig
+internal import ShardModel
+internal import Synchronization
 
 /// The router's side of the control plane: follows the catalog, keeps schemas current, and makes the changes that statements ask for.
 ///
@@ -207,14 +208,13 @@ final class ControlPlane: Sendable {
         guard let catalog else { return false }
         for shard in catalog.shards.values where shard.database == database {
             let client = try await connect(shard.primaryEndpoint)
-            let result = await Result { try await client.query(SchemaProbe.holdsRows(name)) }
-            await client.close()
-            if try result.get().rows.first?.text(0) == "t" { return true }
+            defer { Task { await client.close() } }
+            if try await client.query(SchemaProbe.holdsRows(name)).rows.first?.text(0) == "t" { return true }
         }
         return false
     }
 
-    private func future<Value: Sendable>(_ work: @escaping @Sendable () async throws -> Value) -> EventLoopFuture<Value> {
+    func future<Value: Sendable>(_ work: @escaping @Sendable () async throws -> Value) -> EventLoopFuture<Value> {
         let promise = group.any().makePromise(of: Value.self)
         promise.completeWithTask(work)
         return promise.futureResult

@@ -1,10 +1,10 @@
-import Logging
-import NIOCore
-import PGChannel
-import PGWire
-import RoutePlanning
-import Security
-import ShardModel
+internal import Logging
+internal import NIOCore
+internal import PGChannel
+internal import PGWire
+internal import RoutePlanning
+internal import Security
+internal import ShardModel
 
 /// Keeps what the router knows of one database's schema: reads it from the home shard at the start, when a shard reports a change, when its
 /// fingerprint has changed, and when somebody asks.

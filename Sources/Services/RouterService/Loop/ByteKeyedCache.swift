@@ -1,9 +1,9 @@
 #if canImport(Glibc)
-import Glibc
+internal import Glibc
 #else
-import Darwin
+internal import Darwin
 #endif
-import ShardModel
+internal import ShardModel
 
 /// A bounded cache from byte strings to objects, for one event loop.
 ///

@@ -1,7 +1,7 @@
-import NIOCore
-import RoutePlanning
-import SessionCore
-import ShardModel
+internal import NIOCore
+internal import RoutePlanning
+internal import SessionCore
+internal import ShardModel
 
 /// What the control plane read from a database's home shard.
 struct LoadedSchema: Sendable {
@@ -23,38 +23,49 @@ final class DatabaseState {
     /// Grows with every change of topology or schema; plans of an older one are not used.
     private(set) var generation: UInt64 = 1
     private var scopes: [SessionSettings: PlanScope] = [:]
+    /// What a shard reported for sets of settings that clients start with.
+    private(set) var reports: [ObjectIdentifier: SettingsReport] = [:]
     private var nextAnyShard = 0
 
     init(_ topology: Topology, loop: RouterLoop) {
         name = topology.database.name
         self.loop = loop
         self.topology = topology
-        pools = topology.shards.map { BackendPool(shard: $0, database: self, loop: loop) }
+        pools = topology.shards.map { BackendPool(shard: $0, database: topology.database.name, loop: loop) }
     }
 
     func install(_ topology: Topology) {
         guard topology.epoch != self.topology.epoch else { return }
         var old = Dictionary(uniqueKeysWithValues: pools.map { ($0.shardID, $0) })
         pools = topology.shards.map { shard in
-            if let pool = old[shard.id], pool.serves(shard) {
-                old[shard.id] = nil
-                return pool
+            guard let pool = old.removeValue(forKey: shard.id) else {
+                return BackendPool(shard: shard, database: topology.database.name, loop: loop)
             }
-            return BackendPool(shard: shard, database: self, loop: loop)
+            pool.update(shard)
+            return pool
         }
-        for pool in old.values { pool.retire() }
+        for pool in old.values { loop.retire(pool) }
         self.topology = topology
+        for pool in pools { loop.needsTicks(pool) }
         changed()
     }
 
     func install(_ loaded: LoadedSchema) {
+        // A re-reading that found what is known leaves the plans as they are.
+        let isNew = schema?.generation != loaded.schema.generation
         schema = loaded.schema
         parameters = loaded.parameters
-        changed()
+        if isNew { changed() }
+    }
+
+    /// Keeps what a shard reported (ParameterStatus) for a client's settings, so that the next client with the same ones need not ask.
+    func remember(_ settings: SettingsRef, _ parameters: [String: String]) {
+        if reports.count >= loop.shared.limits.planScopesMax { reports.removeAll(keepingCapacity: true) }
+        reports[ObjectIdentifier(settings)] = SettingsReport(settings: settings, parameters: parameters)
     }
 
     func retire() {
-        for pool in pools { pool.retire() }
+        for pool in pools { loop.retire(pool) }
         pools = []
         changed()
     }
@@ -72,14 +83,20 @@ final class DatabaseState {
         key.reset("application_name")
         if let known = scopes[key] { return known }
         if scopes.count >= loop.shared.limits.planScopesMax { scopes.removeAll(keepingCapacity: true) }
-        let context = PlanningContext(
-            schema: schema, placements: topology.placements, keyColumnRules: topology.database.keyColumnRules,
-            defaultPlacement: topology.database.defaultPlacement,
-            searchPath: schema.resolve(searchPath: key.searchPath ?? schema.defaultSearchPath),
-            shardCount: topology.shards.count)
+        let context = planningContext(schema, placements: topology.placements, searchPath: key.searchPath)
         let scope = PlanScope(context: context, generation: generation, loop: loop)
         scopes[key] = scope
         return scope
+    }
+
+    /// What plans are made from; `searchPath` is the session's own, nil where it has set none.
+    func planningContext(
+        _ schema: SchemaSnapshot, placements: [QualifiedName: Placement], searchPath: [String]?
+    ) -> PlanningContext {
+        PlanningContext(
+            schema: schema, placements: placements, keyColumnRules: topology.database.keyColumnRules,
+            defaultPlacement: topology.database.defaultPlacement,
+            searchPath: schema.resolve(searchPath: searchPath ?? schema.defaultSearchPath), shardCount: topology.shards.count)
     }
 
     var home: BackendPool { pools[topology.homeShard.value] }
@@ -91,6 +108,12 @@ final class DatabaseState {
         nextAnyShard = (nextAnyShard + 1) % pools.count
         return pools[nextAnyShard]
     }
+}
+
+struct SettingsReport {
+    /// Held so that its identity is not used again.
+    let settings: SettingsRef
+    let parameters: [String: String]
 }
 
 extension SchemaSnapshot {

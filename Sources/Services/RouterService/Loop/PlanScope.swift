@@ -1,8 +1,8 @@
-import NIOCore
-import PGWire
-import RoutePlanning
-import SQLSyntax
-import ShardModel
+internal import NIOCore
+internal import PGWire
+internal import RoutePlanning
+internal import SQLSyntax
+internal import ShardModel
 
 /// The plans of one database for one set of session settings, on one event loop.
 ///
@@ -18,21 +18,23 @@ final class PlanScope {
     private var texts: ByteKeyedCache<PlannedStatement>
     private var prepared: ByteKeyedCache<Statement>
 
-    init(context: PlanningContext, generation: UInt64, loop: RouterLoop) {
+    /// `isPrivate`: for one transaction only, so its caches are small.
+    init(context: PlanningContext, generation: UInt64, loop: RouterLoop, isPrivate: Bool = false) {
         id = loop.nextScopeID()
         self.context = context
         self.generation = generation
         self.loop = loop
         let limits = loop.shared.limits
-        shapes = ByteKeyedCache(capacity: limits.shapeCacheMax)
-        texts = ByteKeyedCache(capacity: limits.textCacheMax)
-        prepared = ByteKeyedCache(capacity: limits.statementCacheMax)
+        shapes = ByteKeyedCache(capacity: isPrivate ? 8 : limits.shapeCacheMax)
+        texts = ByteKeyedCache(capacity: isPrivate ? 8 : limits.textCacheMax)
+        prepared = ByteKeyedCache(capacity: isPrivate ? 8 : limits.statementCacheMax)
     }
 
     /// The plan of a simple query; afterwards `loop.shape` holds the literals that the plan's key sources name.
     func plan(simple text: ByteBuffer) -> PlannedStatement {
         let hasShape = StatementShape.scan(text.readableBytesSpan, into: &loop.shape)
-        if hasShape, let known = shapes.find(loop.shape.bytes.span.bytes) {
+        let shape = loop.shape.bytes
+        if hasShape, let known = shapes.find(shape.span.bytes) {
             loop.metrics.shapeHits &+= 1
             return known
         }
@@ -44,7 +46,7 @@ final class PlanScope {
         let planned = PlannedStatement(
             Array(buffer: text), literals: hasShape ? loop.shape.literals : nil, parameterTypes: [], context: context)
         switch planned.plan?.reuse {
-        case .shape where hasShape: shapes.insert(loop.shape.bytes.span.bytes, planned)
+        case .shape where hasShape: shapes.insert(shape.span.bytes, planned)
         case .shape, .text: texts.insert(text.readableBytesSpan, planned)
         // Refusals are cheap to make again, and hostile texts must not push out good plans.
         case .never, nil: break
@@ -75,32 +77,17 @@ final class PlannedStatement {
     private let syntaxError: SyntaxError?
 
     init(_ text: [UInt8], literals: LiteralRanges?, parameterTypes: [UInt32], context: PlanningContext) {
-        var refusal: Refusal?
-        var syntaxError: SyntaxError?
-        do {
-            plan = try Self.plan(text, literals, parameterTypes, context)
-        } catch let error as Refusal {
-            plan = nil
-            refusal = error
-        } catch let error as SyntaxError {
-            plan = nil
-            syntaxError = error
+        do throws(StatementPlanner.TextError) {
+            plan = try StatementPlanner.plan(bytes: text, literals: literals, parameterTypes: parameterTypes, context: context)
+            refusal = nil
+            syntaxError = nil
         } catch {
-            preconditionFailure("planning throws refusals and syntax errors only: \(error)")
+            plan = nil
+            switch error {
+            case .refused(let reason): (refusal, syntaxError) = (reason, nil)
+            case .syntax(let reason): (refusal, syntaxError) = (nil, reason)
+            }
         }
-        self.refusal = refusal
-        self.syntaxError = syntaxError
-    }
-
-    private static func plan(
-        _ text: [UInt8], _ literals: LiteralRanges?, _ parameterTypes: [UInt32], _ context: PlanningContext
-    ) throws -> StatementPlan {
-        let statements = try ParsedSQL.parse(bytes: text).statements
-        guard let statement = statements.first else {
-            return StatementPlan(kind: .utility, route: .empty, writes: false, reuse: .text, reason: "an empty query")
-        }
-        guard statements.count == 1 else { throw Refusal(.multipleStatements) }
-        return try StatementPlanner.plan(statement, literals: literals, parameterTypes: parameterTypes, context: context)
     }
 
     /// A look at the shards as they are now may give a plan: the schema could be older than the table.

@@ -1,9 +1,11 @@
-import Logging
-import NIOCore
-import PGWire
-import SQLSyntax
-import SessionCore
-import ShardModel
+internal import CommitCore
+internal import Logging
+internal import NIOCore
+internal import PGWire
+internal import PoolCore
+internal import SQLSyntax
+internal import SessionCore
+internal import ShardModel
 
 /// Everything of the router that lives on one event loop: sessions, backends, caches. Nothing in it is shared with another loop.
 final class RouterLoop {
@@ -22,7 +24,12 @@ final class RouterLoop {
     var shape = ShapeBuffer()
     private var slots: StatementSlots
     private var scopeCount: UInt64 = 0
+    private var transactionCount: UInt64 = 0
     private(set) var isDraining = false
+    /// Pools that time can change, by identity; those that were retired are kept alive here until their last backend is closed.
+    private var tickingPools: [ObjectIdentifier: BackendPool] = [:]
+    private var retiredPools: [ObjectIdentifier: BackendPool] = [:]
+    private var ticker: Scheduled<Void>?
 
     init(eventLoop: any EventLoop, number: Int, shared: RouterShared, logger: Logger) {
         self.eventLoop = eventLoop
@@ -65,6 +72,40 @@ final class RouterLoop {
         databases[database]?.install(schema)
     }
 
+    // MARK: Pools
+
+    private static var tickInterval: TimeAmount { .milliseconds(50) }
+
+    var now: PoolInstant { PoolInstant(nanoseconds: NIODeadline.now().uptimeNanoseconds) }
+
+    func pool(of shard: ShardID, in database: String) -> BackendPool? {
+        databases[database]?.pools.first { $0.shardID == shard }
+    }
+
+    /// The pool has something that time changes: a wait that ends, a backend that grows old.
+    func needsTicks(_ pool: BackendPool) {
+        tickingPools[ObjectIdentifier(pool)] = pool
+        if ticker == nil { scheduleTick() }
+    }
+
+    private func scheduleTick() {
+        ticker = eventLoop.assumeIsolated().scheduleTask(in: Self.tickInterval) { [weak self] in self?.tick() }
+    }
+
+    private func tick() {
+        ticker = nil
+        for (id, pool) in tickingPools where !pool.tick() { tickingPools[id] = nil }
+        if !tickingPools.isEmpty, ticker == nil { scheduleTick() }
+    }
+
+    /// The pool serves nobody any more, and is let go of when its backends are closed.
+    func retire(_ pool: BackendPool) {
+        retiredPools[ObjectIdentifier(pool)] = pool
+        pool.retire()
+    }
+
+    func poolDrained(_ pool: BackendPool) { retiredPools[ObjectIdentifier(pool)] = nil }
+
     // MARK: Sessions
 
     /// Process ids of a router name the loop in their high bits, so that a cancel request finds it.
@@ -84,6 +125,21 @@ final class RouterLoop {
 
     /// The name that backends of this loop know the statement by.
     func slot(of statement: Statement) -> StatementSlot { statement.slot ?? slots.assign(to: statement) }
+
+    /// Never the same twice: `RouterShared.start` tells apart the runs of the router, the high bits its loops.
+    func nextTransactionID(decider: ShardID) throws(GlobalTransactionIDError) -> GlobalTransactionID {
+        transactionCount += 1
+        return try GlobalTransactionID(
+            cluster: catalog.clusterID, router: shared.routerID, start: shared.start, number: UInt64(number) << 48 | transactionCount,
+            decider: decider)
+    }
+
+    /// What a new session with a shard says first: who it is, and which epoch it knows. A shard that is another one, or that is fenced
+    /// against so old an epoch, refuses it.
+    func hello(to shard: ShardID) -> String {
+        let arguments = [catalog.clusterID, shard.name, shared.routerID].map(quoteLiteral) + [catalog.epoch.description]
+        return "SELECT pgmosaic.hello(\(arguments.joined(separator: ", ")))"
+    }
 
     func nextScopeID() -> UInt64 {
         scopeCount += 1

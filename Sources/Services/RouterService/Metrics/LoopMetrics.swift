@@ -1,7 +1,8 @@
-import NIOCore
-import PGWire
-import RoutePlanning
-import Telemetry
+internal import NIOCore
+internal import PGWire
+internal import RoutePlanning
+internal import ShardModel
+internal import Telemetry
 
 /// What one event loop counts: plain integers, read on the loop when somebody scrapes.
 final class LoopMetrics {

@@ -1,0 +1,100 @@
+internal import NIOCore
+internal import PGWire
+internal import RoutePlanning
+internal import SessionCore
+
+/// Schema changes: what a transaction's own statements see of them, and what their commit means for everybody.
+extension ClientSession {
+    /// Bytes of the answers to the schema's queries.
+    private static var schemaBytesMax: Int { 256 << 20 }
+
+    /// A statement has run on every shard, inside a transaction: if it changed the schema, what follows is planned by the schema as
+    /// the home shard shows it to this transaction.
+    func noteSchemaChange(_ everyShard: EveryShard, _ then: @escaping () -> Void) {
+        guard everyShard.changesSchema else { return then() }
+        readPrivateSchema { [self] result in
+            switch result {
+            case .success(let schema):
+                if let privateSchema {
+                    privateSchema.add(everyShard.placementChanges, schema, session: self)
+                } else {
+                    privateSchema = PrivateSchema(schema, changes: everyShard.placementChanges, session: self)
+                }
+                then()
+            case .failure(let error):
+                failUnit(error)
+            }
+        }
+    }
+
+    /// After ROLLBACK TO SAVEPOINT, which has undone some of the changes, or all.
+    func rereadPrivateSchema(_ then: @escaping () -> Void) {
+        guard privateSchema != nil else { return then() }
+        readPrivateSchema { [self] result in
+            switch result {
+            case .success(let schema):
+                privateSchema?.add([], schema, session: self)
+                then()
+            case .failure(let error):
+                failUnit(error)
+            }
+        }
+    }
+
+    private func readPrivateSchema(_ done: @escaping (Result<SchemaSnapshot, ServerError>) -> Void) {
+        guard let home = participants.first(where: { $0.backend.pool === database.home })?.backend else {
+            return done(.failure(.schemaUnknown(database.name)))
+        }
+        let generation = loop.nextScopeID()
+        let queries = SchemaQueries.all
+        suspend()
+        let exchange = Exchange(.simpleQuery, readies: queries.count, bytesMax: Self.schemaBytesMax) { [self] exchange, result in
+            guard resume() else { return afterClient(exchange, result, home) }
+            done(Self.schema(from: exchange, result, home, generation: generation))
+            pump()
+        }
+        home.run(exchange) { buffer in
+            for query in queries { buffer.writeQuery(query) }
+        }
+    }
+
+    private static func schema(
+        from exchange: Exchange, _ result: Exchange.Result, _ home: Backend, generation: UInt64
+    ) -> Result<SchemaSnapshot, ServerError> {
+        if let error = exchange.error { return .failure(error) }
+        if result == .lost { return .failure(.shardLost(home.pool.shardID, mayHaveRun: false)) }
+        if exchange.isTooLarge { return .failure(.answerTooLarge) }
+        do {
+            return .success(try SchemaDecoder.snapshot(exchange.textResults, generation: generation))
+        } catch {
+            return .failure(.schemaUnreadable("\(error)"))
+        }
+    }
+
+    /// Makes committed changes known: placements to the catalog, the schema to this router. nil: nothing changed.
+    func publish(_ changes: [PlacementChange]?, _ then: @escaping (_ notice: ServerError?) -> Void) {
+        guard let changes else { return then(nil) }
+        suspend()
+        loop.shared.control.publish(changes, database: database.name, author: user).hop(to: loop.eventLoop)
+            .assumeIsolated().whenComplete { [self] result in
+                guard resume() else { return }
+                forgetScope()
+                then((try? result.get()) ?? nil)
+                pump()
+            }
+    }
+
+    /// Reads the schema anew, for a statement that does not fit what is known of it.
+    func reloadSchema(_ then: @escaping () -> Void) {
+        // Inside a transaction that has changed the schema, the session's own reading is the newest there is.
+        guard privateSchema == nil else { return then() }
+        suspend()
+        loop.shared.control.refreshSchema(database: database.name).hop(to: loop.eventLoop)
+            .assumeIsolated().whenComplete { [self] _ in
+                guard resume() else { return }
+                forgetScope()
+                then()
+                pump()
+            }
+    }
+}

@@ -1,0 +1,189 @@
+internal import CommitCore
+internal import Logging
+internal import NIOCore
+internal import PGWire
+internal import SessionCore
+internal import ShardModel
+
+/// How a transaction of several shards ended, as the client is told.
+enum CommitResult {
+    case committed
+    /// Nothing took effect, or will.
+    case aborted(ServerError)
+    /// Everything took effect, or will, or nothing: SQLSTATE 08007.
+    case unknown(ServerError)
+}
+
+/// Carries out what `CommitMachine` decides, on backends that belong to it from the call on: whether the client is still there makes
+/// no difference to how its transaction ends.
+final class CommitDriver {
+    private let participants: [Participant]
+    private let loop: RouterLoop
+    private let database: DatabaseState
+    private let onDone: (CommitResult) -> Void
+    private var machine: CommitMachine
+    private var id: GlobalTransactionID?
+    /// The errors that shards answered, by participant.
+    private var errors: [Int: ServerError] = [:]
+    private var deadline: Scheduled<Void>?
+
+    init(_ participants: [Participant], loop: RouterLoop, database: DatabaseState, onDone: @escaping (CommitResult) -> Void) {
+        self.participants = participants
+        self.loop = loop
+        self.database = database
+        self.onDone = onDone
+        machine = CommitMachine(participants.enumerated().map { CommitParticipant(index: $0, wrote: $1.wrote) })
+    }
+
+    func start() {
+        for participant in participants { participant.backend.takeBack() }
+        guard machine.needsPreparation, let decider = machine.decider else { return carryOut(machine.start()) }
+        guard participants.count <= GlobalTransactionID.participantsMax else { return refuse(.tooManyWriters) }
+        do throws(GlobalTransactionIDError) {
+            id = try loop.nextTransactionID(decider: participants[decider].backend.pool.shardID)
+        } catch {
+            return refuse(.transactionNameTooLong)
+        }
+        carryOut(machine.start())
+    }
+
+    /// Nothing has been sent yet: closing the connections rolls everything back.
+    private func refuse(_ error: ServerError) {
+        for participant in participants { participant.backend.close() }
+        onDone(.aborted(error))
+    }
+
+    private func receive(_ event: CommitEvent) { carryOut(machine.receive(event)) }
+
+    private func carryOut(_ actions: [CommitAction]) {
+        if !actions.isEmpty { restartDeadline() }
+        for action in actions {
+            switch action {
+            case .commit(let index): run(index, [CommitStatements.commit]) { .committed($0) }
+            case .rollBack(let index): run(index, [CommitStatements.rollBack]) { .rolledBack($0) }
+            case .prepare(let index):
+                withID { run(index, [CommitStatements.prepare($0, position: index)]) { .prepared($0) } }
+            case .decide(let index):
+                withID { run(index, CommitStatements.decide($0, participants: shards)) { .decisionRecorded($0) } }
+            case .commitPrepared(let index):
+                withID { run(index, [CommitStatements.commitPrepared($0.name(of: index))]) { .committed($0) } }
+            case .rollBackPrepared(let index):
+                withID { run(index, [CommitStatements.rollBackPrepared($0.name(of: index))]) { .rolledBack($0) } }
+            case .lookUpDecision(let index): withID { lookUp($0, at: participants[index].backend.pool) }
+            case .abandon(let index): participants[index].backend.close()
+            case .finish(let outcome, let unfinished): finish(outcome, unfinished: unfinished)
+            case .forgetDecision: break  // Recovery does it, many at once.
+            }
+        }
+    }
+
+    private func withID(_ step: (GlobalTransactionID) -> Void) {
+        guard let id else { preconditionFailure("only a two-phase commit has such a step") }
+        step(id)
+    }
+
+    private var shards: [ShardID] { participants.filter(\.wrote).map(\.backend.pool.shardID) }
+
+    // MARK: Steps
+
+    /// Each statement is a simple query of its own.
+    private func run(_ index: Int, _ statements: [String], _ success: @escaping (Int) -> CommitEvent) {
+        let exchange = Exchange(readies: statements.count) { [self] exchange, result in
+            // Off the stack of `carryOut`, whose further actions come first.
+            let event = event(index, exchange, result, success)
+            loop.eventLoop.assumeIsolated().execute { self.receive(event) }
+        }
+        participants[index].backend.run(exchange) { buffer in
+            for statement in statements { buffer.writeQuery(statement) }
+        }
+    }
+
+    private func event(
+        _ index: Int, _ exchange: Exchange, _ result: Exchange.Result, _ success: (Int) -> CommitEvent
+    ) -> CommitEvent {
+        // A fatal error may come after the server has made its commit durable.
+        if result == .lost || exchange.error?.isFatal == true { return .lost(index) }
+        let answer = success(index)
+        if let error = exchange.error {
+            errors[index] = error
+            return .failed(index, sqlState: error.sqlState.code)
+        }
+        if case .rolledBack = answer { return answer }
+        // COMMIT and PREPARE of a transaction that has failed succeed in rolling it back.
+        if exchange.tags.last == CommitStatements.rollbackTag {
+            errors[index] = .failedTransaction
+            return .failed(index, sqlState: SQLState.inFailedTransaction.code)
+        }
+        return answer
+    }
+
+    private func lookUp(_ id: GlobalTransactionID, at pool: BackendPool) {
+        loop.shared.control.lookUp(id, database: database.name).hop(to: loop.eventLoop).assumeIsolated().whenComplete { [self] result in
+            switch try? result.get() {
+            case .committed: receive(.decisionFound)
+            case .excluded: receive(.decisionExcluded)
+            case .absent, .unreachable, nil: receive(.decisionUnreachable)
+            }
+        }
+    }
+
+    // MARK: Time
+
+    /// A plain COMMIT takes the time it takes, as on one PostgreSQL; the phases of a two-phase commit hold others' locks.
+    private func restartDeadline() {
+        guard machine.needsPreparation else { return }
+        deadline?.cancel()
+        deadline = loop.eventLoop.assumeIsolated().scheduleTask(in: loop.shared.limits.commitPhaseTimeout) { self.receive(.timeout) }
+    }
+
+    // MARK: The end
+
+    private func finish(_ outcome: CommitOutcome, unfinished: [Int]) {
+        deadline?.cancel()
+        let isCommitted = if case .committed = outcome { true } else { false }
+        for participant in participants where participant.backend.isOpen {
+            let backend = participant.backend
+            backend.settings = isCommitted ? participant.settingsInside : participant.settingsOutside
+            backend.pool.release(backend, isReusable: backend.status == TransactionState.Phase.idle.rawValue && !backend.hasExchange)
+        }
+        if !unfinished.isEmpty {
+            loop.logger.warning(
+                "A transaction's end is left to recovery",
+                metadata: ["transaction": "\(id?.key ?? "")", "shards": "\(unfinished.map { participants[$0].backend.pool.shardID })"])
+        }
+        let result = result(outcome)
+        if machine.needsPreparation { count(result) }
+        onDone(result)
+    }
+
+    private func result(_ outcome: CommitOutcome) -> CommitResult {
+        switch outcome {
+        case .committed: .committed
+        case .aborted(.failed(let index, _)): .aborted(errors[index] ?? .failedTransaction)
+        case .aborted(.lost(let index)), .aborted(.excluded(let index)):
+            .aborted(.shardLost(participants[index].backend.pool.shardID, mayHaveRun: false))
+        case .aborted(.timedOut): .aborted(.commitTimedOut)
+        case .unknown(let index): .unknown(.shardLost(participants[index].backend.pool.shardID, mayHaveRun: true))
+        }
+    }
+
+    private func count(_ result: CommitResult) {
+        switch result {
+        case .committed: loop.metrics.commits.add("committed")
+        case .aborted: loop.metrics.commits.add("rolled_back")
+        case .unknown: loop.metrics.commits.add("unknown")
+        }
+    }
+}
+
+extension ServerError {
+    var isFatal: Bool { ["FATAL", "PANIC"].contains(self[.severityPlain] ?? self[.severity] ?? "") }
+
+    static let commitTimedOut = ServerError(
+        sqlState: .systemError, message: "the transaction could not be prepared on every shard in time", detail: "It was rolled back.")
+    static let tooManyWriters = ServerError(
+        sqlState: .programLimitExceeded, message: "a transaction can write to \(GlobalTransactionID.participantsMax) shards at most")
+    static let transactionNameTooLong = ServerError(
+        sqlState: .configurationLimitExceeded, message: "the ids of this router and of the home shard are too long together",
+        hint: "PostgreSQL bounds the name of a prepared transaction to 200 bytes; choose a shorter router id.")
+}

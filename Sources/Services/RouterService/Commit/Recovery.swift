@@ -1,0 +1,202 @@
+internal import CommitCore
+internal import Logging
+internal import NIOCore
+internal import PGChannel
+internal import ShardModel
+
+/// Ends the prepared transactions that crashed routers and lost connections left behind, and forgets decisions nobody needs any more.
+///
+/// Every router runs it; `RecoveryCore` says why that is safe.
+struct Recovery: Sendable {
+    /// Between two looks at the shards.
+    private static let interval = Duration.seconds(3)
+    /// Prepared transactions younger than this have a living coordinator, presumably.
+    private static let patience = Duration.seconds(5)
+
+    let control: ControlPlane
+    let logger: Logger
+
+    /// Until the task is cancelled.
+    func run() async {
+        let clients = ShardClients(control: control)
+        while !Task.isCancelled {
+            try? await Task.sleep(for: Self.interval)
+            guard let catalog = control.catalog else { continue }
+            for database in catalog.databases.keys where !Task.isCancelled {
+                let shards = catalog.shards.values.filter { $0.database == database }
+                await RecoverySweep(
+                    core: RecoveryCore(cluster: catalog.clusterID, patience: Self.patience), shards: shards, clients: clients,
+                    control: control, logger: logger
+                ).run()
+            }
+        }
+        await clients.closeAll()
+    }
+}
+
+/// One look at the shards of one database.
+private struct RecoverySweep {
+    let core: RecoveryCore
+    let shards: [ShardRecord]
+    let clients: ShardClients
+    let control: ControlPlane
+    let logger: Logger
+
+    func run() async {
+        // Records before prepared transactions: see `RecoveryCore.forgettable`.
+        var records: [ShardID: [DecisionRecord]] = [:]
+        for shard in shards { records[shard.id] = try? await decisions(at: shard) }
+        var inDoubt: [ShardID: [InDoubt]] = [:]
+        for shard in shards { inDoubt[shard.id] = try? await preparedTransactions(at: shard) }
+        for shard in shards {
+            for prepared in inDoubt[shard.id] ?? [] { await settle(prepared, at: shard) }
+        }
+        let names = inDoubt.mapValues { $0.map(\.name) }
+        for shard in shards {
+            let ids = core.forgettable(
+                records[shard.id] ?? [], of: shard.id, inDoubt: names, shards: Set(shards.map(\.id)))
+            if !ids.isEmpty { _ = try? await clients.query(CommitStatements.forget(ids), at: shard) }
+        }
+    }
+
+    private func decisions(at shard: ShardRecord) async throws -> [DecisionRecord] {
+        try await clients.query(CommitStatements.decisions(), at: shard).rows.compactMap { row in
+            guard let key = row.text(0), let age = row.text(2).flatMap({ Int64($0) }) else { return nil }
+            return DecisionRecord(
+                key: key, isCommitted: row.text(1) == "t", age: .milliseconds(age),
+                participants: Self.elements(row.text(3) ?? "{}").map { ShardID($0) })
+        }
+    }
+
+    private func preparedTransactions(at shard: ShardRecord) async throws -> [InDoubt] {
+        try await clients.query(CommitStatements.preparedTransactions(cluster: core.cluster), at: shard).rows.compactMap { row in
+            guard let name = row.text(0), let age = row.text(1).flatMap({ Int64($0) }) else { return nil }
+            return InDoubt(name: name, age: .milliseconds(age))
+        }
+    }
+
+    private func settle(_ prepared: InDoubt, at shard: ShardRecord) async {
+        var decision: Decision?
+        // Each answer leads on: look up, exclude, end.
+        for _ in 0..<4 {
+            switch core.step(for: prepared, decision: decision) {
+            case .lookUp(let id): decision = await lookUp(id)
+            case .exclude(let id): decision = await exclude(id)
+            case .commit: return await end(prepared, at: shard, CommitStatements.commitPrepared(prepared.name), "recovered_commit")
+            case .rollBack: return await end(prepared, at: shard, CommitStatements.rollBackPrepared(prepared.name), "recovered_rollback")
+            case .leave(.deciderUnreachable(let decider)):
+                logger.debug("A transaction stays in doubt", metadata: ["shard": "\(shard.id)", "decider": "\(decider)"])
+                return
+            case .leave: return
+            }
+        }
+    }
+
+    private func end(_ prepared: InDoubt, at shard: ShardRecord, _ statement: String, _ outcome: String) async {
+        do {
+            _ = try await clients.query(statement, at: shard)
+            logger.notice("A transaction in doubt was ended", metadata: ["shard": "\(shard.id)", "outcome": "\(outcome)"])
+            control.loops.first?.run { $0.metrics.commits.add(outcome) }
+        } catch {
+            logger.debug("A transaction in doubt could not be ended", metadata: ["shard": "\(shard.id)", "error": "\(error)"])
+        }
+    }
+
+    private func lookUp(_ id: GlobalTransactionID) async -> Decision {
+        guard let decider = shards.first(where: { $0.id == id.decider }) else { return .unreachable }
+        guard let result = try? await clients.query(CommitStatements.lookUp([id]), at: decider) else { return .unreachable }
+        return Decision(committed: result.rows.first.map { $0.text(1) == "t" })
+    }
+
+    private func exclude(_ id: GlobalTransactionID) async -> Decision {
+        guard let decider = shards.first(where: { $0.id == id.decider }) else { return .unreachable }
+        do {
+            for statement in CommitStatements.exclude(id) { _ = try await clients.query(statement, at: decider) }
+        } catch {
+            await clients.drop(decider.id)
+            return .unreachable
+        }
+        return await lookUp(id)
+    }
+
+    /// The elements of a one-dimensional text array, as PostgreSQL prints it.
+    private static func elements(_ text: String) -> [String] {
+        var elements: [String] = []
+        var current = ""
+        var isQuoted = false
+        var isEscaped = false
+        for character in text.dropFirst().dropLast() {
+            if isEscaped {
+                current.append(character)
+                isEscaped = false
+            } else {
+                switch character {
+                case "\\": isEscaped = true
+                case "\"": isQuoted.toggle()
+                case "," where !isQuoted:
+                    elements.append(current)
+                    current = ""
+                default: current.append(character)
+                }
+            }
+        }
+        return text.count > 2 ? elements + [current] : []
+    }
+}
+
+/// Connections to shards for slow, rare questions; a bounded number stays open.
+actor ShardClients {
+    private static let openMax = 16
+    private unowned let control: ControlPlane
+    private var open: [ShardID: (endpoint: String, client: PGClient)] = [:]
+
+    init(control: ControlPlane) { self.control = control }
+
+    func query(_ sql: String, at shard: ShardRecord) async throws -> PGResult {
+        let client = try await client(of: shard)
+        do {
+            return try await client.query(sql)
+        } catch {
+            await drop(shard.id)
+            throw error
+        }
+    }
+
+    private func client(of shard: ShardRecord) async throws -> PGClient {
+        if let known = open[shard.id], known.endpoint == shard.primaryEndpoint, known.client.isOpen { return known.client }
+        await drop(shard.id)
+        if open.count >= Self.openMax, let victim = open.keys.first { await drop(victim) }
+        let client = try await control.connect(shard.primaryEndpoint)
+        open[shard.id] = (shard.primaryEndpoint, client)
+        return client
+    }
+
+    func drop(_ shard: ShardID) async { await open.removeValue(forKey: shard)?.client.close() }
+
+    func closeAll() async {
+        for shard in Array(open.keys) { await drop(shard) }
+    }
+}
+
+extension ControlPlane {
+    /// Whether a transaction whose decider was lost is committed; excludes that it still can be when it is not.
+    func lookUp(_ id: GlobalTransactionID, database: String) -> EventLoopFuture<Decision> {
+        future {
+            guard let shard = self.catalog?.shards[id.decider], shard.database == database else { return .unreachable }
+            let client = try await self.connect(shard.primaryEndpoint)
+            let decision = await Self.decision(id, client)
+            await client.close()
+            return decision
+        }
+    }
+
+    private static func decision(_ id: GlobalTransactionID, _ client: PGClient) async -> Decision {
+        do {
+            for statement in CommitStatements.exclude(id) { _ = try await client.query(statement) }
+            let rows = try await client.query(CommitStatements.lookUp([id])).rows
+            return Decision(committed: rows.first.map { $0.text(1) == "t" })
+        } catch {
+            return .unreachable
+        }
+    }
+}
