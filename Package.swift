@@ -130,6 +130,7 @@ let package = Package(
         test(
             "RoutePlanningTests", in: "Decisions", ["RoutePlanning", "ShardModel", "PGTypes", "SQLSyntax", "CPGQuery"],
             resources: [.copy("Resources")]),
+        test("CommitCoreTests", in: "Decisions", ["CommitCore", "ShardModel"]),
         // tests
         test("ControlAPITests", in: "Vocabulary", ["ControlAPI", "ShardModel"]),
         test("PostgresProcessTests", in: "Adapters", ["PostgresProcess"]),

@@ -31,7 +31,7 @@ package enum CommitEvent: Hashable, Sendable {
     case lost(Int)
     /// `.lookUpDecision`: the record is there and says commit.
     case decisionFound
-    /// `.lookUpDecision`: the abort marker is there, so that no commit can be recorded any more.
+    /// `.lookUpDecision`: the abort marker is there, so that no commit can be recorded any more (one may have been, and forgotten).
     case decisionExcluded
     /// `.lookUpDecision`: neither could be learned.
     case decisionUnreachable

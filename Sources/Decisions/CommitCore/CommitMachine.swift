@@ -18,8 +18,11 @@
 /// proves nothing: a COMMIT whose connection broke may still be running.
 ///
 /// **Why the client is never told the contrary.** `committed` is said after the record's commit was acknowledged or read back; `aborted` only
-/// when the record is impossible; `unknown` when neither can be learned in time. Before `committed` is said, every participant
-/// that answers in time has made its part visible, so that the client reads its own writes; one that does not answer is finished by recovery.
+/// when the record is impossible; `unknown` when neither can be learned in time. A marker that was set after the decider was lost proves
+/// less than it seems: recovery may have committed everything and forgotten the record before. It forgets only when no participant is prepared
+/// any more, so that a ROLLBACK PREPARED that finds its transaction is the proof; without one the answer is `unknown`. Before `committed` is
+/// said, every participant that answers in time has made its part visible, so that the client reads its own writes; one that does not is
+/// finished by recovery.
 ///
 /// **Blocking.** Between its PREPARE and the decision a participant holds its locks; if the decider is unreachable then, they are
 /// held until it is back. There is no third copy of the decision, and guessing would break atomicity.
@@ -35,7 +38,7 @@ package struct CommitMachine: Hashable, Sendable {
         case prepared
         /// Ended.
         case done
-        /// The connection is gone; the server rolls back what was neither prepared nor committed.
+        /// The connection is gone, and nothing is left to do: the server rolls back what was neither prepared nor committed.
         case lost
         /// A prepared transaction may be left behind, for recovery.
         case inDoubt
@@ -45,6 +48,8 @@ package struct CommitMachine: Hashable, Sendable {
     private var parts: [Part]
     private var phase = Phase.ready
     private var abort: CommitAbort?
+    /// A prepared participant was rolled back: the transaction did not commit.
+    private var isProvenAborted = false
     /// Events that made no sense when they came.
     package private(set) var ignoredEvents = 0
 
@@ -81,7 +86,7 @@ package struct CommitMachine: Hashable, Sendable {
         case .committed(let index): answered(index, [.committing, .committingPrepared], becomes: .done)
         case .prepared(let index): answered(index, [.preparing], becomes: .prepared)
         case .decisionRecorded(let index): answered(index, [.deciding], becomes: .done)
-        case .rolledBack(let index): answered(index, [.rollingBack, .rollingBackPrepared], becomes: .done)
+        case .rolledBack(let index): rolledBack(index)
         case .failed(let index, let sqlState): failed(index, sqlState)
         case .lost(let index): lost(index)
         case .decisionFound: lookedUp { $0.goForward() }
@@ -97,6 +102,11 @@ package struct CommitMachine: Hashable, Sendable {
         guard let position = position(of: index), expected.contains(parts[position]) else { return ignore() }
         parts[position] = part
         return advance()
+    }
+
+    private mutating func rolledBack(_ index: Int) -> [CommitAction] {
+        if let position = position(of: index), parts[position] == .rollingBackPrepared { isProvenAborted = true }
+        return answered(index, [.rollingBack, .rollingBackPrepared], becomes: .done)
     }
 
     private mutating func failed(_ index: Int, _ sqlState: String) -> [CommitAction] {
@@ -143,6 +153,7 @@ package struct CommitMachine: Hashable, Sendable {
             return advance()
         case .done:
             // Its part has ended already; that the connection broke is the pool's business.
+            parts[position] = .lost
             return []
         case .lost, .inDoubt: return ignore()
         }
@@ -202,6 +213,7 @@ package struct CommitMachine: Hashable, Sendable {
             let isFinished = !parts.contains(.inDoubt)
             return finish(.committed) + (isFinished ? decider.map { [.forgetDecision($0)] } ?? [] : [])
         case .backward:
+            if case .excluded(let index) = abort, !isProvenAborted { return finish(.unknown(lost: index)) }
             return finish(.aborted(abort ?? .timedOut))
         case .ready, .lookingUp, .done:
             return []
