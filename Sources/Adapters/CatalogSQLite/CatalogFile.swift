@@ -10,11 +10,13 @@ internal import Synchronization
 
 /// The catalog's file, seen from outside: whether it is ours, and how it comes into being.
 enum CatalogFile {
-    /// Files that this process has had open. They must not be opened with `open` again: closing such a descriptor gives up the locks of every
-    /// SQLite connection that the process has on the file ("How To Corrupt An SQLite Database File", 2.2).
-    private static let opened = Mutex<Set<FileIdentity>>([])
+    /// How often this process has each file open. Such a file must not be opened with `open` as well: closing that descriptor would give up the
+    /// locks of every SQLite connection that the process has on the file ("How To Corrupt An SQLite Database File", 2.2).
+    private static let opened = Mutex<[FileIdentity: Int]>([:])
 
     /// Makes sure that `path` is a catalog of our format, making a new one where there is no file and `createIfMissing`.
+    ///
+    /// The file counts as open from now on, until `release`.
     ///
     /// A file that is not ours is only read: SQLite would already replay and remove the write-ahead log of a database it opens.
     static func prepare(_ path: String, createIfMissing: Bool) throws(CatalogError) -> FileIdentity {
@@ -24,9 +26,19 @@ enum CatalogFile {
         }
         guard let identity = FileIdentity(path) else { throw .unavailable("\(path): \(systemText())") }
         guard identity.isRegularFile else { throw .foreign("\(path) is not a file") }
-        if !opened.withLock({ $0.contains(identity) }) { try checkHead(path) }
-        opened.withLock { _ = $0.insert(identity) }
+        try opened.withLock { (opened) throws(CatalogError) in
+            if opened[identity] == nil { try checkHead(path) }
+            opened[identity, default: 0] += 1
+        }
         return identity
+    }
+
+    /// Only after all connections of that opening are closed. Left out, the file counts as open for the life of the process, which is safe.
+    static func release(_ identity: FileIdentity) {
+        opened.withLock { opened in
+            let count = (opened[identity] ?? 0) - 1
+            opened[identity] = count > 0 ? count : nil
+        }
     }
 
     static func systemText() -> String { String(cString: strerror(errno)) }
@@ -52,6 +64,13 @@ enum CatalogFile {
         guard count == head.count, Array(head[..<16]) == magic else { throw .foreign("\(path) is not a SQLite database, or is cut off") }
         // Offsets 60 and 68: "Database File Format", section 1.3.
         try check(applicationID: number(head, at: 68), version: number(head, at: 60), path)
+        // Offset 16. SQLite reads what is missing of the last page as zeros. While there is a log, it makes up for a page that a crash cut off.
+        let pageSize = max(512, Int(head[16]) << 8 | Int(head[17]) << 16)
+        var status = stat()
+        guard fstat(file, &status) == 0 else { throw .unavailable("\(path): \(systemText())") }
+        guard Int(status.st_size).isMultiple(of: pageSize) || FileIdentity(path + "-wal") != nil else {
+            throw .invalid("\(path) is damaged: it is cut off in a page")
+        }
     }
 
     static func check(applicationID: UInt32, version: UInt32, _ path: String) throws(CatalogError) {

@@ -25,6 +25,7 @@ package final class SQLiteCatalogStore: CatalogStore {
     let reader: SQLiteLane
     private let cache: Mutex<CatalogSnapshot>
     private let broadcaster: WatchBroadcaster
+    private let isClosed = Atomic(false)
     private let polling = Mutex<Task<Void, Never>?>(nil)
 
     /// Opens the catalog at `path`, after checking that it is one, whole, and writable; makes an empty one where there is no file.
@@ -50,7 +51,7 @@ package final class SQLiteCatalogStore: CatalogStore {
         do {
             snapshot = try await writer.run { db in try Self.check(db, path) }
         } catch {
-            await Self.close([opened.writer, opened.reader])
+            await Self.close(opened)
             throw error
         }
         cache = Mutex(snapshot)
@@ -66,7 +67,8 @@ package final class SQLiteCatalogStore: CatalogStore {
     package func close() async {
         polling.withLock { $0?.cancel() }
         broadcaster.finish()
-        await Self.close([writer, reader])
+        if isClosed.exchange(true, ordering: .relaxed) { return }
+        await Self.close(Opened(identity: identity, writer: writer, reader: reader))
     }
 
     package func load() async throws(CatalogError) -> CatalogSnapshot {
@@ -176,9 +178,16 @@ extension SQLiteCatalogStore {
 
     private static func open(_ path: String, createIfMissing: Bool, busyTimeout: Duration) throws(CatalogError) -> Opened {
         let identity = try CatalogFile.prepare(path, createIfMissing: createIfMissing)
-        return Opened(
-            identity: identity, writer: try SQLiteLane(path: path, busyTimeout: busyTimeout),
-            reader: try SQLiteLane(path: path, busyTimeout: busyTimeout))
+        var writer: SQLiteLane?
+        do throws(CatalogError) {
+            let first = try SQLiteLane(path: path, busyTimeout: busyTimeout)
+            writer = first
+            return Opened(identity: identity, writer: first, reader: try SQLiteLane(path: path, busyTimeout: busyTimeout))
+        } catch {
+            writer?.close()
+            CatalogFile.release(identity)
+            throw error
+        }
     }
 
     /// Everything that could make the first use fail, now.
@@ -192,13 +201,19 @@ extension SQLiteCatalogStore {
         if let problem = try String.fetchOne(db, sql: "PRAGMA quick_check(1)"), problem != "ok" {
             throw CatalogError.invalid("\(path) is damaged: \(problem)")
         }
-        return try SQLiteLane.transaction(db) { try CatalogTables.snapshot(db, known: nil) }
+        try db.beginTransaction(.immediate)
+        defer { try? db.rollback() }
+        // SQLite opens a file that it may not write for reading, and begins any transaction on it: only a write tells.
+        try db.execute(sql: "UPDATE catalog SET epoch = epoch")
+        return try CatalogTables.snapshot(db, known: nil)
     }
 
-    private static func close(_ lanes: [SQLiteLane]) async {
+    private static func close(_ opened: Opened) async {
         await withCheckedContinuation { continuation in
             DispatchQueue.global().async {
-                for lane in lanes { lane.close() }
+                opened.writer.close()
+                opened.reader.close()
+                CatalogFile.release(opened.identity)
                 continuation.resume()
             }
         }

@@ -24,6 +24,8 @@ final class SQLiteLane: Sendable {
         var configuration = Configuration()
         configuration.label = "pgmosaic.catalog"
         configuration.busyMode = .timeout(max(0, busyTimeout / .seconds(1)))
+        // A rollback may fail with the disk; that must not end the process.
+        configuration.allowsUnsafeTransactions = true
         configuration.prepareDatabase { db in
             // FULL: a commit that was acknowledged survives a power failure.
             try db.execute(sql: """
@@ -51,6 +53,8 @@ final class SQLiteLane: Sendable {
     }
 
     static func transaction<Value>(_ db: Database, _ work: () throws -> Value) throws -> Value {
+        // Only when an earlier rollback failed as well.
+        if db.isInsideTransaction { try db.rollback() }
         try db.beginTransaction(.immediate)
         let value: Value
         do {
