@@ -17,6 +17,8 @@ final class PGClientCall {
     var request: ByteBuffer
     let bytesMax: Int
     var timeout: Scheduled<Void>?
+    /// The server began the COPY that the call is for.
+    var hasCopied = false
 
     private var promise: EventLoopPromise<[PGResult]>?
     private var results: [PGResult] = []
@@ -84,7 +86,17 @@ final class PGClientCall {
 
     /// ReadyForQuery: the caller gets what there is.
     func finish() {
+        if isCopy, !hasCopied, failure == nil {
+            failure = PGClientError(.invalidCall("the statement is not the COPY that the call is for"), execution: .ran)
+        }
         if let failure { end(.failure(failure)) } else { end(.success(results)) }
+    }
+
+    private var isCopy: Bool {
+        switch kind {
+        case .copyIn, .copyOut: true
+        case .query, .script: false
+        }
     }
 
     /// The caller gets this error now.
@@ -97,7 +109,8 @@ final class PGClientCall {
         self.promise = nil
         let error: PGClientError? = if case .failure(let error) = result { error } else { nil }
         switch kind {
-        case .copyIn(let ready): ready.fail(error ?? PGClientError(.invalidCall("the statement is not COPY FROM STDIN"), execution: .ran))
+        // Fulfilled already where the COPY began; a promise takes its first value only.
+        case .copyIn(let ready): ready.fail(error ?? PGClientError(.connectionClosed, execution: .ran))
         case .copyOut(let sink): sink.end(error)
         case .query, .script: break
         }

@@ -185,7 +185,10 @@ final class PGClientHandler: ChannelInboundHandler {
         case BackendKind.emptyQueryResponse, BackendKind.portalSuspended: call.endResult(tag: nil)
         case BackendKind.copyInResponse: receivedCopyIn(call)
         case BackendKind.copyOutResponse:
-            if case .copyOut = call.kind { break }
+            if case .copyOut = call.kind {
+                call.hasCopied = true
+                break
+            }
             call.fail(PGClientError(.invalidCall("COPY TO STDOUT needs copyOut"), execution: .ran))
         case BackendKind.copyData:
             if case .copyOut(let sink) = call.kind { sink.add(frame.body) }
@@ -199,7 +202,10 @@ final class PGClientHandler: ChannelInboundHandler {
     }
 
     private func receivedCopyIn(_ call: PGClientCall) {
-        if case .copyIn(let ready) = call.kind, !call.isAbandoned { return ready.succeed() }
+        if case .copyIn(let ready) = call.kind, !call.isAbandoned {
+            call.hasCopied = true
+            return ready.succeed()
+        }
         // Nobody has data for it. In the extended protocol the server has ignored the Sync sent before, and waits for another.
         call.fail(PGClientError(.invalidCall("COPY FROM STDIN needs copyIn"), execution: .didNotRun))
         var bytes = ByteBuffer()

@@ -5,12 +5,14 @@ internal import PGWire
 struct PGTestAuthenticator {
     private let method: PGTestServer.Authentication
     private let user: String
+    private let mechanisms: [String]
     private let salt = SecureRandom.bytes(4)
     private var scram: ScramServer?
     private var scramMessages = 0
 
-    init(_ method: PGTestServer.Authentication, user: String) {
-        self.method = method
+    init(_ configuration: PGTestServer.Configuration, user: String) {
+        method = configuration.authentication
+        mechanisms = (configuration.offersChannelBinding ? ["SCRAM-SHA-256-PLUS"] : []) + [ScramClient.mechanism]
         self.user = user
     }
 
@@ -32,7 +34,7 @@ struct PGTestAuthenticator {
     }
 
     private mutating func startSCRAM(_ password: String, iterations: Int, _ output: inout ByteBuffer) {
-        output.writeAuthentication(.sasl(mechanisms: ["SCRAM-SHA-256-PLUS", ScramClient.mechanism]))
+        output.writeAuthentication(.sasl(mechanisms: mechanisms))
         let verifier = ScramVerifier.make(password: password, salt: SecureRandom.bytes(16), iterations: iterations)
         scram = ScramServer(verifier: verifier, nonce: SecureRandom.nonce())
     }

@@ -34,6 +34,8 @@ package final class PGTestServer: Sendable {
 
     package struct Configuration: Sendable {
         package var authentication = Authentication.trust
+        /// Offers SCRAM-SHA-256-PLUS too, which this server cannot do: for clients that choose among mechanisms. libpq refuses it without TLS.
+        package var offersChannelBinding = false
         package var parameters: [StartupMessage.Parameter] = [
             .init(name: "server_version", value: "15.0"), .init(name: "client_encoding", value: "UTF8"),
             .init(name: "standard_conforming_strings", value: "on"), .init(name: "TimeZone", value: "Etc/UTC"),
@@ -159,7 +161,8 @@ package final class PGTestServer: Sendable {
         }
     }
 
-    func cancel(_ request: CancelRequest) {
+    /// As if the request had come over a connection of its own.
+    package func cancel(_ request: CancelRequest) {
         record(.cancel(request))
         let session = state.withLock { $0.sessions[request.processID] }
         if let session, session.secret == request.secret { session.cancel() }

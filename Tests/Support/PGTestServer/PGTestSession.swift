@@ -97,7 +97,7 @@ final class PGTestSession: ChannelInboundHandler {
             if message.needsNegotiation {
                 output.writeNegotiateProtocolVersion(NegotiateProtocolVersion(unrecognizedOptions: message.protocolOptions))
             }
-            var authenticator = PGTestAuthenticator(server.configuration.authentication, user: message.user)
+            var authenticator = PGTestAuthenticator(server.configuration, user: message.user)
             let isDone = authenticator.start(&output)
             phase = .authenticating(message, authenticator)
             finishAuthentication(isDone, context)

@@ -1,3 +1,4 @@
+internal import Foundation
 package import NIOCore
 
 /// Spoils messages in the ways that break parsers, by a seed: the same seed gives the same inputs.
@@ -8,6 +9,11 @@ package struct WireMutator {
     package init(seed: UInt64, seeds: [ByteBuffer]) {
         random = SplitMix64(state: seed)
         self.seeds = seeds.map { Array($0.readableBytesView) }
+    }
+
+    /// A new seed for a run, or the one in the environment's PGMOSAIC_FUZZ_SEED, to repeat one.
+    package static func seed() -> UInt64 {
+        ProcessInfo.processInfo.environment["PGMOSAIC_FUZZ_SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: 0...UInt64(UInt32.max))
     }
 
     /// The next input: one to three messages, spoiled up to eight times.
@@ -44,10 +50,12 @@ package struct WireMutator {
 }
 
 /// Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (2014).
-struct SplitMix64: RandomNumberGenerator {
-    var state: UInt64
+package struct SplitMix64: RandomNumberGenerator {
+    private var state: UInt64
 
-    mutating func next() -> UInt64 {
+    package init(state: UInt64) { self.state = state }
+
+    package mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         var z = state
         z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
