@@ -125,7 +125,9 @@ let package = Package(
         support("WireFuzzing", ["PGWire"] + nio),
         .executableTarget(name: "WireFuzz", dependencies: ["WireFuzzing"], path: "Fuzz/WireFuzz", swiftSettings: strict),
         test("PGWireTests", in: "Vocabulary", ["PGWire", "WireFuzzing"] + nio),
-        test("PGChannelTests", in: "Adapters", ["PGChannel", "PGWire", "PGTestServer", "PostgresProcess", nioPosix, nioSSL] + nio),
+        test(
+            "PGChannelTests", in: "Adapters",
+            ["PGChannel", "PGWire", "PGTestServer", "PostgresProcess", "WireFuzzing", nioPosix, nioEmbedded, nioSSL] + nio),
         test("SQLSyntaxTests", in: "Vocabulary", ["SQLSyntax", "CPGQuery"]),
         test(
             "RoutePlanningTests", in: "Decisions", ["RoutePlanning", "ShardModel", "PGTypes", "SQLSyntax", "CPGQuery"],
@@ -136,5 +138,6 @@ let package = Package(
         test("PostgresProcessTests", in: "Adapters", ["PostgresProcess"]),
         test("ServerConfigTests", in: "Adapters", ["ServerConfig", log]),
         test("TelemetryTests", in: "Adapters", ["Telemetry", "ControlAPI", log]),
+        test("CommandLineTests", in: "Executable", ["pgmosaic", "PostgresProcess", "ServerConfig", "ControlAPI"]),
     ]
 )
