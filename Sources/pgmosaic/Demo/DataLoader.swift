@@ -21,7 +21,8 @@ struct DataLoader {
                 let pieces = CopyPieces(try table.rows())
                 let rows = try await client.copyIn(table.copyStatement, from: pieces, timeout: .minutes(10))
                 sent[table.name] = pieces.rowsSent
-                progress.step("loaded \(table.name): \(Progress.grouped(rows)) rows by COPY through the router\(note(on: table))")
+                progress.step("loaded \(table.name): \(Progress.grouped(rows)) rows by COPY through the router")
+                if pieces.rowsFilled > 0 { progress.step(note(on: table, filled: pieces.rowsFilled)) }
             }
         } catch let error as PGClientError {
             await client.close()
@@ -58,8 +59,8 @@ struct DataLoader {
         DemoError("the shards hold \(counts) rows of \(table.name) where \(expected) were sent")
     }
 
-    private func note(on table: DemoTable) -> String {
-        table.name == "flights" ? "; those without a tail number have '\(FlightsData.unknownTail)', as NULL is not a key" : ""
+    private func note(on table: DemoTable, filled: Int) -> String {
+        "  \(Progress.grouped(filled)) of them have no tail number; NULL is not a key, so they are stored with '\(FlightsData.unknownTail)'"
     }
 }
 
@@ -69,12 +70,14 @@ struct DataLoader {
 final class CopyPieces: AsyncSequence, AsyncIteratorProtocol, @unchecked Sendable {
     private let iterator: AnyIterator<CopyPiece>
     private(set) var rowsSent = 0
+    private(set) var rowsFilled = 0
 
     init(_ iterator: AnyIterator<CopyPiece>) { self.iterator = iterator }
 
     func next() async -> ByteBuffer? {
         guard let piece = iterator.next() else { return nil }
         rowsSent += piece.rows
+        rowsFilled += piece.filled
         return ByteBuffer(bytes: piece.bytes)
     }
 

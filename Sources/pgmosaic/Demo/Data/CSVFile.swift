@@ -41,7 +41,7 @@ struct CSVFile {
                 while position < all.count, piece.bytes.count < CopyPiece.sizeTarget {
                     // The file ends with a newline: `init` sees to it.
                     let end = Self.find(newline, in: all, from: position) ?? all.count - 1
-                    Self.append(all, position...end, filling: fill, to: &piece.bytes)
+                    if Self.append(all, position...end, filling: fill, to: &piece.bytes) { piece.filled += 1 }
                     piece.rows += 1
                     position = end + 1
                 }
@@ -50,19 +50,20 @@ struct CSVFile {
         }
     }
 
-    /// Copies one line, newline included.
+    /// Copies one line, newline included. Answers whether its NULL was replaced.
     private static func append(
         _ all: UnsafeRawBufferPointer, _ line: ClosedRange<Int>, filling fill: Fill?, to piece: inout [UInt8]
-    ) {
+    ) -> Bool {
         guard let fill, let field = self.field(fill.column, of: all, line),
             all[field].elementsEqual(fill.null.utf8)
         else {
             piece.append(contentsOf: UnsafeRawBufferPointer(rebasing: all[line]))
-            return
+            return false
         }
         piece.append(contentsOf: UnsafeRawBufferPointer(rebasing: all[line.lowerBound..<field.lowerBound]))
         piece.append(contentsOf: fill.value.utf8)
         piece.append(contentsOf: UnsafeRawBufferPointer(rebasing: all[field.upperBound...line.upperBound]))
+        return true
     }
 
     /// The bytes of one field; nil when the line has fewer.

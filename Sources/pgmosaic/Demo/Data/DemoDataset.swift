@@ -35,6 +35,8 @@ struct DemoTable: Sendable {
 struct CopyPiece {
     var bytes: [UInt8]
     var rows: Int
+    /// Rows in which a value stands for a NULL that could not be a key.
+    var filled = 0
 
     /// Pieces are filled up to about this many bytes: large enough to cost nothing, small enough to show progress.
     static let sizeTarget = 128 << 10

@@ -1,0 +1,21 @@
+import Foundation
+import PostgresProcess
+
+/// The built program, beside the test bundle.
+enum Program {
+    static let path: String = {
+        let bundle = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
+        return (bundle as NSString).deletingLastPathComponent + "/pgmosaic"
+    }()
+
+    /// Runs it with nothing of ours in its environment but `environment`.
+    static func run(_ arguments: [String], input: String = "", environment: [String: String] = [:]) async throws -> CommandResult {
+        let base = ["PATH": "/usr/bin:/bin", "HOME": NSTemporaryDirectory(), "LC_ALL": "C.UTF-8", "COLUMNS": "80"]
+        let command = SupervisedProcess.Command(path, arguments, environment: base.merging(environment) { $1 })
+        return try await SupervisedProcess.run(command, input: input, limit: .seconds(60))
+    }
+
+    static func run(_ arguments: String..., environment: [String: String] = [:]) async throws -> CommandResult {
+        try await run(arguments, environment: environment)
+    }
+}
