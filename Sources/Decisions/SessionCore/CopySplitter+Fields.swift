@@ -171,7 +171,8 @@ extension CopySplitter {
             if count == plan.keyColumn { key = field }
             count += 1
             position = field.raw.upperBound
-            if position >= line.count || count > plan.columnCount { break }
+            // To the end, even of a line with too many: PostgreSQL complains of an open quote first.
+            if position >= line.count { break }
             position += 1
         }
         try unsafe checkCount(count, line)
