@@ -176,7 +176,8 @@ extension ClientSession {
 
     /// The client has gone: what is open is rolled back, what is running is stopped.
     func abandonParticipants() {
-        let isBusy = !script.isEmpty || onDrained != nil
+        // Messages without their Sync have an open implicit transaction behind them, which must not reach the next session.
+        let isBusy = !script.isEmpty || onDrained != nil || batch.needsSync
         onDrained = nil
         pendingEffects.removeAll()
         for (index, participant) in participants.enumerated() {

@@ -2,6 +2,8 @@ internal import CatalogStore
 internal import ControlAPI
 internal import NIOCore
 internal import PGChannel
+internal import PGWire
+internal import Security
 internal import ShardModel
 
 /// What `/ready` tells, found out at most once a second however often it is asked.
@@ -70,22 +72,17 @@ actor ReadinessProbe {
 }
 
 extension ControlPlane {
-    /// Whether the endpoint takes a session and answers a query.
+    /// Whether the endpoint takes a session and answers a query, each within `limit`.
     fileprivate func isReachable(_ endpoint: String, within limit: Duration) async -> Bool {
-        await withTaskGroup(of: Bool.self) { group in
-            group.addTask {
-                guard let client = try? await self.connect(endpoint) else { return false }
-                let answered = try? await client.query("SELECT 1", options: .init(timeout: TimeAmount(limit)))
-                await client.close()
-                return answered != nil
-            }
-            group.addTask {
-                try? await Task.sleep(for: limit)
-                return false
-            }
-            let first = await group.next() ?? false
-            group.cancelAll()
-            return first
-        }
+        var options = PGClient.Options()
+        options.connectTimeout = TimeAmount(limit)
+        options.callTimeout = TimeAmount(limit)
+        options.overrides.parameters = [.init(name: "application_name", value: "pgmosaic-\(routerID)")]
+        guard let opened = try? EndpointSecrets.opened(endpoint, with: secrets), let target = try? PostgresEndpoint.parse(opened),
+            let client = try? await PGClient.connect(to: target, on: group, options: options)
+        else { return false }
+        let answered = try? await client.query("SELECT 1")
+        await client.close()
+        return answered != nil
     }
 }

@@ -29,6 +29,8 @@ final class StatementCall {
     }
 
     var isDone: Bool { promise == nil }
+    /// The session has said all; only the answer's form is still to be settled, and no interruption can change the outcome.
+    private(set) var isAnswered = false
 
     func interrupt(_ reason: Interruption) {
         if interruption == nil { interruption = reason }
@@ -36,9 +38,18 @@ final class StatementCall {
 
     func keep(_ timer: Scheduled<Void>) { timers.append(timer) }
 
-    func end(_ result: Result<[UInt8], APIError>) {
+    func answered() {
+        isAnswered = true
+        stopTimers()
+    }
+
+    private func stopTimers() {
         for timer in timers { timer.cancel() }
         timers.removeAll()
+    }
+
+    func end(_ result: Result<[UInt8], APIError>) {
+        stopTimers()
         guard let promise else { return }
         self.promise = nil
         switch result {

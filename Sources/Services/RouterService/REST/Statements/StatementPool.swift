@@ -49,7 +49,7 @@ final class StatementPool {
     }
 
     private func interrupt(_ call: StatementCall, _ reason: StatementCall.Interruption) {
-        guard !call.isDone else { return }
+        guard !call.isDone, !call.isAnswered else { return }
         call.interrupt(reason)
         guard let connection = call.connection else {
             waiting.removeAll { $0 === call }
@@ -151,6 +151,7 @@ final class StatementPool {
     /// The session has answered the statement.
     func finished(_ call: StatementCall, on connection: StatementConnection) {
         call.connection = nil
+        call.answered()
         if let failure = call.failure { return end(call, .failure(failure)) }
         let exchange = call.exchange
         let body = AnswerBody(
