@@ -35,19 +35,19 @@ enum ShardQueries {
         SELECT pg_catalog.md5(coalesce(pg_catalog.string_agg(line, E'\\n' ORDER BY line COLLATE "C"), '')) FROM (
             SELECT 'schema ' || n.nspname AS line FROM pg_catalog.pg_namespace n WHERE \(userSchemas)
             UNION ALL
-            SELECT 'column ' || n.nspname || '.' || c.relname || ' ' || c.relkind || ' ' || a.attnum || ' ' || a.attname || ' '
-                || pg_catalog.format_type(a.atttypid, a.atttypmod) || ' ' || a.attnotnull || ' '
+            SELECT 'column ' || n.nspname || '.' || c.relname || ' ' || c.relkind::text || ' ' || a.attnum || ' ' || a.attname || ' '
+                || pg_catalog.format_type(a.atttypid, a.atttypmod) || ' ' || a.attnotnull::text || ' '
                 || coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), '')
             FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
                 JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
                 LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
             WHERE \(userSchemas)
             UNION ALL
-            SELECT 'function ' || n.nspname || '.' || p.proname || '(' || pg_catalog.pg_get_function_identity_arguments(p.oid) || ') ' || p.provolatile || ' '
+            SELECT 'function ' || n.nspname || '.' || p.proname || '(' || pg_catalog.pg_get_function_identity_arguments(p.oid) || ') ' || p.provolatile::text || ' '
                 || pg_catalog.md5(p.prosrc)
             FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE \(userSchemas)
             UNION ALL
-            SELECT 'type ' || n.nspname || '.' || t.typname || ' ' || t.typtype
+            SELECT 'type ' || n.nspname || '.' || t.typname || ' ' || t.typtype::text
             FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE \(userSchemas)
             UNION ALL
             SELECT 'extension ' || extname || ' ' || extversion FROM pg_catalog.pg_extension

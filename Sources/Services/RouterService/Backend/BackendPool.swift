@@ -257,6 +257,8 @@ final class BackendPool {
             .init(name: "client_encoding", value: "UTF8"), .init(name: "application_name", value: "pgmosaic"),
             // What the router's parser takes for granted.
             .init(name: "standard_conforming_strings", value: "on"),
+            // Keeps the shard's event trigger from notifying, which no prepared transaction may: `SchemaQueries.eventTrigger`.
+            .init(name: "pgmosaic.session", value: "router"),
         ]
         BackendConnector.connect(
             to: target, overrides: overrides, on: loop.eventLoop, timeout: TimeAmount(core.limits.connectTimeout)

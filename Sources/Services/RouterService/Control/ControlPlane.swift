@@ -128,6 +128,7 @@ final class ControlPlane: Sendable {
             }
             do {
                 try await self.refresh(database)
+                await self.state.withLock { $0.schemas[database] }?.announceChange()
             } catch {
                 self.logger.warning("The schema could not be read after a change", metadata: ["error": "\(error)"])
             }

@@ -70,6 +70,11 @@ actor SchemaKeeper {
         try await now.value
     }
 
+    /// Tells the other routers that a schema change of this one is committed.
+    func announceChange() async {
+        _ = try? await client?.query("SELECT pg_catalog.pg_notify('\(SchemaQueries.channel)', '')")
+    }
+
     private func promote() {
         current = following
         following = nil
@@ -109,7 +114,7 @@ actor SchemaKeeper {
     private func connection() async throws -> PGClient {
         if let client, client.isOpen { return client }
         let client = try await control.connect(endpoint)
-        _ = try await client.query("LISTEN pgmosaic_schema")
+        _ = try await client.query("LISTEN \(SchemaQueries.channel)")
         self.client = client
         return client
     }
