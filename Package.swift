@@ -135,7 +135,22 @@ let package = Package(
         test("CommitCoreTests", in: "Decisions", ["CommitCore", "ShardModel"]),
         // tests
         test("ControlAPITests", in: "Vocabulary", ["ControlAPI", "ShardModel"]),
+        support("RESTTestKit", ["ControlAPI", "RESTServer", log, nioPosix, .product(name: "Hummingbird", package: "hummingbird")] + nio),
+        test("SecurityTests", in: "Adapters", ["Security"]),
+        test("RESTServerTests", in: "Adapters", ["RESTServer", "RESTTestKit", "ControlAPI", "Telemetry", log]),
+        test("ManagerServiceTests", in: "Services", [
+            "ManagerService", "CatalogStore", "ShardModel", "ControlAPI", "Security", "Telemetry", "RESTTestKit", "PostgresProcess", nioPosix, log,
+        ]),
         test("PostgresProcessTests", in: "Adapters", ["PostgresProcess"]),
+        // the catalog's tests
+        support("CatalogConformance", ["CatalogStore", "ShardModel"]),
+        .executableTarget(
+            name: "CatalogCrasher", dependencies: ["CatalogSQLite", "CatalogStore", "ShardModel"], path: "Tests/Support/CatalogCrasher",
+            swiftSettings: strict),
+        test("CatalogStoreTests", in: "Adapters", ["CatalogStore", "CatalogConformance", "ShardModel"]),
+        test(
+            "CatalogSQLiteTests", in: "Adapters",
+            ["CatalogCrasher", "CatalogSQLite", "CatalogStore", "CatalogConformance", "ShardModel", .product(name: "GRDB", package: "GRDB.swift")]),
         test("ServerConfigTests", in: "Adapters", ["ServerConfig", log]),
         test("TelemetryTests", in: "Adapters", ["Telemetry", "ControlAPI", log]),
         test("CommandLineTests", in: "Executable", ["pgmosaic", "PostgresProcess", "ServerConfig", "ControlAPI"]),

@@ -1,14 +1,16 @@
-internal import ControlAPI
+package import ControlAPI
 import Crypto
 import Synchronization
 
 /// Remembers the answers to writes that carried an `Idempotency-Key`, so that a repeated request does nothing and hears the same.
 ///
-/// In memory, for 24 hours, at most `entriesMax`; when it is full the oldest goes first, and a restart of the server forgets all. Answers of 5xx and 429 are not kept: the
+/// In memory, for 24 hours, at most `entriesMax` and `bytesMax`; when it is full the oldest goes first, and a restart of the server forgets all. Answers of 5xx and 429 are not kept: the
 /// request may be tried again.
 package final class IdempotencyCache: Sendable {
     package static let lifetime = Duration.seconds(24 * 3600)
     package static let entriesMax = 10_000
+    /// Of all answers together.
+    package static let bytesMax = 64 << 20
     package static let keyLengthMax = 255
     /// Longer answers are not kept.
     static let answerMax = 1 << 20
@@ -24,8 +26,16 @@ package final class IdempotencyCache: Sendable {
     }
     private struct State {
         var entries: [String: (entry: Entry, since: ContinuousClock.Instant)] = [:]
-        /// Keys by age, oldest first; may name entries that are gone.
+        /// Keys by age, oldest first.
         var order: [String] = []
+        /// Of the answers held.
+        var bytes = 0
+
+        mutating func remove(_ key: String) {
+            guard let entry = entries.removeValue(forKey: key)?.entry else { return }
+            if case .done(_, let answer) = entry { bytes -= answer.body.count }
+            order.removeAll { $0 == key }
+        }
     }
 
     private let state = Mutex(State())
@@ -38,7 +48,7 @@ package final class IdempotencyCache: Sendable {
     }
 
     /// Runs `operation` unless this request was answered before; throws 409 when the key stands for another request, or when the first is still running.
-    func answer(
+    package func answer(
         key: String, method: String, path: String, body: [UInt8], _ operation: () async -> RESTAnswer
     ) async throws(APIError) -> RESTAnswer {
         guard !key.isEmpty, key.utf8.count <= Self.keyLengthMax else {
@@ -47,21 +57,19 @@ package final class IdempotencyCache: Sendable {
         var hash = SHA256()
         hash.update(data: Array("\(method) \(path)\n".utf8))
         hash.update(data: body)
-        if let known = try begin(key, digest: Array(hash.finalize())) { return known }
+        let digest = Array(hash.finalize())
+        if let known = try begin(key, digest: digest) { return known }
         let answer = await operation()
-        end(key, answer)
+        end(key, digest: digest, answer)
         return answer
     }
 
     private func begin(_ key: String, digest: [UInt8]) throws(APIError) -> RESTAnswer? {
         let oldest = now() - Self.lifetime
         let found: Entry? = state.withLock { state in
-            while let first = state.order.first, state.entries[first].map({ $0.since < oldest }) ?? true {
-                state.order.removeFirst()
-                state.entries[first] = nil
-            }
+            while let first = state.order.first, let entry = state.entries[first], entry.since < oldest { state.remove(first) }
             if let known = state.entries[key] { return known.entry }
-            if state.entries.count >= capacity, !state.order.isEmpty { state.entries[state.order.removeFirst()] = nil }
+            if state.entries.count >= capacity, let first = state.order.first { state.remove(first) }
             state.entries[key] = (.running(digest: digest), now())
             state.order.append(key)
             return nil
@@ -76,14 +84,16 @@ package final class IdempotencyCache: Sendable {
         return answer
     }
 
-    private func end(_ key: String, _ answer: RESTAnswer) {
+    private func end(_ key: String, digest: [UInt8], _ answer: RESTAnswer) {
         state.withLock { state in
-            guard let entry = state.entries[key] else { return }
+            // Another request may have the key by now, when this one's entry had to go.
+            guard let entry = state.entries[key], case .running(let running) = entry.entry, running == digest else { return }
             if answer.status >= 500 || answer.status == 429 || answer.body.count > Self.answerMax {
-                state.entries[key] = nil
-                state.order.removeAll { $0 == key }
+                state.remove(key)
             } else {
-                state.entries[key] = (.done(digest: entry.entry.digest, answer: answer), entry.since)
+                state.entries[key] = (.done(digest: digest, answer: answer), entry.since)
+                state.bytes += answer.body.count
+                while state.bytes > Self.bytesMax, let first = state.order.first { state.remove(first) }
             }
         }
     }

@@ -1,0 +1,58 @@
+import ManagerService
+import ShardModel
+import Synchronization
+
+/// PostgreSQL servers as the manager's decisions see them: what a test says they are. An endpoint that nothing was said of cannot be reached.
+final class FakeInspector: ShardInspector {
+    struct Server {
+        var inspection = ShardInspection()
+        var tables: [QualifiedName: TableInspection] = [:]
+        var failure: ShardAccessError?
+        /// What `claim` and `release` throw, after `inspect` went well.
+        var claimFailure: ShardAccessError?
+    }
+    private let servers = Mutex<[String: Server]>([:])
+
+    /// By "host/dbname", whatever the rest of the endpoint is.
+    subscript(place: String) -> Server {
+        get { servers.withLock { $0[place] ?? Server(failure: .unreachable("connection refused")) } }
+        set { servers.withLock { $0[place] = newValue } }
+    }
+
+    private static func place(_ endpoint: String) -> String {
+        let rest = endpoint.split(separator: "@").last.map(String.init) ?? endpoint
+        return String(rest.prefix { $0 != "?" })
+    }
+
+    private func server(_ endpoint: String) throws(ShardAccessError) -> Server {
+        let server = self[Self.place(endpoint)]
+        if let failure = server.failure { throw failure }
+        return server
+    }
+
+    func inspect(_ endpoint: String) async throws(ShardAccessError) -> ShardInspection { try server(endpoint).inspection }
+
+    func claim(_ endpoint: String, as identity: ShardIdentity) async throws(ShardAccessError) {
+        var server = try server(endpoint)
+        if let failure = server.claimFailure { throw failure }
+        if let owner = server.inspection.identity, owner != identity { throw .taken(owner) }
+        server.inspection.identity = identity
+        self[Self.place(endpoint)] = server
+    }
+
+    func release(_ endpoint: String, from identity: ShardIdentity) async throws(ShardAccessError) {
+        var server = try server(endpoint)
+        if let failure = server.claimFailure { throw failure }
+        if server.inspection.identity == identity { server.inspection.identity = nil }
+        self[Self.place(endpoint)] = server
+    }
+
+    func table(
+        _ name: QualifiedName, for placement: Placement, at endpoint: String, declared: [QualifiedName: Placement]
+    ) async throws(ShardAccessError) -> TableInspection? { try server(endpoint).tables[name] }
+
+    func figures(_ endpoint: String) async throws(ShardAccessError) -> ShardFigures {
+        _ = try server(endpoint)
+        return ShardFigures(databaseBytes: 9_007_199_254_740_993, connections: 3, connectionsMax: 100, preparedTransactions: 1)
+    }
+}

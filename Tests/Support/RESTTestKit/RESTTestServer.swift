@@ -1,0 +1,46 @@
+package import ControlAPI
+internal import Hummingbird
+internal import Logging
+internal import NIOCore
+internal import NIOPosix
+package import RESTServer
+
+/// A server for the time of a test, on a free port of loopback.
+package struct RESTTestServer: Sendable {
+    package let port: Int
+
+    package static func with<Value: Sendable>(_ responder: RESTResponder, _ body: @Sendable (RESTTestServer) async throws -> Value) async throws -> Value {
+        let (ports, continuation) = AsyncStream.makeStream(of: Int.self)
+        var logger = Logger(label: "test")
+        logger.logLevel = .critical
+        let application = Application(
+            responder: responder, configuration: .init(address: .hostname("127.0.0.1", port: 0), serverName: nil),
+            onServerRunning: { channel in
+                continuation.yield(channel.localAddress?.port ?? 0)
+                continuation.finish()
+            },
+            eventLoopGroupProvider: .shared(MultiThreadedEventLoopGroup.singleton), logger: logger)
+        return try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await application.run() }
+            defer { group.cancelAll() }
+            guard let port = await ports.first(where: { _ in true }), port > 0 else { throw RawHTTPError(description: "the server does not listen") }
+            return try await body(RESTTestServer(port: port))
+        }
+    }
+
+    package func get(_ path: String, headers: [(String, String)] = []) async throws -> HTTPAnswer {
+        try await RawHTTP.send("GET", path, port: port, headers: headers)
+    }
+    package func delete(_ path: String, headers: [(String, String)] = []) async throws -> HTTPAnswer {
+        try await RawHTTP.send("DELETE", path, port: port, headers: headers)
+    }
+    package func post(_ path: String, _ body: JSONValue, headers: [(String, String)] = []) async throws -> HTTPAnswer {
+        try await write("POST", path, body, headers: headers)
+    }
+    package func put(_ path: String, _ body: JSONValue, headers: [(String, String)] = []) async throws -> HTTPAnswer {
+        try await write("PUT", path, body, headers: headers)
+    }
+    private func write(_ method: String, _ path: String, _ body: JSONValue, headers: [(String, String)]) async throws -> HTTPAnswer {
+        try await RawHTTP.send(method, path, port: port, headers: headers + [("Content-Type", "application/json")], body: body.encoded())
+    }
+}
