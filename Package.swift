@@ -133,6 +133,9 @@ let package = Package(
             "RoutePlanningTests", in: "Decisions", ["RoutePlanning", "ShardModel", "PGTypes", "SQLSyntax", "CPGQuery"],
             resources: [.copy("Resources")]),
         test("CommitCoreTests", in: "Decisions", ["CommitCore", "ShardModel"]),
+        test(
+            "SessionCoreTests", in: "Decisions", ["SessionCore", "RoutePlanning", "PGTypes", "PGWire", "ShardModel"] + nio,
+            resources: [.copy("Resources")]),
         // tests
         test("ControlAPITests", in: "Vocabulary", ["ControlAPI", "ShardModel"]),
         support("RESTTestKit", ["ControlAPI", "RESTServer", log, nioPosix, .product(name: "Hummingbird", package: "hummingbird")] + nio),

@@ -105,8 +105,11 @@ package struct ResponseScript {
     /// The backend sent a message of this kind.
     package mutating func received(_ kind: UInt8) -> Verdict {
         switch kind {
-        case UInt8(ascii: "N"), UInt8(ascii: "S"), UInt8(ascii: "A"):
+        case UInt8(ascii: "N"):
             return head < steps.count && steps[head].isSwallowed ? .drop : .forward
+        case UInt8(ascii: "S"), UInt8(ascii: "A"):
+            // Not an answer to the step: what the client's own SET changed is reported before the next ReadyForQuery, whose ever that is.
+            return .forward
         case UInt8(ascii: "Z"):
             skipToReady()
             guard head < steps.count else { return .forward }
@@ -116,10 +119,12 @@ package struct ResponseScript {
         case UInt8(ascii: "E"):
             if head < steps.count, steps[head].isProvoked {
                 replacement = emissions[0]
-                skipToReady()
+                skipToSync()
                 return .replace
             }
-            skipToReady()
+            // A simple query's error ends that query only.
+            if head < steps.count, steps[head].endsWithReady { return .forward }
+            skipToSync()
             return .forward
         default:
             guard head < steps.count else { return .forward }
@@ -155,12 +160,19 @@ package struct ResponseScript {
     }
 
     private mutating func skipToReady() {
-        while head < steps.count, !steps[head].endsWithReady {
-            let step = steps[head]
-            if step.isEmission || step.isProvoked { emissions.removeFirst() }
-            if step.expectation == .parse || step.expectation == .close { skippedDefinitions += 1 }
-            pop()
-        }
+        while head < steps.count, !steps[head].endsWithReady { skip() }
+    }
+
+    /// After an error in the extended protocol everything is ignored until Sync, simple queries included.
+    private mutating func skipToSync() {
+        while head < steps.count, !(steps[head].endsWithReady && steps[head].expectation == .sync) { skip() }
+    }
+
+    private mutating func skip() {
+        let step = steps[head]
+        if step.isEmission || step.isProvoked { emissions.removeFirst() }
+        if step.expectation == .parse || step.expectation == .close { skippedDefinitions += 1 }
+        pop()
     }
 
     private mutating func pop() {

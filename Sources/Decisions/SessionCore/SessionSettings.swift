@@ -21,9 +21,12 @@ package struct SessionSettings: Hashable, Sendable {
     package var count: Int { entries.count }
 
     /// `statement` is the client's own SET text, or one made by `assignment`. `searchPath` is given when the name is search_path.
+    ///
+    /// Of a setting that a statement may change in part (`dateStyle`, the transaction characteristics) every different statement is kept.
     package mutating func set(_ name: String, statement: String, searchPath: [String]? = nil) {
         let name = name.lowercased()
-        entries.removeAll { $0.name == name }
+        let isCumulative = Self.cumulative.contains(name)
+        entries.removeAll { $0.name == name && (!isCumulative || $0.statement == statement) }
         entries.append(Entry(name: name, statement: statement))
         if name == "search_path" { self.searchPath = searchPath }
     }
@@ -34,14 +37,14 @@ package struct SessionSettings: Hashable, Sendable {
         if name == "search_path" { searchPath = nil }
     }
 
-    package subscript(name: String) -> String? { entries.first { $0.name == name.lowercased() }?.statement }
+    /// The statement last made for it.
+    package subscript(name: String) -> String? { entries.last { $0.name == name.lowercased() }?.statement }
 
     /// The value that `name` has in `origin`, taken over: what RESET means to a client whose start gave settings.
     package mutating func restore(_ name: String, from origin: SessionSettings) {
-        if let statement = origin[name] {
-            set(name, statement: statement, searchPath: origin.searchPath)
-        } else {
-            reset(name)
+        reset(name)
+        for entry in origin.entries where entry.name == name.lowercased() {
+            set(name, statement: entry.statement, searchPath: origin.searchPath)
         }
     }
 
@@ -50,22 +53,40 @@ package struct SessionSettings: Hashable, Sendable {
         "SELECT pg_catalog.set_config(\(quoteLiteral(name)), \(quoteLiteral(value)), false)"
     }
 
+    /// Settings that a statement may change in part: SET datestyle = DMY leaves the style, AS TRANSACTION READ ONLY the isolation.
+    private static let cumulative: Set<String> = ["datestyle", transactionCharacteristics]
+    /// The settings that share a value, so that the order of their statements matters; `datestyle` with itself.
+    private static let groups: [Set<String>] = [
+        ["datestyle"],
+        [
+            transactionCharacteristics, "default_transaction_isolation", "default_transaction_read_only",
+            "default_transaction_deferrable",
+        ],
+    ]
+
     /// The statements that turn a backend with the settings `old` into one with these.
     package func statements(from old: SessionSettings) -> [String] {
         guard self != old else { return [] }
         // What both have in common at the start stays; behind the first difference everything is made again, for order matters.
         let common = zip(entries, old.entries).prefix { $0 == $1 }.count
         let kept = Set(entries.map(\.name))
-        return old.entries[common...].filter { !kept.contains($0.name) }.flatMap { Self.resets($0.name) }
-            + entries[common...].map(\.statement)
+        let (mine, theirs) = (entries[common...].filter { !Self.isGrouped($0) }, old.entries[common...].filter { !Self.isGrouped($0) })
+        return theirs.filter { !kept.contains($0.name) }.flatMap { Self.resets($0.name) } + mine.map(\.statement)
+            + Self.groups.flatMap { statements(from: old, of: $0) }
     }
+
+    /// Those of one group: the backend's own statements go on, or everything starts again from its defaults.
+    private func statements(from old: SessionSettings, of group: Set<String>) -> [String] {
+        let (mine, theirs) = (entries.filter { group.contains($0.name) }, old.entries.filter { group.contains($0.name) })
+        if mine.starts(with: theirs) { return mine.dropFirst(theirs.count).map(\.statement) }
+        return Set(theirs.flatMap { Self.resets($0.name) }).sorted() + mine.map(\.statement)
+    }
+
+    private static func isGrouped(_ entry: Entry) -> Bool { groups.contains { $0.contains(entry.name) } }
 
     private static func resets(_ name: String) -> [String] {
         if name == transactionCharacteristics {
-            return [
-                "RESET default_transaction_isolation", "RESET default_transaction_read_only",
-                "RESET default_transaction_deferrable",
-            ]
+            return groups[1].subtracting([transactionCharacteristics]).sorted().flatMap(resets)
         }
         return ["RESET " + name.split(separator: ".").map { quoteIdentifier(String($0)) }.joined(separator: ".")]
     }

@@ -18,8 +18,10 @@ package struct TransactionState: Hashable, Sendable {
 
     private enum Event: Hashable, Sendable {
         case savepoint(String, settings: SessionSettings)
-        /// SET LOCAL or SET TRANSACTION.
+        /// SET LOCAL.
         case local(String)
+        /// SET TRANSACTION.
+        case characteristics(String)
     }
 
     package enum SavepointError: Error, Hashable, Sendable { case unknown }
@@ -49,11 +51,13 @@ package struct TransactionState: Hashable, Sendable {
         return after
     }
 
-    /// The next transaction of COMMIT AND CHAIN / ROLLBACK AND CHAIN keeps the options.
+    /// The next transaction of COMMIT AND CHAIN / ROLLBACK AND CHAIN keeps the options, and what SET TRANSACTION made of them.
     package mutating func chain(committed: Bool, settings: SessionSettings) -> SessionSettings {
         let options = self.options
+        let characteristics = history.filter { if case .characteristics = $0 { true } else { false } }
         let after = end(committed: committed, settings: settings)
         begin(options: options, settings: after)
+        history = characteristics
         return after
     }
 
@@ -61,7 +65,7 @@ package struct TransactionState: Hashable, Sendable {
         history.append(.savepoint(name, settings: settings))
     }
 
-    /// Local settings made since the savepoint stay, as in PostgreSQL.
+    /// Local settings made since the savepoint stay; the characteristics go back to what they were, as in PostgreSQL.
     package mutating func release(_ name: String) throws(SavepointError) {
         let index = try self.index(of: name)
         history = history[..<index] + history[index...].filter { if case .local = $0 { true } else { false } }
@@ -84,8 +88,10 @@ package struct TransactionState: Hashable, Sendable {
         return found
     }
 
-    /// A SET LOCAL or SET TRANSACTION that took effect.
-    package mutating func recordLocal(_ statement: String) { history.append(.local(statement)) }
+    /// A SET LOCAL, or with `isCharacteristic` a SET TRANSACTION, that took effect.
+    package mutating func recordLocal(_ statement: String, isCharacteristic: Bool = false) {
+        history.append(isCharacteristic ? .characteristics(statement) : .local(statement))
+    }
 
     /// How many events a shard that joins now would have to repeat.
     package var historyCount: Int { history.count }
@@ -98,7 +104,7 @@ package struct TransactionState: Hashable, Sendable {
         history.dropFirst(count).map { event in
             switch event {
             case .savepoint(let name, _): "SAVEPOINT \(quoteIdentifier(name))"
-            case .local(let statement): statement
+            case .local(let statement), .characteristics(let statement): statement
             }
         }
     }
@@ -112,7 +118,9 @@ package func quoteIdentifier(_ name: String) -> String {
     "\"" + name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
 }
 
-/// `text` as a SQL string literal under standard_conforming_strings.
+/// `text` as a SQL string literal, whatever standard_conforming_strings is.
 package func quoteLiteral(_ text: String) -> String {
-    "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'"
+    let quoted = "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'"
+    guard quoted.utf8.contains(UInt8(ascii: "\\")) else { return quoted }
+    return "E" + quoted.split(separator: "\\", omittingEmptySubsequences: false).joined(separator: "\\\\")
 }

@@ -1,0 +1,103 @@
+import SessionCore
+import Testing
+
+@Suite struct SessionSettingsTests {
+    private static func made(_ statements: (String, String)...) -> SessionSettings {
+        var settings = SessionSettings()
+        for (name, statement) in statements { settings.set(name, statement: statement) }
+        return settings
+    }
+
+    @Test func onlyTheDifferenceIsMade() {
+        let old = Self.made(("a", "SET a = 1"), ("b", "SET b = 1"))
+        let new = Self.made(("a", "SET a = 1"), ("c", "SET c = 1"))
+        #expect(new.statements(from: old) == ["RESET \"b\"", "SET c = 1"])
+        #expect(new.statements(from: new) == [])
+        #expect(SessionSettings().statements(from: old) == ["RESET \"a\"", "RESET \"b\""])
+    }
+
+    @Test func aLaterStatementTakesThePlaceOfAnEarlierOne() {
+        let settings = Self.made(("a", "SET a = 1"), ("b", "SET b = 1"), ("A", "SET a = 2"))
+        #expect(settings.count == 2)
+        #expect(settings["a"] == "SET a = 2")
+        #expect(settings.statements(from: SessionSettings()) == ["SET b = 1", "SET a = 2"])
+    }
+
+    @Test func namesOfExtensionsAreQuotedPartByPart() {
+        #expect(SessionSettings().statements(from: Self.made(("my.x\"y", "SET ..."))) == ["RESET \"my\".\"x\"\"y\""])
+    }
+
+    @Test func resetMeansTheStartsOwnValue() {
+        var start = SessionSettings()
+        start.set("search_path", statement: "SET search_path = a", searchPath: ["a"])
+        var settings = start
+        settings.set("search_path", statement: "SET search_path = b", searchPath: ["b"])
+        settings.set("x", statement: "SET x = 1")
+        settings.restore("Search_Path", from: start)
+        settings.restore("x", from: start)
+        #expect(settings.searchPath == ["a"])
+        #expect(settings["search_path"] == "SET search_path = a")
+        #expect(settings == start)
+        settings.reset("search_path")
+        #expect(settings.searchPath == nil && settings.isEmpty)
+    }
+
+    /// A backend as far as these statements go: what a session ends up with must not depend on the backend it came to.
+    private struct Backend: Equatable {
+        var values: [String: String] = [:]
+
+        mutating func run(_ statement: String) {
+            let words = statement.split(separator: " ").map(String.init)
+            if words[0] == "RESET" {
+                values[words[1].filter { $0 != "\"" }] = nil
+            } else if words[1] == "datestyle" {
+                for part in words[3...] { values[["ISO", "SQL"].contains(part) ? "datestyle" : "datestyle order"] = part }
+                return
+            } else if words[1] == "CHARACTERISTICS" {
+                for part in words[2...] { values[part == "SERIALIZABLE" ? "default_transaction_isolation" : "default_transaction_read_only"] = part }
+            } else {
+                values[words[1]] = words[3]
+            }
+            if statement == "RESET \"datestyle\"" { values["datestyle order"] = nil }
+        }
+    }
+
+    @Test func everyBackendEndsUpWithWhatTheClientMade() {
+        let alphabet = [
+            ("datestyle", "SET datestyle = ISO"), ("datestyle", "SET datestyle = DMY"), ("datestyle", "SET datestyle = SQL MDY"),
+            (SessionSettings.transactionCharacteristics, "SET CHARACTERISTICS SERIALIZABLE"),
+            (SessionSettings.transactionCharacteristics, "SET CHARACTERISTICS READONLY"),
+            ("default_transaction_isolation", "SET default_transaction_isolation = COMMITTED"),
+            ("a", "SET a = 1"), ("a", "SET a = 2"),
+        ]
+        var sequences: [[(String, String)]] = [[]]
+        for start in [0, 1] + Array(2..<(1 + alphabet.count + alphabet.count * alphabet.count)) {
+            guard start < sequences.count, sequences[start].count < 3 else { continue }
+            for letter in alphabet { sequences.append(sequences[start] + [letter]) }
+        }
+        let made = sequences.map { sequence -> (SessionSettings, Backend) in
+            var (settings, direct) = (SessionSettings(), Backend())
+            for (name, statement) in sequence {
+                settings.set(name, statement: statement)
+                direct.run(statement)
+            }
+            return (settings, direct)
+        }
+        for (old, before) in made.prefix(80) {
+            for (new, wanted) in made {
+                var backend = before
+                for statement in new.statements(from: old) { backend.run(statement) }
+                if backend != wanted { Issue.record("\(old) to \(new): \(backend) instead of \(wanted)"); return }
+            }
+        }
+    }
+
+    @Test func textsAreQuotedForEverySetting() {
+        #expect(quoteIdentifier("a\"") == "\"a\"\"\"")
+        #expect(quoteIdentifier("\"") == "\"\"\"\"")
+        #expect(quoteIdentifier("") == "\"\"")
+        #expect(quoteLiteral("it's'") == "'it''s'''")
+        #expect(quoteLiteral("\\'") == "E'\\\\'''")
+        #expect(SessionSettings.assignment("a'b", "c\\") == "SELECT pg_catalog.set_config('a''b', E'c\\\\', false)")
+    }
+}
