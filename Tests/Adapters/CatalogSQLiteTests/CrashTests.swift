@@ -7,6 +7,7 @@ import Testing
 @Suite(.serialized) struct CrashTests {
     @Test func acknowledgedCommitsSurviveKills() async throws {
         let folder = try TemporaryFolder()
+        defer { folder.remove() }
         var reached: UInt64 = 0
         for round in 0..<24 {
             let delay = UInt32.random(in: 0...60_000)
@@ -40,6 +41,7 @@ import Testing
 
     @Test func othersGoOnWhenOneIsKilled() async throws {
         let folder = try TemporaryFolder()
+        defer { folder.remove() }
         let survivor = try Crasher("commit", folder.catalog, "150")
         var victims: [String] = []
         for _ in 0..<5 {
@@ -61,6 +63,7 @@ import Testing
 
     @Test func commitsOfAnotherProcessReachTheWatch() async throws {
         let folder = try TemporaryFolder()
+        defer { folder.remove() }
         let store = try await SQLiteCatalogStore(path: folder.catalog)
         let stream = store.watch(after: .zero)
         let crasher = try Crasher("commit", folder.catalog, "30")

@@ -8,6 +8,7 @@ import Testing
 @Suite(.serialized) struct DiskTests {
     @Test func fullDiskLosesNothing() async throws {
         let folder = try TemporaryFolder()
+        defer { folder.remove() }
         guard let disk = SmallDisk(at: folder.path, megabytes: 1) else {
             // Without the right to mount, a limit on the file's size is what can be had: the write fails in the same place.
             return try await limitedFileLosesNothing()
@@ -36,6 +37,7 @@ import Testing
 
     @Test func storeGoesOnWhenThereIsRoomAgain() async throws {
         let folder = try TemporaryFolder()
+        defer { folder.remove() }
         guard let disk = SmallDisk(at: folder.path, megabytes: 1) else { return try await limitedFileLosesNothing() }
         let store = try await SQLiteCatalogStore(path: folder.catalog)
         let (reached, _) = await fill(store, from: 0)
@@ -48,6 +50,7 @@ import Testing
 
     @Test func limitedFileLosesNothing() async throws {
         let folder = try TemporaryFolder()
+        defer { folder.remove() }
         let said = try Crasher("limited", folder.catalog, "300000").finish()
         let epochs = Crasher.epochs(said)
         #expect(epochs.count > 5)
@@ -63,6 +66,7 @@ import Testing
     @Test(arguments: ["read-only file", "read-only folder", "unreadable file", "read-only folder without a file"])
     func forbiddenFileIsUnavailableAndUntouched(_ situation: String) async throws {
         let folder = try TemporaryFolder()
+        defer { folder.remove() }
         if situation.hasSuffix("without a file") {
             try setMode(0o555, folder.path)
         } else {

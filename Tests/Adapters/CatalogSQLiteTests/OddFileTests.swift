@@ -32,6 +32,10 @@ import Testing
 
     @Test func foreignDatabaseIsRefusedWithItsLogUntouched() async throws {
         let (folder, source) = (try TemporaryFolder(), try TemporaryFolder())
+        defer {
+            folder.remove()
+            source.remove()
+        }
         let queue = try DatabaseQueue(path: source.catalog)
         try await queue.writeWithoutTransaction { db in
             try db.execute(sql: "PRAGMA journal_mode = WAL; CREATE TABLE theirs (a); INSERT INTO theirs VALUES (1)")
@@ -47,6 +51,7 @@ import Testing
     @Test(arguments: ["", "not a database", String(repeating: "text ", count: 1000), "SQLite format 3\0"])
     func otherFileIsRefusedUntouched(_ text: String) async throws {
         let folder = try TemporaryFolder()
+        defer { folder.remove() }
         try Data(text.utf8).write(to: URL(fileURLWithPath: folder.catalog))
         await expectRefusal(.foreign, folder.catalog)
         #expect(try folder.contents() == ["catalog.sqlite": Data(text.utf8)])
@@ -54,6 +59,7 @@ import Testing
 
     @Test func newerFormatIsRefusedUntouched() async throws {
         let folder = try TemporaryFolder()
+        defer { folder.remove() }
         try await makeCatalog(folder)
         let queue = try DatabaseQueue(path: folder.catalog)
         try await queue.writeWithoutTransaction { try $0.execute(sql: "PRAGMA user_version = 2") }
@@ -66,6 +72,7 @@ import Testing
     @Test(arguments: [50, 99, 100, 4096, 20_000, -4096, -1])
     func truncatedCatalogIsRefused(_ length: Int) async throws {
         let folder = try TemporaryFolder()
+        defer { folder.remove() }
         try await makeCatalog(folder)
         let whole = try #require(FileManager.default.contents(atPath: folder.catalog))
         let cut = length < 0 ? whole.dropLast(-length) : whole.prefix(length)
@@ -76,6 +83,7 @@ import Testing
 
     @Test func damagedPageIsRefused() async throws {
         let folder = try TemporaryFolder()
+        defer { folder.remove() }
         try await makeCatalog(folder)
         var bytes = try #require(FileManager.default.contents(atPath: folder.catalog))
         for page in 1..<6 { bytes.replaceSubrange(page * 4096..<page * 4096 + 64, with: Data(repeating: 0xA5, count: 64)) }
@@ -85,6 +93,7 @@ import Testing
 
     @Test func damagedRecordIsRefused() async throws {
         let folder = try TemporaryFolder()
+        defer { folder.remove() }
         let store = try await SQLiteCatalogStore(path: folder.catalog)
         let user = UserRecord(name: "ada", verifier: "v", roles: [])
         _ = try await store.commit(CatalogChange([.putUser(user)], author: "test"), expecting: .zero)
@@ -102,6 +111,7 @@ import Testing
 
     @Test func logWithoutItsCatalogIsRefused() async throws {
         let folder = try TemporaryFolder()
+        defer { folder.remove() }
         try Data([1]).write(to: URL(fileURLWithPath: folder.catalog + "-wal"))
         await expectRefusal(.foreign, folder.catalog)
         #expect(try folder.contents().count == 1)
@@ -109,17 +119,20 @@ import Testing
 
     @Test func folderInPlaceOfFileIsRefused() async throws {
         let folder = try TemporaryFolder()
+        defer { folder.remove() }
         await expectRefusal(.foreign, folder.path)
     }
 
     @Test func missingFolderIsUnavailableAndNotMade() async throws {
         let folder = try TemporaryFolder()
+        defer { folder.remove() }
         await expectRefusal(.unavailable, folder.path + "/none/catalog.sqlite")
         #expect(try folder.contents().isEmpty)
     }
 
     @Test func missingFileIsNotMadeUnlessAsked() async throws {
         let folder = try TemporaryFolder()
+        defer { folder.remove() }
         await expectRefusal(.unavailable, folder.catalog, createIfMissing: false)
         #expect(try folder.contents().isEmpty)
     }

@@ -16,6 +16,8 @@ private struct SQLiteCatalog: CatalogUnderTest {
 @Suite struct SQLiteConformanceTests {
     @Test(arguments: CatalogConformance.checks)
     func sqliteConforms(to check: CatalogConformance.Check) async throws {
-        try await check.run(try SQLiteCatalog())
+        let catalog = try SQLiteCatalog()
+        defer { catalog.folder.remove() }
+        try await check.run(catalog)
     }
 }

@@ -20,6 +20,7 @@ import Testing
 
     @Test func filesAreTheOwnersOnly() async throws {
         let folder = try TemporaryFolder()
+        defer { folder.remove() }
         let store = try await SQLiteCatalogStore(path: folder.catalog)
         _ = try await store.commit(change(1), expecting: .zero)
         for suffix in ["", "-wal", "-shm"] {
@@ -32,6 +33,7 @@ import Testing
 
     @Test func storesOpenedAtOnceMakeOneCatalog() async throws {
         let folder = try TemporaryFolder()
+        defer { folder.remove() }
         let clusters = try await withThrowingTaskGroup(of: String.self) { group in
             for _ in 0..<8 {
                 group.addTask {
@@ -48,6 +50,7 @@ import Testing
 
     @Test func lockedFileIsUnavailableUntilItIsFree() async throws {
         let folder = try TemporaryFolder()
+        defer { folder.remove() }
         let store = try await SQLiteCatalogStore(path: folder.catalog, busyTimeout: .milliseconds(200))
         var configuration = Configuration()
         configuration.allowsUnsafeTransactions = true
@@ -67,6 +70,7 @@ import Testing
     @Test(arguments: [false, true])
     func removedOrReplacedFileIsNoticed(_ isReplaced: Bool) async throws {
         let folder = try TemporaryFolder()
+        defer { folder.remove() }
         let store = try await SQLiteCatalogStore(path: folder.catalog)
         _ = try await store.commit(change(1), expecting: .zero)
         try FileManager.default.moveItem(atPath: folder.catalog, toPath: folder.path + "/moved")
@@ -83,6 +87,7 @@ import Testing
 
     @Test func closedStoreIsUnavailableAndItsWatchEnds() async throws {
         let folder = try TemporaryFolder()
+        defer { folder.remove() }
         let store = try await SQLiteCatalogStore(path: folder.catalog)
         let stream = store.watch(after: .zero)
         await store.close()
@@ -96,6 +101,7 @@ import Testing
 
     @Test func cancelledCommitIsDecided() async throws {
         let folder = try TemporaryFolder()
+        defer { folder.remove() }
         let store = try await SQLiteCatalogStore(path: folder.catalog)
         for number in 0..<20 {
             let task = Task { try await store.commit(change(number + 1), expecting: Epoch(UInt64(number))) }
@@ -107,6 +113,7 @@ import Testing
 
     @Test func historyIsBounded() async throws {
         let folder = try TemporaryFolder()
+        defer { folder.remove() }
         let store = try await SQLiteCatalogStore(path: folder.catalog)
         let total = CatalogHistoryEntry.keptMin + 20
         for number in 1...total { _ = try await store.commit(change(number), expecting: Epoch(UInt64(number - 1))) }
@@ -118,6 +125,7 @@ import Testing
 
     @Test func leasesAndMembersEndByTheMachinesClock() async throws {
         let folder = try TemporaryFolder()
+        defer { folder.remove() }
         let clock = ManualClock()
         let store = try await SQLiteCatalogStore(path: folder.catalog, clock: clock)
         let member = MemberRecord(id: "a", kind: "router", url: "", wireAddress: "", epoch: .zero, startedAt: 0, version: "")

@@ -1,7 +1,7 @@
 import Foundation
 
-/// A folder that is removed at the end of the test that has it.
-final class TemporaryFolder: Sendable {
+/// A folder for one test, which removes it at its end.
+struct TemporaryFolder: Sendable {
     let path: String
 
     init() throws {
@@ -9,7 +9,7 @@ final class TemporaryFolder: Sendable {
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
     }
 
-    deinit {
+    func remove() {
         // A test that failed may have left its small disk mounted.
         umount2(path, Int32(MNT_DETACH))
         try? FileManager.default.removeItem(atPath: path)

@@ -4,10 +4,10 @@ import ShardModel
 import Testing
 
 @Suite struct SnapshotFileTests {
-    private final class Folder {
+    private struct Folder {
         let path = FileManager.default.temporaryDirectory.path + "/pgmosaic-copy-\(UUID().uuidString)"
         init() throws { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false) }
-        deinit { try? FileManager.default.removeItem(atPath: path) }
+        func remove() { try? FileManager.default.removeItem(atPath: path) }
         var copy: String { path + "/copy" }
         var names: [String] { get throws { try FileManager.default.contentsOfDirectory(atPath: path).sorted() } }
     }
@@ -43,6 +43,7 @@ import Testing
 
     @Test func whatIsSavedIsLoaded() throws {
         let folder = try Folder()
+        defer { folder.remove() }
         for snapshot in [CatalogSnapshot(clusterID: "empty"), try sample()] {
             try SnapshotFile.save(snapshot, to: folder.copy)
             #expect(try SnapshotFile.load(from: folder.copy) == snapshot)
@@ -54,6 +55,7 @@ import Testing
 
     @Test func everyTruncationIsRefused() throws {
         let folder = try Folder()
+        defer { folder.remove() }
         try SnapshotFile.save(try sample(), to: folder.copy)
         let whole = try Data(contentsOf: URL(fileURLWithPath: folder.copy))
         for length in 0..<whole.count {
@@ -65,6 +67,7 @@ import Testing
 
     @Test func everyFlippedByteIsRefused() throws {
         let folder = try Folder()
+        defer { folder.remove() }
         try SnapshotFile.save(try sample(), to: folder.copy)
         let whole = try Data(contentsOf: URL(fileURLWithPath: folder.copy))
         for index in whole.indices {
@@ -79,6 +82,7 @@ import Testing
 
     @Test func otherFilesAreToldApart() throws {
         let folder = try Folder()
+        defer { folder.remove() }
         try Data("something else entirely".utf8).write(to: URL(fileURLWithPath: folder.copy))
         #expect(reason(folder.copy) == .notACopy)
         try (SnapshotFileFormat.magic + Data([0, 0, 0, 2])).write(to: URL(fileURLWithPath: folder.copy))
@@ -90,6 +94,7 @@ import Testing
     /// The checksum is right, but the contents are not a catalog that could be served.
     @Test func brokenRingIsRefused() throws {
         let folder = try Folder()
+        defer { folder.remove() }
         var snapshot = try sample()
         snapshot.shards[ShardID("a")]?.vnodes = []
         try SnapshotFile.save(snapshot, to: folder.copy)
@@ -98,6 +103,7 @@ import Testing
 
     @Test func tooLargeFileIsNotRead() throws {
         let folder = try Folder()
+        defer { folder.remove() }
         #expect(FileManager.default.createFile(atPath: folder.copy, contents: nil))
         truncate(folder.copy, SnapshotFile.sizeMax + 1)
         #expect(reason(folder.copy) == .tooLarge)
@@ -105,6 +111,7 @@ import Testing
 
     @Test func failedSaveKeepsTheOldCopy() throws {
         let folder = try Folder()
+        defer { folder.remove() }
         try SnapshotFile.save(try sample(), to: folder.copy)
         // Something in the way of the draft's move: a folder with something in it.
         let blocked = folder.path + "/blocked"
@@ -117,6 +124,7 @@ import Testing
 
     @Test func draftsOfDeadProcessesAreRemoved() throws {
         let folder = try Folder()
+        defer { folder.remove() }
         let dead = folder.copy + ".new.\(Int32.max).1"
         let alive = folder.copy + ".new.\(getppid()).1"
         for path in [dead, alive] { try Data([1]).write(to: URL(fileURLWithPath: path)) }
@@ -127,6 +135,7 @@ import Testing
 
     @Test func savesAtOnceLeaveAWholeCopy() async throws {
         let folder = try Folder()
+        defer { folder.remove() }
         let path = folder.copy
         let samples = try (0..<16).map { try sample(setting: String(repeating: "\($0)", count: 10_000)) }
         try await withThrowingTaskGroup(of: Void.self) { group in
