@@ -54,6 +54,9 @@ extension RefusalCode {
             ("the shard key cannot be changed", "Delete the row and insert it again with the new key.")
         case .keyColumn:
             ("the table has no column of the declared shard key's name", "Declare the table again with a column that it has.")
+        case .shardKeyDisagrees:
+            ("the shard key given beside the statement lives on another shard than the statement's own key",
+             "Leave the separate key out, or give the key that the statement names.")
         case .keyMalformed:
             ("the shard key's value cannot be read as the key column's type",
              "Give a value that the column can hold: an integer within its range, a uuid, a text.")

@@ -13,6 +13,7 @@ package enum RefusalCode: String, Hashable, Sendable, CaseIterable {
     case keyExpression = "PGM-KEY-EXPRESSION"
     case keyUpdate = "PGM-KEY-UPDATE"
     case keyColumn = "PGM-KEY-COLUMN"
+    case shardKeyDisagrees = "PGM-SHARD-KEY"
     case keyMalformed = "PGM-KEY-MALFORMED"
     // What the statement names
     case unknownTable = "PGM-UNKNOWN-TABLE"

@@ -19,6 +19,8 @@ package struct SchemaSnapshot: Sendable {
     /// Schemas other than pg_catalog with an operator `=` for a type that shard keys have: with one of them in search_path a plain `=`
     /// may be another operator than the built-in one.
     package var equalitySchemas: Set<String> = []
+    /// Operators whose function is a user's.
+    package var userOperators: Set<QualifiedName> = []
 
     package struct TypeDefault: Hashable, Sendable {
         package var expression: String

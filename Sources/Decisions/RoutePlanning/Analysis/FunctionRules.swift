@@ -26,7 +26,10 @@ enum FunctionRules {
         }
         list(
             .allowedVolatile,
-            "random clock_timestamp timeofday gen_random_uuid pg_sleep pg_sleep_for pg_sleep_until current_query")
+            "random clock_timestamp timeofday gen_random_uuid pg_sleep pg_sleep_for pg_sleep_until current_query "
+                // Of the extensions uuid-ossp and pgcrypto.
+                + "uuid_generate_v1 uuid_generate_v1mc uuid_generate_v4 gen_random_bytes gen_salt pgp_sym_encrypt "
+                + "pgp_sym_encrypt_bytea pgp_pub_encrypt pgp_pub_encrypt_bytea")
         list(
             .homeOnly(hasSideEffect: false),
             "pg_is_in_recovery pg_partition_tree pg_partition_ancestors pg_jit_available pg_lock_status pg_blocking_pids "

@@ -36,7 +36,7 @@ extension QueryAnalyzer {
             return arrayLiteral(node.pointee.a_const, type: type)
         case PG_QUERY__NODE__NODE_TYPE_CAST:
             let cast = node.pointee.type_cast!
-            guard let name = TypeFamily(cast.pointee.type_name) else { return .wrongType }
+            guard let name = typeFamily(cast.pointee.type_name) else { return .wrongType }
             guard name.isArray, name.keyType == type else { return .wrongType }
             let operand = keyArray(cast.pointee.arg, type: type)
             if case .sources = operand, cast.pointee.arg.kind == PG_QUERY__NODE__NODE_PARAM_REF {
@@ -95,7 +95,7 @@ extension QueryAnalyzer {
     }
 
     private func cast(_ cast: UnsafeMutablePointer<PgQuery__TypeCast>, type: KeyType) -> KeyOperand {
-        guard let name = TypeFamily(cast.pointee.type_name), !name.isArray, name.keyType == type else {
+        guard let name = typeFamily(cast.pointee.type_name), !name.isArray, name.keyType == type else {
             if case .notConstant = keyOperand(cast.pointee.arg, type: .text) { return .notConstant }
             return .wrongType
         }

@@ -93,14 +93,15 @@ extension QueryAnalyzer {
         guard link.pointee.sub_link_type == PG_QUERY__SUB_LINK_TYPE__ANY_SUBLINK, let test = link.pointee.testexpr,
             link.pointee.n_oper_name == 0
                 || isPlainEquality(NodeList(link.pointee.n_oper_name, link.pointee.oper_name)),
-            let output = sublinkOutputs[node]
+            let (output, inside) = sublinkOutputs[node]
         else { return }
         let fields = rowItems(test) ?? [test]
         guard output.isPositional, fields.count == output.columns.count else { return }
         for (field, inner) in zip(fields, output.columns) {
             guard let outer = column(field, scope)?.slot, let inner = inner.slot else { continue }
             if own.contains(outer) { bindings.derive(outer, from: [inner]) }
-            if output.isTransparent { bindings.derive(inner, from: [outer]) }
+            // A column of a level around that the subquery gives out is not restricted by this condition.
+            if output.isTransparent, inside.contains(inner) { bindings.derive(inner, from: [outer]) }
         }
     }
 
@@ -138,10 +139,25 @@ extension QueryAnalyzer {
     /// `=` of pg_catalog. With pg_catalog later in search_path an operator of somebody else's could come first.
     private func isPlainEquality(_ name: NodeList) -> Bool {
         switch name.strings {
-        case ["="]: !context.searchPath.dropFirst().contains("pg_catalog")
+        case ["="]: hasBuiltInEquality
         case ["pg_catalog", "="]: true
         default: false
         }
+    }
+
+    /// Whether a plain `=` between values of key types is PostgreSQL's own.
+    var hasBuiltInEquality: Bool {
+        isCatalogFirst && !context.searchPath.contains(where: context.schema.equalitySchemas.contains)
+    }
+
+    /// Whether names without a schema mean what PostgreSQL brings, before anybody else's.
+    var isCatalogFirst: Bool { !context.searchPath.dropFirst().contains("pg_catalog") }
+
+    /// The type named in a cast. With pg_catalog later in search_path a plain name may be another type's.
+    func typeFamily(_ type: UnsafeMutablePointer<PgQuery__TypeName>?) -> TypeFamily? {
+        guard var family = TypeFamily(type) else { return nil }
+        if !isCatalogFirst, type?.pointee.n_names == 1 { family.keyType = nil }
+        return family
     }
 
     private func location(_ node: SQLNode) -> Int32 {

@@ -1,5 +1,6 @@
 internal import CPGQuery
 internal import PGTypes
+internal import ShardModel
 internal import SQLSyntax
 
 extension QueryAnalyzer {
@@ -84,12 +85,14 @@ extension QueryAnalyzer {
         if let test = link.pointee.testexpr { try analyze(expression: test, scope: scope) }
         try checkOperator(NodeList(link.pointee.n_oper_name, link.pointee.oper_name), at: Int(link.pointee.location))
         guard let subselect = link.pointee.subselect else { throw Refusal(.unsupported, "SubLink") }
-        sublinkOutputs[node] = try analyze(statement: subselect, parent: scope)
+        let start = bindings.end
+        let output = try analyze(statement: subselect, parent: scope)
+        sublinkOutputs[node] = (output, start..<bindings.end)
         if link.pointee.sub_link_type == PG_QUERY__SUB_LINK_TYPE__ARRAY_SUBLINK { findings.noteOrder("ARRAY(SELECT …)") }
     }
 
     private func analyze(cast: UnsafeMutablePointer<PgQuery__TypeCast>, scope: Scope) throws(Refusal) {
-        if let family = TypeFamily(cast.pointee.type_name) {
+        if let family = typeFamily(cast.pointee.type_name) {
             if family.isCatalogReference {
                 // The name is looked up, and its number differs from shard to shard.
                 findings.dependsOnText = true
@@ -122,8 +125,12 @@ extension QueryAnalyzer {
 
     /// `OPERATOR(schema.=)` of another schema could be anything.
     private func checkOperator(_ name: NodeList, at location: Int) throws(Refusal) {
-        guard name.count > 1 else { return }
-        guard name.strings?.first == "pg_catalog" else { throw Refusal(.userOperator, at: location) }
+        guard let parts = name.strings, let last = parts.last else { return }
+        if parts.count > 1 {
+            guard parts[0] == "pg_catalog" else { throw Refusal(.userOperator, at: location) }
+        } else if context.searchPath.contains(where: { context.schema.userOperators.contains(QualifiedName(schema: $0, name: last)) }) {
+            throw Refusal(.userOperator, last, at: location)
+        }
     }
 }
 

@@ -16,6 +16,14 @@ struct FromItem {
         isComplete = entry.isComplete
     }
     init() {}
+
+    mutating func becomeNullable() {
+        for entry in entries.indices {
+            for column in entries[entry].columns.indices { entries[entry].columns[column].isNullable = true }
+        }
+        for index in columns.indices { columns[index].isNullable = true }
+        for name in merged.keys { merged[name]?.isNullable = true }
+    }
 }
 
 extension QueryAnalyzer {
@@ -104,9 +112,16 @@ extension QueryAnalyzer {
             }
         }
         let alias = item.pointee.alias
-        var entry = RangeEntry(name: alias.map { string($0.pointee.aliasname) } ?? "", columns: [], isComplete: false)
+        let name = alias.map { string($0.pointee.aliasname) } ?? firstFunctionName(item) ?? ""
+        var entry = RangeEntry(name: name, columns: [], isComplete: false)
         entry.rename(columnNames(alias))
         return entry
+    }
+
+    private func firstFunctionName(_ item: UnsafeMutablePointer<PgQuery__RangeFunction>) -> String? {
+        let call = NodeList(item.pointee.n_functions, item.pointee.functions).first?.listItems.first
+        guard let call, call.kind == PG_QUERY__NODE__NODE_FUNC_CALL else { return nil }
+        return NodeList(call.pointee.func_call.pointee.n_funcname, call.pointee.func_call.pointee.funcname).strings?.last
     }
 
     private func sample(

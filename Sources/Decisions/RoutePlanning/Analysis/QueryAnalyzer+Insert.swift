@@ -19,13 +19,24 @@ extension QueryAnalyzer {
         let given = Set(columns.compactMap(\.?.name))
         for column in resolved.relation?.columns ?? [] where !given.contains(column.name) { noteDefault(column, of: resolved) }
 
+        for node in NodeList(insert.pointee.n_cols, insert.pointee.cols) where node.kind == PG_QUERY__NODE__NODE_RES_TARGET {
+            try analyze(subscriptsOf: node, scope: scope)
+        }
+        // OVERRIDING USER VALUE: what is given for an identity column is not what is stored.
+        if insert.pointee.override == PG_QUERY__OVERRIDING_KIND__OVERRIDING_USER_VALUE {
+            for column in columns where column?.isIdentity ?? false {
+                if case .sharded(column?.name) = resolved.placement { throw Refusal(.keyMissing, "\(resolved.name).\(column?.name ?? "")") }
+                noteDefault(column, of: resolved)
+            }
+        }
         if let source = insert.pointee.select_stmt {
             guard source.kind == PG_QUERY__NODE__NODE_SELECT_STMT else { throw Refusal(.unsupported, source.kindName) }
             let select = source.pointee.select_stmt!
             if isPlainValues(select) {
                 try self.insert(values: select, columns: columns, key: key, keyed, resolved, scope: scope)
             } else {
-                try self.insert(from: select, insert, key: key, keyed, scope: scope)
+                let mayBeNull = key.flatMap { columns[$0]?.notNull } == false
+                try self.insert(from: select, insert, key: key, keyed, isNullable: mayBeNull, scope: scope)
             }
         }
         if key != nil { noteLength(of: resolved) }
@@ -106,7 +117,7 @@ extension QueryAnalyzer {
 
     private func insert(
         from select: SelectNode, _ insert: UnsafeMutablePointer<PgQuery__InsertStmt>, key: Int?,
-        _ target: Findings.ShardedTable?, scope: Scope
+        _ target: Findings.ShardedTable?, isNullable: Bool, scope: Scope
     ) throws(Refusal) {
         let output = try analyze(select: select, parent: scope)
         if insert.pointee.on_conflict_clause != nil { findings.noteOrder("INSERT … SELECT … ON CONFLICT") }
@@ -119,6 +130,8 @@ extension QueryAnalyzer {
             guard bindings.type(of: slot) == bindings.type(of: target.slot) else {
                 throw Refusal(.keyType, subject, at: target.location)
             }
+            // Nothing but NOT NULL would keep a key that an outer join left out from being stored.
+            guard !(isNullable && output.columns[key].isNullable) else { throw Refusal(.keyIsNull, subject, at: target.location) }
             bindings.derive(target.slot, from: [slot])
         } else if key < output.expressions.count, let expression = output.expressions[key] {
             bindings.bind(target.slot, to: try insertedKey(expression, target))

@@ -19,11 +19,13 @@ extension QueryAnalyzer {
         // LATERAL items on the right see the left side; neither sees the other join's names otherwise.
         let local = Scope(parent: scope, isJoin: true)
         let start = bindings.end
-        let left = try fromItem(join.pointee.larg, scope: local)
+        var left = try fromItem(join.pointee.larg, scope: local)
         add(left, to: local)
         let middle = bindings.end
-        let right = try fromItem(join.pointee.rarg, scope: local)
+        var right = try fromItem(join.pointee.rarg, scope: local)
         let end = bindings.end
+        if nullable == .left || nullable == .both { left.becomeNullable() }
+        if nullable == .right || nullable == .both { right.becomeNullable() }
 
         var result = FromItem()
         result.entries = left.entries + right.entries
@@ -67,7 +69,7 @@ extension QueryAnalyzer {
         for name in names {
             let a = left.merged[name] ?? left.columns.first { $0.name == name }
             let b = right.merged[name] ?? right.columns.first { $0.name == name }
-            if let a = a?.slot, let b = b?.slot { equate(a, b) }
+            if let a = a?.slot, let b = b?.slot, hasBuiltInEquality { equate(a, b) }
             let kept =
                 switch join.pointee.jointype {
                 case PG_QUERY__JOIN_TYPE__JOIN_RIGHT: b
@@ -75,10 +77,14 @@ extension QueryAnalyzer {
                 case PG_QUERY__JOIN_TYPE__JOIN_FULL: OutputColumn?.none
                 default: a
                 }
-            var column = OutputColumn(name: name, slot: kept?.slot, typeOID: kept?.typeOID ?? 0)
+            var column = OutputColumn(name: name, slot: kept?.slot, typeOID: kept?.typeOID ?? 0, isNullable: kept?.isNullable ?? true)
             if bindingsDiffer(a?.slot, b?.slot) { column.slot = nil }
             mergedColumns.append(column)
             result.merged[name] = column
+        }
+        // `JOIN … USING (k) AS j`: j names the merged columns only, and hides nothing.
+        if let alias = join.pointee.join_using_alias {
+            result.entries.append(RangeEntry(name: string(alias.pointee.aliasname), columns: mergedColumns, isMergedOnly: true))
         }
         let isKept = { (column: OutputColumn) in !names.contains(column.name) }
         result.columns = mergedColumns + left.columns.filter(isKept) + right.columns.filter(isKept)

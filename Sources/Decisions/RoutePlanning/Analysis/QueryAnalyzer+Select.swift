@@ -52,6 +52,12 @@ extension QueryAnalyzer {
         let isDistinctOn = NodeList(select.pointee.n_distinct_clause, select.pointee.distinct_clause).contains {
             $0.kind != PG_QUERY__NODE__NODE__NOT_SET
         }
+        let groups = NodeList(select.pointee.n_group_clause, select.pointee.group_clause)
+        if groups.contains(where: { $0.kind == PG_QUERY__NODE__NODE_GROUPING_SET }) {
+            // The rows of the larger groups have NULL where a column, or a constant, is grouped by.
+            for index in output.columns.indices { output.columns[index].slot = nil }
+            output.expressions = []
+        }
         if isDistinctOn {
             output.isTransparent = false
             findings.noteOrder("DISTINCT ON")
@@ -84,7 +90,9 @@ extension QueryAnalyzer {
 
     /// UNION, INTERSECT, EXCEPT: every arm must be bound for the column to be, and a condition outside holds in every arm.
     private func analyze(setOperation select: SelectNode, scope: Scope) throws(Refusal) -> QueryOutput {
+        let start = bindings.end
         let left = try analyze(select: select.pointee.larg, parent: scope)
+        let middle = bindings.end
         if let recursive = scope.recursiveTable { recursive.output = recursive.output ?? selfReference(left, recursive) }
         let right = try analyze(select: select.pointee.rarg, parent: scope)
         var output = QueryOutput(
@@ -96,9 +104,11 @@ extension QueryAnalyzer {
             else { continue }
             let union = bindings.makeSlot(bindings.type(of: a))
             bindings.derive(union, from: [a, b])
-            if left.isTransparent { bindings.derive(a, from: [union]) }
-            if right.isTransparent { bindings.derive(b, from: [union]) }
+            // Not a column of a level around: it is there with its other values, too, for the rows of the other arm.
+            if left.isTransparent, (start..<middle).contains(a) { bindings.derive(a, from: [union]) }
+            if right.isTransparent, middle <= b { bindings.derive(b, from: [union]) }
             output.columns[index].slot = union
+            output.columns[index].isNullable = left.columns[index].isNullable || right.columns[index].isNullable
         }
         return output
     }
@@ -158,7 +168,8 @@ extension QueryAnalyzer {
         if name.isEmpty { name = columnName(value) ?? "" }
         if name.isEmpty { output.isComplete = false }
         output.columns.append(
-            OutputColumn(name: name, slot: reference?.slot, typeOID: reference?.typeOID ?? 0))
+            OutputColumn(
+                name: name, slot: reference?.slot, typeOID: reference?.typeOID ?? 0, isNullable: reference?.isNullable ?? true))
         output.expressions.append(value)
     }
 

@@ -45,10 +45,16 @@ extension QueryAnalyzer {
         if relation.hasRowSecurity, resolved.placement != .local {
             throw Refusal(.rowSecurity, resolved.name.description, at: location)
         }
+        if relation.kind == .view || relation.kind == .materializedView {
+            try noteView(resolved, relation, use: use, at: location)
+        }
         switch resolved.placement {
         case .reference:
             findings.references.insert(resolved.name)
-            if use != .read { findings.writtenReferences.insert(resolved.name) }
+            if use != .read {
+                findings.writtenReferences.insert(resolved.name)
+                if hasTriggers(relation) { throw Refusal(.referenceTrigger, resolved.name.description, at: location) }
+            }
         case .local:
             if resolved.name.schema == "pg_catalog" || resolved.name.schema == "information_schema" {
                 findings.catalogs.insert(resolved.name)
@@ -61,11 +67,29 @@ extension QueryAnalyzer {
                 throw Refusal(.keyColumn, "\(resolved.name).\(key)", at: location)
             }
             guard let slot = columns[index].slot else {
-                throw Refusal(.keyType, "\(resolved.name).\(key)", at: location)
+                throw Refusal(.keyDefinition, "\(resolved.name).\(key)", at: location)
             }
             findings.sharded.append(
                 .init(name: resolved.name, key: key, slot: slot, location: location, isInsertTarget: use == .insert))
             if use != .read { findings.writesSharded = true }
         }
+    }
+
+    /// A write through a view is one to its tables, with their defaults and placements; and what is in its body is not seen here.
+    private func noteView(_ view: ResolvedTable, _ relation: Relation, use: TableUse, at location: Int) throws(Refusal) {
+        findings.noteNondeterminism(.referenceWriteSource, view.name.description, at: location)
+        guard use != .read else { return }
+        let resolver = TableResolver(context: context)
+        let isLocal = view.placement == .local && relation.viewSources.allSatisfy { source in
+            context.schema.relations[source]?.kind == .view
+                || (try? resolver.resolve(schema: source.schema, name: source.name).placement) == .local
+        }
+        guard isLocal else { throw Refusal(.viewWrite, view.name.description, at: location) }
+    }
+
+    private func hasTriggers(_ relation: Relation) -> Bool {
+        if relation.hasTriggers { return true }
+        guard relation.kind == .partitioned else { return false }
+        return RelationRules(context: context).children(of: relation.name).contains(where: \.hasTriggers)
     }
 }

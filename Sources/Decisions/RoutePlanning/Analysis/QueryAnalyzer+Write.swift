@@ -60,12 +60,19 @@ extension QueryAnalyzer {
                 throw Refusal(
                     .keyUpdate, "\(resolved.name).\(name)", at: Int(assignment.pointee.res_target.pointee.location))
             }
+            try analyze(subscriptsOf: assignment, scope: scope)
             guard let value = assignment.pointee.res_target.pointee.val else { continue }
             let column = resolved.relation?.columns.first { $0.name == name }
             settleAssignment(of: value, to: column)
             if value.kind == PG_QUERY__NODE__NODE_SET_TO_DEFAULT { noteDefault(column, of: resolved) }
             try analyze(expression: value, scope: scope)
         }
+    }
+
+    /// `SET a[(SELECT …)] = …`: subscripts of a target are expressions like any other.
+    func analyze(subscriptsOf target: SQLNode, scope: Scope) throws(Refusal) {
+        let target = target.pointee.res_target!
+        for node in NodeList(target.pointee.n_indirection, target.pointee.indirection) { try analyze(expression: node, scope: scope) }
     }
 
     /// A value assigned directly to a column: its type is the column's.

@@ -21,7 +21,7 @@ final class QueryAnalyzer {
     var bindings = Bindings()
     var findings = Findings()
     /// Outputs of `x IN (SELECT …)`, for the conditions that are looked at after their subqueries.
-    var sublinkOutputs: [SQLNode: QueryOutput] = [:]
+    var sublinkOutputs: [SQLNode: (output: QueryOutput, own: Range<Slot>)] = [:]
     /// Parameters whose type the place they stand in settles.
     var settledParameters: [SQLNode: KeyType] = [:]
     private var levels = 0

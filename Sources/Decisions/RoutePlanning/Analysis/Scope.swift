@@ -8,6 +8,8 @@ struct OutputColumn {
     var slot: Slot?
     /// 0: not known.
     var typeOID: UInt32 = 0
+    /// From the side of an outer join that is filled up with NULLs: in the rows that come out it may have no value at all.
+    var isNullable = false
 }
 
 /// One entry of a FROM list.
@@ -22,6 +24,8 @@ struct RangeEntry {
     var isReference = false
     /// A subquery or WITH query.
     var isDerived = false
+    /// The alias of a USING clause: its columns are those of the join, which are found without it.
+    var isMergedOnly = false
 
     /// Applies `AS t(a, b)`.
     mutating func rename(_ names: [String]) {
@@ -106,7 +110,7 @@ final class Scope {
     private func unqualified(_ name: String) -> Lookup {
         if let column = merged[name] { return .found(column) }
         var found: OutputColumn?
-        for entry in entries {
+        for entry in entries where !entry.isMergedOnly {
             for column in entry.columns where column.name == name {
                 guard found == nil else { return .uncertain }
                 found = column

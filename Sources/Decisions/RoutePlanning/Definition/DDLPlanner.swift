@@ -38,20 +38,3 @@ enum DDLPlanner {
             reuse: .never, tables: tables, reason: reason)
     }
 }
-
-extension Dictionary where Key == QualifiedName, Value == Placement {
-    /// As they will be when the changes are committed: what later statements of the same transaction go by.
-    package func applying(_ changes: [PlacementChange]) -> Self {
-        var result = self
-        for change in changes {
-            switch change {
-            case .declare(let name, let placement): result[name] = placement
-            case .forget(let name): result[name] = nil
-            case .rename(let from, let to):
-                guard let placement = result.removeValue(forKey: from) else { continue }
-                result[to] = placement
-            }
-        }
-        return result
-    }
-}

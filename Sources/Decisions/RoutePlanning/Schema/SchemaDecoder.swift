@@ -37,7 +37,9 @@ package enum SchemaDecoder {
         case .collations: snapshot.nondeterministicCollations.insert(try row.name(0))
         case .typeDefaults:
             snapshot.typeDefaults[try row.name(0)] = .init(expression: try row.text(2), isVolatile: try row.bool(3))
-        case .equality: snapshot.equalitySchemas.insert(try row.text(0))
+        case .operators:
+            if try row.bool(2) { snapshot.equalitySchemas.insert(try row.text(0)) }
+            if try row.bool(3) { snapshot.userOperators.insert(try row.name(0)) }
         }
     }
 

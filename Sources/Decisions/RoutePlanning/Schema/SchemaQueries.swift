@@ -7,7 +7,7 @@ package enum SchemaQueries {
     package static let all: [String] = Part.allCases.map(\.query)
 
     enum Part: Int, CaseIterable {
-        case session, schemas, relations, columns, uniqueKeys, foreignKeys, views, functions, collations, typeDefaults, equality
+        case session, schemas, relations, columns, uniqueKeys, foreignKeys, views, functions, collations, typeDefaults, operators
 
         var query: String {
             switch self {
@@ -21,7 +21,7 @@ package enum SchemaQueries {
             case .functions: SchemaQueries.functions("true")
             case .collations: SchemaQueries.collations
             case .typeDefaults: SchemaQueries.typeDefaults
-            case .equality: SchemaQueries.equality
+            case .operators: SchemaQueries.operators
             }
         }
     }
@@ -169,13 +169,17 @@ package enum SchemaQueries {
         'seg', 'unaccent', 'uuid-ossp'
         """
 
+    private static let isUsers = """
+        p.oid >= 16384 AND NOT (l.lanname IN ('c', 'internal') AND EXISTS (
+        SELECT 1 FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
+        WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e'
+          AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND e.extname IN (\(plainExtensions))))
+        """
+
     private static func functions(_ condition: String) -> String {
         """
         SELECT DISTINCT n.nspname, p.proname, p.provolatile,
-            p.oid >= 16384 AND NOT (l.lanname IN ('c', 'internal') AND EXISTS (
-                SELECT 1 FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
-                WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e'
-                  AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND e.extname IN (\(plainExtensions)))),
+            \(isUsers),
             p.prokind = 'a'
         FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace JOIN pg_catalog.pg_language l ON l.oid = p.prolang
         WHERE n.nspname <> 'pgmosaic' AND n.nspname !~ '^pg_(toast|temp)' AND \(condition)
@@ -192,10 +196,12 @@ package enum SchemaQueries {
         FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE t.typdefaultbin IS NOT NULL AND \(isUserSchema)
         """
 
-    /// smallint, integer, bigint, uuid, text, varchar.
-    private static let equality = """
-        SELECT DISTINCT n.nspname FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace
-        WHERE o.oprname = '=' AND n.nspname <> 'pg_catalog'
-          AND (o.oprleft IN (20, 21, 23, 25, 1043, 2950) OR o.oprright IN (20, 21, 23, 25, 1043, 2950))
+    /// Whether it is a `=` for smallint, integer, bigint, uuid, text or varchar; whether its function is a user's.
+    private static let operators = """
+        SELECT DISTINCT n.nspname, o.oprname,
+            o.oprname = '=' AND (o.oprleft IN (20, 21, 23, 25, 1043, 2950) OR o.oprright IN (20, 21, 23, 25, 1043, 2950)), \(isUsers)
+        FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace
+            JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode JOIN pg_catalog.pg_language l ON l.oid = p.prolang
+        WHERE n.nspname <> 'pg_catalog'
         """
 }

@@ -91,7 +91,7 @@ enum CopyPlanner {
             throw Refusal(.keyColumn, "\(table).\(key)")
         }
         guard column.hasDeterministicCollation, let type = KeyType(typeOID: column.typeOID) else {
-            throw Refusal(.keyType, "\(table).\(key)")
+            throw Refusal(.keyDefinition, "\(table).\(key)")
         }
         guard let position = columns.firstIndex(of: key) else { throw Refusal(.keyMissing, "\(table).\(key)") }
         return SplitCopy(

@@ -25,6 +25,8 @@ enum CursorPlanner {
             node.kind == PG_QUERY__NODE__NODE_DEF_ELEM && string(node.pointee.def_elem.pointee.defname) == "analyze"
                 && DefinitionValue(node.pointee.def_elem).boolean != false
         }
+        // The options are literals: another text of the shape may be one that runs.
+        if plan.reuse == .shape { plan.reuse = .text }
         if !runs { plan.writes = false }
         if case .everyShard = plan.route {
             if runs { throw Refusal(.explainAnalyze) }

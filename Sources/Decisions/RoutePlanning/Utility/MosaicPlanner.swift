@@ -77,7 +77,7 @@ enum MosaicPlanner {
             throw Refusal(.keyColumn, "\(table).\(key)")
         }
         guard column.hasDeterministicCollation, KeyType(typeOID: column.typeOID) != nil else {
-            throw Refusal(.keyType, "\(table).\(key)")
+            throw Refusal(.keyDefinition, "\(table).\(key)")
         }
     }
 }

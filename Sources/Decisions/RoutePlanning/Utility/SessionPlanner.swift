@@ -89,12 +89,16 @@ package enum SessionPlanner {
 }
 
 /// Settings under which statements would mean something else than the router understands.
-enum SettingRules {
-    /// Why `name` cannot be set so; nil if it can.
-    static func refusal(_ name: String, _ values: [String]) -> RefusalCode? {
+package enum SettingRules {
+    /// Why `name` (in lower case) cannot be set so; nil if it can. Startup parameters obey it too.
+    package static func refusal(_ name: String, _ values: [String]) -> RefusalCode? {
         let value = values.first?.lowercased() ?? ""
         switch name {
         case "role", "session_authorization": return .role
+        // Tables made in it would be temporary, and would hide others.
+        case "search_path": return values.contains { $0.lowercased().hasPrefix("pg_temp") } ? .temporary : nil
+        // '{NULL}' would hold a text.
+        case "array_nulls": return isOn(value) ? nil : .setting
         case "standard_conforming_strings": return isOn(value) ? nil : .setting
         case "transform_null_equals": return isOff(value) ? nil : .setting
         case "client_encoding":
