@@ -130,9 +130,11 @@ let package = Package(
             ["PGChannel", "PGWire", "PGTestServer", "PostgresProcess", "WireFuzzing", nioPosix, nioEmbedded, nioSSL] + nio),
         test("SQLSyntaxTests", in: "Vocabulary", ["SQLSyntax", "CPGQuery"]),
         test(
-            "RoutePlanningTests", in: "Decisions", ["RoutePlanning", "ShardModel", "PGTypes", "SQLSyntax", "CPGQuery"],
+            "RoutePlanningTests", in: "Decisions",
+            ["RoutePlanning", "ShardModel", "PGTypes", "SQLSyntax", "CPGQuery", "PostgresProcess"],
             resources: [.copy("Resources")]),
         test("CommitCoreTests", in: "Decisions", ["CommitCore", "ShardModel"]),
+        test("PoolCoreTests", in: "Decisions", ["PoolCore"]),
         test(
             "SessionCoreTests", in: "Decisions", ["SessionCore", "RoutePlanning", "PGTypes", "PGWire", "ShardModel"] + nio,
             resources: [.copy("Resources")]),
@@ -142,9 +144,16 @@ let package = Package(
         test("SecurityTests", in: "Adapters", ["Security"]),
         test("RESTServerTests", in: "Adapters", ["RESTServer", "RESTTestKit", "ControlAPI", "Telemetry", log]),
         test("ManagerServiceTests", in: "Services", [
-            "ManagerService", "CatalogStore", "ShardModel", "ControlAPI", "Security", "Telemetry", "RESTTestKit", "PostgresProcess", nioPosix, log,
+            "ManagerService", "CatalogStore", "ShardModel", "ControlAPI", "Security", "ServerConfig", "Telemetry", "RESTTestKit", "PostgresProcess", nioPosix, log,
         ]),
         test("PostgresProcessTests", in: "Adapters", ["PostgresProcess"]),
+        // benchmarks
+        .target(name: "CMurmur3", path: "Benchmarks/Ring/CMurmur3"),
+        .executableTarget(
+            name: "RingBenchmark", dependencies: ["ShardModel", "CMurmur3"], path: "Benchmarks/Ring/RingBenchmark", swiftSettings: strict),
+        .executableTarget(
+            name: "CatalogFiller", dependencies: ["CatalogSQLite", "CatalogStore", "ShardModel"], path: "Benchmarks/CatalogFiller",
+            swiftSettings: strict),
         // the catalog's tests
         support("CatalogConformance", ["CatalogStore", "ShardModel"]),
         .executableTarget(
