@@ -39,6 +39,8 @@ package final class SQLiteCatalogStore: CatalogStore {
     package init(
         path: String, createIfMissing: Bool = true, busyTimeout: Duration = .seconds(5), clock: any LeaseClock = SystemLeaseClock()
     ) async throws(CatalogError) {
+        // A relative path would lead elsewhere when the process changes its folder.
+        let path = path.hasPrefix("/") ? path : FileManager.default.currentDirectoryPath + "/" + path
         let opened = try await Self.offTasks { () throws(CatalogError) in
             try Self.open(path, createIfMissing: createIfMissing, busyTimeout: busyTimeout)
         }
@@ -100,8 +102,6 @@ package final class SQLiteCatalogStore: CatalogStore {
     }
 
     private func store(_ change: CatalogChange, expecting epoch: Epoch, _ db: Database) throws -> CatalogSnapshot {
-        let current = try CatalogTables.epoch(db)
-        guard current == epoch else { throw CatalogError.staleEpoch(expected: epoch, current: current) }
         let next = try CatalogTables.snapshot(db, known: cache.withLock(\.self)).applying(change, expecting: epoch)
         try CatalogTables.store(next, change.touch, db)
         try CatalogTables.remember(CatalogHistoryEntry(epoch: next.epoch, time: Date().timeIntervalSince1970, change: change), db)

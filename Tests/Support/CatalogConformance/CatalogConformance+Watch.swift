@@ -45,8 +45,12 @@ extension CatalogConformance {
             for number in 1...4 { _ = try await stores[0].commit(SampleCatalog.numbering(number), expecting: Epoch(UInt64(number - 1))) }
             for store in stores {
                 for after in 0..<4 as Range<UInt64> {
-                    let first = try await first(of: store, after: Epoch(after))
-                    try expect(first == Epoch(4), "after \(after) comes the newest, not \(first)")
+                    var last = Epoch(after)
+                    while last < Epoch(4) {
+                        let next = try await first(of: store, after: last)
+                        try expect(next > last && next <= Epoch(4), "after \(last) comes something newer, not \(next)")
+                        last = next
+                    }
                 }
             }
             // From the newest on, nothing comes until there is something newer; also in the other store.

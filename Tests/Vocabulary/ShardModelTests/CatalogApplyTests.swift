@@ -156,7 +156,7 @@ import Testing
 
     /// Random changes of a few shards: the quick check of what was touched says the same as a check of everything.
     @Test(arguments: 0..<40 as Range<UInt64>) func touchedCheckAgreesWithFullCheck(_ seed: UInt64) throws {
-        var random = Sequence(state: seed)
+        var random = SeededNumbers(state: seed)
         var snapshot = try CatalogSnapshot(clusterID: "c").applying(change(.putDatabase(DatabaseRecord(name: "app"))))
         var refused = 0
         for _ in 0..<120 {
@@ -185,7 +185,7 @@ import Testing
     }
 }
 
-private struct Sequence {
+private struct SeededNumbers {
     var state: UInt64
     mutating func next(_ bound: Int) -> Int {
         state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
