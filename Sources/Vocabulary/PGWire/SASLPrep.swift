@@ -15,11 +15,10 @@ enum SASLPrep {
                 mapped.append(scalar)
             }
         }
-        let normalized = String(mapped).precomposedStringWithCompatibilityMapping
-        guard !normalized.isEmpty, !normalized.unicodeScalars.contains(where: isProhibited), hasConsistentDirection(normalized) else {
-            return raw
-        }
-        return Array(normalized.utf8)
+        // The RFC looks for what is prohibited in the normalized text; PostgreSQL does in the text before that, and its verifiers are what must fit.
+        guard !mapped.isEmpty, !mapped.contains(where: isProhibited), hasConsistentDirection(mapped) else { return raw }
+        // NFKC in two steps: in one, Foundation leaves a Hangul syllable and the final consonant behind it apart.
+        return Array(String(mapped).decomposedStringWithCompatibilityMapping.precomposedStringWithCanonicalMapping.utf8)
     }
 
     /// RFC 3454, table C.1.2.
@@ -57,8 +56,7 @@ enum SASLPrep {
     }
 
     /// RFC 3454, section 6: text with a right-to-left character holds no left-to-right one, and starts and ends right-to-left.
-    private static func hasConsistentDirection(_ text: String) -> Bool {
-        let scalars = Array(text.unicodeScalars)
+    private static func hasConsistentDirection(_ scalars: String.UnicodeScalarView) -> Bool {
         guard scalars.contains(where: { isRightToLeft($0.value) }) else { return true }
         guard let first = scalars.first, let last = scalars.last, isRightToLeft(first.value), isRightToLeft(last.value) else { return false }
         return !scalars.contains { !isRightToLeft($0.value) && $0.properties.isAlphabetic }

@@ -153,6 +153,10 @@ import WireFuzzing
         #expect(SASLPrep.prepared("a\u{A0}b") == bytes("a b"))
         #expect(SASLPrep.prepared("e\u{301}") == bytes("\u{E9}"))
         #expect(SASLPrep.prepared("\u{7}") == [7])
+        // Each found by comparing verifiers with a real server's.
+        #expect(SASLPrep.prepared("\u{AC00}\u{11A8}") == bytes("\u{AC01}"))
+        #expect(SASLPrep.prepared("\u{340}a") == bytes("\u{340}a"))
+        #expect(SASLPrep.prepared("\u{1E28}\u{2137}") == bytes("\u{1E28}\u{5D2}"))
         #expect(SASLPrep.prepared("\u{627}\u{31}") == bytes("\u{627}\u{31}"))
         #expect(SASLPrep.prepared("\u{E000}\u{AD}") == bytes("\u{E000}\u{AD}"))
         #expect(SASLPrep.prepared("👨\u{200D}👩") == bytes("👨\u{200D}👩"))
