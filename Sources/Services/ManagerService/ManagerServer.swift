@@ -18,6 +18,9 @@ package enum ManagerServer {
     /// Serves until SIGTERM or SIGINT, then ends within the grace time of the settings. Throws when it cannot start.
     package static func run(settings: ManagerSettings, store: any CatalogStore, logger: Logger) async throws {
         let box = try settings.secretsKeyFile.map { (path) throws(SecretError) in try SecretBox.loadOrCreate(path: path) }
+        if !["127.0.0.1", "::1", "localhost"].contains(settings.httpHost) {
+            logger.warning("REST has no authentication yet, and others may reach it", metadata: ["http.host": "\(settings.httpHost)"])
+        }
         let group = MultiThreadedEventLoopGroup.singleton
         let startedAt = Timestamp(seconds: Date().timeIntervalSince1970)
         let metrics = SharedMetrics()

@@ -1,5 +1,6 @@
 import CatalogStore
 import ControlAPI
+import ManagerService
 import RESTTestKit
 import ShardModel
 import Synchronization
@@ -27,6 +28,59 @@ import Testing
             let second = try await kit.server.post("/api/v1/databases", ["name": "app"], headers: key)
             #expect(first.status == 201 && second.status == 201 && first.body == second.body)
             #expect(try await kit.store.load().epoch == Epoch(1))
+        }
+    }
+
+    @Test func aStoreThatIsAwayIsSaidSoWithWhenToComeAgain() async throws {
+        let faults = Faults()
+        try await ManagerKit.run(faults: faults) { kit in
+            try await kit.makeDatabase()
+            faults.load = .unavailable("no answer")
+            for path in ["/api/v1/databases", "/api/v1/shards", "/api/v1/catalog", "/api/v1/users", "/api/v1/routers"] {
+                let answer = try await kit.server.get(path)
+                #expect(answer.error?.code == .catalogUnavailable && answer.headers["retry-after"] == "1", "\(path)")
+            }
+            let ready = try await kit.server.get("/ready")
+            #expect(ready.status == 503 && ready.json?["catalog_connected"] == false)
+            #expect(try await kit.server.get("/health").status == 200)
+        }
+    }
+
+    @Test func anUnknownOutcomeIsReportedAsUnknownAndTheMarkOfAShardStays() async throws {
+        let faults = Faults()
+        try await ManagerKit.run(faults: faults) { kit in
+            try await kit.makeDatabase()
+            kit.servers["h/d"] = .init()
+            faults.commit = .unknownOutcome("lost")
+            let key = [("Idempotency-Key", "k")]
+            let body: JSONValue = ["id": "s", "database": "app", "primary_endpoint": "postgres://u@h/d"]
+            #expect(try await kit.server.post("/api/v1/shards", body, headers: key).error?.code == .catalogUnknownOutcome)
+            #expect(kit.servers["h/d"].inspection.identity != nil)
+            // It was not kept as the key's answer, so the same request may be sent again.
+            faults.commit = nil
+            #expect(try await kit.server.post("/api/v1/shards", body, headers: key).status == 201)
+        }
+    }
+
+    @Test(arguments: [CatalogError.unavailable("x"), .invalid("x")])
+    func aRegistrationThatIsCertainlyNotStoredLeavesNoMark(_ error: CatalogError) async throws {
+        let faults = Faults()
+        try await ManagerKit.run(faults: faults) { kit in
+            try await kit.makeDatabase()
+            kit.servers["h/d"] = .init()
+            faults.commit = error
+            let answer = try await kit.addShard("s", on: "h/d")
+            #expect(answer.status >= 500)
+            #expect(kit.servers["h/d"].inspection.identity == nil)
+        }
+    }
+
+    @Test func aWriterThatNeverWinsGivesUp() async throws {
+        let faults = Faults()
+        try await ManagerKit.run(faults: faults) { kit in
+            faults.commit = .conflict(current: Epoch(9), detail: "")
+            let answer = try await kit.server.post("/api/v1/databases", ["name": "app"])
+            #expect(answer.error?.code == .versionConflict && answer.error?.details?["epoch"] == 9)
         }
     }
 }

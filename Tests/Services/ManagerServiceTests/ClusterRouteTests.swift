@@ -25,6 +25,10 @@ import Testing
             let tag = try #require(try await kit.server.get("/api/v1/catalog").headers["etag"])
             let same = try await kit.server.get("/api/v1/catalog", headers: [("If-None-Match", tag)])
             #expect(same.status == 304 && same.body.isEmpty && same.headers["etag"] == tag)
+            for condition in ["W/\(tag)", "\"0\", \(tag)", "*"] {
+                #expect(try await kit.server.get("/api/v1/catalog", headers: [("If-None-Match", condition)]).status == 304, "\(condition)")
+            }
+            #expect(try await kit.server.get("/api/v1/catalog", headers: [("If-None-Match", "\"0\"")]).status == 200)
             try await kit.makeDatabase("other")
             #expect(try await kit.server.get("/api/v1/catalog", headers: [("If-None-Match", tag)]).status == 200)
         }

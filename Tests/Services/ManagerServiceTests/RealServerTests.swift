@@ -9,35 +9,21 @@ import Security
 import ShardModel
 import Testing
 
-/// One PostgreSQL server for the suite, and the manager's own inspector, over HTTP. Each test has databases of its own.
-@Suite(.serialized) struct RealServerTests {
-    private static func withServer(
-        settings: [String: String] = [:], _ body: @Sendable (PostgresServer, ManagerKit) async throws -> Void
-    ) async throws {
-        let folder = NSTemporaryDirectory() + "pgmosaic-manager-\(UUID().uuidString)"
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
-        defer { try? FileManager.default.removeItem(atPath: folder) }
-        let server = try await PostgresServer.create(
-            PostgresServerOptions(dataDirectory: folder + "/data", password: "hunter2", authentication: .scram, settings: settings))
+/// The manager's own inspector against a real PostgreSQL server, over HTTP. Each test has databases of its own on the suite's one server.
+@Suite(.serialized, .postgresServer()) struct RealServerTests {
+    static func run(_ body: @Sendable (PostgresServer, ManagerKit) async throws -> Void) async throws {
+        let server = try #require(PostgresServerTrait.server)
         let box = SecretBox(key: Array(0..<32))
         let inspector = PostgresShardInspector(box: box, group: .singleton, timeout: .seconds(5))
-        let outcome: Result<Void, any Error>
-        do {
-            try await ManagerKit.run(inspector: inspector, box: box) { try await body(server, $0) }
-            outcome = .success(())
-        } catch {
-            outcome = .failure(error)
-        }
-        await server.stop()
-        try outcome.get()
+        try await ManagerKit.run(inspector: inspector, box: box) { try await body(server, $0) }
     }
 
-    private static func register(_ kit: ManagerKit, _ id: String, _ endpoint: String) async throws -> HTTPAnswer {
+    static func register(_ kit: ManagerKit, _ id: String, _ endpoint: String) async throws -> HTTPAnswer {
         try await kit.server.post("/api/v1/shards", ["id": .string(id), "database": "app", "primary_endpoint": .string(endpoint)])
     }
 
     @Test func aShardIsClaimedGreetedWatchedAndReleased() async throws {
-        try await Self.withServer { server, kit in
+        try await Self.run { server, kit in
             for name in ["s1", "s2", "strange"] { try await server.createDatabase(name) }
             try await kit.makeDatabase()
             let made = try await Self.register(kit, "s1", server.dsn(database: "s1"))
@@ -99,11 +85,11 @@ import Testing
     }
 
     @Test func aTableOfTheShardsIsLookedAtBeforeItsPlacementIsDeclared() async throws {
-        try await Self.withServer { server, kit in
-            for name in ["s1", "s2"] { try await server.createDatabase(name) }
+        try await Self.run { server, kit in
+            for name in ["t1", "t2"] { try await server.createDatabase(name) }
             try await kit.makeDatabase()
-            for name in ["s1", "s2"] { try kit.expect(201, await Self.register(kit, name, server.dsn(database: name))) }
-            for name in ["s1", "s2"] {
+            for name in ["t1", "t2"] { try kit.expect(201, await Self.register(kit, name, server.dsn(database: name))) }
+            for name in ["t1", "t2"] {
                 try await server.psql(
                     "CREATE TABLE orders (id int PRIMARY KEY, customer_id int NOT NULL); CREATE TABLE good (id int PRIMARY KEY, v text);"
                         + "CREATE TABLE \"odd \"\"name\" (id int); INSERT INTO \"odd \"\"name\" VALUES (1)", database: name)
@@ -120,47 +106,49 @@ import Testing
     }
 
     @Test func aRoleWithoutSuperuserRightsWillDoWhenItMayMakeTheSchema() async throws {
-        try await Self.withServer { server, kit in
-            try await server.createDatabase("s1")
+        try await Self.run { server, kit in
+            try await server.createDatabase("plain")
             try await server.psql("CREATE ROLE app LOGIN PASSWORD 'hunter2'")
             try await kit.makeDatabase()
-            let endpoint = "postgres://app:hunter2@127.0.0.1:\(server.port)/s1"
+            let endpoint = "postgres://app:hunter2@127.0.0.1:\(server.port)/plain"
             let refused = try await Self.register(kit, "s1", endpoint)
             #expect(refused.error?.code == .shardUnsuitable && refused.error?.message.contains("GRANT CREATE") == true)
-            try await server.psql("GRANT CREATE ON DATABASE s1 TO app")
+            try await server.psql("GRANT CREATE ON DATABASE plain TO app")
             try kit.expect(201, await Self.register(kit, "s1", endpoint))
-            #expect(try await server.psql("SELECT count(*) FROM pg_event_trigger", database: "s1") == "0")
+            #expect(try await server.psql("SELECT count(*) FROM pg_event_trigger", database: "plain") == "0")
             #expect(try await kit.server.get("/api/v1/shards/s1/health").json?["healthy"] == true)
         }
     }
 
-    @Test func whatIsWrongWithAServerIsSaidClearlyAndWithoutSecrets() async throws {
-        try await Self.withServer(settings: ["wal_level": "replica", "max_prepared_transactions": "0"]) { server, kit in
-            try await server.psql("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+    @Test func aCloneIsNotTakenForAnotherShard() async throws {
+        try await Self.run { server, kit in
+            try await server.createDatabase("origin")
             try await kit.makeDatabase()
-            let problems = try await Self.register(kit, "s", server.dsn(database: "latin")).error?.details?["problems"]?.arrayValue
-            #expect(problems?.count == 3, "\(problems ?? [])")
-            let wrong = try await Self.register(kit, "s", "postgres://postgres:wrong-secret@127.0.0.1:\(server.port)/latin")
-            #expect(wrong.error?.code == .shardUnsuitable && wrong.error?.sqlstate == "28P01" && !wrong.text.contains("wrong-secret"))
-            let missing = try await Self.register(kit, "s", server.dsn(database: "nowhere"))
-            #expect(missing.error?.code == .shardUnsuitable && missing.error?.sqlstate == "3D000")
-            let unset = try await Self.register(kit, "s", "postgres://postgres@127.0.0.1:\(server.port)/latin?password=env:PGMOSAIC_NOT_SET")
-            #expect([.invalidEndpoint, .shardUnsuitable].contains(unset.error?.code), "\(unset.text)")
-            await server.stop()
-            let down = try await Self.register(kit, "s", server.dsn(database: "latin"))
-            #expect(down.error?.code == .shardUnavailable && down.headers["retry-after"] != nil && !down.text.contains("hunter2"))
-            #expect(try await kit.store.load().shards.isEmpty)
+            try kit.expect(201, await Self.register(kit, "s1", server.dsn(database: "origin")))
+            // A clone carries the identity of the shard it was made from.
+            try await server.psql("CREATE DATABASE clone TEMPLATE origin")
+            #expect(try await Self.register(kit, "s2", server.dsn(database: "clone")).error?.code == .shardInUse)
         }
     }
+}
 
-    @Test func aReplicaAndACloneAreNotTakenForAShard() async throws {
-        try await Self.withServer { server, kit in
-            try await server.createDatabase("s1")
+@Suite(.serialized, .postgresServer(settings: ["wal_level": "replica", "max_prepared_transactions": "0"])) struct UnsuitableServerTests {
+    @Test func whatIsWrongWithAServerIsSaidClearlyAndWithoutSecrets() async throws {
+        try await RealServerTests.run { server, kit in
+            try await server.psql("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
             try await kit.makeDatabase()
-            try kit.expect(201, await Self.register(kit, "s1", server.dsn(database: "s1")))
-            // A clone carries the identity of the shard it was made from.
-            try await server.psql("CREATE DATABASE clone TEMPLATE s1")
-            #expect(try await Self.register(kit, "s2", server.dsn(database: "clone")).error?.code == .shardInUse)
+            let problems = try await RealServerTests.register(kit, "s", server.dsn(database: "latin")).error?.details?["problems"]?.arrayValue
+            #expect(problems?.count == 3, "\(problems ?? [])")
+            let wrong = try await RealServerTests.register(kit, "s", "postgres://postgres:wrong-secret@127.0.0.1:\(server.port)/latin")
+            #expect(wrong.error?.code == .shardUnsuitable && wrong.error?.sqlstate == "28P01" && !wrong.text.contains("wrong-secret"))
+            let missing = try await RealServerTests.register(kit, "s", server.dsn(database: "nowhere"))
+            #expect(missing.error?.code == .shardUnsuitable && missing.error?.sqlstate == "3D000")
+            let unset = try await RealServerTests.register(kit, "s", "postgres://postgres@127.0.0.1:\(server.port)/latin?password=env:PGMOSAIC_NOT_SET")
+            #expect([.invalidEndpoint, .shardUnsuitable].contains(unset.error?.code), "\(unset.text)")
+            await server.stop()
+            let down = try await RealServerTests.register(kit, "s", server.dsn(database: "latin"))
+            #expect(down.error?.code == .shardUnavailable && down.headers["retry-after"] != nil && !down.text.contains("hunter2"))
+            #expect(try await kit.store.load().shards.isEmpty)
         }
     }
 }

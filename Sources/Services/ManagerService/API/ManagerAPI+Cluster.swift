@@ -50,7 +50,7 @@ extension ManagerAPI {
             }
             catalog = newer
         }
-        if request.headers[.ifNoneMatch] == Self.etag(catalog.epoch).value {
+        if Self.names(request.headers[.ifNoneMatch], Self.etag(catalog.epoch)) {
             return RESTAnswer(status: 304, headers: [Self.etag(catalog.epoch)])
         }
         let answer = CatalogAnswer(catalog, database: database, redact: EndpointSecrets.redacted)
@@ -58,6 +58,14 @@ extension ManagerAPI {
     }
 
     private static func etag(_ epoch: Epoch) -> HTTPField { HTTPField(name: .eTag, value: "\"\(epoch.number)\"") }
+
+    /// Whether an `If-None-Match` has the tag among its own; a weak one counts (RFC 9110, section 13.1.2).
+    private static func names(_ condition: String?, _ tag: HTTPField) -> Bool {
+        (condition ?? "").split(separator: ",").contains { item in
+            let given = item.drop { $0 == " " }.prefix { $0 != " " }
+            return given == "*" || (given.hasPrefix("W/") ? given.dropFirst(2) : given) == tag.value
+        }
+    }
 
     /// The first snapshot above `epoch`; nil when none came in time or the server shuts down.
     private func next(after epoch: Epoch, within limit: Duration) async throws -> CatalogSnapshot? {

@@ -31,10 +31,16 @@ extension ManagerAPI {
             for note in notes { request.logger.warning("\(note)", metadata: ["shard": "\(record.id)"]) }
             return .json(made, status: 201)
         } catch let error as APIError {
-            // The mark stays where the shard may be in the catalog: after an unknown outcome, or when the same registration ran twice at once.
-            if ![.catalogUnknownOutcome, .alreadyExists].contains(error.code) { try? await inspector.release(record.primaryEndpoint, from: identity) }
+            if await !mayBeRegistered(record, after: error) { try? await inspector.release(record.primaryEndpoint, from: identity) }
             throw error
         }
+    }
+
+    /// The mark stays where the shard may be in the catalog: after an unknown outcome, or when the same registration ran twice at once.
+    private func mayBeRegistered(_ shard: ShardRecord, after error: APIError) async -> Bool {
+        guard error.code != .catalogUnknownOutcome, let catalog = try? await writer.load() else { return true }
+        guard let known = catalog.shards[shard.id] else { return false }
+        return EndpointSecrets.redacted(known.primaryEndpoint) == EndpointSecrets.redacted(shard.primaryEndpoint)
     }
 
     func remove(_ request: RESTRequest) async throws -> RESTAnswer {
@@ -57,19 +63,17 @@ extension ManagerAPI {
 
     /// The catalog knows of declared tables only; a server that answers is asked for the others, and for transactions in doubt, whose outcome
     /// may be recorded on the shard that goes. A server that does not answer can be removed: it may be gone for good.
-    private func checkHoldsNothing(_ shard: ShardRecord, in catalog: CatalogSnapshot) async throws(APIError) {
-        for member in Self.shards(of: shard.database, in: catalog) {
-            guard let inspection = try? await inspector.inspect(member.primaryEndpoint) else { continue }
-            guard inspection.inDoubt == 0 else {
-                throw APIError(
-                    .shardOwnsData, "shard \(member.id) holds prepared transactions whose outcome is not settled yet; a router will settle them")
-            }
-            guard member.id != shard.id || inspection.tables.isEmpty || inspection.identity?.shard != shard.id else {
-                throw APIError(
-                    .shardOwnsData, "the shard's server holds tables; drop them first",
-                    details: ["tables": .array(inspection.tables.prefix(20).map { .string($0.description) })])
-            }
+    private func checkHoldsNothing(_ shard: ShardRecord, in catalog: CatalogSnapshot) async throws {
+        let inspections = try await Self.onEach(Self.shards(of: shard.database, in: catalog)) { try? await inspector.inspect($0.primaryEndpoint) }
+            .compactMapValues(\.self)
+        if let unsettled = inspections.filter({ $0.value.inDoubt > 0 }).keys.min() {
+            throw APIError(
+                .shardOwnsData, "shard \(unsettled) holds prepared transactions whose outcome is not settled yet; a router will settle them")
         }
+        guard let own = inspections[shard.id], own.identity?.shard == shard.id, !own.tables.isEmpty else { return }
+        throw APIError(
+            .shardOwnsData, "the shard's server holds tables; drop them first",
+            details: ["tables": .array(own.tables.prefix(20).map { .string($0.description) })])
     }
 
     private func newShard(_ body: RegisterShardRequest) throws(APIError) -> ShardRecord {

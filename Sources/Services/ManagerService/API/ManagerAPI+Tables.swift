@@ -104,20 +104,14 @@ extension ManagerAPI {
     private func inspections(
         of name: QualifiedName, for placement: Placement, on shards: [ShardRecord], declared: [QualifiedName: Placement]
     ) async throws -> [ShardID: TableInspection] {
-        try await withThrowingTaskGroup(of: (ShardID, TableInspection?).self) { group in
-            for shard in shards {
-                group.addTask {
-                    do {
-                        return (shard.id, try await inspector.table(name, for: placement, at: shard.primaryEndpoint, declared: declared))
-                    } catch let error as ShardAccessError {
-                        throw Self.apiError(error, at: shard)
-                    }
-                }
+        let found = try await Self.onEach(shards) { shard in
+            do {
+                return try await inspector.table(name, for: placement, at: shard.primaryEndpoint, declared: declared)
+            } catch let error as ShardAccessError {
+                throw Self.apiError(error, at: shard)
             }
-            var found: [ShardID: TableInspection] = [:]
-            for try await (shard, inspection) in group { found[shard] = inspection }
-            return found
         }
+        return found.compactMapValues(\.self)
     }
 
     private func forget(_ request: RESTRequest) async throws -> RESTAnswer {

@@ -69,6 +69,26 @@ extension ManagerAPI {
         catalog.shards.values.filter { $0.database == database }.sorted { $0.id < $1.id }
     }
 
+    static let shardsAskedAtOnce = 16
+
+    /// Asks every shard, `shardsAskedAtOnce` at a time; the first error ends it.
+    static func onEach<Answer: Sendable>(
+        _ shards: [ShardRecord], _ ask: @escaping @Sendable (ShardRecord) async throws -> Answer
+    ) async throws -> [ShardID: Answer] {
+        try await withThrowingTaskGroup(of: (ShardID, Answer).self) { group in
+            var waiting = shards.makeIterator()
+            for _ in 0..<shardsAskedAtOnce {
+                if let shard = waiting.next() { group.addTask { (shard.id, try await ask(shard)) } }
+            }
+            var answers: [ShardID: Answer] = [:]
+            while let (id, answer) = try await group.next() {
+                answers[id] = answer
+                if let shard = waiting.next() { group.addTask { (shard.id, try await ask(shard)) } }
+            }
+            return answers
+        }
+    }
+
     static func resource(_ record: ShardRecord, in catalog: CatalogSnapshot) -> ShardResource {
         ShardResource(record, isHome: catalog.databases[record.database]?.homeShard == record.id, redact: EndpointSecrets.redacted)
     }

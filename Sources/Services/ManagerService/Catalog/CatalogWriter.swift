@@ -5,10 +5,12 @@ internal import Telemetry
 
 /// Changes the catalog by compare-and-set: load, decide on what was loaded, commit expecting that epoch.
 ///
-/// When somebody else was faster, the decision is made anew on the newer catalog, a few times; so a decision must be repeatable, and throws the
+/// When somebody else was faster, the decision is made anew on the newer catalog, `attemptsMax` times at most; so a decision must be repeatable, and throws the
 /// `APIError` that the caller is to see when the change is not right (any more).
 struct CatalogWriter: Sendable {
-    static let attemptsMax = 5
+    static let attemptsMax = 20
+    /// Longest pause before the next attempt, for each attempt made: writers that collided once should not do so again.
+    static let pauseStep = Duration.milliseconds(5)
 
     let store: any CatalogStore
     let metrics: SharedMetrics
@@ -51,6 +53,7 @@ struct CatalogWriter: Sendable {
                 return decision.result(after)
             } catch CatalogError.conflict where attempt < Self.attemptsMax {
                 count("conflict")
+                try await Task.sleep(for: Self.pauseStep * attempt * Double.random(in: 0...1))
             } catch {
                 count(error)
                 throw Self.apiError(error)

@@ -60,9 +60,10 @@ enum ShardQueries {
         WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
         """
 
+    /// Connections from the counters of the databases: of others' sessions, an ordinary role sees too little in pg_stat_activity.
     static let figures = """
         SELECT pg_catalog.pg_database_size(current_database()),
-               (SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend'),
+               (SELECT coalesce(sum(numbackends), 0) FROM pg_catalog.pg_stat_database),
                current_setting('max_connections')::int, (SELECT count(*) FROM pg_catalog.pg_prepared_xacts WHERE database = current_database())
         """
 
