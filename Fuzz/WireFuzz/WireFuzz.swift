@@ -1,8 +1,15 @@
+import Foundation
 import NIOCore
 import WireFuzzing
 
 #if LIBFUZZER
-/// Built with `-sanitize=fuzzer`: libFuzzer has the main function and chooses the inputs (docs/internals/protocol.md).
+/// libFuzzer has the main function and chooses the inputs. To build and run it, beside the ordinary build, with whole sessions to start from:
+///
+///     swift run WireFuzz --write-corpus corpus
+///     swift build --scratch-path .build/fuzz --product WireFuzz --sanitize fuzzer -Xswiftc -DLIBFUZZER -Xswiftc -parse-as-library
+///     .build/fuzz/debug/WireFuzz corpus -max_total_time=60 -max_len=4096
+///
+/// An input that ends it is left in a file `crash-…`; the program with that file as its argument repeats it.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzOneInput(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
     do throws(WireFuzzer.Finding) {
@@ -13,10 +20,11 @@ public func fuzzOneInput(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
     return 0
 }
 #else
-/// Spoiled messages for every parser, for a bounded time: `WireFuzz [--seconds 10] [--seed N]`.
+/// Spoiled messages for every parser, for a bounded time: `WireFuzz [--seconds 10] [--seed N]`, or libFuzzer's first inputs: `WireFuzz --write-corpus FOLDER`.
 @main
 enum WireFuzz {
     static func main() throws {
+        if let folder = option("--write-corpus") { return try writeCorpus(to: folder) }
         let seconds = option("--seconds").flatMap { Double($0) } ?? 10
         let seed = option("--seed").flatMap { UInt64($0) } ?? UInt64.random(in: 0...UInt64(UInt32.max))
         print("seed \(seed); to repeat: WireFuzz --seed \(seed) --seconds \(seconds)")
@@ -36,6 +44,13 @@ enum WireFuzz {
             }
         }
         print("\(runs) inputs, no finding")
+    }
+
+    private static func writeCorpus(to folder: String) throws {
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        for (number, message) in WireSeeds.messages().enumerated() {
+            try Data(message.readableBytesView).write(to: URL(fileURLWithPath: "\(folder)/\(number)"))
+        }
     }
 
     private static func option(_ name: String) -> String? {
