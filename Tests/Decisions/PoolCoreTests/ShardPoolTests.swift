@@ -129,6 +129,21 @@ import Testing
         #expect(simulation.complaints == [])
     }
 
+    @Test func aLoopInNeedIsGivenAnothersIdleBackendAtOnce() {
+        let simulation = PoolSimulation(loops: 2, limits: Self.limits { $0.sizeMax = 1 })
+        simulation.apply(.acquire, on: 0)
+        simulation.apply(.connect, on: 0)
+        simulation.apply(.release, on: 0)
+        simulation.apply(.acquire, on: 1)
+        while simulation.apply(.deliver, on: 0) {}
+        #expect(simulation.statistics(of: 0).closing == 1)
+        simulation.apply(.confirmClose, on: 0)
+        while simulation.apply(.deliver, on: 0) {}
+        simulation.apply(.connect, on: 1)
+        #expect(simulation.grants == 2)
+        #expect(simulation.complaints == [])
+    }
+
     @Test func aBusyLoopGivesAShareToOneThatHasNothing() {
         let simulation = PoolSimulation(loops: 2, limits: Self.limits { $0.waitTimeout = .seconds(1000) })
         for _ in 0..<2 { simulation.apply(.acquire, on: 0) }
