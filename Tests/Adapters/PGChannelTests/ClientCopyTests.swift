@@ -104,9 +104,8 @@ extension RealServerTests {
                 // Long enough for the sink to fill up, and the reading to stop.
                 try await Task.sleep(for: .milliseconds(200))
                 copy.cancel()
-                let clock = ContinuousClock()
-                let took = await clock.measure { await #expect(throws: (any Error).self) { try await copy.value } }
-                #expect(took < .seconds(4))
+                await #expect(throws: (any Error).self) { try await copy.value }
+                // Were the line still blocked, the client would have closed it.
                 let next = try await client.query("SELECT 1")
                 #expect(next.rows.count == 1)
             }

@@ -46,6 +46,18 @@ extension RealServerTests {
             }
         }
 
+        @Test func aUnixSocketIsReachedByItsFolderAndNeverSpeaksTLS() async throws {
+            let server = try RealServer.current
+            var endpoint = server.endpoint(user: "scram_user", password: "pencil", tls: .require)
+            endpoint.address = .unix(directory: server.server.dataDirectory, port: server.server.port)
+            #expect(try await !connect(endpoint).isEncrypted)
+            endpoint.address = .unix(directory: "/nonexistent", port: 1)
+            guard case .unreachable = try await failure(endpoint) else {
+                Issue.record("a socket that does not exist is not reachable")
+                return
+            }
+        }
+
         @Test func trustNeedsNoPassword() async throws {
             _ = try await connect(RealServer.current.endpoint())
         }

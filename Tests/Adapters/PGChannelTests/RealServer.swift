@@ -23,6 +23,7 @@ struct RealServer: Sendable {
         host all md5_user 127.0.0.1/32 md5
         host all plain_user 127.0.0.1/32 password
         host all postgres,no_tls,limited 127.0.0.1/32 trust
+        local all all scram-sha-256
 
         """
 
@@ -43,7 +44,10 @@ struct RealServer: Sendable {
         let data = folder + "/data"
         let server = try PostgresServer(
             PostgresServerOptions(
-                dataDirectory: data, settings: ["ssl": "on", "ssl_cert_file": "server.crt", "ssl_key_file": "server.key", "password_encryption": "scram-sha-256"]))
+                dataDirectory: data,
+                settings: [
+                    "ssl": "on", "ssl_cert_file": "server.crt", "ssl_key_file": "server.key", "unix_socket_directories": data,
+                ]))
         try await server.prepare()
         let owner = try FileManager.default.attributesOfItem(atPath: data)[.ownerAccountID] as? UInt32 ?? 0
         for (name, file) in [("server.crt", certificates.certificate), ("server.key", certificates.key)] {
