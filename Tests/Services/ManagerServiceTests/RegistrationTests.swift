@@ -80,6 +80,17 @@ import Testing
         }
     }
 
+    @Test func theNameWillDoForAnIDAndTheOtherWayRound() async throws {
+        try await ManagerKit.run { kit in
+            try await kit.makeDatabase()
+            kit.servers["h/d"] = .init()
+            let endpoint: JSONValue = "postgres://u@h/d"
+            #expect(try await kit.server.post("/api/v1/shards", ["database": "app", "primary_endpoint": endpoint]).error?.code == .invalidRequest)
+            let made = try await kit.server.post("/api/v1/shards", ["name": "west", "database": "app", "primary_endpoint": endpoint])
+            #expect(made.json?["id"] == "west" && made.json?["name"] == "west")
+        }
+    }
+
     @Test func everyReasonAgainstAServerIsListed() async throws {
         try await ManagerKit.run { kit in
             try await kit.makeDatabase()

@@ -102,6 +102,16 @@ import Testing
         }
     }
 
+    @Test func theHomeShardOfALocalTableCanOnlyBeTheDatabases() async throws {
+        try await ManagerKit.run { kit in
+            try await kit.makeDatabase(shards: 2)
+            let path = "/api/v1/databases/app/tables"
+            try kit.expect(201, await kit.server.post(path, ["name": "a", "kind": "local", "home_shard": "s1", "shard_key": nil]))
+            #expect(try await kit.server.post(path, ["name": "b", "kind": "local", "home_shard": "s2"]).error?.code == .invalidRequest)
+            #expect(try await kit.server.post(path, ["name": "c", "kind": "reference", "home_shard": "s1"]).error?.code == .invalidRequest)
+        }
+    }
+
     @Test func anUnknownDatabaseHasNoTables() async throws {
         try await ManagerKit.run { kit in
             try await kit.makeDatabase("other")

@@ -77,13 +77,14 @@ extension ManagerAPI {
     }
 
     private func newShard(_ body: RegisterShardRequest) throws(APIError) -> ShardRecord {
-        try Names.checkID(body.id, "id")
+        guard let id = body.id ?? body.name else { throw APIError(.invalidRequest, "field \"id\" is missing") }
+        try Names.checkID(id, "id")
         if let name = body.name { try Names.checkIdentifier(name, "name") }
         let replicas = body.replicas ?? []
         guard replicas.count <= 32 else { throw APIError(.invalidRequest, "at most 32 replicas") }
         let time = now()
         return ShardRecord(
-            id: ShardID(body.id), name: body.name ?? body.id, database: body.database,
+            id: ShardID(id), name: body.name ?? id, database: body.database,
             primaryEndpoint: try sealed(body.primaryEndpoint),
             replicas: try replicas.map { (replica) throws(APIError) in try sealed(replica) }, createdAt: time, updatedAt: time)
     }

@@ -51,6 +51,9 @@ extension ManagerAPI {
         let placement = try Self.placement(body)
         let (resource, isNew) = try await writer.change(author: Self.author(request)) { catalog in
             let home = try Self.database(database, in: catalog).homeShard
+            if let wanted = body.homeShard, body.kind != .local || wanted != home?.name {
+                throw APIError(.invalidRequest, "home_shard can only be the database's home shard, and belongs to local tables only")
+            }
             let key = CatalogSnapshot.TableKey(database: database, table: name)
             let old = catalog.tables[key]
             if let old, old.placement == placement {

@@ -83,11 +83,13 @@ package struct PostgresShardInspector: ShardInspector {
     private static func problems(
         of name: QualifiedName, with placement: Placement, declared: [QualifiedName: Placement], _ client: PGClient
     ) async throws -> [String] {
+        try await client.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         var answers: [[[String?]]] = []
         for query in SchemaQueries.all {
             let rows = try await client.query(query).rows
             answers.append(rows.map { row in (0..<row.count).map { row.text($0) } })
         }
+        try await client.execute("COMMIT")
         let schema = try SchemaDecoder.snapshot(answers, generation: 0)
         do {
             try PlacementRules.check(placement, for: name, in: schema, placements: declared)

@@ -28,7 +28,9 @@ package enum APISchemas {
             .init("name", .string), .init("kind", tableKind), .optional("shard_key", .string),
             .optional("home_shard", .string), .init("version", .integer),
         ]),
-        ("DeclareTable", [.init("name", .string), .init("kind", tableKind), .optional("shard_key", .string)]),
+        ("DeclareTable", [
+            .init("name", .string), .init("kind", tableKind), .optional("shard_key", .string), .optional("home_shard", .string),
+        ]),
         ("VNode", [
             .init("id", .integer), .init("shard_id", .string), .init("hash", .choice([VNodeResource.hashName])),
             .init("start", .token), .init("end", .token),
@@ -41,7 +43,7 @@ package enum APISchemas {
             .init("created_at", .timestamp), .init("updated_at", .timestamp),
         ]),
         ("RegisterShard", [
-            .init("id", .string), .optional("name", .string), .init("database", .string), .init("primary_endpoint", .string),
+            .optional("id", .string), .optional("name", .string), .init("database", .string), .init("primary_endpoint", .string),
             .optional("replicas", .array(.string)),
         ]),
         ("ShardStatus", [.init("status", shardStatus), .init("version", .integer)]),

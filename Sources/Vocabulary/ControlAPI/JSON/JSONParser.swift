@@ -42,7 +42,12 @@ package struct JSONParser {
     private func error(_ reason: JSONError.Reason) -> JSONError { JSONError(reason: reason, offset: position) }
 
     private mutating func skipSpace() {
-        while position < bytes.count, [0x20, 0x0A, 0x0D, 0x09].contains(bytes[position]) { position += 1 }
+        while position < bytes.count {
+            switch bytes[position] {
+            case 0x20, 0x0A, 0x0D, 0x09: position += 1
+            default: return
+            }
+        }
     }
 
     private mutating func next() throws(JSONError) -> UInt8 {

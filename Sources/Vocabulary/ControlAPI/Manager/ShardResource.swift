@@ -73,7 +73,9 @@ package struct ShardResource: Codable, Hashable, Sendable {
 
 /// POST /api/v1/shards
 package struct RegisterShardRequest: APIRequest, Encodable, Hashable {
-    package var id: String
+    /// nil: the name.
+    package var id: String?
+    /// nil: the id. One of the two must be given.
     package var name: String?
     package var database: String
     package var primaryEndpoint: String
@@ -84,7 +86,7 @@ package struct RegisterShardRequest: APIRequest, Encodable, Hashable {
         case primaryEndpoint = "primary_endpoint"
     }
 
-    package init(id: String, name: String? = nil, database: String, primaryEndpoint: String, replicas: [String]? = nil) {
+    package init(id: String?, name: String? = nil, database: String, primaryEndpoint: String, replicas: [String]? = nil) {
         self.id = id
         self.name = name
         self.database = database

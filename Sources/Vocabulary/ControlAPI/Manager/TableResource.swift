@@ -35,15 +35,19 @@ package struct DeclareTableRequest: APIRequest, Encodable, Hashable {
     package var name: String
     package var kind: TableKind
     package var shardKey: String?
+    /// Of a local table; only the database's home shard is possible, so it may be left out.
+    package var homeShard: String?
 
     package enum CodingKeys: String, CodingKey, CaseIterable {
         case name, kind
         case shardKey = "shard_key"
+        case homeShard = "home_shard"
     }
 
-    package init(name: String, kind: TableKind, shardKey: String? = nil) {
+    package init(name: String, kind: TableKind, shardKey: String? = nil, homeShard: String? = nil) {
         self.name = name
         self.kind = kind
         self.shardKey = shardKey
+        self.homeShard = homeShard
     }
 }
