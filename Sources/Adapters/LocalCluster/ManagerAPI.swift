@@ -14,6 +14,13 @@ package struct ManagerAPI: Sendable {
         self.token = token
     }
 
+    /// Does not try a refused connection again: who waits for a server looks at its process in between. Lives as long as the process.
+    private static let http: HTTPClient = {
+        var configuration = HTTPClient.Configuration()
+        configuration.connectionPool.retryConnectionEstablishment = false
+        return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+    }()
+
     /// The first administrator. Answers false when there is one already.
     package func setUp(_ administrator: ClusterPlan.Administrator) async throws(ClusterError) -> Bool {
         let answer = try await send(
@@ -63,7 +70,7 @@ package struct ManagerAPI: Sendable {
                 request.headers.add(name: "content-type", value: "application/json")
                 request.body = .bytes(ByteBuffer(bytes: try JSONEncoder().encode(body)))
             }
-            let response = try await HTTPClient.shared.execute(request, timeout: .seconds(30))
+            let response = try await Self.http.execute(request, timeout: .seconds(30))
             let bytes = try await response.body.collect(upTo: 64 << 10)
             return Answer(status: Int(response.status.code), body: String(buffer: bytes))
         } catch {

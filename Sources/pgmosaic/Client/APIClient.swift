@@ -14,6 +14,14 @@ struct APIClient: Sendable {
     static let answerBytesMax = 1 << 30
     static let timeLimit = TimeAmount.seconds(60)
 
+    /// By default a refused connection is tried again for ten seconds: a person wants to know at once. Lives as long as the process.
+    private static let http: HTTPClient = {
+        var configuration = HTTPClient.Configuration()
+        configuration.connectionPool.retryConnectionEstablishment = false
+        configuration.timeout.connect = .seconds(10)
+        return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+    }()
+
     /// One request. `path` holds escaped parts (`escape`); members of `query` that are nil are left out.
     ///
     /// Answers the body; null where there is none.
@@ -34,7 +42,7 @@ struct APIClient: Sendable {
         let status: Int
         let bytes: ByteBuffer
         do {
-            let response = try await HTTPClient.shared.execute(request, timeout: timeLimit)
+            let response = try await Self.http.execute(request, timeout: timeLimit)
             status = Int(response.status.code)
             bytes = try await response.body.collect(upTo: Self.answerBytesMax)
         } catch {

@@ -25,17 +25,20 @@ struct RouteCommand: AsyncParsableCommand {
     }
 
     static func text(_ explanation: JSONValue) -> String {
-        let shards = explanation.cell("shards")
-        let refusal = explanation.cell("refusal")
-        var fields: [(name: String, value: String)] = [
-            ("goes to", refusal.isEmpty ? (shards.isEmpty ? "no shard" : shards) : "nowhere: it is refused (\(refusal))"),
-            ("why", explanation.cell("reason")),
-        ]
+        var fields: [(name: String, value: String)] = [("goes to", destination(explanation)), ("why", explanation.cell("reason"))]
         if !explanation.cell("hint").isEmpty { fields.append(("hint", explanation.cell("hint"))) }
         fields.append(("route", explanation.cell("route").replacing("_", with: " ")))
         fields.append(("kind", explanation.cell("kind") + (explanation["writes"]?.boolValue == true ? ", writes" : "")))
         if !explanation.cell("tables").isEmpty { fields.append(("tables", explanation.cell("tables"))) }
         fields.append(("epoch", explanation.cell("epoch")))
         return TextFields.text(fields)
+    }
+
+    private static func destination(_ explanation: JSONValue) -> String {
+        let refusal = explanation.cell("refusal")
+        guard refusal.isEmpty else { return "nowhere: it is refused (\(refusal))" }
+        let shards = explanation.cell("shards")
+        if shards.isEmpty { return "no shard" }
+        return (explanation.cell("route") == "any_shard" ? "any one of " : "") + shards
     }
 }
