@@ -67,8 +67,11 @@ package enum CommitStatements {
         return "SELECT gid, committed FROM pgmosaic.decisions WHERE gid IN (\(keys.isEmpty ? "NULL" : keys))"
     }
 
+    /// The most rows of a list; one of so many is not complete.
+    package static let rowsMax = 10_000
+
     /// Rows (gid text, age in milliseconds int8): the cluster's prepared transactions in the session's database, oldest first.
-    package static func preparedTransactions(cluster: String, rowsMax: Int = 10_000) -> String {
+    package static func preparedTransactions(cluster: String, rowsMax: Int = rowsMax) -> String {
         """
         SELECT gid, \(milliseconds(since: "prepared")) FROM pg_catalog.pg_prepared_xacts \
         WHERE database = pg_catalog.current_database() AND pg_catalog.starts_with(gid, '\(GlobalTransactionID.prefix(ofCluster: cluster))') \
@@ -77,7 +80,7 @@ package enum CommitStatements {
     }
 
     /// Rows (gid text, committed bool, age in milliseconds int8, participants text[]): the shard's records, oldest first.
-    package static func decisions(rowsMax: Int = 10_000) -> String {
+    package static func decisions(rowsMax: Int = rowsMax) -> String {
         """
         SELECT gid, committed, \(milliseconds(since: "made_at")), participants FROM pgmosaic.decisions ORDER BY made_at LIMIT \(rowsMax)
         """

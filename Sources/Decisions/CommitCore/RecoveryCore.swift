@@ -38,8 +38,10 @@ package struct RecoveryCore: Hashable, Sendable {
     ///
     /// - records: read from the decider **before** `inDoubt` was listed. In the other order a transaction could prepare and be
     ///   decided in between, and its record would be forgotten while its participants still need it.
-    /// - inDoubt: the prepared transactions of every shard that could be listed, each shard an entry, empty ones included.
-    /// - shards: all shards of the catalog. A participant that is not among them has left the cluster and needs nothing any more.
+    /// - inDoubt: the prepared transactions of every shard that could be listed completely (fewer than `CommitStatements.rowsMax`), each
+    ///   shard an entry, empty ones included.
+    /// - shards: all shards of the catalog. A participant that is not among them keeps its record: the shard may have left, and then the
+    ///   row does no harm, but it may also be newer than this router's catalog.
     package func forgettable(
         _ records: [DecisionRecord], of decider: ShardID, inDoubt: [ShardID: [String]], shards: Set<ShardID>
     ) -> [GlobalTransactionID] {
@@ -52,7 +54,7 @@ package struct RecoveryCore: Hashable, Sendable {
                 !needed.contains(id)
             else { return nil }
             // Who took part in an excluded transaction is not known, so that every shard has to be asked.
-            let participants = record.isCommitted ? Set(record.participants).intersection(shards) : shards
+            let participants = record.isCommitted ? Set(record.participants) : shards
             return participants.allSatisfy { inDoubt[$0] != nil } ? id : nil
         }
     }

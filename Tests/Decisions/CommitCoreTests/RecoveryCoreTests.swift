@@ -40,8 +40,8 @@ import Testing
         #expect(!forgets(record(age: .seconds(1), "shard-1"), ["shard-1": []]))
     }
 
-    @Test func aShardThatLeftTheClusterNeedsNoRecord() {
-        #expect(forgets(record("shard-1", "gone"), ["shard-1": []]))
+    @Test func aShardThatTheCatalogDoesNotNameMayBeNewAndKeepsItsRecord() {
+        #expect(!forgets(record("shard-1", "new"), ["shard-1": [], "b": [], "c": []]))
     }
 
     @Test func anAbortMarkerIsNeededUntilEveryShardWasAsked() {
