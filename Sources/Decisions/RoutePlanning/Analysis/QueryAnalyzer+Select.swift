@@ -75,17 +75,22 @@ extension QueryAnalyzer {
             NodeList(select.pointee.n_target_list, select.pointee.target_list),
             NodeList(select.pointee.n_sort_clause, select.pointee.sort_clause),
             NodeList(select.pointee.n_distinct_clause, select.pointee.distinct_clause),
-        ] {
-            for node in list {
-                var found = false
-                node.forEachNode { node in
-                    if node.kind == PG_QUERY__NODE__NODE_FUNC_CALL, node.pointee.func_call.pointee.over != nil { found = true }
-                    return !found
-                }
-                if found { return true }
-            }
-        }
+        ] where list.contains(where: callsWindowFunction) { return true }
         return false
+    }
+
+    /// Not in a subquery below: its window functions are its own. Looking there would also cost time in the square of the depth.
+    private func callsWindowFunction(_ node: SQLNode) -> Bool {
+        var found = false
+        node.forEachNode { node in
+            if node.kind == PG_QUERY__NODE__NODE_SUB_LINK {
+                if let test = node.pointee.sub_link.pointee.testexpr { found = found || callsWindowFunction(test) }
+                return false
+            }
+            if node.kind == PG_QUERY__NODE__NODE_FUNC_CALL, node.pointee.func_call.pointee.over != nil { found = true }
+            return !found
+        }
+        return found
     }
 
     /// UNION, INTERSECT, EXCEPT: every arm must be bound for the column to be, and a condition outside holds in every arm.

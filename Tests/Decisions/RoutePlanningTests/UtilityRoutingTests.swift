@@ -1,0 +1,83 @@
+import PGTypes
+import RoutePlanning
+import SQLSyntax
+import Testing
+
+@Suite struct UtilityRoutingTests {
+    @Test(arguments: [
+        Routing("BEGIN", "transaction"), Routing("START TRANSACTION ISOLATION LEVEL SERIALIZABLE READ ONLY", "transaction"), Routing("COMMIT AND CHAIN", "transaction"),
+        Routing("ROLLBACK TO s", "transaction"), Routing("PREPARE TRANSACTION 'x'", "PGM-TWO-PHASE"), Routing("COMMIT PREPARED 'x'", "PGM-TWO-PHASE"),
+        Routing("SET search_path = a, b", "session"), Routing("SET search_path = pg_temp, public", "PGM-TEMPORARY"), Routing("SET ROLE x", "PGM-ROLE"),
+        Routing("SET SESSION AUTHORIZATION x", "PGM-ROLE"), Routing("SET standard_conforming_strings = off", "PGM-SETTING"), Routing("SET array_nulls = off", "PGM-SETTING"),
+        Routing("SET client_encoding = 'latin1'", "PGM-SETTING"), Routing("SET client_encoding = 'UTF8'", "session"), Routing("SET TRANSACTION SNAPSHOT 'x'", "PGM-SETTING"),
+        Routing("SET search_path FROM CURRENT", "PGM-SETTING"), Routing("SET pgmosaic.shard_key = '5'", "session"), Routing("SET LOCAL pgmosaic.shard_key = '5'", "PGM-SETTING"),
+        Routing("SHOW ALL", "session"), Routing("RESET ALL", "session"), Routing("DISCARD ALL", "session"), Routing("DEALLOCATE x", "session"),
+        Routing("PREPARE p AS SELECT 1", "PGM-SQL-PREPARE"), Routing("EXECUTE p", "PGM-SQL-PREPARE"), Routing("LISTEN x", "PGM-LISTEN"), Routing("UNLISTEN *", "current"),
+        Routing("NOTIFY x", "home"), Routing("SET CONSTRAINTS ALL DEFERRED", "session"), Routing("SET CONSTRAINTS x DEFERRED", "PGM-UNSUPPORTED"),
+        Routing("TRUNCATE orders", "every"), Routing("TRUNCATE settings", "home"), Routing("TRUNCATE orders, settings", "PGM-MIXED-PLACEMENTS"),
+        Routing("VACUUM orders", "every"), Routing("ANALYZE", "every"), Routing("VACUUM settings", "home"), Routing("REINDEX TABLE orders", "every"),
+        Routing("REINDEX DATABASE x", "PGM-UNSUPPORTED"), Routing("CLUSTER orders", "every"), Routing("LOCK settings", "home"), Routing("LOCK orders", "PGM-LOCK-TABLE"),
+        Routing("CHECKPOINT", "PGM-UNSUPPORTED"), Routing("LOAD 'x'", "PGM-UNSUPPORTED"),
+        Routing("EXPLAIN SELECT * FROM orders WHERE customer_id = 5", "keyed 5"), Routing("EXPLAIN DELETE FROM countries", "home"),
+        Routing("EXPLAIN (ANALYZE) DELETE FROM countries", "PGM-EXPLAIN-ANALYZE"), Routing("EXPLAIN (ANALYZE false) DELETE FROM countries", "home"),
+        Routing("EXPLAIN SELECT * FROM orders", "PGM-NO-KEY"), Routing("DECLARE c CURSOR FOR SELECT * FROM orders WHERE customer_id = 5", "keyed 5"),
+        Routing("DECLARE c CURSOR WITH HOLD FOR SELECT 1", "PGM-HOLD-CURSOR"), Routing("FETCH 5 FROM c", "current"), Routing("CLOSE c", "current"),
+        Routing("COPY orders FROM STDIN", "split"), Routing("COPY orders (id) FROM STDIN", "PGM-KEY-MISSING"), Routing("COPY orders TO STDOUT", "PGM-COPY-WHOLE-TABLE"),
+        Routing("COPY (SELECT * FROM orders WHERE customer_id = 5) TO STDOUT", "keyed 5"), Routing("COPY countries TO STDOUT", "any"),
+        Routing("COPY countries (code, name, population, day, updated) FROM STDIN", "broadcast"), Routing("COPY countries (code) FROM STDIN", "PGM-REFERENCE-VOLATILE"),
+        Routing("COPY settings FROM STDIN", "home"), Routing("COPY orders FROM '/x'", "PGM-COPY-FILE"), Routing("COPY orders FROM PROGRAM 'x'", "PGM-COPY-FILE"),
+        Routing("COPY orders FROM STDIN (FORMAT binary)", "PGM-COPY-FORMAT"), Routing("COPY orders FROM STDIN WHERE id = 5", "PGM-COPY-OPTION"),
+        Routing("COPY counted (k) FROM STDIN", "PGM-SEQUENCE"),
+        Routing("SELECT pgmosaic.shard_table('x', 'id')", "mosaic"), Routing("SELECT pgmosaic.shard_table('orders', 'nope')", "PGM-KEY-COLUMN"),
+        Routing("SELECT pgmosaic.shard_table('orders', 'total')", "PGM-KEY-DEFINITION"), Routing("SELECT pgmosaic.reference_table('\"A b\".c')", "mosaic"),
+        Routing("SELECT pgmosaic.reference_table('x') FROM orders", "PGM-MOSAIC-CALL"), Routing("SELECT 1, pgmosaic.reference_table('x')", "PGM-MOSAIC-CALL"),
+        Routing("SELECT pgmosaic.reference_table($1)", "PGM-MOSAIC-CALL"), Routing("SELECT pgmosaic.nothing('x')", "PGM-MOSAIC-CALL"),
+    ])
+    func everyOtherStatementHasItsPlace(_ line: Routing) {
+        #expect(Fixture.route(line.sql) == line.route)
+    }
+
+    /// A plan that is shared by shape must hold for every literal that the shape can have.
+    @Test func plansAreSharedOnlyWhereNoLiteralDecidesThem() throws {
+        for sql in [
+            "SELECT * FROM orders WHERE customer_id = 5 ORDER BY 1 LIMIT 10", "SELECT * FROM docs WHERE slug = 'a'", "SELECT 1", "UPDATE orders SET note = 'x' WHERE customer_id = 5",
+            "INSERT INTO orders (id, customer_id) VALUES (1, 2), (3, 4)", "SELECT * FROM orders WHERE customer_id = -5", "SELECT * FROM countries WHERE code = 'x'",
+        ] { #expect(try Fixture.plan(sql).reuse == .shape, "\(sql)") }
+        for sql in [
+            "SELECT * FROM orders WHERE customer_id = ANY('{1,2}')", "EXPLAIN (ANALYZE 0) DELETE FROM orders WHERE customer_id = 5", "SELECT 'orders'::regclass",
+            "SELECT pg_total_relation_size('settings')", "UPDATE countries SET day = '2020-01-01'", "SELECT nextval('ids')", "SET search_path = 'a'", "TRUNCATE orders",
+            "SELECT * FROM docs WHERE slug = E'a'", "SELECT * FROM orders WHERE customer_id = 5 -- comment", "COPY orders FROM STDIN (DELIMITER ',')",
+            "SELECT * FROM orders WHERE customer_id = - -5",
+        ] { #expect(try Fixture.plan(sql).reuse == .text, "\(sql)") }
+        for sql in ["CREATE INDEX ON orders (note)", "SELECT pgmosaic.reference_table('x')"] { #expect(try Fixture.plan(sql).reuse == .never, "\(sql)") }
+    }
+
+    @Test func aSharedPlanReadsTheKeyOfEachText() throws {
+        let (first, second) = ("SELECT 'a', 7 FROM docs WHERE slug = 'x' AND 1 = 2", "SELECT '', 123 FROM docs WHERE slug = 'it''s' AND 33 = 44")
+        let plan = try Fixture.plan(first)
+        #expect(try Fixture.plan(second).route == plan.route)
+        guard case .keyed(let sources) = plan.route, case .literal(let ordinal, false, .text) = sources[0] else {
+            Issue.record("not keyed by a literal")
+            return
+        }
+        var buffer = ShapeBuffer()
+        let bytes = Array(second.utf8)
+        #expect(StatementShape.scan(bytes.span.bytes, into: &buffer) && buffer.literals[ordinal].value(in: bytes.span.bytes) == Array("it's".utf8))
+    }
+
+    @Test func writesAreKnownFromReads() throws {
+        for sql in ["SELECT * FROM orders WHERE customer_id = 5", "SELECT 1", "EXPLAIN DELETE FROM orders WHERE customer_id = 5", "COPY countries TO STDOUT"] {
+            #expect(try !Fixture.plan(sql).writes, "\(sql)")
+        }
+        for sql in [
+            "DELETE FROM orders WHERE customer_id = 5", "SELECT * FROM orders WHERE customer_id = 5 FOR SHARE", "SELECT nextval('ids')", "TRUNCATE orders",
+            "WITH d AS (DELETE FROM orders WHERE customer_id = 5) SELECT 1", "EXPLAIN ANALYZE DELETE FROM orders WHERE customer_id = 5", "COPY orders FROM STDIN",
+        ] { #expect(try Fixture.plan(sql).writes, "\(sql)") }
+    }
+
+    @Test func aSearchPathIsReadFromItsStatement() {
+        #expect(StatementPlanner.searchPath(ofSet: "SET search_path = \"$user\", Public, 'x y'") == ["$user", "public", "x y"])
+        #expect(StatementPlanner.searchPath(ofSet: "SET SESSION search_path TO ''") == [])
+        #expect(StatementPlanner.searchPath(ofSet: "SET search_path TO DEFAULT") == nil && StatementPlanner.searchPath(ofSet: "SET x = 1") == nil)
+    }
+}
