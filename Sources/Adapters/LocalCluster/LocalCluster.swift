@@ -29,28 +29,24 @@ package actor LocalCluster {
 
     package nonisolated var api: ManagerAPI { ManagerAPI(baseURL: plan.managerURL) }
 
-    /// Makes the shards' folders where they are missing, and starts them all.
+    /// Makes the shards' folders where they are missing, and starts them all at once.
+    ///
+    /// Throws the first failure; `stop` then ends those that came up.
     package func startShards() async throws {
         try folder.make()
-        servers = try await Self.start(plan.shards.map(serverOptions), database: plan.database)
-    }
-
-    /// All at once; in the order of `options`.
-    private static func start(_ options: [PostgresServerOptions], database: String) async throws -> [PostgresServer] {
-        try await withThrowingTaskGroup(of: (Int, PostgresServer).self) { group in
-            for (index, options) in options.enumerated() {
+        servers = try plan.shards.map { try PostgresServer(serverOptions($0)) }
+        let database = plan.database
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for server in servers {
                 group.addTask {
-                    let server = try PostgresServer(options)
                     let isNew = !server.isPrepared
                     try await server.prepare()
+                    try Task.checkCancellation()
                     try await server.start()
                     if isNew { try await server.createDatabase(database) }
-                    return (index, server)
                 }
             }
-            var started: [(Int, PostgresServer)] = []
-            for try await server in group { started.append(server) }
-            return started.sorted { $0.0 < $1.0 }.map(\.1)
+            try await group.waitForAll()
         }
     }
 

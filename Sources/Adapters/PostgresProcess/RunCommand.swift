@@ -17,7 +17,8 @@ package struct CommandResult: Sendable {
 extension SupervisedProcess {
     /// Runs a program to its end and returns what it printed, whatever its status.
     ///
-    /// `command.output` is not used. The program is killed after `limit`, and `.timedOut` thrown.
+    /// `command.output` is not used. The program is killed after `limit`, and `.timedOut` thrown. When the task is cancelled, the program is asked to
+    /// end (SIGTERM), and what it left is returned.
     package static func run(
         _ command: Command, input: String = "", limit: Duration = .seconds(120)
     ) async throws(PostgresProcessError) -> CommandResult {
@@ -30,7 +31,11 @@ extension SupervisedProcess {
             process.signal(SIGKILL)
             return true
         }
-        let status = await process.waitForExit()
+        let status = await withTaskCancellationHandler {
+            await process.waitForExit()
+        } onCancel: {
+            process.signal(SIGTERM)
+        }
         overdue.cancel()
         if (try? await overdue.value) == true {
             throw .timedOut(what: (command.program as NSString).lastPathComponent, after: limit)

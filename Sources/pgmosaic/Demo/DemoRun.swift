@@ -20,8 +20,10 @@ struct DemoRun {
         let tables = try await tables(of: planned)
         let cluster = LocalCluster(
             planned.cluster, folder: folder.cluster, program: try Self.ownProgram(), durability: .full)
+        var isComplete = planned.complete
         do {
             let plan = try await stopped.race { try await bringUp(cluster, planned, tables) }
+            isComplete = true
             try await folder.write(description(of: cluster, plan, ready: true), to: folder.description)
             announce(plan)
             await stopped.wait()
@@ -33,7 +35,9 @@ struct DemoRun {
             throw error
         }
         await shutDown(cluster)
-        progress.step("stopped; the same command resumes with the data in \(folder.path)")
+        progress.step(
+            isComplete
+                ? "stopped; the same command resumes with the data in \(folder.path)" : "stopped; the same command starts anew in \(folder.path)")
     }
 
     private func makePlan() throws -> DemoPlan {
