@@ -15,7 +15,9 @@ test:
 
 bench:
 	@scripts/install-packages test
-	swift build -c release
+	swift build -c release --product pgmosaic
+	swift build -c release --product RingBenchmark
+	swift build -c release --product CatalogFiller
 	@exec Benchmarks/run $(ARGS)
 
 build:

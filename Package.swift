@@ -166,5 +166,13 @@ let package = Package(
         test("ServerConfigTests", in: "Adapters", ["ServerConfig", log]),
         test("TelemetryTests", in: "Adapters", ["Telemetry", "ControlAPI", log]),
         test("CommandLineTests", in: "Executable", ["pgmosaic", "PostgresProcess", "ServerConfig", "ControlAPI"]),
+        test("DemoTests", in: "System", ["pgmosaic", "PostgresProcess"]),
+        // the router over real shards
+        support("ClusterTestKit", [
+            "RouterService", "ManagerService", "CatalogStore", "PostgresProcess", "ServerConfig", "ShardModel", log, nioPosix,
+        ]),
+        test("RouterServiceTests", in: "Services", [
+            "RouterService", "ControlAPI", "PGWire", "PostgresProcess", "RoutePlanning", "ShardModel", "ClusterTestKit", "RESTTestKit",
+        ] + nio),
     ]
 )

@@ -1,0 +1,135 @@
+"""What is measured: a demo cluster of the release build, and PgBouncer in front of one of the same servers."""
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+import time
+import urllib.parse
+
+from processes import BenchmarkError, accepts_connections, free_port, run, running, wait_until
+
+ROWS = 100_000
+# Neither side may wait for a backend: 32 clients at most.
+POOL = 40
+
+
+def scratch_folder():
+    """A folder that the unprivileged account of a server may enter, too."""
+    folder = tempfile.mkdtemp(prefix="pgmosaic-bench-")
+    os.chmod(folder, 0o755)
+    return folder
+
+
+@contextlib.contextmanager
+def temporary_folder():
+    folder = scratch_folder()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Demo:
+    """Four shards, a manager and a router with one event loop, as `demo.json` describes them."""
+
+    def __init__(self, description):
+        router = description["routers"][0]
+        self.router_pid = router["pid"]
+        self.manager_pid = description["managers"][0]["pid"]
+        self.router_url = router["url"]
+        self.dsn = router["dsn"]
+        self.database = description["database"]
+        self.shards = description["shards"]
+
+
+@contextlib.contextmanager
+def demo(program, folder):
+    folder = os.path.join(folder, "demo")
+    command = [program, "demo", "--dir", folder, "--shards", "4", "--dataset", "none",
+               "--wire-port", "0", "--router-port", "0", "--manager-port", "0"]
+    # One event loop, because PgBouncer has one; the manager's settings have other names.
+    environment = {"PGMOSAIC_ROUTER_LOOPS": "1", "PGMOSAIC_ROUTER_POOL_SIZE_MAX": str(POOL)}
+    with running(command, folder + ".log", env=environment) as child:
+        description = wait_until(lambda: _ready_description(folder), child, "the demo", limit=120)
+        yield Demo(description)
+        # Its shards' data is a lot to remove; the folder goes with the run.
+
+
+def _ready_description(folder):
+    try:
+        with open(os.path.join(folder, "demo.json")) as file:
+            description = json.load(file)
+    except (FileNotFoundError, ValueError):
+        return None
+    return description if description.get("ready") else None
+
+
+def psql(dsn, *statements, stdin=None):
+    command = ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", dsn]
+    for statement in statements:
+        command += ["-c", statement]
+    return run(command, "psql", input=stdin)
+
+
+TABLE = "CREATE TABLE pgbench_accounts (aid int PRIMARY KEY, bid int, abalance int, filler char(84))"
+LOAD = "COPY pgbench_accounts FROM STDIN"
+
+
+def load_accounts(demo):
+    """The same rows over the four shards, through the router, and in one database of the first shard's server. Answers the latter's DSN."""
+    rows = "".join(f"{aid}\t1\t{aid % 1000}\t\n" for aid in range(1, ROWS + 1))
+    psql(demo.dsn, "SELECT pgmosaic.shard_table('pgbench_accounts', 'aid')")
+    psql(demo.dsn, TABLE)
+    psql(demo.dsn, LOAD, stdin=rows)
+    server = urllib.parse.urlsplit(demo.shards[0]["dsn"])
+    psql(demo.shards[0]["dsn"], "CREATE DATABASE plain")
+    plain = server._replace(path="/plain").geturl()
+    psql(plain, TABLE)
+    psql(plain, LOAD, stdin=rows)
+    for dsn in [plain] + [shard["dsn"] for shard in demo.shards]:
+        psql(dsn, "VACUUM (ANALYZE, FREEZE) pgbench_accounts", "CHECKPOINT")
+    counts = [int(run(["psql", "-X", "-A", "-t", "-d", shard["dsn"], "-c", "SELECT count(*) FROM pgbench_accounts"], "psql"))
+              for shard in demo.shards]
+    if sum(counts) != ROWS or min(counts) == 0:
+        raise BenchmarkError(f"the shards hold {counts} rows, not {ROWS} together")
+    return plain
+
+
+class PgBouncer:
+    def __init__(self, pid, port, user):
+        self.pid = pid
+        self.transaction_dsn = f"postgres://{user}@127.0.0.1:{port}/plain"
+        self.session_dsn = f"postgres://{user}@127.0.0.1:{port}/plain_session"
+
+
+@contextlib.contextmanager
+def pgbouncer(dsn, folder, clients_max=2000):
+    """PgBouncer with its defaults in front of one database; two pools of it, which differ in `pool_mode`."""
+    program = shutil.which("pgbouncer", path=os.environ.get("PATH", "") + ":/usr/sbin")
+    if program is None:
+        raise BenchmarkError("pgbouncer is not installed (Debian package pgbouncer)")
+    server = urllib.parse.urlsplit(dsn)
+    target = f"host=127.0.0.1 port={server.port} dbname={server.path[1:]}"
+    port = free_port()
+    folder = os.path.join(folder, "pgbouncer")
+    os.mkdir(folder, 0o755)
+    with open(os.path.join(folder, "users.txt"), "w") as file:
+        file.write(f'"{server.username}" "{urllib.parse.unquote(server.password)}"\n')
+    with open(os.path.join(folder, "pgbouncer.ini"), "w") as file:
+        file.write(
+            f"[databases]\nplain = {target} pool_mode=transaction\nplain_session = {target} pool_mode=session\n"
+            f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
+            f"auth_type = trust\nauth_file = {folder}/users.txt\npool_mode = transaction\n"
+            f"default_pool_size = {POOL}\nmax_client_conn = {clients_max}\nlog_connections = 0\nlog_disconnections = 0\n")
+    # It refuses to run as root.
+    user = "nobody" if os.geteuid() == 0 else None
+    with running([program, os.path.join(folder, "pgbouncer.ini")], folder + ".log", user=user) as child:
+        wait_until(lambda: accepts_connections(port), child, "pgbouncer")
+        yield PgBouncer(child.pid, port, server.username)
+
+
+def settle():
+    """Lets what follows a start (the first catalog reads, autovacuum) pass."""
+    time.sleep(2)

@@ -1,0 +1,100 @@
+"""Memory: at the start, for each idle client, and for each shard of a large catalog."""
+
+import json
+import os
+import resource
+import time
+import urllib.request
+
+from processes import free_port, private_bytes, resident_bytes, run, running, wait_until
+from report import Table, median, size
+from wire import IdleClient
+
+CLIENTS = 1000
+SHARDS = 1000
+
+
+def measure(demo, pgbouncer, options, folder, progress):
+    progress(f"memory: {CLIENTS} idle clients")
+    figures = {
+        "router_idle_client": _per_client(demo.router_pid, demo.dsn),
+        "pgbouncer_idle_client": _per_client(pgbouncer.pid, pgbouncer.transaction_dsn),
+        "manager_start": _memory(demo.manager_pid),
+    }
+    starts = 1 if options.quick else 3
+    small, large = [], []
+    for number in range(starts):
+        progress(f"memory: a router with {SHARDS} shards in its catalog, start {number + 1} of {starts}")
+        small.append(_router_memory(options, folder, 4))
+        large.append(_router_memory(options, folder, SHARDS))
+    for kind in ("resident", "private"):
+        few, many = (median(memory[kind] for memory in starts) for starts in (small, large))
+        figures[f"router_start_{kind}"] = few
+        figures[f"router_{SHARDS}_shards_{kind}"] = many
+        figures[f"router_shard_{kind}"] = (many - few) / (SHARDS - 4)
+    return _table(figures), figures
+
+
+def _memory(pid):
+    return {"resident": resident_bytes(pid), "private": private_bytes(pid)}
+
+
+def _per_client(pid, dsn):
+    """Bytes for each of the clients that have logged in and say nothing."""
+    _allow_files(CLIENTS + 200)
+    # The first clients pay for what all share.
+    clients = [IdleClient(dsn) for _ in range(50)]
+    try:
+        time.sleep(1)
+        before = resident_bytes(pid)
+        clients += [IdleClient(dsn) for _ in range(CLIENTS)]
+        time.sleep(1)
+        return (resident_bytes(pid) - before) / CLIENTS
+    finally:
+        for client in clients:
+            client.close()
+
+
+def _allow_files(count):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < count:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count if hard == resource.RLIM_INFINITY else min(count, hard), hard))
+
+
+def _router_memory(options, folder, shards):
+    """Of a router just started over a catalog with so many shards, none of which it ever connects to."""
+    catalog = os.path.join(folder, f"catalog-{shards}.sqlite")
+    if not os.path.exists(catalog):
+        run([options.tool("CatalogFiller"), catalog, str(shards)], "filling a catalog")
+    http = free_port()
+    command = [options.program, "router", "--catalog", f"sqlite:{catalog}", "--wire-port", str(free_port()),
+               "--http-port", str(http), "--loops", "1"]
+    with running(command, os.path.join(folder, "memory-router.log")) as child:
+        wait_until(lambda: _epoch(http) == 1, child, "the router")
+        time.sleep(2)
+        return _memory(child.pid)
+
+
+def _epoch(port):
+    """The catalog's epoch that the router serves; its shards need not answer."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=2) as answer:
+            lines = answer.read().decode().splitlines()
+    except OSError:
+        return None
+    return next((float(line.split()[-1]) for line in lines if line.startswith("pgmosaic_catalog_epoch ")), None)
+
+
+def _table(figures):
+    rows = [
+        ("router at its start, 4 shards in the catalog", size(figures["router_start_resident"]), size(figures["router_start_private"])),
+        (f"router at its start, {SHARDS} shards", size(figures[f"router_{SHARDS}_shards_resident"]),
+         size(figures[f"router_{SHARDS}_shards_private"])),
+        ("each shard of the catalog", size(figures["router_shard_resident"]), size(figures["router_shard_private"])),
+        ("each idle client of the router", size(figures["router_idle_client"]), ""),
+        ("each idle client of PgBouncer", size(figures["pgbouncer_idle_client"]), ""),
+        ("manager", size(figures["manager_start"]["resident"]), size(figures["manager_start"]["private"])),
+    ]
+    return Table("Memory", ("what", "resident", "of it private"), rows,
+                 [f"{CLIENTS} clients logged in with SCRAM-SHA-256, silent; a shard has 256 vnodes and is never connected to.",
+                  "Private: without pages of the program's and libraries' files."])

@@ -1,0 +1,45 @@
+"""pgbench with the point read, and what it says."""
+
+import glob
+import os
+import re
+import subprocess
+
+from cluster import ROWS
+from processes import BenchmarkError
+
+SCRIPT = f"\\set aid random(1, {ROWS})\nSELECT abalance FROM pgbench_accounts WHERE aid = :aid;\n"
+
+
+class Reading:
+    """One run of pgbench: `count` transactions, latencies in milliseconds."""
+
+    def __init__(self, count, seconds, latencies):
+        self.count = count
+        self.per_second = count / seconds
+        latencies.sort()
+        self.p50 = latencies[len(latencies) // 2]
+        self.p99 = latencies[len(latencies) * 99 // 100]
+
+
+def point_reads(dsn, mode, clients, seconds, folder):
+    """Runs the point read and answers its `Reading`. A single failed statement is an error."""
+    script = os.path.join(folder, "point-read.sql")
+    if not os.path.exists(script):
+        with open(script, "w") as file:
+            file.write(SCRIPT)
+    prefix = os.path.join(folder, "latencies")
+    command = ["pgbench", "-n", "-M", mode, "-c", str(clients), "-j", "1", "-T", str(seconds), "-f", script,
+               "--log", "--log-prefix", prefix, dsn]
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        latencies = [int(line.split()[2]) / 1000 for name in glob.glob(prefix + ".*") for line in open(name)]
+    finally:
+        for name in glob.glob(prefix + ".*"):
+            os.remove(name)
+    count = re.search(r"transactions actually processed: (\d+)", result.stdout)
+    failed = re.search(r"failed transactions: (\d+)", result.stdout)
+    rate = re.search(r"tps = ([0-9.]+)", result.stdout)
+    if result.returncode != 0 or not count or not rate or (failed and int(failed[1])):
+        raise BenchmarkError(f"pgbench failed: {(result.stderr or result.stdout).strip()[-600:]}")
+    return Reading(int(count[1]), int(count[1]) / float(rate[1]), latencies)
