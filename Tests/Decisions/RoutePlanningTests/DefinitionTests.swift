@@ -235,6 +235,16 @@ import Testing
         #expect(try Self.changes("ALTER TABLE parts DETACH PARTITION parts_1") == [.declare(Fixture.name("parts_1"), .sharded(key: "customer_id"))])
     }
 
+    @Test func whatIsWrongWithATableCanBePutRight() {
+        var schema = Fixture.schema
+        schema.relations[Fixture.name("orders")]?.hasRowSecurity = true
+        schema.relations[Fixture.name("orders")]?.uniqueKeys.append(UniqueKey(name: "u", columns: ["id"], isPrimary: false))
+        let context = Fixture.context(schema: schema)
+        #expect(Fixture.route("ALTER TABLE orders DISABLE ROW LEVEL SECURITY, DROP CONSTRAINT u", in: context) == "every")
+        #expect(Fixture.route("ALTER TABLE orders DISABLE ROW LEVEL SECURITY", in: context) == "PGM-UNIQUE-WITHOUT-KEY")
+        #expect(Fixture.route("ALTER TABLE orders ADD COLUMN x int", in: context) == "PGM-ROW-SECURITY")
+    }
+
     @Test func whatIsDroppedIsForgotten() throws {
         #expect(try Self.changes("DROP TABLE settings, loose") == [.forget(Fixture.name("loose")), .forget(Fixture.name("settings"))])
         #expect(try Self.changes("DROP TABLE IF EXISTS missing") == [])

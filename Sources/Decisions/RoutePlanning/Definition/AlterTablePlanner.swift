@@ -127,6 +127,7 @@ struct AlterTablePlanner {
             relation.uniqueKeys.removeAll { $0.name == name }
             relation.foreignKeys.removeAll { $0.name == name }
         case .logged(let isLogged): relation.isUnlogged = !isLogged
+        case .noRowSecurity: relation.hasRowSecurity = false
         case .attach: try attach(command, to: relation, reader)
         case .detach: try detach(command, from: relation, reader.placement, &changes)
         case .inherit:
@@ -211,6 +212,7 @@ extension AlterTablePlanner {
         case none
         case addColumn, dropColumn, columnDefault, identity, dropIdentity, type, addConstraint, dropConstraint
         case logged(Bool)
+        case noRowSecurity
         case attach, detach, inherit, disinherit
         case refused(RefusalCode, String)
         case refusedUnlessLocal(RefusalCode, String)
@@ -235,8 +237,8 @@ extension AlterTablePlanner {
                 case PG_QUERY__ALTER_TABLE_TYPE__AT_DropInherit: .disinherit
                 case PG_QUERY__ALTER_TABLE_TYPE__AT_EnableRowSecurity, PG_QUERY__ALTER_TABLE_TYPE__AT_ForceRowSecurity:
                     .refusedUnlessLocal(.rowSecurity, "ENABLE ROW LEVEL SECURITY")
-                case PG_QUERY__ALTER_TABLE_TYPE__AT_DisableRowSecurity, PG_QUERY__ALTER_TABLE_TYPE__AT_NoForceRowSecurity,
-                    PG_QUERY__ALTER_TABLE_TYPE__AT_DropNotNull, PG_QUERY__ALTER_TABLE_TYPE__AT_SetNotNull,
+                case PG_QUERY__ALTER_TABLE_TYPE__AT_DisableRowSecurity: .noRowSecurity
+                case PG_QUERY__ALTER_TABLE_TYPE__AT_NoForceRowSecurity, PG_QUERY__ALTER_TABLE_TYPE__AT_DropNotNull, PG_QUERY__ALTER_TABLE_TYPE__AT_SetNotNull,
                     PG_QUERY__ALTER_TABLE_TYPE__AT_DropExpression, PG_QUERY__ALTER_TABLE_TYPE__AT_SetStatistics,
                     PG_QUERY__ALTER_TABLE_TYPE__AT_SetOptions, PG_QUERY__ALTER_TABLE_TYPE__AT_ResetOptions,
                     PG_QUERY__ALTER_TABLE_TYPE__AT_SetStorage, PG_QUERY__ALTER_TABLE_TYPE__AT_SetCompression,

@@ -26,9 +26,37 @@ package enum SchemaQueries {
         }
     }
 
-    /// One row, one text: differs as soon as the rows of one of the queries do (the session's own left out, and PostgreSQL's own
-    /// functions, which only another server version changes). Equal on two shards with the same schema.
+    /// One row, one text: differs as soon as something that `all` reads has changed on this shard, and costs a few milliseconds.
+    ///
+    /// Made of the transactions that last wrote the catalog's rows: so it says nothing between shards (`digest` does), and a definition that
+    /// changes nothing, or TRUNCATE, changes it too. What VACUUM and ANALYZE do to the catalog they do in place.
     package static let fingerprint: String = {
+        // Rows of temporary tables come and go without anybody else seeing them.
+        let permanent = "(SELECT oid FROM pg_catalog.pg_class WHERE oid >= 16384 AND relpersistence <> 't')"
+        let marks = [
+            ("pg_class", "oid", "oid >= 16384 AND relpersistence <> 't'"), ("pg_attribute", "attrelid::bigint * 2048 + attnum + 8", "attrelid IN \(permanent) AND attnum > 0"),
+            ("pg_attrdef", "oid", "adrelid IN \(permanent)"), ("pg_constraint", "oid", "oid >= 16384 AND (conrelid = 0 OR conrelid IN \(permanent))"),
+            ("pg_index", "indexrelid", "indrelid IN \(permanent)"), ("pg_inherits", "inhrelid", "inhrelid IN \(permanent)"),
+            ("pg_rewrite", "oid", "ev_class IN \(permanent)"), ("pg_trigger", "oid", "tgrelid IN \(permanent)"),
+            ("pg_type", "oid", "oid >= 16384 AND (typrelid = 0 OR typrelid IN \(permanent)) AND typcategory <> 'A'"), ("pg_proc", "oid", "oid >= 16384"),
+            ("pg_operator", "oid", "oid >= 16384"), ("pg_collation", "oid", "oid >= 16384"), ("pg_namespace", "oid", "nspname !~ '^pg_(toast|temp)'"),
+        ]
+        .map { table, place, condition in
+            """
+            SELECT '\(table)' AS name, pg_catalog.count(*) AS rows,
+                coalesce(pg_catalog.sum(pg_catalog.hashint8extended((\(place))::pg_catalog.int8, xmin::pg_catalog.text::pg_catalog.int8)), 0) AS mark
+            FROM pg_catalog.\(table) WHERE \(condition)
+            """
+        }
+        return """
+            SELECT pg_catalog.md5(pg_catalog.string_agg(name || rows || ' ' || mark, ' ' ORDER BY name))
+            FROM (\(marks.joined(separator: "\nUNION ALL\n"))) marks
+            """
+    }()
+
+    /// One row, one text: equal on two shards exactly when the rows of all queries are (those of the session left out, and PostgreSQL's own
+    /// functions, which only another server version changes). Costs about as much as reading the schema.
+    package static let digest: String = {
         let parts = Part.allCases.filter { $0 != .session }.map { part in
             let query = part == .functions ? functions("p.oid >= 16384") : part.query
             return """

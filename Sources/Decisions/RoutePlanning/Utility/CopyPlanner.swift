@@ -65,6 +65,7 @@ enum CopyPlanner {
             return self.copy(.homeShard, writes: true, "\(table.name) lives on the home shard")
         case .reference:
             try options.checkSplittable(isBroadcast: true)
+            if relation.hasTriggers { throw Refusal(.referenceTrigger, table.name.description) }
             if let column = omitted.first(where: { $0.defaultIsVolatile || usesSequence($0) }) {
                 throw Refusal(.volatileReferenceWrite, "default of \(table.name).\(column.name)")
             }
