@@ -304,6 +304,11 @@ import Testing
         schema.equalitySchemas = ["shadow"]
         let sql = "SELECT * FROM orders WHERE customer_id = 5"
         #expect(Fixture.route(sql, in: Fixture.context(schema: schema)) == "keyed 5")
+        for other in [
+            "SELECT * FROM orders o JOIN items i USING (customer_id) WHERE o.customer_id OPERATOR(pg_catalog.=) 5",
+            "SELECT * FROM orders WHERE customer_id IN (SELECT customer_id FROM items WHERE customer_id OPERATOR(pg_catalog.=) 5)",
+            "SELECT * FROM orders WHERE customer_id IN (5)", "SELECT * FROM orders WHERE customer_id = ANY('{5}')",
+        ] { #expect(Fixture.route(other, in: Fixture.context(searchPath: ["public", "shadow"], schema: schema)) == "PGM-NO-KEY", "\(other)") }
         #expect(Fixture.route(sql, in: Fixture.context(searchPath: ["public", "shadow"], schema: schema)) == "PGM-NO-KEY")
         #expect(Fixture.route(sql, in: Fixture.context(searchPath: ["public", "pg_catalog"])) == "PGM-NO-KEY")
         let cast = "SELECT * FROM docs WHERE slug OPERATOR(pg_catalog.=) 'x'::text"

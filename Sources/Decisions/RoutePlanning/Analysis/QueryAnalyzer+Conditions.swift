@@ -92,7 +92,7 @@ extension QueryAnalyzer {
         let link = node.pointee.sub_link!
         guard link.pointee.sub_link_type == PG_QUERY__SUB_LINK_TYPE__ANY_SUBLINK, let test = link.pointee.testexpr,
             link.pointee.n_oper_name == 0
-                || isPlainEquality(NodeList(link.pointee.n_oper_name, link.pointee.oper_name)),
+                ? hasBuiltInEquality : isPlainEquality(NodeList(link.pointee.n_oper_name, link.pointee.oper_name)),
             let (output, inside) = sublinkOutputs[node]
         else { return }
         let fields = rowItems(test) ?? [test]
