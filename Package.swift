@@ -154,6 +154,8 @@ let package = Package(
         .executableTarget(
             name: "CatalogFiller", dependencies: ["CatalogSQLite", "CatalogStore", "ShardModel"], path: "Benchmarks/CatalogFiller",
             swiftSettings: strict),
+        // the repository's own rules
+        .testTarget(name: "TidyTests", path: "Tests/Tidy", swiftSettings: strict),
         // the catalog's tests
         support("CatalogConformance", ["CatalogStore", "ShardModel"]),
         .executableTarget(

@@ -160,7 +160,13 @@ struct StatementExchange {
     private mutating func received(_ error: ServerError) -> Action {
         // Behind a failure of our own it only says that the cancelling, or the undoing, has worked.
         sqlState = sqlState ?? error.sqlState
-        fail(APIError(error))
+        var problem = APIError(error)
+        if error.isFatal, mayHaveCommitted {
+            // The session died behind its Sync: perhaps behind the commit, too.
+            problem.code = .outcomeUnknown
+            problem.retryAfter = nil
+        }
+        fail(problem)
         if error.isFatal { return .hopeless }
         guard needsSync else { return .wait }
         // The statement is undone already.

@@ -19,7 +19,8 @@ extension APIError {
             case .unableToEstablishConnection, .connectionFailure, .connectionDoesNotExist, .serverRejectedConnection, .connectionException,
                 .crashShutdown, .cannotConnectNow:
                 .shardUnavailable
-            case .adminShutdown: error.isFatal ? .notReady : .shardUnavailable
+            // Only shards name a source routine.
+            case .adminShutdown: error[.routine] == nil ? .notReady : .shardUnavailable
             case .tooManyConnections: .tooManyRequests
             case .ioError where error.isCatalogTrouble: .catalogUnavailable
             default: .sqlFailed

@@ -186,6 +186,20 @@ import Testing
         #expect(try second.receive { $0.writeReadyForQuery(status: 0x54) } == .hopeless)
     }
 
+    @Test func aWriteWhoseSessionDiesBehindItsSyncIsNotOfferedForRetry() throws {
+        let fatal = ServerError(severity: .fatal, sqlState: .adminShutdown, message: "bye")
+        var write = try session(writes: true, defersSync: false)
+        try write.receive { $0.writeErrorResponse(fatal) }
+        #expect(write.exchange.failure?.code == .outcomeUnknown)
+        #expect(write.exchange.failure?.retryAfter == nil)
+        var read = try session(writes: false, defersSync: false)
+        try read.receive { $0.writeErrorResponse(fatal) }
+        #expect(read.exchange.failure?.code == .notReady)
+        var open = try session(writes: true, defersSync: true)
+        try open.receive { $0.writeErrorResponse(fatal) }
+        #expect(open.exchange.failure?.code == .notReady)
+    }
+
     @Test func aRowBeforeItsDescriptionIsAProtocolError() throws {
         var session = try session(writes: false, defersSync: false)
         #expect(throws: WireError.self) { try session.receive(Self.row) }

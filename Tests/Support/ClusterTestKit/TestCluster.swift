@@ -1,0 +1,139 @@
+package import CatalogStore
+internal import Foundation
+internal import Logging
+internal import ManagerService
+internal import NIOPosix
+package import PostgresProcess
+internal import RouterService
+package import ServerConfig
+package import ShardModel
+
+/// Shards, a catalog in memory and a router, all real, for the time of a test.
+///
+/// The servers are real PostgreSQL servers of their own; they end with the test, and with this process should it crash.
+package struct TestCluster: Sendable {
+    package struct Options: Sendable {
+        package var shards = 2
+        /// Declared before anything runs.
+        package var tables: [String: Placement] = [:]
+        /// PostgreSQL's settings on every shard.
+        package var postgres: [String: String] = [:]
+        package var router: @Sendable (inout RouterSettings) -> Void = { _ in }
+
+        package init(shards: Int = 2, tables: [String: Placement] = [:]) {
+            self.shards = shards
+            self.tables = tables
+        }
+    }
+
+    package static let database = "shop"
+
+    package let store: InMemoryCatalogStore
+    /// In the order of their ids "s1", "s2", …; the first is the home shard. The data are in the database of that name.
+    package let servers: [PostgresServer]
+    package let wirePort: Int
+    package let httpPort: Int
+
+    package static func id(of index: Int) -> ShardID { ShardID("s\(index + 1)") }
+
+    package func endpoint(of index: Int) -> String { servers[index].dsn(database: Self.database) }
+
+    /// libpq's address of the router.
+    package var dsn: String { "postgres://test@127.0.0.1:\(wirePort)/\(Self.database)" }
+
+    /// Runs `body` with a cluster that is ready, and takes it away afterwards.
+    package static func with<Value: Sendable>(_ options: Options = Options(), _ body: @Sendable (TestCluster) async throws -> Value) async throws -> Value {
+        let folder = try makeFolder()
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let servers = try await startServers(options, in: folder)
+        let result: Result<Value, any Error>
+        do {
+            let store = try await makeCatalog(options, servers)
+            result = .success(try await run(store, servers, options, body))
+        } catch {
+            result = .failure(error)
+        }
+        for server in servers { await server.stop(.immediate) }
+        return try result.get()
+    }
+
+    private static func makeFolder() throws -> String {
+        let folder = NSTemporaryDirectory() + "pgmosaic-cluster-\(UUID().uuidString)"
+        // Every account may enter: as root, PostgreSQL runs under an unprivileged one.
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
+        return folder
+    }
+
+    private static func startServers(_ options: Options, in folder: String) async throws -> [PostgresServer] {
+        var servers: [PostgresServer] = []
+        do {
+            for index in 0..<options.shards {
+                let settings = ["shared_buffers": "16MB"].merging(options.postgres) { $1 }
+                let server = try await PostgresServer.create(.init(dataDirectory: "\(folder)/\(id(of: index))", settings: settings))
+                servers.append(server)
+                try await server.createDatabase(database)
+            }
+        } catch {
+            for server in servers { await server.stop(.immediate) }
+            throw error
+        }
+        return servers
+    }
+
+    // MARK: The catalog
+
+    /// Claims every server as the manager does, and records shards, ring and tables.
+    private static func makeCatalog(_ options: Options, _ servers: [PostgresServer]) async throws -> InMemoryCatalogStore {
+        let store = InMemoryCatalogStore()
+        let catalog = try await store.load()
+        let inspector = PostgresShardInspector(box: nil, group: .singleton, timeout: .seconds(10))
+        let rings = RingCut.even(over: servers.count, vnodesEach: 16, after: 0)
+        var operations: [CatalogChange.Operation] = [.putDatabase(DatabaseRecord(name: database, vnodeCount: 16, homeShard: id(of: 0)))]
+        for (index, server) in servers.enumerated() {
+            let endpoint = server.dsn(database: database)
+            try await inspector.claim(endpoint, as: ShardIdentity(clusterID: catalog.clusterID, database: database, shard: id(of: index)))
+            operations.append(
+                .putShard(
+                    ShardRecord(id: id(of: index), name: id(of: index).name, database: database, primaryEndpoint: endpoint, vnodes: rings[index])))
+        }
+        for (name, placement) in options.tables.sorted(by: { $0.key < $1.key }) {
+            operations.append(
+                .putTable(TableRecord(database: database, name: QualifiedName(schema: "public", name: name), placement: placement)))
+        }
+        _ = try await store.commit(CatalogChange(operations, author: "test"), expecting: catalog.epoch)
+        return store
+    }
+
+    // MARK: The router
+
+    private static func run<Value: Sendable>(
+        _ store: InMemoryCatalogStore, _ servers: [PostgresServer], _ options: Options, _ body: @Sendable (TestCluster) async throws -> Value
+    ) async throws -> Value {
+        var settings = RouterSettings.defaults(catalog: "memory:")
+        settings.wirePort = 0
+        settings.httpPort = 0
+        settings.loops = 2
+        settings.wireAuth = .trust
+        settings.shutdownGrace = .seconds(1)
+        options.router(&settings)
+        var logger = Logger(label: "test-router")
+        logger.logLevel = .critical
+        let (listening, continuation) = AsyncStream.makeStream(of: RouterServer.Addresses.self)
+        let router = RouterServer(settings: settings, store: store, logger: logger) { continuation.yield($0) }
+        return try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                // Ends the waiting below when the router cannot start.
+                defer { continuation.finish() }
+                try await router.run()
+            }
+            defer { group.cancelAll() }
+            guard let addresses = await listening.first(where: { _ in true }) else {
+                try await group.next()
+                throw TestClusterError.routerEnded
+            }
+            return try await body(TestCluster(store: store, servers: servers, wirePort: addresses.wirePort, httpPort: addresses.httpPort))
+        }
+    }
+}
+
+package enum TestClusterError: Error { case routerEnded }
