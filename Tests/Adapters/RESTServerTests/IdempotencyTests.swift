@@ -77,11 +77,11 @@ import Testing
 }
 
 @Suite struct IdempotencyCacheTests {
-    private func run(_ cache: IdempotencyCache, _ key: String) async throws -> Bool {
+    private func run(_ cache: IdempotencyCache, _ key: String, bytes: Int = 0) async throws -> Bool {
         let ran = Mutex(false)
         _ = try await cache.answer(key: key, method: "POST", path: "/", body: []) {
             ran.withLock { $0 = true }
-            return RESTAnswer(status: 201)
+            return RESTAnswer(status: 201, body: Array(repeating: 0, count: bytes))
         }
         return ran.withLock { $0 }
     }
@@ -93,6 +93,17 @@ import Testing
         #expect(try await run(cache, "d"))
         for key in ["b", "c", "d"] { #expect(try await !run(cache, key)) }
         #expect(try await run(cache, "a"))
+    }
+
+    @Test func theOldestAnswersGoWhenAllTogetherAreTooLong() async throws {
+        let cache = IdempotencyCache()
+        let fitting = IdempotencyCache.bytesMax >> 20
+        for number in 0...fitting { #expect(try await run(cache, "\(number)", bytes: 1 << 20)) }
+        #expect(try await !run(cache, "1"))
+        #expect(try await run(cache, "0", bytes: 1 << 20))
+        // One answer that is too long by itself is not kept.
+        #expect(try await run(cache, "long", bytes: (1 << 20) + 1))
+        #expect(try await run(cache, "long"))
     }
 
     @Test func anAnswerIsForgottenAfterADay() async throws {

@@ -58,6 +58,28 @@ import Testing
         }
     }
 
+    @Test func oneWaiterTooManyIsSentAwayAndAPlaceIsFreeAgainAfterwards() async throws {
+        try await ManagerKit.run(longPollsMax: 1) { kit in
+            // Comes again when the other one had the place.
+            async let waiting = {
+                while true {
+                    let answer = try await kit.server.get("/api/v1/catalog?after_epoch=0&wait_ms=20000")
+                    if answer.status != 429 { return answer }
+                }
+            }()
+            var second = try await kit.server.get("/api/v1/catalog?after_epoch=0&wait_ms=1")
+            // Until the first has arrived.
+            while second.status == 304 {
+                try await Task.sleep(for: .milliseconds(20))
+                second = try await kit.server.get("/api/v1/catalog?after_epoch=0&wait_ms=1")
+            }
+            #expect(second.error?.code == .tooManyRequests && second.headers["retry-after"] == "5")
+            try await kit.makeDatabase()
+            #expect(try await waiting.status == 200)
+            #expect(try await kit.server.get("/api/v1/catalog?after_epoch=1&wait_ms=1").status == 304)
+        }
+    }
+
     @Test func aLongPollEndsWhenItsTimeIsOver() async throws {
         try await ManagerKit.run { kit in
             let answer = try await kit.server.get("/api/v1/catalog?after_epoch=0&wait_ms=50")

@@ -14,14 +14,15 @@ struct ManagerKit: Sendable {
     let servers: FakeInspector
 
     static func run(
-        inspector: (any ShardInspector)? = nil, box: SecretBox? = SecretBox(key: Array(0..<32)), faults: Faults? = nil,
+        inspector: (any ShardInspector)? = nil, box: SecretBox? = SecretBox(key: Array(0..<32)), faults: Faults? = nil, longPollsMax: Int? = nil,
         _ body: @Sendable (ManagerKit) async throws -> Void
     ) async throws {
         let servers = FakeInspector()
         let store = InMemoryCatalogStore()
         let seen: any CatalogStore = if let faults { FaultyStore(store: store, faults: faults) } else { store }
         let api = ManagerAPI(
-            store: seen, inspector: inspector ?? servers, box: box, metrics: SharedMetrics(), registry: MetricRegistry(), now: { 1_700_000_000 })
+            store: seen, inspector: inspector ?? servers, box: box, metrics: SharedMetrics(), registry: MetricRegistry(),
+            longPollsMax: longPollsMax, now: { 1_700_000_000 })
         var logger = Logger(label: "test")
         logger.logLevel = .critical
         let responder = ManagerServer.responder(api, bodyMax: 100_000, metrics: SharedMetrics(), logger: logger)

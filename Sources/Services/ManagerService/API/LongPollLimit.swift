@@ -4,11 +4,14 @@ internal import Synchronization
 /// How many requests may wait for a newer catalog at a time.
 final class LongPollLimit: Sendable {
     static let waitersMax = 1000
+    private let waitersMax: Int
     private let count = Mutex(0)
+
+    init(waitersMax: Int = waitersMax) { self.waitersMax = waitersMax }
 
     func enter() -> Bool {
         count.withLock { count in
-            guard count < Self.waitersMax else { return false }
+            guard count < waitersMax else { return false }
             count += 1
             return true
         }

@@ -20,14 +20,14 @@ package struct ManagerAPI: Sendable {
 
     package init(
         store: any CatalogStore, inspector: any ShardInspector, box: SecretBox?, metrics: SharedMetrics, registry: MetricRegistry,
-        now: @escaping @Sendable () -> Double = { Date().timeIntervalSince1970 }
+        longPollsMax: Int? = nil, now: @escaping @Sendable () -> Double = { Date().timeIntervalSince1970 }
     ) {
         self.store = store
         writer = CatalogWriter(store: store, metrics: metrics)
         self.inspector = inspector
         self.box = box
         self.registry = registry
-        longPolls = LongPollLimit()
+        longPolls = LongPollLimit(waitersMax: longPollsMax ?? LongPollLimit.waitersMax)
         self.now = now
     }
 

@@ -90,7 +90,7 @@ package enum APIErrorCode: String, Hashable, Sendable, CaseIterable, Codable {
         case .lastAdministrator: "The change would leave no user with the role `admin`."
         case .databaseNotEmpty: "The database still has shards."
         case .shardInUse: "That PostgreSQL database is registered already, under another shard or cluster."
-        case .shardOwnsData: "The shard owns vnodes while its database has tables."
+        case .shardOwnsData: "The shard owns vnodes while its database has tables, or its server holds tables or transactions that are not settled."
         case .reshardingNeeded:
             "The database has tables, so its ring cannot be re-cut without moving rows; a later version will move them."
         case .shardUnsuitable: "The PostgreSQL server cannot be a shard as it is; `details.problems` says what to change."
