@@ -116,6 +116,7 @@ actor SchemaKeeper {
         let client = try await control.connect(endpoint)
         _ = try await client.query("LISTEN \(SchemaQueries.channel)")
         self.client = client
+        listen(to: client)
         return client
     }
 
@@ -134,19 +135,23 @@ actor SchemaKeeper {
 
     private func follow() async {
         while !Task.isCancelled {
-            await withTaskGroup(of: Void.self) { group in
-                if let client, client.isOpen {
-                    group.addTask { for await _ in client.notifications { return } }
-                }
-                group.addTask { [loaded] in
-                    try? await Task.sleep(for: loaded == nil ? Self.retryInterval : Self.pollInterval)
-                }
-                await group.next()
-                group.cancelAll()
-            }
+            try? await Task.sleep(for: loaded == nil ? Self.retryInterval : Self.pollInterval)
             guard !Task.isCancelled else { return }
-            if await hasChanged() { try? await refresh() }
+            await look()
         }
+    }
+
+    /// Looks whenever the shard tells of a change, for as long as the connection lives.
+    ///
+    /// In one iteration: a stream whose iteration was cancelled has ended for good, and would seem to tell of changes without a pause.
+    private func listen(to client: PGClient) {
+        Task { [weak self] in
+            for await _ in client.notifications { await self?.look() }
+        }
+    }
+
+    private func look() async {
+        if await hasChanged() { try? await refresh() }
     }
 
     private func hasChanged() async -> Bool {
