@@ -6,7 +6,7 @@ internal import NIOSSL
 internal import PGChannel
 internal import Security
 package import ServerConfig
-package import ServiceLifecycle
+internal import ServiceLifecycle
 internal import ShardModel
 
 /// A router: takes clients on its wire port and over REST, and serves them from the shards that the catalog names.

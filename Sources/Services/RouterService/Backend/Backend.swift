@@ -41,10 +41,15 @@ final class Backend: ChannelInboundHandler {
     private var partial = ByteBuffer()
     /// Bytes of the current message, its head already forwarded, still to be forwarded.
     private var passThrough = 0
+    /// Connections begin without reading.
+    private var isReading = false
 
+    /// `unread`: what came behind the server's greeting.
     init(
-        id: BackendID, channel: any Channel, processID: Int32, secretKey: Int32, pool: BackendPool, settings: SettingsRef
+        id: BackendID, channel: any Channel, processID: Int32, secretKey: Int32, unread: ByteBuffer, pool: BackendPool,
+        settings: SettingsRef
     ) {
+        partial = unread
         self.id = id
         self.channel = channel
         self.processID = processID
@@ -96,7 +101,11 @@ final class Backend: ChannelInboundHandler {
     // MARK: Borrowing
 
     func lend(to session: ClientSession) { self.session = session }
-    func takeBack() { session = nil }
+    /// Reads again, should a slow client have stopped it: the next borrower, or the pool, must hear what the server says.
+    func takeBack() {
+        session = nil
+        setReading(true)
+    }
 
     /// Sends `messages` and collects what comes back, for the router itself.
     ///
@@ -112,6 +121,8 @@ final class Backend: ChannelInboundHandler {
     var isWritable: Bool { channel.isWritable }
 
     func setReading(_ on: Bool) {
+        guard on != isReading else { return }
+        isReading = on
         _ = channel.setOption(.autoRead, value: on)
         if on { channel.read() }
     }

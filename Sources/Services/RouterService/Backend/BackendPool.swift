@@ -275,7 +275,7 @@ final class BackendPool {
     private func greet(_ id: BackendID, _ established: EstablishedBackend) {
         let backend = Backend(
             id: id, channel: established.channel, processID: established.processID, secretKey: established.secretKey,
-            pool: self, settings: loop.settings(.init()))
+            unread: established.unread, pool: self, settings: loop.settings(.init()))
         do {
             try established.channel.pipeline.syncOperations.addHandler(backend)
         } catch {

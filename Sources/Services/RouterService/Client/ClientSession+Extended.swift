@@ -403,6 +403,27 @@ extension ClientSession {
         finishUnit()
     }
 
+    /// A simple query without a Sync before it: it ends the batch like one, but for the ReadyForQuery.
+    func endBatch(before query: ByteBuffer) {
+        guard batch.held.isEmpty else { return prepareHeld { [self] in endBatch(before: query) } }
+        if batch.isImplicitlyCoordinated {
+            return commitImplicit { [self] in
+                if case .failed = unit.outcome { return endBatch() }
+                beginQuery(query)
+            }
+        }
+        drain { [self] in beginQuery(query) }
+    }
+
+    private func beginQuery(_ query: ByteBuffer) {
+        loop.metrics.record(unit)
+        unit = UnitRecord()
+        batch.reset()
+        work = .ready
+        if transaction.isIdle { releaseParticipants() }
+        simpleQuery(query)
+    }
+
     /// Statements that are only prepared or described go to the transaction's shard, or outside of one to any: the schema is the same
     /// everywhere. They do not bind the batch to it.
     private func prepareHeld(_ then: @escaping () -> Void) {

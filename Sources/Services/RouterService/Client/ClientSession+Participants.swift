@@ -43,7 +43,7 @@ extension ClientSession {
     }
 
     /// Waits until everything that was sent has been answered.
-    private func drain(_ then: @escaping () -> Void) {
+    func drain(_ then: @escaping () -> Void) {
         if script.isEmpty, !batch.needsSync { return then() }
         participants[speaker].backend.send { $0.writeSync() }
         script.swallow(.sync)

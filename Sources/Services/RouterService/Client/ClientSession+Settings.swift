@@ -30,7 +30,7 @@ extension ClientSession {
         case .setTransaction:
             // Its values are checked by the grammar, so that nothing is lost by telling the shards later.
             if !transaction.isIdle, participants.isEmpty { return .here }
-            return .forward(transaction.isIdle ? nil : .setLocal(statement: String(buffer: text)))
+            return .forward(transaction.isIdle ? nil : .setCharacteristic(statement: String(buffer: text)))
         case .setCharacteristics:
             return setting(
                 .set(name: SessionSettings.transactionCharacteristics, statement: String(buffer: text), searchPath: nil))
@@ -52,7 +52,11 @@ extension ClientSession {
             forwardSimple(frame, poolOfCurrentShard(), .reader, writes: false, effect)
         case .here:
             switch answerSession(statement, text) {
-            case .success(let build): completeUnit(build)
+            case .success(let build):
+                completeUnit { buffer in
+                    if case .showMosaic(let name) = statement { buffer.writeRowDescription([.text(name)]) }
+                    build(&buffer)
+                }
             case .failure(let error): failUnit(error)
             }
         case .refuse(let error):
@@ -64,7 +68,7 @@ extension ClientSession {
     func answerSession(_ statement: SessionStatement, _ text: ByteBuffer) -> Result<(inout ByteBuffer) -> Void, ServerError> {
         switch statement {
         case .setTransaction:
-            transaction.recordLocal(String(buffer: text))
+            transaction.recordLocal(String(buffer: text), isCharacteristic: true)
             return .success { $0.writeCommandComplete(tag: "SET") }
         case .discardAll:
             settingsChanged(to: startupSettings)

@@ -142,9 +142,9 @@ extension ClientSession {
             settingsChanged(to: loop.settings(new))
             if !participants.isEmpty { participants[speaker].settingsInside = settings }
         case .setLocal(let statement):
-            guard !transaction.isIdle else { break }
-            transaction.recordLocal(statement)
-            if !participants.isEmpty { participants[speaker].historyApplied = transaction.historyCount }
+            recordLocal(statement, isCharacteristic: false)
+        case .setCharacteristic(let statement):
+            recordLocal(statement, isCharacteristic: true)
         case .reset(let name):
             var new = settings.settings
             var there = participants.isEmpty ? SessionSettings() : participants[speaker].settingsInside.settings
@@ -180,6 +180,12 @@ extension ClientSession {
             allAreCurrent()
             for index in participants.indices { participants[index].settingsInside = settings }
         }
+    }
+
+    private func recordLocal(_ statement: String, isCharacteristic: Bool) {
+        guard !transaction.isIdle else { return }
+        transaction.recordLocal(statement, isCharacteristic: isCharacteristic)
+        if !participants.isEmpty { participants[speaker].historyApplied = transaction.historyCount }
     }
 
     private func allAreCurrent() {

@@ -192,14 +192,13 @@ final class ClientSession: ChannelInboundHandler {
         if batch.isSkipping, kind != FrontendKind.sync, kind != FrontendKind.terminate { return }
         switch kind {
         case FrontendKind.query:
-            guard work == .ready else { throw WireError(.unexpectedMessage, kind: kind) }
-            simpleQuery(frame)
+            if batch.isOpen { endBatch(before: frame) } else { simpleQuery(frame) }
         case FrontendKind.parse: extended(frame, parse)
         case FrontendKind.bind: extended(frame, bind)
         case FrontendKind.describe: extended(frame, describe)
         case FrontendKind.execute: extended(frame, execute)
         case FrontendKind.close: extended(frame, close)
-        case FrontendKind.flush: extended(frame, flush)
+        case FrontendKind.flush: if batch.isOpen { extended(frame, flush) }
         case FrontendKind.sync: sync()
         case FrontendKind.terminate: closeClient()
         case FrontendKind.copyData, FrontendKind.copyDone, FrontendKind.copyFail:

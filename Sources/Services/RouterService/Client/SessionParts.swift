@@ -24,6 +24,8 @@ struct Participant {
 enum Effect {
     case set(name: String, statement: String, searchPath: [String]?)
     case setLocal(statement: String)
+    /// SET TRANSACTION.
+    case setCharacteristic(statement: String)
     case reset(name: String?)
     case begin(options: String)
     case commit(chain: Bool)

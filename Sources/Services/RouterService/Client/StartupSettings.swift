@@ -1,4 +1,5 @@
 internal import PGWire
+internal import RoutePlanning
 internal import SessionCore
 
 /// The settings in a startup packet: its parameters, and the `-c name=value` switches in `options`.
@@ -17,45 +18,25 @@ struct StartupSettings {
         case "client_encoding":
             // Keys are hashed as UTF-8, so no other encoding may stand between.
             guard Self.isServed(encoding: value) else { throw .encodingRefused(value) }
-        case "standard_conforming_strings", "transform_null_equals", "session_authorization", "role":
-            throw .settingRefused(name)
         case "search_path":
-            settings.set(name, statement: SessionSettings.assignment(name, value), searchPath: Self.identifiers(value))
+            let schemas = SearchPathText.schemas(value)
+            try Self.check(name, schemas)
+            settings.set(name, statement: SessionSettings.assignment(name, value), searchPath: schemas)
         default:
+            try Self.check(name, [value])
             settings.set(name, statement: SessionSettings.assignment(name, value))
         }
+    }
+
+    private static func check(_ name: String, _ values: [String]) throws(ServerError) {
+        if let code = SettingRules.refusal(name, values) { throw .refusal(Refusal(code, name)) }
+        // The router's own, and not for clients to give.
+        if name.hasPrefix("pgmosaic.") { throw .settingRefused(name) }
     }
 
     private static func isServed(encoding: String) -> Bool {
         let plain = encoding.lowercased().filter { $0.isLetter || $0.isNumber }
         return ["utf8", "unicode", "sqlascii", "auto"].contains(plain)
-    }
-
-    /// The comma-separated identifiers of a search_path value, folded unless quoted.
-    static func identifiers(_ text: String) -> [String] {
-        var result: [String] = []
-        var current = ""
-        var isQuoted = false
-        var wasQuoted = false
-        func flush() {
-            let name = wasQuoted ? current : current.trimmingBlanks.lowercased()
-            if !name.isEmpty { result.append(name) }
-            current = ""
-            wasQuoted = false
-        }
-        for character in text {
-            switch character {
-            case "\"":
-                if !isQuoted, !wasQuoted { current = "" } else if !isQuoted { current.append("\"") }
-                isQuoted.toggle()
-                wasQuoted = true
-            case "," where !isQuoted: flush()
-            case " " where wasQuoted && !isQuoted: break
-            default: current.append(character)
-            }
-        }
-        flush()
-        return result
     }
 
     /// Splits `options` as PostgreSQL's pg_split_opts does: at blanks, a backslash making the next character ordinary.
@@ -94,11 +75,5 @@ struct StartupSettings {
             result.append((String(name), String(assignment[assignment.index(after: equals)...])))
         }
         return result
-    }
-}
-
-extension String {
-    fileprivate var trimmingBlanks: String {
-        String(drop { $0 == " " || $0 == "\t" }.reversed().drop { $0 == " " || $0 == "\t" }.reversed())
     }
 }

@@ -51,7 +51,8 @@ private struct RecoverySweep {
         for shard in shards {
             for prepared in inDoubt[shard.id] ?? [] { await settle(prepared, at: shard) }
         }
-        let names = inDoubt.mapValues { $0.map(\.name) }
+        // A list that was cut off tells of no transaction that it is not there.
+        let names = inDoubt.filter { $0.value.count < CommitStatements.rowsMax }.mapValues { $0.map(\.name) }
         for shard in shards {
             let ids = core.forgettable(
                 records[shard.id] ?? [], of: shard.id, inDoubt: names, shards: Set(shards.map(\.id)))
@@ -69,7 +70,8 @@ private struct RecoverySweep {
     }
 
     private func preparedTransactions(at shard: ShardRecord) async throws -> [InDoubt] {
-        try await clients.query(CommitStatements.preparedTransactions(cluster: core.cluster), at: shard).rows.compactMap { row in
+        let rows = try await clients.query(CommitStatements.preparedTransactions(cluster: core.cluster), at: shard).rows
+        return rows.compactMap { row in
             guard let name = row.text(0), let age = row.text(1).flatMap({ Int64($0) }) else { return nil }
             return InDoubt(name: name, age: .milliseconds(age))
         }
