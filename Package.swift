@@ -123,7 +123,7 @@ let package = Package(
         // the protocol's tests
         support("PGTestServer", ["PGWire", nioPosix, nioSSL] + nio),
         support("WireFuzzing", ["PGWire"] + nio),
-        .executableTarget(name: "WireFuzz", dependencies: ["WireFuzzing"], path: "Fuzz/WireFuzz", swiftSettings: strict),
+        .executableTarget(name: "WireFuzz", dependencies: ["WireFuzzing"] + nio, path: "Fuzz/WireFuzz", swiftSettings: strict),
         test("PGWireTests", in: "Vocabulary", ["PGWire", "WireFuzzing"] + nio),
         test(
             "PGChannelTests", in: "Adapters",
@@ -139,6 +139,9 @@ let package = Package(
             "SessionCoreTests", in: "Decisions", ["SessionCore", "RoutePlanning", "PGTypes", "PGWire", "ShardModel"] + nio,
             resources: [.copy("Resources")]),
         // tests
+        support("TestKit"),
+        test("ShardModelTests", in: "Vocabulary", ["ShardModel", "TestKit"], resources: [.copy("Resources")]),
+        test("PGTypesTests", in: "Vocabulary", ["PGTypes", "ShardModel", "TestKit"], resources: [.copy("Resources")]),
         test("ControlAPITests", in: "Vocabulary", ["ControlAPI", "ShardModel"]),
         support("RESTTestKit", ["ControlAPI", "RESTServer", log, nioPosix, .product(name: "Hummingbird", package: "hummingbird")] + nio),
         test("SecurityTests", in: "Adapters", ["Security"]),

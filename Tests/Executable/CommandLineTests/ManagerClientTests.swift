@@ -27,8 +27,8 @@ import Testing
         try await withManager { run in
             #expect(try await run(["databases"]).output == "no databases; make one with: pgmosaic databases create NAME\n")
             #expect(try await run(["databases", "create", "shop", "--key-column", "tenant_id"]).status == 0)
-            #expect(try await run(["tables", "declare", "orders", "--sharded-by", "customer_id"]).output
-                == "public.orders in shop is sharded by customer_id\n")
+            let declared = try await run(["tables", "declare", "orders", "--sharded-by", "customer_id"])
+            #expect(declared.output == "public.orders in shop is sharded by customer_id\n")
             #expect(try await run(["tables", "declare", "countries", "--reference", "--database", "shop"]).status == 0)
             let table = try await run(["tables", "list"]).output
             #expect(table.contains("public.orders     sharded    customer_id") && table.contains("public.countries  reference"))
@@ -56,7 +56,8 @@ import Testing
 
     @Test func usersComeFromAPasswordThatIsNotOnTheCommandLine() async throws {
         try await withManager { run in
-            #expect(try await run(["users", "setup", "ada"]).output == "made ada, an administrator\n")
+            let made = try await run(["users", "setup", "ada"])
+            #expect(made.output == "made ada, an administrator\n")
             #expect(try await run(["users", "setup", "eve"]).errors.contains("SETUP_ALREADY_DONE"))
             #expect(try await run(["users", "add", "app", "--role", "viewer", "--database", "shop"]).output == "made user app\n")
             #expect(try await run(["users"]).output == "NAME  ROLES   DATABASES\nada   admin   all\napp   viewer  shop\n")

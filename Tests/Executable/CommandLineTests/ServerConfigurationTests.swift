@@ -9,7 +9,7 @@ import Testing
             "pgmosaic router: catalog (flag --catalog, variable PGMOSAIC_ROUTER_CATALOG): this setting has no default and must be given\n"
         ),
         (["router", "--log-levle", "debug"], "pgmosaic router: flag --log-levle: no such setting; did you mean --log-level?\n"),
-        (["manager", "--wire-port", "1"], "pgmosaic manager: flag --wire-port: no such setting; did you mean --http-port?\n"),
+        (["manager", "--wire-port", "1"], "pgmosaic manager: flag --wire-port: no such setting\n"),
         (["router", "--catalog", "nonsense"], "pgmosaic router: catalog: expected sqlite:PATH\n"),
         (["router", "--catalog=sqlite:c", "--loops=-1"], "pgmosaic router: flag --loops: expected an integer from 0 to 1024\n"),
         (["router", "--config", "/nonexistent.yaml"], "pgmosaic router: flag --config: there is no file /nonexistent.yaml\n"),

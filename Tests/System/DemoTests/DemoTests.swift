@@ -1,0 +1,90 @@
+import Foundation
+import PostgresProcess
+import Testing
+
+/// The demo as a person runs it. One after the other: each is a whole cluster.
+@Suite(.serialized, .timeLimit(.minutes(5))) struct DemoTests {
+    @Test func aDetachedDemoServesStopsAndResumesWithItsData() async throws {
+        try await withDemoFolder { demo in
+            let start = try await demo.start(["--shards", "2", "--routers", "2", "--dataset", "shop"])
+            #expect(start.status == 0 && start.output.contains("Three things to try:"), "\(start.output)\(start.errors)")
+            let first = try demo.description()
+            try await check(first)
+            let wire = try #require(first["dsn"] as? String)
+            try await demo.psql(wire, "UPDATE customers SET name = 'Ada Lovelace' WHERE customer_id = 42")
+
+            #expect(try await demo.run(["status"]).status == 0)
+            let second = try await demo.start([])
+            #expect(second.status == 1 && second.errors.contains("a demo already runs in"))
+
+            let stop = try await demo.run(["stop"])
+            #expect(stop.status == 0)
+            #expect(demo.processes.isEmpty, "nothing of the demo runs after stop")
+            #expect(try demo.description()["ready"] as? Bool == false)
+
+            let again = try await demo.start([])
+            #expect(again.status == 0 && again.output.contains("resuming the demo"), "\(again.output)\(again.errors)")
+            #expect(try demo.description()["dsn"] as? String == wire, "ports and passwords stay")
+            #expect(try await demo.psql(wire, "SELECT name FROM customers WHERE customer_id = 42") == "Ada Lovelace")
+            let other = try await demo.run(["stop"])
+            #expect(other.status == 0)
+            let reshaped = try await demo.start(["--shards", "3"])
+            #expect(reshaped.status == 1 && reshaped.errors.contains("ended with status 1"))
+            #expect(reshaped.output.contains("holds a demo with 2 shards and the data set shop"))
+        }
+    }
+
+    @Test func aDemoThatIsKilledLeavesNoProcess() async throws {
+        try await withDemoFolder { demo in
+            let start = try await demo.start(["--shards", "1", "--dataset", "none"])
+            #expect(start.status == 0, "\(start.output)\(start.errors)")
+            let pid = try #require(try demo.description()["pid"] as? Int)
+            #expect(demo.processes.count >= 4)
+            kill(Int32(pid), SIGKILL)
+            for _ in 0..<400 where !demo.processes.isEmpty { try await Task.sleep(for: .milliseconds(50)) }
+            #expect(demo.processes.isEmpty)
+            #expect(try await demo.run(["status"]).status == 3)
+        }
+    }
+
+    @Test func aPortThatIsTakenIsOneLine() async throws {
+        try await withDemoFolder { demo in
+            let listener = try Listener()
+            let result = try await demo.run(["run", "--wire-port", String(listener.port), "--router-port", "0", "--manager-port", "0"])
+            #expect(result.status == 1)
+            #expect(result.errors == "pgmosaic demo: port \(listener.port) is taken by another process; choose another port, or 0 for a free one\n")
+            #expect(demo.processes.isEmpty)
+        }
+    }
+
+    /// Every field that docs/reference/demo-json.md promises, and that it is true.
+    private func check(_ description: [String: Any]) async throws {
+        #expect(description["ready"] as? Bool == true && description["database"] as? String == "shop")
+        let admin = try #require(description["admin"] as? [String: String])
+        #expect(admin["username"] == "admin" && admin["password"]?.count == 24)
+        let routers = try #require(description["routers"] as? [[String: Any]])
+        #expect(routers.map { $0["id"] as? String } == ["router-1", "router-2"])
+        #expect(routers[0]["dsn"] as? String == description["dsn"] as? String)
+        let managers = try #require(description["managers"] as? [[String: Any]])
+        let shards = try #require(description["shards"] as? [[String: Any]])
+        #expect(managers.count == 1 && shards.count == 2)
+        for process in routers + managers + shards {
+            let pid = try #require(process["pid"] as? Int)
+            #expect(ProcessTree.isAlive(Int32(pid)))
+        }
+        var rows = 0
+        for shard in shards {
+            let dsn = try #require(shard["dsn"] as? String)
+            let port = try #require(shard["port"] as? Int)
+            let dataDirectory = try #require(shard["data_dir"] as? String)
+            #expect(dsn.contains(":\(port)/") && (shard["replicas"] as? [Any])?.isEmpty == true)
+            #expect(FileManager.default.fileExists(atPath: dataDirectory))
+            rows += Int(try await Demo.psql(dsn, "SELECT count(*) FROM customers")) ?? 0
+        }
+        #expect(rows == 5_000)
+        for router in routers {
+            let dsn = try #require(router["dsn"] as? String)
+            #expect(try await Demo.psql(dsn, "SELECT country_code FROM customers WHERE customer_id = 42") == "KR")
+        }
+    }
+}
