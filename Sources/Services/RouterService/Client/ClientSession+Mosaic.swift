@@ -80,7 +80,7 @@ extension ClientSession {
                         buffer.writeCommandComplete(tag: "SELECT 1")
                     })
                 case .failure(let error):
-                    done(.failure((error as? ServerError) ?? .catalogUnavailable))
+                    done(.failure((error as? ServerError) ?? (error as? Refusal).map(ServerError.refusal) ?? .catalogUnavailable))
                 }
                 pump()
             }

@@ -70,7 +70,7 @@ extension ServerError {
     }
     static let tooManyStatements = ServerError(
         sqlState: .configurationLimitExceeded, message: "too many prepared statements in this session",
-        hint: "Close some with DEALLOCATE, or raise the router's prepared_statements_max.")
+        hint: "Close some with DEALLOCATE, or raise the router's wire.prepared_statements_max.")
     static let functionCall = ServerError(
         sqlState: .featureNotSupported, message: "the function call protocol is not supported", detail: "PGM-FUNCTION-CALL",
         hint: "Call the function in a SELECT.")
@@ -143,7 +143,7 @@ extension ServerError {
     static func noShards(_ name: String) -> ServerError {
         ServerError(
             severity: .fatal, sqlState: .cannotConnectNow, message: "database \"\(name)\" has no shards yet",
-            hint: "Register one with `pgmosaic shards create`.")
+            hint: "Register one with `pgmosaic shards add`.")
     }
     static func databaseForbidden(_ name: String, user: String) -> ServerError {
         ServerError(

@@ -75,17 +75,20 @@ final class ControlPlane: Sendable {
         if isNew { await keeper.start() }
     }
 
-    /// Follows the catalog until the task is cancelled.
+    /// Follows the catalog until the task is cancelled, and keeps the saved copy up with what is served.
     func follow(snapshotFile: String?) async {
-        var epoch = catalog?.epoch ?? .zero
-        for await snapshot in store.watch(after: epoch) {
-            epoch = snapshot.epoch
+        let first = catalog
+        // A router that never sees a change must be able to start without the catalog, too.
+        if let first, let snapshotFile { save(first, to: snapshotFile) }
+        for await snapshot in store.watch(after: first?.epoch ?? .zero) {
             await install(snapshot)
-            if let snapshotFile {
-                do { try SnapshotFile.save(snapshot, to: snapshotFile) } catch {
-                    logger.warning("The catalog's copy could not be saved", metadata: ["error": "\(error)"])
-                }
-            }
+            if let snapshotFile { save(snapshot, to: snapshotFile) }
+        }
+    }
+
+    private func save(_ snapshot: CatalogSnapshot, to file: String) {
+        do { try SnapshotFile.save(snapshot, to: file) } catch {
+            logger.warning("The catalog's copy could not be saved", metadata: ["error": "\(error)"])
         }
     }
 
