@@ -29,6 +29,8 @@ final class Backend: ChannelInboundHandler {
     private(set) var isOpen = true
     /// Cancel requests under way: until they have been delivered nobody else may have this backend, or they would hit the wrong statement.
     var cancelsUnderWay = 0
+    /// A cancel request was given up: nobody else may have this backend any more.
+    var mayBeCancelled = false
     /// What waits for them.
     var onCancelsDelivered: (() -> Void)?
     /// The pool knows it: it has been greeted.
@@ -87,15 +89,14 @@ final class Backend: ChannelInboundHandler {
         hasUnflushed = false
         writeOutbox()
         channel.flush()
-        outbox.clear()
+        // Not before the channel has let go of the storage, or there would be a new one for each burst.
+        if outbox.readableBytes == 0 { outbox.clear() }
     }
 
     private func writeOutbox() {
         guard outbox.readableBytes > 0 else { return }
         channel.write(outbox, promise: nil)
         outbox.moveReaderIndex(to: outbox.writerIndex)
-        // `clear` copies nothing when the channel has written and let go of the storage.
-        outbox.clear()
     }
 
     // MARK: Borrowing
@@ -169,12 +170,11 @@ final class Backend: ChannelInboundHandler {
         guard isOpen else { return }
         isOpen = false
         let midFrame = passThrough > 0
-        if let exchange = exchange {
-            self.exchange = nil
-            exchange.lost()
-        }
-        if let session { session.backendLost(self, midFrame: midFrame) }
-        session = nil
+        let (session, exchange) = (session, exchange)
+        (self.session, self.exchange) = (nil, nil)
+        // In this order: what the end of the exchange leads to must not find a participant that is gone.
+        session?.backendLost(self, midFrame: midFrame)
+        exchange?.lost()
         onCancelsDelivered = nil
         if isAdmitted { pool.closed(self) }
     }

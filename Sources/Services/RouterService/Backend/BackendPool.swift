@@ -91,6 +91,12 @@ final class BackendPool {
         nextWaiter += 1
         let waiter = Waiter(WaiterID(nextWaiter), self, since: loop.now, deliver)
         waiters[waiter.id] = waiter
+        request(waiter)
+        loop.needsTicks(self)
+        return waiter
+    }
+
+    private func request(_ waiter: Waiter) {
         var actions: [PoolAction] = []
         switch core.acquire(waiter.id, now: loop.now, actions: &actions) {
         case .granted(let id, let needsHealthCheck):
@@ -102,8 +108,6 @@ final class BackendPool {
         }
         // The caller is not ready for an answer before it has the waiter.
         if !actions.isEmpty { loop.eventLoop.assumeIsolated().execute { [self] in carryOut(actions) } }
-        loop.needsTicks(self)
-        return waiter
     }
 
     private func withdraw(_ waiter: Waiter) {
@@ -118,6 +122,7 @@ final class BackendPool {
             backend.onCancelsDelivered = { [self] in release(backend, isReusable: isReusable) }
             return
         }
+        let isReusable = isReusable && !backend.mayBeCancelled
         if !core.releasedQuietly(backend.id, reusable: isReusable, now: loop.now) {
             perform { $0.released(backend.id, reusable: isReusable, now: loop.now, actions: &$1) }
         }
@@ -135,8 +140,10 @@ final class BackendPool {
         backend.cancelsUnderWay += 1
         BackendConnector.sendCancel(
             to: endpoint, CancelRequest(processID: backend.processID, secret: backend.secretKey), on: loop.eventLoop
-        ).assumeIsolated().whenComplete { _ in
+        ).assumeIsolated().whenComplete { result in
             backend.cancelsUnderWay -= 1
+            // The server may take the request from its queue much later.
+            if case .failure = result { backend.mayBeCancelled = true }
             guard backend.cancelsUnderWay == 0, let next = backend.onCancelsDelivered else { return }
             backend.onCancelsDelivered = nil
             next()
@@ -191,14 +198,21 @@ final class BackendPool {
     }
 
     private func grant(_ id: WaiterID, _ backendID: BackendID, _ needsHealthCheck: Bool) {
-        guard let backend = backends[Int(backendID.slot)], backend.id == backendID else { return }
+        guard let backend = backends[Int(backendID.slot)], backend.id == backendID else {
+            // It broke between the decision and now: the request waits anew.
+            if let waiter = waiters[id] { request(waiter) }
+            return
+        }
         guard let waiter = waiters[id] else {
             return perform { $0.released(backendID, reusable: true, now: loop.now, actions: &$1) }
         }
         guard needsHealthCheck else { return deliver(.success(backend), to: waiter) }
+        // A server that was stopped, or a network that lost the connection, does not even refuse.
+        let deadline = loop.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(core.limits.connectTimeout)) { backend.close() }
         // The cheapest question that every PostgreSQL answers: the empty query.
         backend.run(
             Exchange { [self] exchange, result in
+                deadline.cancel()
                 guard result == .done, exchange.error == nil else {
                     let waiting = waiters[id] == nil ? nil : id
                     perform { $0.healthCheckFailed(backendID, waiter: waiting, now: loop.now, actions: &$1) }

@@ -256,8 +256,10 @@ extension ClientSession {
         for index in participants.indices {
             participants[index].settingsInside = participants[index].settingsOutside
         }
+        isRollingBack = true
         each(participants.indices.filter { participants[$0].hasBegun }, { _ in ([], { $0.writeQuery("ROLLBACK") }) }, keep: .outcome) { _, _, _ in
         } then: { [self] in
+            isRollingBack = false
             releaseParticipants()
             then()
         }

@@ -473,6 +473,7 @@ extension ClientSession {
     /// passed over.
     func failBatch(_ error: ServerError) {
         guard work != .closed else { return }
+        let error = unheardLoss(insteadOf: error)
         work = .batch
         unit.outcome = .failed(error)
         batch.isSkipping = true

@@ -132,11 +132,7 @@ extension ClientSession {
         suspend()
         let exchange = Exchange(readies: statements.count) { [self] exchange, result in
             guard resume() else { return afterClient(exchange, result, backend) }
-            switch (result, exchange.error) {
-            case (.done, nil): then()
-            case (.done, let error?): failUnit(error)
-            case (.lost, _): break  // `backendLost` answers.
-            }
+            if let error = Self.failure(exchange, result, backend) { failUnit(error) } else { then() }
             pump()
         }
         backend.run(exchange) { buffer in
@@ -183,11 +179,13 @@ extension ClientSession {
         for (index, participant) in participants.enumerated() {
             let backend = participant.backend
             backend.takeBack()
-            if isBusy, index == speaker || copy != nil {
+            if isBusy && index == speaker || copy != nil {
+                // A COPY that waits for data would wait for ever.
                 backend.pool.cancel(backend)
                 backend.close()
             } else if backend.hasExchange {
-                // Its end releases it (`afterClient`).
+                // Its end releases it (`afterClient`), and comes sooner so.
+                backend.pool.cancel(backend)
             } else if backend.status == TransactionState.Phase.idle.rawValue, transaction.isIdle {
                 backend.settings = participant.settingsInside
                 backend.pool.release(backend)
@@ -204,50 +202,87 @@ extension ClientSession {
         copy = nil
     }
 
-    /// A backend's connection broke.
+    // MARK: Losing one
+
+    /// A backend's connection broke. Where an exchange was under way on it, its completion follows.
     func backendLost(_ backend: Backend, midFrame: Bool) {
         guard work != .closed, let index = participants.firstIndex(where: { $0.backend === backend }) else { return }
         let wasCommitting = pendingEffects.contains { if case .commit = $0 { true } else { false } }
-        let mayHaveRun = participants[index].wrote && (transaction.isIdle || wasCommitting)
+        let mayHaveRun = participants[index].wrote && (mayHaveCommitted || wasCommitting) || unit.hasCommitted
         let isSpeaking = index == speaker && !(script.isEmpty && !batch.needsSync)
         participants.remove(at: index)
         if speaker > index || speaker == participants.count { speaker = max(0, speaker - 1) }
         if midFrame { return closeClient() }
-        let alreadyFailed = unit.hasFailed
-        script.reset()
-        onDrained = nil
-        pendingEffects.removeAll()
-        copy = nil
+        let error = ServerError.shardLost(backend.pool.shardID, mayHaveRun: mayHaveRun)
+        // In a failed transaction it makes no difference, but to a step that is to mend it.
+        let isNews = !transaction.isFailed || work == .suspended
         if !transaction.isIdle {
             transaction.fail()
             isDoomed = true
-            if wasCommitting, participants.isEmpty { endTransaction(committed: false) }
         }
-        let error = ServerError.shardLost(backend.pool.shardID, mayHaveRun: mayHaveRun)
+        if isSpeaking {
+            if wasCommitting, participants.isEmpty { endTransaction(committed: false) }
+            speakerLost(error)
+        } else if isNews {
+            listenerLost(error)
+        }
+    }
+
+    /// Whether what was sent outside of a transaction block may be committed by now: neither a batch before its Sync, nor a COPY that
+    /// still takes data, nor a statement that runs on every shard.
+    private var mayHaveCommitted: Bool { transaction.isIdle && !isCoordinated && !batch.needsSync && work != .copyIn }
+
+    /// Answers of the lost shard were to come.
+    private func speakerLost(_ error: ServerError) {
+        let alreadyFailed = unit.hasFailed
+        script.reset()
+        onDrained = nil
+        stepLoss = nil
+        pendingEffects.removeAll()
         unit.outcome = .failed(error)
-        switch work {
-        case .ready, .closed:
-            // Between the statements of a transaction: the next one learns of it.
-            break
-        case .batch:
-            guard isSpeaking else { break }
-            if !alreadyFailed { answer { $0.writeErrorResponse(error) } }
+        if !alreadyFailed { answer { $0.writeErrorResponse(error) } }
+        if work == .batch || batch.isOpen && work != .awaitingReady {
+            // A Sync is due.
+            work = .batch
             batch.isSkipping = true
             batch.needsSync = false
-        case .awaitingReady, .copyIn, .suspended:
-            if !alreadyFailed { answer { $0.writeErrorResponse(error) } }
-            let syncIsDue = batch.isOpen && work != .awaitingReady
-            if syncIsDue {
-                work = .batch
-                batch.isSkipping = true
-                batch.needsSync = false
-                flushClient()
-                pump()
-            } else {
-                answerReady(transaction.statusByte)
-                finishUnit()
-            }
+            pump()
+        } else {
+            answerReady(transaction.statusByte)
+            finishUnit()
         }
         flushClient()
+    }
+
+    /// The lost shard has answered everything, or is in an exchange of the router's own: what goes on with other shards ends first.
+    private func listenerLost(_ error: ServerError) {
+        if let copy { return shardLost(error, during: copy) }
+        switch work {
+        case .suspended where isRollingBack, .closed:
+            break
+        case .suspended:
+            stepLoss = error
+            // The statement has failed: what it still does on other shards is for nothing.
+            for participant in participants where participant.hasBegun && participant.backend.hasExchange {
+                participant.backend.pool.cancel(participant.backend)
+            }
+            if let waiter {
+                self.waiter = nil
+                waiter.cancel()
+                _ = resume()
+            }
+        case .batch where batch.isImplicitlyCoordinated:
+            failBatch(error)
+            flushClient()
+        case .ready, .batch, .awaitingReady, .copyIn:
+            // The next statement of the transaction answers with it.
+            if !transaction.isIdle { unheardLoss = error }
+        }
+    }
+
+    /// The loss of a shard that the client has not been told of, or else `error`.
+    func unheardLoss(insteadOf error: ServerError) -> ServerError {
+        defer { unheardLoss = nil }
+        return unheardLoss ?? error
     }
 }

@@ -164,6 +164,12 @@ extension ClientSession {
         state.pending[index].clear()
     }
 
+    /// A shard was lost, perhaps after it had taken all of its rows.
+    func shardLost(_ error: ServerError, during state: SplitCopyState) {
+        if state.error == nil { state.error = error }
+        stopSplitCopy(state)
+    }
+
     /// Ends the COPY on the shards without keeping anything.
     private func stopSplitCopy(_ state: SplitCopyState) {
         for index in participants.indices { failCopy(on: index) }

@@ -59,8 +59,11 @@ extension ClientSession {
             done(.done(tag: tag, notice: .alreadyInTransaction))
         case .commit(let chain):
             if transaction.isFailed || isDoomed {
+                let loss = unheardLoss
                 rollBackAll { [self] in
-                    endTransaction(committed: false, chain: chain)
+                    endTransaction(committed: false, chain: chain && loss == nil)
+                    // A ROLLBACK for an answer would be taken for success by clients that have seen no error.
+                    if let loss { return done(.failed(loss)) }
                     done(.done(tag: "ROLLBACK", notice: nil))
                 }
             } else {
@@ -162,6 +165,7 @@ extension ClientSession {
             transaction.begin(options: options, settings: settings.settings)
             for index in participants.indices { participants[index].settingsOutside = participants[index].settingsInside }
         case .commit(let chain):
+            unit.hasCommitted = true
             endTransaction(committed: true, chain: chain)
         case .rollback(let chain):
             endTransaction(committed: false, chain: chain)
@@ -196,6 +200,7 @@ extension ClientSession {
     func endTransaction(committed: Bool, chain: Bool = false) {
         guard !transaction.isIdle else { return }
         privateSchema = nil
+        unheardLoss = nil
         let after =
             chain
             ? transaction.chain(committed: committed, settings: settings.settings)

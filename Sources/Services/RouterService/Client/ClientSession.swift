@@ -55,6 +55,11 @@ final class ClientSession: ChannelInboundHandler {
     var isCoordinated = false
     /// A shard of the transaction was lost: it can only be rolled back.
     var isDoomed = false
+    /// Its loss between two statements, or while another shard answered: the next statement answers with it.
+    var unheardLoss: ServerError?
+    /// Its loss during the step for which the session is suspended: the step fails with it once it is over on the other shards.
+    var stepLoss: ServerError?
+    var isRollingBack = false
     /// Schema changes of the open transaction.
     var privateSchema: PrivateSchema?
     var copy: SplitCopyState?
@@ -117,6 +122,8 @@ final class ClientSession: ChannelInboundHandler {
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         let writable = context.channel.isWritable
         for participant in participants { participant.backend.setReading(writable) }
+        // What the client sent in the meantime.
+        if writable { pump() }
     }
 
     func channelInactive(context: ChannelHandlerContext) { clientGone() }
@@ -145,6 +152,8 @@ final class ClientSession: ChannelInboundHandler {
         isPumping = true
         defer { isPumping = false }
         loop: while true {
+            if outbox.readableBytes >= limits.clientBacklogMax { flushClient() }
+            guard isClientWritable else { break }
             switch work {
             case .ready, .batch, .copyIn: break
             case .awaitingReady, .suspended, .closed: break loop
@@ -167,7 +176,8 @@ final class ClientSession: ChannelInboundHandler {
         for participant in participants { participant.backend.flush() }
         flushClient()
         // A client that sends on while it waits is read up to a bound only.
-        let shouldRead = work != .closed && (inbox.readableBytes < limits.clientBacklogMax || needsMoreInput) && isCopyTargetWritable
+        let shouldRead =
+            work != .closed && (inbox.readableBytes < limits.clientBacklogMax || needsMoreInput) && isCopyTargetWritable && isClientWritable
         if shouldRead != isReading {
             isReading = shouldRead
             _ = context?.channel.setOption(.autoRead, value: shouldRead)
@@ -177,6 +187,9 @@ final class ClientSession: ChannelInboundHandler {
 
     /// The session could go on, but the next message is not complete yet.
     private var needsMoreInput: Bool { work == .ready || work == .batch || work == .copyIn }
+
+    /// A client that sends without reading the answers is not read either.
+    private var isClientWritable: Bool { context?.channel.isWritable ?? true }
 
     private var isCopyTargetWritable: Bool {
         guard work == .copyIn else { return true }
@@ -253,14 +266,15 @@ final class ClientSession: ChannelInboundHandler {
         hasUnflushed = false
         writeOutbox()
         context?.flush()
-        outbox.clear()
-        if outbox.capacity > 1 << 16 { outbox = ByteBuffer() }
+        // Not before the channel has let go of the storage, or there would be a new one for each burst.
+        guard outbox.readableBytes == 0 else { return }
+        if outbox.capacity > 1 << 16 { outbox = ByteBuffer() } else { outbox.clear() }
     }
 
     private func writeOutbox() {
         guard outbox.readableBytes > 0 else { return }
         context?.write(wrapOutboundOut(outbox), promise: nil)
-        outbox.clear()
+        outbox.moveReaderIndex(to: outbox.writerIndex)
     }
 
     func backendBurstEnded() {
@@ -301,6 +315,7 @@ final class ClientSession: ChannelInboundHandler {
         loop.metrics.record(unit)
         batch.reset()
         unit = UnitRecord()
+        stepLoss = nil
         work = .ready
         if transaction.isIdle {
             releaseParticipants()
@@ -317,6 +332,7 @@ final class ClientSession: ChannelInboundHandler {
     func failUnit(_ error: ServerError) {
         guard work != .closed else { return }
         if work == .batch || batch.isOpen { return failBatch(error) }
+        let error = unheardLoss(insteadOf: error)
         transaction.fail()
         unit.outcome = .failed(error)
         answer { $0.writeErrorResponse(error) }
@@ -338,11 +354,15 @@ final class ClientSession: ChannelInboundHandler {
         if work != .closed { work = .suspended }
     }
 
-    /// Goes on after a suspension; false when the client has gone in the meantime.
+    /// Goes on after a suspension; false when the client has gone in the meantime, or when a shard was lost and the unit has failed by it.
     func resume() -> Bool {
         guard work == .suspended else { return false }
         work = batch.isOpen ? .batch : .ready
-        return true
+        guard let loss = stepLoss else { return true }
+        stepLoss = nil
+        failUnit(loss)
+        pump()
+        return false
     }
 
     // MARK: The end

@@ -117,6 +117,8 @@ struct UnitRecord {
     var outcome = Outcome.ok
     /// An error was already passed on for this unit.
     var hasFailed = false
+    /// A COMMIT of the client's succeeded in it.
+    var hasCommitted = false
 
     mutating func begin() {
         guard !isRunning else { return }

@@ -149,6 +149,8 @@ private struct RecoverySweep {
 /// Connections to shards for slow, rare questions; a bounded number stays open.
 actor ShardClients {
     private static let openMax = 16
+    /// A shard that does not answer must not keep the others' transactions in doubt.
+    private static let timeout = TimeAmount.seconds(5)
     private unowned let control: ControlPlane
     private var open: [ShardID: (endpoint: String, client: PGClient)] = [:]
 
@@ -157,7 +159,7 @@ actor ShardClients {
     func query(_ sql: String, at shard: ShardRecord) async throws -> PGResult {
         let client = try await client(of: shard)
         do {
-            return try await client.query(sql)
+            return try await client.query(sql, options: .init(timeout: Self.timeout))
         } catch {
             await drop(shard.id)
             throw error
