@@ -1,12 +1,11 @@
-"""Memory: at the start, for each idle client, and for each shard of a large catalog."""
+"""At rest: memory at the start, for each idle client and for each shard of a large catalog; CPU time while nothing happens."""
 
-import json
 import os
 import resource
 import time
 import urllib.request
 
-from processes import free_port, private_bytes, resident_bytes, run, running, wait_until
+from processes import CPUClock, free_port, private_bytes, resident_bytes, run, running, wait_until
 from report import Table, median, size
 from wire import IdleClient
 
@@ -15,8 +14,12 @@ SHARDS = 1000
 
 
 def measure(demo, pgbouncer, options, folder, progress):
+    progress("memory: CPU time at rest")
+    idle = _idle_cpu({"router_idle_cpu": demo.router_pid, "manager_idle_cpu": demo.manager_pid, "pgbouncer_idle_cpu": pgbouncer.pid},
+                     2 if options.quick else 10)
     progress(f"memory: {CLIENTS} idle clients")
     figures = {
+        **idle,
         "router_idle_client": _per_client(demo.router_pid, demo.dsn),
         "pgbouncer_idle_client": _per_client(pgbouncer.pid, pgbouncer.transaction_dsn),
         "manager_start": _memory(demo.manager_pid),
@@ -33,6 +36,13 @@ def measure(demo, pgbouncer, options, folder, progress):
         figures[f"router_{SHARDS}_shards_{kind}"] = many
         figures[f"router_shard_{kind}"] = (many - few) / (SHARDS - 4)
     return _table(figures), figures
+
+
+def _idle_cpu(processes, seconds):
+    """The share of a core that each takes while it has nothing to do."""
+    clocks = {name: CPUClock(pid) for name, pid in processes.items()}
+    time.sleep(seconds)
+    return {name: clock.elapsed() / seconds for name, clock in clocks.items()}
 
 
 def _memory(pid):
@@ -96,5 +106,6 @@ def _table(figures):
         ("manager", size(figures["manager_start"]["resident"]), size(figures["manager_start"]["private"])),
     ]
     return Table("Memory", ("what", "resident", "of it private"), rows,
-                 [f"{CLIENTS} clients logged in with SCRAM-SHA-256, silent; a shard has 256 vnodes and is never connected to.",
+                 ["At rest, of one core: " + ", ".join(f"{name} {figures[name + '_idle_cpu']:.2%}" for name in ("router", "manager", "pgbouncer")) + ".",
+                  f"{CLIENTS} clients logged in with SCRAM-SHA-256, silent; a shard has 256 vnodes and is never connected to.",
                   "Private: without pages of the program's and libraries' files."])

@@ -12,7 +12,8 @@ CONNECTIONS = [1, 32]
 
 # One request a key, keys in an order without pattern; an answer that is no row is counted.
 SCRIPT = """
-local bad = 0
+-- Global, so that `done` can read it from each thread.
+bad = 0
 local threads = {}
 function setup(thread) table.insert(threads, thread) end
 function init(args) math.randomseed(7); bad = 0 end

@@ -160,7 +160,9 @@ struct ExecuteTests {
         let start = ContinuousClock.now
         let error = try await cluster.failure("SELECT count(*) AS n FROM generate_series(1, 1000000000) g", options: ["timeout_ms": 200])
         #expect(error.code == .deadlinePassed)
-        #expect(.now - start < .seconds(5))
+        // By the cancelling, not by the end of the session that follows where that does not help.
+        let elapsed = ContinuousClock.now - start
+        #expect(elapsed < .seconds(1))
         for server in cluster.servers {
             let running = try await server.psql(
                 "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%1000000000%' AND pid <> pg_backend_pid()")
