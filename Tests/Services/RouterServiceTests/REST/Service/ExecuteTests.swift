@@ -162,7 +162,7 @@ struct ExecuteTests {
         #expect(error.code == .deadlinePassed)
         // By the cancelling, not by the end of the session that follows where that does not help.
         let elapsed = ContinuousClock.now - start
-        #expect(elapsed < .seconds(1))
+        #expect(elapsed < .milliseconds(1200))
         for server in cluster.servers {
             let running = try await server.psql(
                 "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%1000000000%' AND pid <> pg_backend_pid()")
