@@ -43,13 +43,23 @@ package struct TestCluster: Sendable {
 
     /// Runs `body` with a cluster that is ready, and takes it away afterwards.
     package static func with<Value: Sendable>(_ options: Options = Options(), _ body: @Sendable (TestCluster) async throws -> Value) async throws -> Value {
+        try await withShards(options) { _, servers in
+            let store = InMemoryCatalogStore()
+            try await register(servers, options, in: store)
+            return try await run(store, servers, options, body)
+        }
+    }
+
+    /// Runs `body` with the shards alone, and a folder for its own use: for routers in processes of their own.
+    package static func withShards<Value: Sendable>(
+        _ options: Options, _ body: @Sendable (_ folder: String, [PostgresServer]) async throws -> Value
+    ) async throws -> Value {
         let folder = try makeFolder()
         defer { try? FileManager.default.removeItem(atPath: folder) }
         let servers = try await startServers(options, in: folder)
         let result: Result<Value, any Error>
         do {
-            let store = try await makeCatalog(options, servers)
-            result = .success(try await run(store, servers, options, body))
+            result = .success(try await body(folder, servers))
         } catch {
             result = .failure(error)
         }
@@ -83,8 +93,7 @@ package struct TestCluster: Sendable {
     // MARK: The catalog
 
     /// Claims every server as the manager does, and records shards, ring and tables.
-    private static func makeCatalog(_ options: Options, _ servers: [PostgresServer]) async throws -> InMemoryCatalogStore {
-        let store = InMemoryCatalogStore()
+    package static func register(_ servers: [PostgresServer], _ options: Options, in store: some CatalogStore) async throws {
         let catalog = try await store.load()
         let inspector = PostgresShardInspector(box: nil, group: .singleton, timeout: .seconds(10))
         let rings = RingCut.even(over: servers.count, vnodesEach: 16, after: 0)
@@ -101,7 +110,6 @@ package struct TestCluster: Sendable {
                 .putTable(TableRecord(database: database, name: QualifiedName(schema: "public", name: name), placement: placement)))
         }
         _ = try await store.commit(CatalogChange(operations, author: "test"), expecting: catalog.epoch)
-        return store
     }
 
     // MARK: The router

@@ -53,6 +53,8 @@ import Testing
             let result = try await demo.run(["run", "--wire-port", String(listener.port), "--router-port", "0", "--manager-port", "0"])
             #expect(result.status == 1)
             #expect(result.errors == "pgmosaic demo: port \(listener.port) is taken by another process; choose another port, or 0 for a free one\n")
+            // A process that has ended is seen as such a moment later.
+            for _ in 0..<100 where !demo.processes.isEmpty { try await Task.sleep(for: .milliseconds(50)) }
             #expect(demo.processes.isEmpty)
         }
     }

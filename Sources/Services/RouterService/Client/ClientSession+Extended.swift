@@ -72,7 +72,8 @@ extension ClientSession {
 
     // MARK: Towards the backend
 
-    private var backend: Backend { participants[speaker].backend }
+    /// Precondition: there is a participant.
+    var backend: Backend { participants[speaker].backend }
 
     private func sendParse(_ statement: Statement, _ frame: ByteBuffer, isUnnamed: Bool) {
         if isUnnamed, statement.uses == 1 {
@@ -465,45 +466,6 @@ extension ClientSession {
     func validate() {
         for statement in batch.unvalidated where !batch.isSkipping { statement.isValidated = true }
         batch.unvalidated.removeAll(keepingCapacity: true)
-    }
-
-    // MARK: Errors
-
-    /// The router refuses a message of the batch: what was sent before it is undone, as PostgreSQL would, and the rest up to Sync is
-    /// passed over.
-    func failBatch(_ error: ServerError) {
-        guard work != .closed else { return }
-        let error = unheardLoss(insteadOf: error)
-        work = .batch
-        unit.outcome = .failed(error)
-        batch.isSkipping = true
-        undoHeld()
-        if batch.needsSync, !participants.isEmpty {
-            // The shard's implicit transaction must fail, too: it gets a statement that no PostgreSQL accepts.
-            var bytes = ByteBuffer()
-            bytes.writeErrorResponse(error)
-            backend.send { $0.writeParse(name: "", query: "PGMOSAIC UNDOES A REFUSED BATCH") }
-            script.provokeError(bytes)
-            return
-        }
-        transaction.fail()
-        unit.hasFailed = true
-        answer { $0.writeErrorResponse(error) }
-        if batch.isImplicitlyCoordinated {
-            batch.isImplicitlyCoordinated = false
-            rollBackAll {}
-        }
-    }
-
-    private func undoHeld() {
-        let unsent = batch.held.count {
-            switch $0 {
-            case .parse, .answer(_, as: .parse), .answer(_, as: .close): true
-            default: false
-            }
-        }
-        undoDefinitions(unsent)
-        batch.held.removeAll(keepingCapacity: true)
     }
 
     /// Whether the client's next message is a Sync, so that waiting can be left to it.

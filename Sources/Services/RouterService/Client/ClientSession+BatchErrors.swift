@@ -1,0 +1,43 @@
+internal import NIOCore
+internal import PGWire
+internal import SessionCore
+
+/// Errors of the router's own in the middle of a batch.
+extension ClientSession {
+    /// The router refuses a message of the batch: what was sent before it is undone, as PostgreSQL would, and the rest up to Sync is
+    /// passed over.
+    func failBatch(_ error: ServerError) {
+        guard work != .closed else { return }
+        let error = unheardLoss(insteadOf: error)
+        work = .batch
+        unit.outcome = .failed(error)
+        batch.isSkipping = true
+        undoHeld()
+        if batch.needsSync, !participants.isEmpty {
+            // The shard's implicit transaction must fail, too: it gets a statement that no PostgreSQL accepts.
+            var bytes = ByteBuffer()
+            bytes.writeErrorResponse(error)
+            backend.send { $0.writeParse(name: "", query: "PGMOSAIC UNDOES A REFUSED BATCH") }
+            script.provokeError(bytes)
+            return
+        }
+        transaction.fail()
+        unit.hasFailed = true
+        answer { $0.writeErrorResponse(error) }
+        if batch.isImplicitlyCoordinated {
+            batch.isImplicitlyCoordinated = false
+            rollBackAll {}
+        }
+    }
+
+    private func undoHeld() {
+        let unsent = batch.held.count {
+            switch $0 {
+            case .parse, .answer(_, as: .parse), .answer(_, as: .close): true
+            default: false
+            }
+        }
+        undoDefinitions(unsent)
+        batch.held.removeAll(keepingCapacity: true)
+    }
+}
