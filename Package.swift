@@ -172,6 +172,9 @@ let package = Package(
         test("TelemetryTests", in: "Adapters", ["Telemetry", "ControlAPI", log]),
         test("CommandLineTests", in: "Executable", ["pgmosaic", "PostgresProcess", "ServerConfig", "ControlAPI"]),
         test("DemoTests", in: "System", ["pgmosaic", "PostgresProcess"]),
+        test(
+            "DifferentialTests", in: "System",
+            ["ClusterTestKit", "PGChannel", "PGWire", "PostgresProcess", "ShardModel", nioPosix] + nio),
         // the router over real shards
         support("ClusterTestKit", [
             "RouterService", "ManagerService", "CatalogStore", "PostgresProcess", "ServerConfig", "ShardModel", log, nioPosix,
