@@ -25,9 +25,11 @@ func service(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target
 func support(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: dependencies, path: "Tests/Support/\(name)", swiftSettings: strict)
 }
-func test(_ name: String, in layer: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+func test(
+    _ name: String, in layer: String, _ dependencies: [Target.Dependency], exclude: [String] = [], resources: [Resource] = []
+) -> Target {
     .testTarget(
-        name: name, dependencies: dependencies, path: "Tests/\(layer)/\(name)", resources: resources,
+        name: name, dependencies: dependencies, path: "Tests/\(layer)/\(name)", exclude: exclude, resources: resources,
         swiftSettings: strict)
 }
 
@@ -172,6 +174,7 @@ let package = Package(
         test("TelemetryTests", in: "Adapters", ["Telemetry", "ControlAPI", log]),
         test("CommandLineTests", in: "Executable", ["pgmosaic", "PostgresProcess", "ServerConfig", "ControlAPI"]),
         test("DemoTests", in: "System", ["pgmosaic", "PostgresProcess"]),
+        test("DriverTests", in: "System", ["ClusterTestKit", "PostgresProcess", "ShardModel"], exclude: ["Drivers"]),
         test(
             "DifferentialTests", in: "System",
             ["ClusterTestKit", "PGChannel", "PGWire", "PostgresProcess", "ShardModel", nioPosix] + nio),
