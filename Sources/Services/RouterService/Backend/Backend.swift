@@ -10,12 +10,13 @@ internal import SessionCore
 /// It is idle in its pool, or forwards its answers to the session that borrowed it, or runs an exchange of the router's own.
 final class Backend: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
 
     let id: BackendID
     let channel: any Channel
     let processID: Int32
     let secretKey: Int32
-    unowned let pool: BackendPool
+    let pool: BackendPool
 
     /// Who borrowed it and forwards its answers.
     private(set) var session: ClientSession?
@@ -36,6 +37,8 @@ final class Backend: ChannelInboundHandler {
     /// The pool knows it: it has been greeted.
     var isAdmitted = false
 
+    /// Its place in the channel, while it has one; writing through it is the shortest way.
+    private var context: ChannelHandlerContext?
     /// Messages to it that wait for the end of the burst.
     private var outbox: ByteBuffer
     private var hasUnflushed = false
@@ -74,7 +77,7 @@ final class Backend: ChannelInboundHandler {
             outbox.writeImmutableBuffer(message)
         } else {
             writeOutbox()
-            channel.write(message, promise: nil)
+            context?.write(wrapOutboundOut(message), promise: nil)
         }
     }
 
@@ -88,14 +91,14 @@ final class Backend: ChannelInboundHandler {
         guard hasUnflushed else { return }
         hasUnflushed = false
         writeOutbox()
-        channel.flush()
+        context?.flush()
         // Not before the channel has let go of the storage, or there would be a new one for each burst.
         if outbox.readableBytes == 0 { outbox.clear() }
     }
 
     private func writeOutbox() {
         guard outbox.readableBytes > 0 else { return }
-        channel.write(outbox, promise: nil)
+        context?.write(wrapOutboundOut(outbox), promise: nil)
         outbox.moveReaderIndex(to: outbox.writerIndex)
     }
 
@@ -135,6 +138,10 @@ final class Backend: ChannelInboundHandler {
     }
 
     // MARK: Receiving
+
+    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+
+    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var buffer = unwrapInboundIn(data)

@@ -111,9 +111,9 @@ extension ClientSession {
             }
             switch tokens {
             case .one(let token):
-                try settle(&owner, database.topology.ring.owner(of: token))
+                try settle(&owner, database.owner(of: token))
             case .many(let tokens):
-                for token in tokens { try settle(&owner, database.topology.ring.owner(of: token)) }
+                for token in tokens { try settle(&owner, database.owner(of: token)) }
             }
         }
         if let named = variables.shardKey { try compare(owner, withShardOf: named, sources) }
@@ -126,7 +126,7 @@ extension ClientSession {
         guard let owner, let type = sources.first?.type else { return }
         let token: Token
         do throws(KeyError) { token = try type.token(text: named.utf8Span.span.bytes) } catch { throw .keyError(error) }
-        guard database.topology.ring.owner(of: token) == owner else { throw .refusal(Refusal(.shardKeyDisagrees)) }
+        guard database.owner(of: token) == owner else { throw .refusal(Refusal(.shardKeyDisagrees)) }
     }
 
     @inline(__always)

@@ -174,7 +174,8 @@ final class ClientSession: ChannelInboundHandler {
         }
         if inbox.readableBytes == 0 { inbox = ByteBuffer() }
         for participant in participants { participant.backend.flush() }
-        flushClient()
+        // What the router itself answered waits for the shard's answers behind it, as in PostgreSQL, which writes at Sync: one write instead of two.
+        if work != .awaitingReady { flushClient() }
         // A client that sends on while it waits is read up to a bound only.
         let shouldRead =
             work != .closed && (inbox.readableBytes < limits.clientBacklogMax || needsMoreInput) && isCopyTargetWritable && isClientWritable
@@ -312,9 +313,9 @@ final class ClientSession: ChannelInboundHandler {
 
     /// The unit is answered: lets go of what only it needed.
     func finishUnit() {
-        loop.metrics.record(unit)
+        let finished = exchange(&unit, with: UnitRecord())
+        loop.metrics.record(finished)
         batch.reset()
-        unit = UnitRecord()
         stepLoss = nil
         work = .ready
         if transaction.isIdle {

@@ -13,8 +13,10 @@ struct LoadedSchema: Sendable {
 /// One database as one event loop sees it: its topology, its pools and its plans.
 final class DatabaseState {
     let name: String
-    unowned let loop: RouterLoop
+    /// Held strongly for the sake of the hot path; the loop lets go of its databases when it closes.
+    let loop: RouterLoop
     private(set) var topology: Topology
+    private var ring: RingReference
     private(set) var schema: SchemaSnapshot?
     /// What a fresh session of the home shard reports.
     private(set) var parameters: [String: String] = [:]
@@ -31,6 +33,7 @@ final class DatabaseState {
         name = topology.database.name
         self.loop = loop
         self.topology = topology
+        ring = RingReference(topology.ring)
         pools = topology.shards.map { BackendPool(shard: $0, database: topology.database.name, loop: loop) }
     }
 
@@ -46,6 +49,7 @@ final class DatabaseState {
         }
         for pool in old.values { loop.retire(pool) }
         self.topology = topology
+        ring = RingReference(topology.ring)
         for pool in pools { loop.needsTicks(pool) }
         changed()
     }
@@ -99,6 +103,9 @@ final class DatabaseState {
             searchPath: schema.resolve(searchPath: searchPath ?? schema.defaultSearchPath), shardCount: topology.shards.count)
     }
 
+    /// The shard that owns `token`.
+    func owner(of token: Token) -> ShardIndex { ring.ring.owner(of: token) }
+
     var home: BackendPool { pools[topology.homeShard.value] }
 
     func pool(_ shard: ShardIndex) -> BackendPool { pools[shard.value] }
@@ -108,6 +115,12 @@ final class DatabaseState {
         nextAnyShard = (nextAnyShard + 1) % pools.count
         return pools[nextAnyShard]
     }
+}
+
+/// A ring behind one reference: in a variable of a class, each lookup would retain and release all of its arrays.
+private final class RingReference {
+    let ring: HashRing
+    init(_ ring: HashRing) { self.ring = ring }
 }
 
 struct SettingsReport {

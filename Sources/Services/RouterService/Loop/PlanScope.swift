@@ -13,7 +13,7 @@ final class PlanScope {
     let context: PlanningContext
     /// That of the `DatabaseState` it was made from.
     let generation: UInt64
-    private unowned let loop: RouterLoop
+    private let loop: RouterLoop
     private var shapes: ByteKeyedCache<PlannedStatement>
     private var texts: ByteKeyedCache<PlannedStatement>
     private var prepared: ByteKeyedCache<Statement>

@@ -88,8 +88,9 @@ final class RouterLoop {
         if ticker == nil { scheduleTick() }
     }
 
+    /// Holds the loop until the tick, and with no weak reference: one would make every later retain and release of the loop a slow one.
     private func scheduleTick() {
-        ticker = eventLoop.assumeIsolated().scheduleTask(in: Self.tickInterval) { [weak self] in self?.tick() }
+        ticker = eventLoop.assumeIsolated().scheduleTask(in: Self.tickInterval) { self.tick() }
     }
 
     private func tick() {
