@@ -266,7 +266,7 @@ extension ClientSession {
             }
             describe(statement)
         case .portal:
-            guard let portal = portal(message.name) else { return failBatch(.unknownPortal(String(buffer: message.name))) }
+            guard let portal = portal(message.name) else { return passToCursor(message.name, frame, .describePortal) }
             switch portal.target {
             case .backend(let owner, _):
                 guard speak(as: owner) else { return failBatch(.unknownPortal(String(buffer: message.name))) }
@@ -301,6 +301,19 @@ extension ClientSession {
         if batch.needsSync { sendDescribe(statement) } else { batch.held.append(.describe(statement)) }
     }
 
+    /// A portal that no Bind of the client's has made: in a transaction it may be a cursor of DECLARE, which drivers describe, and the
+    /// transaction's shard knows.
+    private func passToCursor(_ name: ByteBuffer, _ frame: ByteBuffer, _ expectation: ResponseScript.Expectation) {
+        guard name.readableBytes > 0, !transaction.isIdle else { return failBatch(.unknownPortal(String(buffer: name))) }
+        if transaction.isFailed { return failBatch(.failedTransaction) }
+        reach(poolOfCurrentShard(), .reader, writes: false) { [self] in
+            sendHeld()
+            backend.send(frame)
+            script.expect(expectation)
+            batch.needsSync = true
+        }
+    }
+
     /// Whether the backend is the one that is spoken to, after making it so where that needs no waiting.
     private func speak(as owner: Backend) -> Bool {
         guard let index = participants.firstIndex(where: { $0.backend === owner }) else { return false }
@@ -314,7 +327,7 @@ extension ClientSession {
 
     func execute(_ frame: ByteBuffer, _ body: ByteBuffer) throws(WireError) {
         let message = try ExecuteMessage(body: body)
-        guard let portal = portal(message.portal) else { return failBatch(.unknownPortal(String(buffer: message.portal))) }
+        guard let portal = portal(message.portal) else { return passToCursor(message.portal, frame, .execute) }
         switch portal.target {
         case .backend(let owner, let effect):
             guard speak(as: owner) else { return failBatch(.unknownPortal(String(buffer: message.portal))) }
@@ -374,6 +387,8 @@ extension ClientSession {
                 backend.send(frame)
                 script.expect(.close)
                 batch.needsSync = true
+            } else if portal(message.name) == nil, message.name.readableBytes > 0, !transaction.isIdle, !transaction.isFailed {
+                return passToCursor(message.name, frame, .close)
             } else {
                 answerInTurn(as: .close) { $0.writeCloseComplete() }
             }
