@@ -35,6 +35,10 @@ package struct ResponseScript {
         var isSwallowed: Bool { bits & Self.swallowed != 0 }
         var isMarked: Bool { bits & Self.marked != 0 }
         var isProvoked: Bool { bits & Self.provoked != 0 }
+        /// A Parse of the client's, or its Close of a statement, which the router answers: a portal's goes to the backend.
+        var isDefinition: Bool {
+            expectation == .parse && !isSwallowed && !isProvoked || expectation == .close && isEmission
+        }
         var endsWithReady: Bool { !isEmission && bits & 0x0F >= Expectation.query.rawValue }
     }
 
@@ -46,7 +50,7 @@ package struct ResponseScript {
     private var emissions: [ByteBuffer] = []
     /// ReadyForQuery messages still to come, dropped ones included.
     package private(set) var readiesOutstanding = 0
-    /// Parse and Close messages that an error made the backend skip, since `takeSkippedDefinitions`.
+    /// Messages of the client that define a statement or forget one, and that an error made the backend skip, since `takeSkippedDefinitions`.
     private var skippedDefinitions = 0
 
     private var replacement: ByteBuffer?
@@ -171,7 +175,7 @@ package struct ResponseScript {
     private mutating func skip() {
         let step = steps[head]
         if step.isEmission || step.isProvoked { emissions.removeFirst() }
-        if step.expectation == .parse || step.expectation == .close { skippedDefinitions += 1 }
+        if step.isDefinition { skippedDefinitions += 1 }
         pop()
     }
 

@@ -9,6 +9,15 @@ struct ScriptedMessage: Hashable {
     let handling: Handling
     /// Whether the backend answers it with an error.
     let fails: Bool
+
+    /// A Parse of the client's, or its Close of a statement, which is always answered by the router: a portal's is passed on.
+    var isDefinition: Bool {
+        switch kind {
+        case .parse: handling != .swallowed && handling != .provoked
+        case .close: handling == .answeredByRouter
+        default: false
+        }
+    }
 }
 
 /// PostgreSQL as far as the order of its answers goes, and what a client that talked to it alone would see.
@@ -24,7 +33,7 @@ struct BackendModel {
     mutating func handle(_ message: ScriptedMessage) {
         let isReal = message.handling != .answeredByRouter
         if isSkipping, !(message.kind == .sync && isReal) {
-            if message.kind == .parse || message.kind == .close { skippedDefinitions += 1 }
+            if message.isDefinition { skippedDefinitions += 1 }
             return
         }
         guard isReal else { return seenByClient.append("e") }
@@ -33,7 +42,7 @@ struct BackendModel {
             sent.append(UInt8(ascii: "E"))
             seenByClient.append(message.handling == .provoked ? "r" : "E")
             if message.kind == .query { return ready(isSwallowed) }
-            if message.kind == .parse || message.kind == .close { skippedDefinitions += 1 }
+            if message.isDefinition { skippedDefinitions += 1 }
             isSkipping = true
             return
         }

@@ -291,6 +291,11 @@ final class Backend: ChannelInboundHandler {
                     passRun()
                     session.writeDueEmissions()
                 }
+                if session.onDrained != nil, session.script.isEmpty {
+                    // What a Flush asked for has arrived.
+                    passRun()
+                    session.answersDrained()
+                }
             }
             // The session may have let go of this backend.
             if self.session !== session || exchange != nil {

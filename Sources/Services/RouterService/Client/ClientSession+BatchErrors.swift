@@ -8,6 +8,13 @@ extension ClientSession {
     /// passed over.
     func failBatch(_ error: ServerError) {
         guard work != .closed else { return }
+        if !batch.held.isEmpty, !batch.isFailing, !transaction.isFailed {
+            // What came before has its answers first, and perhaps an error of its own.
+            batch.isFailing = true
+            return prepareHeld { [self] in
+                if !batch.isSkipping { failBatch(error) }
+            }
+        }
         let error = unheardLoss(insteadOf: error)
         work = .batch
         unit.outcome = .failed(error)

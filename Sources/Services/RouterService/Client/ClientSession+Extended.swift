@@ -19,7 +19,6 @@ extension ClientSession {
     func parse(_ frame: ByteBuffer, _ body: ByteBuffer) throws(WireError) {
         let message = try ParseMessage(body: body)
         let name = String(buffer: message.name)
-        if !name.isEmpty, statements[name] != nil { return failBatch(.duplicateStatement(name)) }
         guard statements.count < limits.preparedStatementsMax else { return failBatch(.tooManyStatements) }
         parse(frame, message, name, mayReload: true)
     }
@@ -34,6 +33,7 @@ extension ClientSession {
             return failBatch(statement.planned.error(inFailedTransaction: transaction.isFailed))
         }
         if transaction.isFailed, !plan.leavesFailedTransaction { return failBatch(.failedTransaction) }
+        if !name.isEmpty, statements[name] != nil { return failBatch(.duplicateStatement(name)) }
         define(name, statement)
         if statement.isValidated || !plan.needsShard {
             answerInTurn(as: .parse) { $0.writeParseComplete() }
@@ -242,6 +242,7 @@ extension ClientSession {
 
     /// A portal that only the router knows.
     private func bindHere(_ message: BindMessage, _ statement: Statement, _ target: Portal.Target) {
+        if case .router = target, message.parameters.count > 0 { return failBatch(.parameterCount(message.parameters.count, wanted: 0)) }
         setPortal(message.portal, Portal(statement: statement, target: target))
         answerInTurn(as: .bind) { $0.writeBindComplete() }
     }
@@ -304,8 +305,8 @@ extension ClientSession {
     /// A portal that no Bind of the client's has made: in a transaction it may be a cursor of DECLARE, which drivers describe, and the
     /// transaction's shard knows.
     private func passToCursor(_ name: ByteBuffer, _ frame: ByteBuffer, _ expectation: ResponseScript.Expectation) {
-        guard name.readableBytes > 0, !transaction.isIdle else { return failBatch(.unknownPortal(String(buffer: name))) }
-        if transaction.isFailed { return failBatch(.failedTransaction) }
+        // A failed transaction has lost its cursors.
+        guard name.readableBytes > 0, transaction.phase == .open else { return failBatch(.unknownPortal(String(buffer: name))) }
         reach(poolOfCurrentShard(), .reader, writes: false) { [self] in
             sendHeld()
             backend.send(frame)
@@ -338,6 +339,7 @@ extension ClientSession {
             script.expectMarked(.execute)
             if !isSyncNext { awaitAnswers() }
         case .router:
+            guard useUp(portal, message.portal) else { return }
             executeHere(portal.statement)
         case .explanation(let row):
             answerInTurn(as: .execute) {
@@ -345,8 +347,21 @@ extension ClientSession {
                 $0.writeCommandComplete(tag: "EXPLAIN")
             }
         case .everyShard(let everyShard, let bind):
+            guard useUp(portal, message.portal) else { return }
             executeEverywhere(everyShard, portal.statement, bind)
         }
+    }
+
+    /// A portal of a statement that returns no rows, or all of them at once, runs once.
+    private func useUp(_ portal: Portal, _ name: ByteBuffer) -> Bool {
+        if portal.isUsedUp {
+            failBatch(.portalUsedUp(String(buffer: name)))
+            return false
+        }
+        var used = portal
+        used.isUsedUp = true
+        setPortal(name, used)
+        return true
     }
 
     /// Stops until the backend has answered everything: what follows depends on it.
@@ -363,6 +378,11 @@ extension ClientSession {
 
     /// Calls `step` when everything before it has been answered without an error.
     func afterAnswers(_ step: @escaping () -> Void) {
+        guard batch.held.isEmpty else {
+            return prepareHeld { [self] in
+                if !batch.isSkipping { afterAnswers(step) }
+            }
+        }
         guard !script.isEmpty else { return step() }
         backend.send { $0.writeFlush() }
         backend.flush()
@@ -390,7 +410,8 @@ extension ClientSession {
             } else if portal(message.name) == nil, message.name.readableBytes > 0, !transaction.isIdle, !transaction.isFailed {
                 return passToCursor(message.name, frame, .close)
             } else {
-                answerInTurn(as: .close) { $0.writeCloseComplete() }
+                // Not as `.close`, which stands for statements: an error undoes those.
+                answerInTurn(as: .describePortal) { $0.writeCloseComplete() }
             }
             if message.name.readableBytes == 0 { unnamedPortal = nil } else { portals[String(buffer: message.name)] = nil }
         }
@@ -442,7 +463,7 @@ extension ClientSession {
 
     /// Statements that are only prepared or described go to the transaction's shard, or outside of one to any: the schema is the same
     /// everywhere. They do not bind the batch to it.
-    private func prepareHeld(_ then: @escaping () -> Void) {
+    func prepareHeld(_ then: @escaping () -> Void) {
         if !transaction.isIdle || !participants.isEmpty {
             return reach(poolOfCurrentShard(), .reader, writes: false) { [self] in
                 sendHeld()

@@ -159,13 +159,13 @@ extension ClientSession {
     /// The transaction, or the statement outside of one, is over on every participant.
     func releaseParticipants() {
         guard !participants.isEmpty else { return }
-        for participant in participants {
+        // Taken out one by one: going through them would copy each, references and all.
+        while let participant = participants.popLast() {
             let backend = participant.backend
             backend.takeBack()
             backend.settings = participant.settingsInside
             backend.pool.release(backend, isReusable: backend.status == TransactionState.Phase.idle.rawValue)
         }
-        participants.removeAll(keepingCapacity: true)
         isCoordinated = false
         isDoomed = false
     }

@@ -35,10 +35,7 @@ extension ClientSession {
         if work == .copyIn { leaveCopyIn() }
         if batch.isOpen { batch.isSkipping = true }
         // In the middle of a batch there is no ReadyForQuery yet that would call it.
-        if script.isEmpty, let next = onDrained {
-            onDrained = nil
-            next()
-        }
+        if script.isEmpty { answersDrained() }
     }
 
     /// In the extended protocol the client sends another Sync, for PostgreSQL ignored the one under way.

@@ -242,12 +242,18 @@ extension ClientSession {
         writeDueEmissions()
         guard script.isEmpty else { return }
         if !pendingEffects.isEmpty { pendingEffects.removeAll() }
-        if let next = onDrained {
-            onDrained = nil
-            next()
+        if onDrained != nil {
+            answersDrained()
         } else if work == .awaitingReady {
             if batch.isOpen { validate() }
             finishUnit()
         }
+    }
+
+    /// Every answer that was to come has come.
+    func answersDrained() {
+        guard let next = onDrained else { return }
+        onDrained = nil
+        next()
     }
 }

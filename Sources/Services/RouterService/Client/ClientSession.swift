@@ -83,6 +83,9 @@ final class ClientSession: ChannelInboundHandler {
     private var isPumping = false
     private var isReading = true
     private var isDraining = false
+    /// What the channel last told: asking it costs a lookup and an atomic read. A client that sends without reading the answers is not
+    /// read either.
+    private var isClientWritable = true
 
     init(
         loop: RouterLoop, database: DatabaseState, user: String, settings: SettingsRef, secret: Int32, isInternal: Bool,
@@ -103,7 +106,10 @@ final class ClientSession: ChannelInboundHandler {
 
     // MARK: Channel
 
-    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        isClientWritable = context.channel.isWritable
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) { received(unwrapInboundIn(data)) }
 
@@ -120,10 +126,10 @@ final class ClientSession: ChannelInboundHandler {
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        let writable = context.channel.isWritable
-        for participant in participants { participant.backend.setReading(writable) }
+        isClientWritable = context.channel.isWritable
+        for participant in participants { participant.backend.setReading(isClientWritable) }
         // What the client sent in the meantime.
-        if writable { pump() }
+        if isClientWritable { pump() }
     }
 
     func channelInactive(context: ChannelHandlerContext) { clientGone() }
@@ -188,9 +194,6 @@ final class ClientSession: ChannelInboundHandler {
 
     /// The session could go on, but the next message is not complete yet.
     private var needsMoreInput: Bool { work == .ready || work == .batch || work == .copyIn }
-
-    /// A client that sends without reading the answers is not read either.
-    private var isClientWritable: Bool { context?.channel.isWritable ?? true }
 
     private var isCopyTargetWritable: Bool {
         guard work == .copyIn else { return true }
@@ -280,7 +283,7 @@ final class ClientSession: ChannelInboundHandler {
 
     func backendBurstEnded() {
         flushClient()
-        guard let channel = context?.channel, !channel.isWritable else { return }
+        guard !isClientWritable else { return }
         // A client that does not read stops the reading of its backends; `channelWritabilityChanged` starts it again.
         for participant in participants { participant.backend.setReading(false) }
     }
@@ -326,7 +329,8 @@ final class ClientSession: ChannelInboundHandler {
         }
         flushClient()
         closeIfDrained()
-        pump()
+        // Nearly always there is nothing: the client waits for the answer that was just written.
+        if inbox.readableBytes > 0 || !participants.isEmpty || !isReading || !isClientWritable { pump() }
     }
 
     /// Answers the unit, which has no outstanding answers, with an error.

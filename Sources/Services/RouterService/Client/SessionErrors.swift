@@ -68,6 +68,13 @@ extension ServerError {
     static func unknownPortal(_ name: String) -> ServerError {
         ServerError(sqlState: .invalidCursorName, message: "portal \"\(name)\" does not exist")
     }
+    static func portalUsedUp(_ name: String) -> ServerError {
+        ServerError(sqlState: .objectNotInPrerequisiteState, message: "portal \"\(name)\" cannot be run")
+    }
+    static func parameterCount(_ count: Int, wanted: Int) -> ServerError {
+        ServerError(
+            sqlState: .protocolViolation, message: "bind message supplies \(count) parameters, but the prepared statement requires \(wanted)")
+    }
     static let tooManyStatements = ServerError(
         sqlState: .configurationLimitExceeded, message: "too many prepared statements in this session",
         hint: "Close some with DEALLOCATE, or raise the router's wire.prepared_statements_max.")

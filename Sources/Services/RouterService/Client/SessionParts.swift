@@ -46,6 +46,8 @@ struct Batch {
     var isOpen = false
     /// After an error: everything up to Sync is passed over.
     var isSkipping = false
+    /// An error waits for the answers to what came before it.
+    var isFailing = false
     var held: [Held] = []
     /// Messages went to the speaker that no Sync has followed.
     var needsSync = false
@@ -65,6 +67,7 @@ struct Batch {
         guard isOpen else { return }
         isOpen = false
         isSkipping = false
+        isFailing = false
         needsSync = false
         rawUnnamed = nil
         isImplicitlyCoordinated = false
@@ -90,6 +93,8 @@ struct Portal {
     }
     let statement: Statement
     let target: Target
+    /// It has run, where the router itself runs it.
+    var isUsedUp = false
 }
 
 /// The session's `pgmosaic.…` settings.
