@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 
 extension PostgresServer {
     /// The file in the data folder that holds our settings; postgresql.conf includes it.
@@ -83,10 +84,18 @@ extension PostgresServer {
 /// Folders for servers' data.
 enum DataFolder {
     /// Makes `path` for its owner only, and the folders above it that are missing so that another account may pass through them.
+    ///
+    /// One at a time in this process: between the making of a folder above and its opening to others, a second server would find it closed.
     static func make(_ path: String) throws(PostgresProcessError) {
+        try lock.withLock { (_) throws(PostgresProcessError) in try makeUnlocked(path) }
+    }
+
+    private static let lock = Mutex(())
+
+    private static func makeUnlocked(_ path: String) throws(PostgresProcessError) {
         let parent = (path as NSString).deletingLastPathComponent
         if !FileManager.default.fileExists(atPath: parent) {
-            try make(parent)
+            try makeUnlocked(parent)
             // mkdir's mode is cut by the umask, which may keep everybody else out.
             chmod(parent, 0o755)
         }
