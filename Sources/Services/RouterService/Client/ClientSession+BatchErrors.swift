@@ -47,4 +47,18 @@ extension ClientSession {
         undoDefinitions(unsent)
         batch.held.removeAll(keepingCapacity: true)
     }
+
+    /// The last `count` definitions never happened.
+    func undoDefinitions(_ count: Int) {
+        for _ in 0..<min(count, batch.definitions.count) {
+            let (name, previous) = batch.definitions.removeLast()
+            if name.isEmpty { unnamedStatement = previous } else { statements[name] = previous }
+        }
+    }
+
+    /// The batch's statements were prepared without an error.
+    func validate() {
+        for statement in batch.unvalidated where !batch.isSkipping { statement.isValidated = true }
+        batch.unvalidated.removeAll(keepingCapacity: true)
+    }
 }

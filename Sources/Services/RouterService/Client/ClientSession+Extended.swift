@@ -54,14 +54,6 @@ extension ClientSession {
         }
     }
 
-    /// The last `count` definitions never happened.
-    func undoDefinitions(_ count: Int) {
-        for _ in 0..<min(count, batch.definitions.count) {
-            let (name, previous) = batch.definitions.removeLast()
-            if name.isEmpty { unnamedStatement = previous } else { statements[name] = previous }
-        }
-    }
-
     /// An answer of the router's own, behind those that are still to come.
     private func answerInTurn(as expectation: ResponseScript.Expectation, _ build: (inout ByteBuffer) -> Void) {
         if script.isEmpty, batch.held.isEmpty { return answer(build) }
@@ -496,12 +488,6 @@ extension ClientSession {
                 pump()
             }
         }
-    }
-
-    /// The batch's statements were prepared without an error.
-    func validate() {
-        for statement in batch.unvalidated where !batch.isSkipping { statement.isValidated = true }
-        batch.unvalidated.removeAll(keepingCapacity: true)
     }
 
     /// Whether the client's next message is a Sync, so that waiting can be left to it.
