@@ -160,6 +160,7 @@ extension ClientSession {
         }
         switch plan.route {
         case .keyed(let sources):
+            if let wanted = inputs.missingParameter(in: sources) { return failBatch(.parameterCount(message.parameters.count, wanted: wanted)) }
             do {
                 send(frame, message, statement, try pool(for: sources, plan, inputs), .bound, writes: plan.writes)
             } catch {
@@ -173,7 +174,14 @@ extension ClientSession {
             send(frame, message, statement, poolOfCurrentShard(), .reader, writes: plan.writes)
         case .everyShard(let everyShard):
             if let error = inputs.clockText(in: everyShard.clockParameters) { return failBatch(error) }
-            bindHere(message, statement, .everyShard(everyShard, message))
+            let target = Portal.Target.everyShard(everyShard, message)
+            // What the router answers by itself must not overtake the answers to what it has held back.
+            if !batch.held.isEmpty {
+                return prepareHeld { [self] in
+                    if !batch.isSkipping { bindHere(message, statement, target) }
+                }
+            }
+            bindHere(message, statement, target)
         case .splitCopy, .broadcastCopy:
             failBatch(.refusal(Refusal(.copyExtended)))
         case .transaction(let transactionStatement):
@@ -290,7 +298,7 @@ extension ClientSession {
                 self.describeHere(statement, &$0)
             }
         }
-        if case .everyShard = plan.route, !batch.needsSync { return describeAside(statement, resultFormats: nil) }
+        if case .everyShard = plan.route, !batch.needsSync, batch.held.isEmpty { return describeAside(statement, resultFormats: nil) }
         if batch.needsSync { sendDescribe(statement) } else { batch.held.append(.describe(statement)) }
     }
 

@@ -162,6 +162,18 @@ struct KeyInputs {
         self.parameterTypes = parameterTypes
     }
 
+    /// The first parameter that a key needs and the Bind does not have.
+    func missingParameter(in sources: [KeySource]) -> Int? {
+        for source in sources {
+            switch source {
+            case .parameter(let number, _), .parameterArray(let number, _):
+                if number > bind?.parameters.count ?? 0 { return number }
+            default: continue
+            }
+        }
+        return nil
+    }
+
     func tokens(_ source: KeySource) throws(KeyError) -> TokenList {
         switch source {
         case .token(let token):

@@ -252,6 +252,7 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
             buffer.writeReadyForQuery(status: TransactionState.Phase.idle.rawValue)
         }
         context.flush()
+        let channel = context.channel
         do {
             try context.pipeline.syncOperations.addHandler(session, position: .after(self))
             let rest = inbox
@@ -259,8 +260,11 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
             if rest.readableBytes > 0 { session.received(rest) }
             context.pipeline.syncOperations.removeHandler(self, promise: nil)
         } catch {
+            session.closeClient()
             context.close(promise: nil)
         }
+        // Writing the greeting may have shown that the client is gone, before the session could hear of it.
+        if !channel.isActive { session.closeClient() }
     }
 
     // MARK: Answers
