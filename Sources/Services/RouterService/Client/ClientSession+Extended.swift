@@ -229,7 +229,8 @@ extension ClientSession {
 
     private func sendBind(_ frame: ByteBuffer, _ message: BindMessage, _ statement: Statement, _ effect: Effect?) {
         sendHeld()
-        if batch.rawUnnamed === statement {
+        // Statements of the same text are one object here: a named one of it is not the unnamed one that the shard got.
+        if batch.rawUnnamed === statement, message.statement.readableBytes == 0 {
             backend.send(frame)
         } else {
             let name = ensurePrepared(statement)

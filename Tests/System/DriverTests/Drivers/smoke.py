@@ -159,8 +159,9 @@ def copies(connection):
 
 def pipelines(connection):
     section("pipelines")
+    # From the sixth on it is prepared under a name, in the batch in which it was unnamed before.
     with connection.pipeline():
-        cursors = [connection.execute("SELECT entry_id FROM psycopg_entries WHERE account_id = %s ORDER BY 1 LIMIT 1", (1,)) for _ in range(5)]
+        cursors = [connection.execute("SELECT entry_id FROM psycopg_entries WHERE account_id = %s ORDER BY 1 LIMIT 1", (1,)) for _ in range(12)]
     show([cursor.fetchone() for cursor in cursors])
     with connection.pipeline() as pipeline:
         answers = []
