@@ -32,6 +32,8 @@ final class Backend: ChannelInboundHandler {
     var cancelsUnderWay = 0
     /// A cancel request was given up: nobody else may have this backend any more.
     var mayBeCancelled = false
+    /// What the server said when it ended the session.
+    var farewell: String?
     /// What waits for them.
     var onCancelsDelivered: (() -> Void)?
     /// The pool knows it: it has been greeted.

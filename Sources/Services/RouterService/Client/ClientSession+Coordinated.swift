@@ -226,8 +226,10 @@ extension ClientSession {
     }
 
     static func failure(_ exchange: Exchange, _ result: Exchange.Result, _ backend: Backend) -> ServerError? {
+        if result == .lost {
+            return .shardLost(backend.pool.shardID, mayHaveRun: false, farewell: exchange.error.map { "\($0.sqlState.code) \($0.message)" })
+        }
         if let error = exchange.error { return error }
-        if result == .lost { return .shardLost(backend.pool.shardID, mayHaveRun: false) }
         if exchange.isTooLarge { return .answerTooLarge }
         return nil
     }

@@ -44,7 +44,7 @@ extension ClientSession {
         }
     }
 
-    private func define(_ name: String, _ statement: Statement?) {
+    func define(_ name: String, _ statement: Statement?) {
         if name.isEmpty {
             batch.definitions.append((name, unnamedStatement))
             unnamedStatement = statement
@@ -55,7 +55,7 @@ extension ClientSession {
     }
 
     /// An answer of the router's own, behind those that are still to come.
-    private func answerInTurn(as expectation: ResponseScript.Expectation, _ build: (inout ByteBuffer) -> Void) {
+    func answerInTurn(as expectation: ResponseScript.Expectation, _ build: (inout ByteBuffer) -> Void) {
         if script.isEmpty, batch.held.isEmpty { return answer(build) }
         var bytes = ByteBuffer()
         build(&bytes)
@@ -104,7 +104,7 @@ extension ClientSession {
     }
 
     /// Sends what waited for a shard to be chosen.
-    private func sendHeld() {
+    func sendHeld() {
         guard !batch.held.isEmpty else { return }
         let held = batch.held
         batch.held.removeAll(keepingCapacity: true)
@@ -252,7 +252,7 @@ extension ClientSession {
         if name.readableBytes == 0 { unnamedPortal = portal } else { portals[String(buffer: name)] = portal }
     }
 
-    private func portal(_ name: ByteBuffer) -> Portal? {
+    func portal(_ name: ByteBuffer) -> Portal? {
         name.readableBytes == 0 ? unnamedPortal : portals[String(buffer: name)]
     }
 
@@ -305,7 +305,7 @@ extension ClientSession {
 
     /// A portal that no Bind of the client's has made: in a transaction it may be a cursor of DECLARE, which drivers describe, and the
     /// transaction's shard knows.
-    private func passToCursor(_ name: ByteBuffer, _ frame: ByteBuffer, _ expectation: ResponseScript.Expectation) {
+    func passToCursor(_ name: ByteBuffer, _ frame: ByteBuffer, _ expectation: ResponseScript.Expectation) {
         // A failed transaction has lost its cursors.
         guard name.readableBytes > 0, transaction.phase == .open else { return failBatch(.unknownPortal(String(buffer: name))) }
         reach(poolOfCurrentShard(), .reader, writes: false) { [self] in
@@ -317,7 +317,7 @@ extension ClientSession {
     }
 
     /// Whether the backend is the one that is spoken to, after making it so where that needs no waiting.
-    private func speak(as owner: Backend) -> Bool {
+    func speak(as owner: Backend) -> Bool {
         guard let index = participants.firstIndex(where: { $0.backend === owner }) else { return false }
         if index == speaker { return true }
         guard script.isEmpty, !batch.needsSync else { return false }
@@ -392,110 +392,6 @@ extension ClientSession {
             guard resume() else { return }
             if !batch.isSkipping { step() }
             pump()
-        }
-    }
-
-    // MARK: Close, Flush, Sync
-
-    func close(_ frame: ByteBuffer, _ body: ByteBuffer) throws(WireError) {
-        let message = try CloseMessage(body: body)
-        switch message.target {
-        case .statement:
-            define(String(buffer: message.name), nil)
-            answerInTurn(as: .close) { $0.writeCloseComplete() }
-        case .portal:
-            if case .backend(let owner, _)? = portal(message.name)?.target, speak(as: owner) {
-                backend.send(frame)
-                script.expect(.close)
-                batch.needsSync = true
-            } else if portal(message.name) == nil, message.name.readableBytes > 0, !transaction.isIdle, !transaction.isFailed {
-                return passToCursor(message.name, frame, .close)
-            } else {
-                // Not as `.close`, which stands for statements: an error undoes those.
-                answerInTurn(as: .describePortal) { $0.writeCloseComplete() }
-            }
-            if message.name.readableBytes == 0 { unnamedPortal = nil } else { portals[String(buffer: message.name)] = nil }
-        }
-    }
-
-    func flush(_ frame: ByteBuffer, _ body: ByteBuffer) throws(WireError) {
-        guard batch.held.isEmpty else { return prepareHeld {} }
-        if batch.needsSync { backend.send(frame) }
-    }
-
-    func sync() {
-        if work == .ready { beginBatch() }
-        if batch.isSkipping, !batch.needsSync { return endBatch() }
-        guard batch.held.isEmpty else { return prepareHeld { [self] in sync() } }
-        if batch.isImplicitlyCoordinated { return commitImplicit { [self] in endBatch() } }
-        guard batch.needsSync else { return endBatch() }
-        backend.send { $0.writeSync() }
-        script.expect(.sync)
-        batch.needsSync = false
-        work = .awaitingReady
-    }
-
-    /// The batch needs nothing more of a shard.
-    func endBatch() {
-        answerReady(transaction.statusByte)
-        finishUnit()
-    }
-
-    /// A simple query without a Sync before it: it ends the batch like one, but for the ReadyForQuery.
-    func endBatch(before query: ByteBuffer) {
-        guard batch.held.isEmpty else { return prepareHeld { [self] in endBatch(before: query) } }
-        if batch.isImplicitlyCoordinated {
-            return commitImplicit { [self] in
-                if case .failed = unit.outcome { return endBatch() }
-                beginQuery(query)
-            }
-        }
-        drain { [self] in beginQuery(query) }
-    }
-
-    private func beginQuery(_ query: ByteBuffer) {
-        loop.metrics.record(unit)
-        unit = UnitRecord()
-        batch.reset()
-        work = .ready
-        if transaction.isIdle { releaseParticipants() }
-        simpleQuery(query)
-    }
-
-    /// Statements that are only prepared or described go to the transaction's shard, or outside of one to any: the schema is the same
-    /// everywhere. They do not bind the batch to it.
-    func prepareHeld(_ then: @escaping () -> Void) {
-        if !transaction.isIdle || !participants.isEmpty {
-            return reach(poolOfCurrentShard(), .reader, writes: false) { [self] in
-                sendHeld()
-                backend.send { $0.writeFlush() }
-                then()
-            }
-        }
-        let pool = database.home
-        acquire(pool) { [self] backend in
-            // Borrowed for the length of an exchange only.
-            participants.append(
-                Participant(
-                    backend: backend, wrote: false, isReader: true, historyApplied: 0, settingsInside: settings,
-                    settingsOutside: settings))
-            speaker = 0
-            backend.lend(to: self)
-            sendHeld()
-            backend.send { $0.writeSync() }
-            script.swallow(.sync)
-            batch.needsSync = false
-            backend.flush()
-            suspend()
-            onDrained = { [self] in
-                guard resume() else { return }
-                batch.rawUnnamed = nil
-                validate()
-                releaseParticipants()
-                if batch.isSkipping { flushClient() }
-                then()
-                pump()
-            }
         }
     }
 

@@ -213,7 +213,7 @@ extension ClientSession {
         participants.remove(at: index)
         if speaker > index || speaker == participants.count { speaker = max(0, speaker - 1) }
         if midFrame { return closeClient() }
-        let error = ServerError.shardLost(backend.pool.shardID, mayHaveRun: mayHaveRun)
+        let error = ServerError.shardLost(backend.pool.shardID, mayHaveRun: mayHaveRun, farewell: backend.farewell)
         // In a failed transaction it makes no difference, but to a step that is to mend it.
         let isNews = !transaction.isFailed || work == .suspended
         if !transaction.isIdle {

@@ -7,6 +7,11 @@ extension ClientSession {
     func received(_ kind: UInt8, _ message: ByteBuffer, from backend: Backend) {
         switch kind {
         case BackendKind.errorResponse:
+            if let farewell = Self.farewell(message) {
+                // The server ends its session, not the client's; and it may say so after its commit is durable. `backendLost` answers.
+                backend.farewell = farewell
+                return backend.close()
+            }
             receivedError(message)
         case BackendKind.copyInResponse:
             script.copyInStarted()
@@ -20,6 +25,16 @@ extension ClientSession {
             // Notifications: LISTEN is refused, so none is ours.
             break
         }
+    }
+
+    /// The text of an error that ends a server's session. Nearly all others are told from it by the first byte of their severity.
+    private static func farewell(_ message: ByteBuffer) -> String? {
+        var message = message
+        guard let severity = message.getInteger(at: message.readerIndex + FrameHeader.length + 1, as: UInt8.self),
+            severity == UInt8(ascii: "F") || severity == UInt8(ascii: "P"), let frame = try? message.readFrame(limit: .max),
+            let error = try? ServerError(body: frame.body), error.isFatal
+        else { return nil }
+        return "\(error.sqlState.code) \(error.message)"
     }
 
     private func receivedError(_ message: ByteBuffer) {

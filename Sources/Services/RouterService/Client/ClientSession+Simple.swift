@@ -10,6 +10,9 @@ internal import ShardModel
 extension ClientSession {
     func simpleQuery(_ frame: ByteBuffer) {
         beginUnit()
+        // As in PostgreSQL, where a simple query takes their place.
+        unnamedStatement = nil
+        unnamedPortal = nil
         var text = frame
         text.moveReaderIndex(forwardBy: FrameHeader.length)
         guard let zero = text.readableBytesView.last, zero == 0 else {

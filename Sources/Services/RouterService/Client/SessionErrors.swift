@@ -85,11 +85,12 @@ extension ServerError {
     // MARK: Shards
 
     /// A connection broke while a statement was under way.
-    static func shardLost(_ shard: ShardID, mayHaveRun: Bool) -> ServerError {
-        ServerError(
+    static func shardLost(_ shard: ShardID, mayHaveRun: Bool, farewell: String? = nil) -> ServerError {
+        let effect = mayHaveRun ? "Whether the statement took effect is unknown." : "The statement had no lasting effect."
+        return ServerError(
             sqlState: mayHaveRun ? .transactionResolutionUnknown : .connectionFailure,
             message: "lost the connection to shard \(shard)",
-            detail: mayHaveRun ? "Whether the statement took effect is unknown." : "The statement had no lasting effect.")
+            detail: farewell.map { "\(effect) The server said: \($0)" } ?? effect)
     }
     static func shardUnavailable(_ shard: ShardID, _ reason: String) -> ServerError {
         ServerError(

@@ -1,0 +1,108 @@
+internal import NIOCore
+internal import PGWire
+internal import SessionCore
+
+/// Close, Flush and Sync: what lets go of a part of a batch, or ends it.
+extension ClientSession {
+    func close(_ frame: ByteBuffer, _ body: ByteBuffer) throws(WireError) {
+        let message = try CloseMessage(body: body)
+        switch message.target {
+        case .statement:
+            define(String(buffer: message.name), nil)
+            answerInTurn(as: .close) { $0.writeCloseComplete() }
+        case .portal:
+            if case .backend(let owner, _)? = portal(message.name)?.target, speak(as: owner) {
+                backend.send(frame)
+                script.expect(.close)
+                batch.needsSync = true
+            } else if portal(message.name) == nil, message.name.readableBytes > 0, !transaction.isIdle, !transaction.isFailed {
+                return passToCursor(message.name, frame, .close)
+            } else {
+                // Not as `.close`, which stands for statements: an error undoes those.
+                answerInTurn(as: .describePortal) { $0.writeCloseComplete() }
+            }
+            if message.name.readableBytes == 0 { unnamedPortal = nil } else { portals[String(buffer: message.name)] = nil }
+        }
+    }
+
+    func flush(_ frame: ByteBuffer, _ body: ByteBuffer) throws(WireError) {
+        guard batch.held.isEmpty else { return prepareHeld {} }
+        if batch.needsSync { backend.send(frame) }
+    }
+
+    func sync() {
+        if work == .ready { beginBatch() }
+        if batch.isSkipping, !batch.needsSync { return endBatch() }
+        guard batch.held.isEmpty else { return prepareHeld { [self] in sync() } }
+        if batch.isImplicitlyCoordinated { return commitImplicit { [self] in endBatch() } }
+        guard batch.needsSync else { return endBatch() }
+        backend.send { $0.writeSync() }
+        script.expect(.sync)
+        batch.needsSync = false
+        work = .awaitingReady
+    }
+
+    /// The batch needs nothing more of a shard.
+    func endBatch() {
+        answerReady(transaction.statusByte)
+        finishUnit()
+    }
+
+    /// A simple query without a Sync before it: it ends the batch like one, but for the ReadyForQuery.
+    func endBatch(before query: ByteBuffer) {
+        guard batch.held.isEmpty else { return prepareHeld { [self] in endBatch(before: query) } }
+        if batch.isImplicitlyCoordinated {
+            return commitImplicit { [self] in
+                if case .failed = unit.outcome { return endBatch() }
+                beginQuery(query)
+            }
+        }
+        drain { [self] in beginQuery(query) }
+    }
+
+    private func beginQuery(_ query: ByteBuffer) {
+        loop.metrics.record(unit)
+        unit = UnitRecord()
+        batch.reset()
+        work = .ready
+        if transaction.isIdle { releaseParticipants() }
+        simpleQuery(query)
+    }
+
+    /// Statements that are only prepared or described go to the transaction's shard, or outside of one to any: the schema is the same
+    /// everywhere. They do not bind the batch to it.
+    func prepareHeld(_ then: @escaping () -> Void) {
+        if !transaction.isIdle || !participants.isEmpty {
+            return reach(poolOfCurrentShard(), .reader, writes: false) { [self] in
+                sendHeld()
+                backend.send { $0.writeFlush() }
+                then()
+            }
+        }
+        let pool = database.home
+        acquire(pool) { [self] backend in
+            // Borrowed for the length of an exchange only.
+            participants.append(
+                Participant(
+                    backend: backend, wrote: false, isReader: true, historyApplied: 0, settingsInside: settings,
+                    settingsOutside: settings))
+            speaker = 0
+            backend.lend(to: self)
+            sendHeld()
+            backend.send { $0.writeSync() }
+            script.swallow(.sync)
+            batch.needsSync = false
+            backend.flush()
+            suspend()
+            onDrained = { [self] in
+                guard resume() else { return }
+                batch.rawUnnamed = nil
+                validate()
+                releaseParticipants()
+                if batch.isSkipping { flushClient() }
+                then()
+                pump()
+            }
+        }
+    }
+}
