@@ -174,6 +174,10 @@ let package = Package(
         test("TelemetryTests", in: "Adapters", ["Telemetry", "ControlAPI", log]),
         test("CommandLineTests", in: "Executable", ["pgmosaic", "PostgresProcess", "ServerConfig", "ControlAPI"]),
         test("DemoTests", in: "System", ["pgmosaic", "PostgresProcess"]),
+        test("FaultTests", in: "System", [
+            "ClusterTestKit", "CatalogSQLite", "CatalogStore", "ControlAPI", "PostgresProcess", "RESTTestKit", "ServerConfig", "ShardModel", "TestKit",
+            "pgmosaic",
+        ]),
         test("DriverTests", in: "System", ["ClusterTestKit", "PostgresProcess", "ShardModel"], exclude: ["Drivers"]),
         test(
             "DifferentialTests", in: "System",

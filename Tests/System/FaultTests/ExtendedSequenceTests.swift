@@ -1,0 +1,118 @@
+import ClusterTestKit
+import Foundation
+import PostgresProcess
+import TestKit
+import Testing
+
+extension FaultTests {
+    /// Sequences of the extended protocol, made at random and mostly wrong: the router answers what PostgreSQL answers.
+    @Suite(.faultCluster(), .serialized)
+    struct ExtendedSequenceTests {
+        private let cluster: TestCluster
+
+        init() throws { cluster = try TestCluster.current }
+
+        /// What a generated message may name. Every key lives on one shard, so that PostgreSQL's rules are the only ones.
+        private struct Sequence {
+            var keys: [Int64]
+            var generator: SeededGenerator
+            /// Bytes for either side, and a text to print.
+            var bytes: [UInt8] = []
+            var text: [String] = []
+
+            private mutating func pick<Element>(_ list: [Element]) -> Element { list.randomElement(using: &generator)! }
+
+            private mutating func add(_ text: String, _ bytes: [UInt8]) {
+                self.text.append(text)
+                self.bytes += bytes
+            }
+
+            mutating func step() {
+                let name = pick(["", "", "a", "b"])
+                let portal = pick(["", "", "p", "q"])
+                switch Int.random(in: 0..<20, using: &generator) {
+                case 0...4:
+                    let sql = pick([
+                        "SELECT v FROM kv WHERE k = $1", "UPDATE kv SET v = v + 1 WHERE k = $1", "SELECT $1::int", "SELECT 1", "", "SELEC",
+                        "BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT s", "ROLLBACK TO s", "SELECT v FROM kv WHERE k = $1 AND v / 0 = 1",
+                        "SELECT id FROM ref WHERE id = $1", "INSERT INTO kv VALUES ($1, 1)", "SELECT count(*) FROM ref", "DEALLOCATE a", "SHOW search_path",
+                    ])
+                    add("parse(\(name), \(sql))", WireMessages.parse(name, sql))
+                case 5...9:
+                    let parameters: [String?] = pick([["\(pick(keys))"], ["\(pick(keys))"], ["\(pick(keys))"], [], ["x"]])
+                    add("bind(\(portal), \(name), \(parameters))", WireMessages.bind(portal, name, parameters))
+                case 10, 11:
+                    if Bool.random(using: &generator) {
+                        add("describe(S \(name))", WireMessages.describe("S", name))
+                    } else {
+                        add("describe(P \(portal))", WireMessages.describe("P", portal))
+                    }
+                case 12...15:
+                    let rowsMax = pick([Int32(0), 0, 0, 1])
+                    add("execute(\(portal), \(rowsMax))", WireMessages.execute(portal, rowsMax: rowsMax))
+                case 16:
+                    if Bool.random(using: &generator) {
+                        add("close(S \(name))", WireMessages.close("S", name))
+                    } else {
+                        add("close(P \(portal))", WireMessages.close("P", portal))
+                    }
+                case 17: add("flush", WireMessages.flush)
+                case 18 where Bool.random(using: &generator):
+                    // As drivers send it: what runs on every shard is not looked at by one before, so that wrong parameters show late.
+                    let sql = pick(["INSERT INTO ref VALUES (1, 1)", "UPDATE ref SET v = v + 1", "DELETE FROM ref WHERE v / (v - v) = 1"])
+                    add(
+                        "run(\(sql))",
+                        WireMessages.parse("", sql) + WireMessages.bind("", "") + WireMessages.describe("P", "") + WireMessages.execute("")
+                            + WireMessages.parse("", "SELECT 1") + WireMessages.bind("", ""))
+                case 18: add("query", WireMessages.query(pick(["SELECT 1", "ROLLBACK", "BEGIN", "SELECT v FROM kv WHERE k = \(keys[0])"])))
+                default: add("sync", WireMessages.sync)
+                }
+            }
+
+            /// Ends whatever is open, with a query whose answer nobody can mistake.
+            mutating func finish() {
+                add("sync", WireMessages.sync)
+                add("rollback", WireMessages.query("ROLLBACK"))
+                add("the end", WireMessages.query("SELECT 424242"))
+            }
+        }
+
+        private func answers(_ client: WireClient, _ bytes: [UInt8]) async throws -> [String] {
+            try await client.send(bytes)
+            var answers: [String] = []
+            while true {
+                let messages = try await client.until("Z", within: .seconds(15))
+                // Notices and reports come when they come.
+                answers += messages.filter { !"NSA".contains($0.kind) }.map(\.description)
+                if messages.contains(where: { $0.kind == "D" && $0.row == ["424242"] }) { return answers }
+            }
+        }
+
+        @Test func theRouterAnswersAsPostgreSQLDoes() async throws {
+            let keys = try await cluster.keys(on: 1, count: 3)
+            try await cluster.servers[1].createDatabase("plain")
+            for statement in FaultClusterTrait.statements { try await cluster.servers[1].psql(statement, database: "plain") }
+            let given = ProcessInfo.processInfo.environment["PGMOSAIC_SEED"].flatMap { UInt64($0) }
+            let first = given ?? UInt64.random(in: 0...UInt64(UInt32.max))
+            print("replay: PGMOSAIC_SEED=\(first) swift test --filter theRouterAnswersAsPostgreSQLDoes")
+            var differences = 0
+            for seed in first..<(first + UInt64(rounds(300))) {
+                var sequence = Sequence(keys: keys, generator: SeededGenerator(seed: seed))
+                for _ in 0..<Int.random(in: 1...14, using: &sequence.generator) { sequence.step() }
+                sequence.finish()
+                let plain = try await WireClient.login(port: cluster.servers[1].port, database: "plain", user: "postgres")
+                let router = try await cluster.login()
+                let expected = try await answers(plain, sequence.bytes)
+                let got: [String]
+                do { got = try await answers(router, sequence.bytes) } catch { got = ["\(error)"] }
+                plain.close()
+                router.close()
+                guard got != expected else { continue }
+                differences += 1
+                Issue.record("seed \(seed): \(sequence.text.joined(separator: " "))\n  PostgreSQL \(expected)\n  router     \(got)")
+                if differences == 20 { break }
+            }
+            try await cluster.expectNoLeak()
+        }
+    }
+}

@@ -1,0 +1,155 @@
+import CatalogStore
+import ClusterTestKit
+import Foundation
+import PostgresProcess
+import RESTTestKit
+import ServerConfig
+import ShardModel
+import Testing
+
+/// One cluster of three shards for all the tests of a suite: `TestCluster.current` in them.
+///
+/// Tables: `kv` sharded by `k`, `ref` a reference table, `notes` local.
+struct FaultClusterTrait: SuiteTrait, TestScoping {
+    var options: TestCluster.Options
+
+    static let statements = [
+        "CREATE TABLE kv (k bigint PRIMARY KEY, v int NOT NULL)",
+        "CREATE TABLE ref (id int PRIMARY KEY, v int NOT NULL)",
+        "CREATE TABLE notes (id int PRIMARY KEY, body text)",
+    ]
+    static let tables: [String: Placement] = ["kv": .sharded(key: "k"), "ref": .reference, "notes": .local]
+
+    func provideScope(for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void) async throws {
+        try await TestCluster.with(options) { cluster in
+            let client = try await cluster.login()
+            for statement in Self.statements { try #require(try await client.failure(statement) == nil, "\(statement)") }
+            client.close()
+            try await Current.$cluster.withValue(cluster) { try await function() }
+        }
+    }
+
+    fileprivate enum Current {
+        @TaskLocal static var cluster: TestCluster?
+    }
+}
+
+extension Trait where Self == FaultClusterTrait {
+    static func faultCluster(
+        postgres: [String: String] = [:], _ router: @escaping @Sendable (inout RouterSettings) -> Void = { _ in }
+    ) -> Self {
+        var options = TestCluster.Options(shards: 3, tables: FaultClusterTrait.tables)
+        // What is acknowledged must survive a killed server.
+        options.postgres = ["synchronous_commit": "on"].merging(postgres) { $1 }
+        options.router = router
+        return FaultClusterTrait(options: options)
+    }
+}
+
+extension TestCluster {
+    /// The cluster of the suite's `.faultCluster` trait.
+    static var current: TestCluster {
+        get throws { try #require(FaultClusterTrait.Current.cluster) }
+    }
+
+    func login() async throws -> WireClient { try await WireClient.login(port: wirePort) }
+
+    /// A session with a shard itself, past the router.
+    func shardSession(_ index: Int) async throws -> WireClient {
+        try await WireClient.login(port: servers[index].port, user: "postgres")
+    }
+
+    /// Runs on a shard itself.
+    @discardableResult
+    func onShard(_ index: Int, _ sql: String) async throws -> String { try await servers[index].psql(sql, database: Self.database) }
+
+    /// Keys whose rows live on a shard, from `first` on.
+    func keys(on index: Int, from first: Int64 = 1, count: Int = 1) async throws -> [Int64] {
+        let topology = try Topology(database: Self.database, in: try await store.load())
+        return Array(
+            (first...).lazy.filter { key in
+                topology.shards[topology.ring.owner(of: Token(hashing: "\(key)".utf8Span.span.bytes)).value].id == Self.id(of: index)
+            }.prefix(count))
+    }
+    func key(on index: Int, from first: Int64 = 1) async throws -> Int64 { try await keys(on: index, from: first)[0] }
+
+    /// Starts a killed shard, and waits until the router uses it again.
+    func regain(_ index: Int) async throws {
+        try await servers[index].start()
+        let key = try await key(on: index)
+        try await eventually("the router uses shard \(index) again, on each of its event loops") {
+            for _ in 0..<6 {
+                let client = try await self.login()
+                defer { client.close() }
+                guard try await client.failure("SELECT v FROM kv WHERE k = \(key)") == nil else { return false }
+            }
+            return true
+        }
+    }
+
+    /// The reference table as each shard has it.
+    func copies() async throws -> [String] {
+        var copies: [String] = []
+        for index in servers.indices { copies.append(try await onShard(index, "SELECT coalesce(string_agg(id || '=' || v, ' ' ORDER BY id), '') FROM ref")) }
+        return copies
+    }
+
+    /// Nothing prepared is left, no decision is remembered, and the copies of the reference table are the same; which is returned.
+    @discardableResult
+    func settled(within limit: Duration = .seconds(40), _ location: SourceLocation = #_sourceLocation) async throws -> String {
+        try await eventually("every transaction is settled", within: limit, location) {
+            for index in self.servers.indices {
+                let left = try await self.onShard(index, "SELECT (SELECT count(*) FROM pg_prepared_xacts) + (SELECT count(*) FROM pgmosaic.decisions)")
+                guard left == "0" else { return false }
+            }
+            return true
+        }
+        let copies = try await copies()
+        #expect(Set(copies).count == 1, "\(copies)", sourceLocation: location)
+        return copies[0]
+    }
+
+    /// The value of a gauge or counter in /metrics, all its label sets together, or those whose text has `label`.
+    func metric(_ name: String, _ label: String = "") async throws -> Double {
+        let text = try await RawHTTP.send("GET", "/metrics", port: httpPort).text
+        return text.split(separator: "\n").reduce(0) { sum, line in
+            guard line.hasPrefix(name), let end = line.lastIndex(of: " "), line.dropFirst(name.count).first.map({ $0 == " " || $0 == "{" }) == true,
+                label.isEmpty || line.contains(label)
+            else { return sum }
+            return sum + (Double(line[line.index(after: end)...]) ?? 0)
+        }
+    }
+
+    /// The router holds no backend for anybody, and no shard has an open transaction or a running statement of the router's. `clients`: who may
+    /// still be connected.
+    func expectNoLeak(clients: Double? = nil, _ location: SourceLocation = #_sourceLocation) async throws {
+        try await eventually("no backend is held", location) { try await self.metric("pgmosaic_pool_backends", "state=\"busy\"") == 0 }
+        if let clients { try await eventually("no session is left", location) { try await self.metric("pgmosaic_clients") == clients } }
+        for index in servers.indices {
+            try await eventually("shard \(index) has nothing open", location) {
+                try await self.onShard(
+                    index, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgmosaic' AND state <> 'idle'") == "0"
+            }
+        }
+    }
+}
+
+/// Waits until something holds; fails the test when it does not within the limit.
+func eventually(
+    _ what: String, within limit: Duration = .seconds(20), _ location: SourceLocation = #_sourceLocation,
+    _ condition: @Sendable () async throws -> Bool
+) async throws {
+    let deadline = ContinuousClock.now + limit
+    var lastError: (any Error)?
+    repeat {
+        do { if try await condition() { return } } catch { lastError = error }
+        try await Task.sleep(for: .milliseconds(50))
+    } while ContinuousClock.now < deadline
+    Issue.record("\(what): not within \(limit)\(lastError.map { ", last error \($0)" } ?? "")", sourceLocation: location)
+    throw FaultTimeout(what: what)
+}
+
+struct FaultTimeout: Error { var what: String }
+
+/// How often a random test repeats: its own number, or `PGMOSAIC_FAULT_ROUNDS`.
+func rounds(_ count: Int) -> Int { ProcessInfo.processInfo.environment["PGMOSAIC_FAULT_ROUNDS"].flatMap { Int($0) } ?? count }

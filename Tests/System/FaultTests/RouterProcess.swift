@@ -1,0 +1,70 @@
+import CatalogSQLite
+import CatalogStore
+import ClusterTestKit
+import Foundation
+import PostgresProcess
+import Testing
+
+/// A router in a process of its own, to be killed.
+final class RouterProcess: @unchecked Sendable {
+    private let folder: String
+    let wirePort: Int
+    let httpPort: Int
+    private var process: SupervisedProcess?
+
+    var catalogFile: String { folder + "/catalog/catalog.sqlite" }
+    var snapshotFile: String { folder + "/router.snapshot" }
+
+    /// The built program, beside the test bundle.
+    private static let program: String = {
+        let bundle = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
+        return (bundle as NSString).deletingLastPathComponent + "/pgmosaic"
+    }()
+
+    /// Writes catalog and settings for these shards.
+    init(_ folder: String, _ servers: [PostgresServer], _ options: TestCluster.Options) async throws {
+        self.folder = folder
+        wirePort = try LoopbackPort.free()
+        httpPort = try LoopbackPort.free()
+        try FileManager.default.createDirectory(atPath: folder + "/catalog", withIntermediateDirectories: true)
+        let store = try await SQLiteCatalogStore(path: folder + "/catalog/catalog.sqlite", createIfMissing: true)
+        try await TestCluster.register(servers, options, in: store)
+        let settings = """
+            id: "faulty"
+            catalog: "sqlite:\(folder)/catalog/catalog.sqlite"
+            snapshot_file: "\(folder)/router.snapshot"
+            wire: {port: \(wirePort), auth: trust}
+            http: {port: \(httpPort)}
+
+            """
+        try Data(settings.utf8).write(to: URL(fileURLWithPath: folder + "/router.yaml"))
+    }
+
+    /// Starts it, and waits until it takes clients.
+    func start() async throws {
+        process = try SupervisedProcess.start(
+            .init(Self.program, ["router", "--config", folder + "/router.yaml"], output: .file(folder + "/router.log")))
+        let port = wirePort
+        try await eventually("the router takes clients", within: .seconds(60)) {
+            let client = try await WireClient.login(port: port)
+            defer { client.close() }
+            return try await client.failure("SELECT 1") == nil
+        }
+    }
+
+    /// `kill -9`.
+    func kill() async {
+        guard let process else { return }
+        process.signal(SIGKILL)
+        await process.waitForExit()
+        self.process = nil
+    }
+
+    /// Starts it where it must refuse to: its exit status, and what it said.
+    func failToStart() async throws -> (status: Int32, output: String) {
+        let result = try await SupervisedProcess.run(.init(Self.program, ["router", "--config", folder + "/router.yaml"]), limit: .seconds(60))
+        return (result.status, result.output + result.errors)
+    }
+
+    func login() async throws -> WireClient { try await WireClient.login(port: wirePort) }
+}
