@@ -181,7 +181,7 @@ let package = Package(
         test("DriverTests", in: "System", ["ClusterTestKit", "PostgresProcess", "ShardModel"], exclude: ["Drivers"]),
         test(
             "DifferentialTests", in: "System",
-            ["ClusterTestKit", "PGChannel", "PGWire", "PostgresProcess", "ShardModel", nioPosix] + nio),
+            ["ClusterTestKit", "PGChannel", "PGWire", "PostgresProcess", "ShardModel", "TestKit", nioPosix] + nio),
         // the router over real shards
         support("ClusterTestKit", [
             "RouterService", "ManagerService", "CatalogStore", "PostgresProcess", "ServerConfig", "ShardModel", log, nioPosix,
