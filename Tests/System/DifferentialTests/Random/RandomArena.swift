@@ -11,7 +11,18 @@ struct RandomArena: Sendable {
     struct Round {
         var equal = 0
         var refused = 0
+        /// Refusals by code.
+        var codes: [String: Int] = [:]
+        /// Of the equal answers, those that had rows or changed some.
+        var telling = 0
         var failure: String?
+
+        mutating func add(_ other: Round) {
+            equal += other.equal
+            refused += other.refused
+            telling += other.telling
+            codes.merge(other.codes, uniquingKeysWith: +)
+        }
     }
 
     let router: PGClient
@@ -59,12 +70,15 @@ struct RandomArena: Sendable {
                     transaction = 5
                 }
                 switch try await compare(statement) {
-                case .equal: round.equal += 1
+                case .equal(let isTelling):
+                    round.equal += 1
+                    if isTelling { round.telling += 1 }
                 case .failed:
                     round.equal += 1
                     if transaction > 0 { transaction = 1 }
-                case .refused:
+                case .refused(let code):
                     round.refused += 1
+                    round.codes[code, default: 0] += 1
                     if transaction > 0 { transaction = try await endTransaction("ROLLBACK") }
                 case .different(let text):
                     round.failure = text
@@ -108,13 +122,13 @@ struct RandomArena: Sendable {
 
     // MARK: Comparing
 
-    private enum Outcome { case equal, failed, refused, different(String) }
+    private enum Outcome { case equal(isTelling: Bool), failed, refused(code: String), different(String) }
 
     private func compare(_ statement: RandomStatement) async throws -> Outcome {
         let answer = try await Self.run(router, statement)
-        if answer.isRefusal { return .refused }
+        if let code = answer.refusal { return .refused(code: code) }
         let expected = try await Self.run(plain, statement)
-        if answer == expected { return answer.sqlState == nil ? .equal : .failed }
+        if answer == expected { return answer.sqlState == nil ? .equal(isTelling: answer.isTelling) : .failed }
         let parameters = statement.parameters.map { "\($0.format) \($0.typeOID) \($0.value.map { Array(buffer: $0).description } ?? "NULL")" }
         return .different("\(statement.protocolKind) \(statement.sql)\nparameters \(parameters)\nrouter: \(answer)\nplain:  \(expected)")
     }
@@ -125,7 +139,10 @@ struct RandomArena: Sendable {
         var rows: [String] = []
         var tag: String?
         var sqlState: String?
-        var isRefusal = false
+        /// The code of a refusal.
+        var refusal: String?
+
+        var isTelling: Bool { !rows.isEmpty || tag?.hasSuffix(" 0") == false }
     }
 
     private static func run(_ client: PGClient, _ statement: RandomStatement) async throws -> Answer {
@@ -142,7 +159,7 @@ struct RandomArena: Sendable {
                 columns: result.columns.map { "\($0.name) \($0.typeOID) \($0.typeModifier)" }, rows: lines(result).sorted(), tag: result.tag?.text)
         } catch let error as PGClientError {
             guard let serverError = error.serverError else { throw error }
-            return Answer(sqlState: serverError.sqlState.code, isRefusal: serverError[.detail]?.hasPrefix("PGM-") == true)
+            return Answer(sqlState: serverError.sqlState.code, refusal: serverError[.detail].flatMap { $0.hasPrefix("PGM-") ? $0 : nil })
         }
     }
 
@@ -184,5 +201,12 @@ struct RandomArena: Sendable {
             if found != expected { return "\(sql) gives \(found), and \(expected) on the plain server" }
         }
         return nil
+    }
+}
+
+extension RandomArena.Round: CustomStringConvertible {
+    var description: String {
+        let reasons = codes.sorted { $0.value > $1.value }.map { "\($0.key) \($0.value)" }
+        return "\(equal) equal, \(telling) of them with rows; \(refused) refused: \(reasons.joined(separator: ", "))"
     }
 }

@@ -4,7 +4,7 @@ extension StatementGenerator {
         var parts: [String] = []
         var pinned: (Source, Column)?
         for source in sources {
-            guard let key = source.key, chance(88) else { continue }
+            guard let key = source.key, chance(94) else { continue }
             if let pinned, pinned.1.type == key.type, chance(60) {
                 parts.append(equality("\(pinned.0.alias).\(pinned.1.name)", "\(source.alias).\(key.name)"))
             } else {
@@ -15,8 +15,8 @@ extension StatementGenerator {
         for _ in 0..<number(0...2) { parts.append(term(sources, depth: depth)) }
         if parts.isEmpty { parts.append(term(sources, depth: depth)) }
         parts.shuffle(using: &shape)
-        if parts.count > 1, chance(12) { return "(" + parts.joined(separator: " OR ") + ")" }
-        if chance(5) { return "NOT (" + parts.joined(separator: " AND ") + ")" }
+        if parts.count > 1, chance(7) { return "(" + parts.joined(separator: " OR ") + ")" }
+        if chance(3) { return "NOT (" + parts.joined(separator: " AND ") + ")" }
         if parts.count > 2, chance(20) { return "(\(parts[0]) AND (\(parts[1...].joined(separator: " AND "))))" }
         return parts.joined(separator: " AND ")
     }
@@ -26,7 +26,7 @@ extension StatementGenerator {
     /// Something that holds the key to one value, or nearly.
     mutating func pin(_ column: String, _ type: ColumnType) -> String {
         let key = keyValue(type)
-        switch number(0...29) {
+        switch number(0...69) {
         case 0: return "\(column) IN (\(key))"
         case 1: return "\(column) IN (\(key), \(keyValue(type)))"
         case 2: return type == .integer ? "\(column) = ANY ('{\(focus)}')" : "\(column) = ANY ('{\(word)}')"
@@ -49,6 +49,8 @@ extension StatementGenerator {
         case 19: return "\(column) <> ALL (ARRAY[\(key)])"
         case 20: return "\(column) = ALL (ARRAY[\(key)])"
         case 21: return "nullif(\(column), \(key)) IS NULL"
+        case 22...27: return "\(column) IN (\(key))"
+        case 28...32: return "\(column) = ANY (ARRAY[\(key)])"
         default: return equality(column, key)
         }
     }

@@ -95,7 +95,7 @@ extension StatementGenerator {
 
     private mutating func joinCondition(_ sources: [Source], _ next: Source) -> String {
         let other = pick(sources)
-        if let key = next.key, let twin = other.key, key.type == twin.type, chance(75) {
+        if let key = next.key, let twin = other.key, key.type == twin.type, chance(85) {
             let text = "\(next.alias).\(key.name) = \(other.alias).\(twin.name)"
             return chance(20) ? "\(text) AND \(term(sources + [next], depth: 0))" : text
         }
@@ -119,7 +119,7 @@ extension StatementGenerator {
         }
         if chance(4) { return ("(VALUES (1), (2)) AS \(alias)(v)", Source(alias: alias, columns: [Column(name: "v", type: .integer)], key: nil)) }
         if chance(4) { return ("generate_series(1, 3) AS \(alias)(g)", Source(alias: alias, columns: [Column(name: "g", type: .integer)], key: nil)) }
-        let table = pick([0, 0, 0, 1, 1, 1, 2, 3, 3, 4].map { RandomSchema.tables[$0] })
+        let table = pick(tables)
         return ("\(chance(15) ? "public." : "")\(table.name) \(alias)", Source(alias: alias, columns: table.columns, key: table.key.map(table.column)))
     }
 
@@ -180,7 +180,7 @@ extension StatementGenerator {
             if !keyed.isEmpty, chance(65) {
                 let other = pick(keyed)
                 parts.append("\(source.alias).\(key.name) = \(other.alias).\(other.key!.name)")
-            } else if chance(85) {
+            } else if chance(92) {
                 parts.append(pin("\(source.alias).\(key.name)", key.type))
             }
         }

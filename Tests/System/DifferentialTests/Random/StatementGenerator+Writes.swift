@@ -1,6 +1,6 @@
 extension StatementGenerator {
     mutating func write() -> String {
-        let table = pick([0, 0, 1, 1, 1, 2, 3, 4].map { RandomSchema.tables[$0] })
+        let table = pick(tables)
         switch number(0...9) {
         case 0...3: return insert(table) + returning(table, table.name, chance(40))
         case 4...6: return update(table)
@@ -56,7 +56,7 @@ extension StatementGenerator {
     }
 
     private mutating func insertSelect(_ columns: [Column], _ table: RandomSchema.Table) -> String {
-        let origin = pick([0, 1, 1, 3].map { RandomSchema.tables[$0] })
+        let origin = pick(tables)
         let alias = newName("s")
         let items = columns.map { column -> String in
             let names = origin.columns.filter { $0.type == column.type && $0.name != origin.key }.map { "\(alias).\($0.name)" }

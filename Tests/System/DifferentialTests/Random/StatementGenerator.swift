@@ -33,6 +33,8 @@ struct StatementGenerator {
     private var parameters: [PGParameter] = []
     private var usesParameters = false
     private var names = 0
+    /// The tables that the statement is about: mostly of one kind of key, for others could not be on one shard.
+    var tables: [RandomSchema.Table] = []
     /// Common table expressions in sight.
     var expressions: [Source] = []
 
@@ -46,9 +48,13 @@ struct StatementGenerator {
         usesParameters = kind != .simple && chance(70)
         focus = RandomSchema.keys.randomElement(using: &values)!
         word = RandomSchema.words.randomElement(using: &values)!
+        tables = pick(Self.worlds).map { RandomSchema.tables[$0] }
         let sql = chance(60) ? query(depth: 3) : write()
         return RandomStatement(sql: sql, parameters: parameters, protocolKind: kind)
     }
+
+    /// By the tables' places in the schema; the more often one is named, the more often it is taken.
+    private static let worlds = [[0, 1, 0, 1, 3], [0, 1], [0, 0, 1, 1, 1, 3], [0, 1, 1], [2, 2, 3], [2], [3, 4, 4], [3], [0, 1, 2, 3, 4]]
 
     // MARK: Choices
 
@@ -67,7 +73,7 @@ struct StatementGenerator {
 
     /// A literal or parameter for a key, as programs write it; mostly the statement's own key.
     mutating func keyValue(_ type: ColumnType) -> String {
-        let isFocus = chance(88)
+        let isFocus = chance(93)
         switch type {
         case .integer: return integerKey(isFocus ? focus : Int.random(in: 0...9, using: &values))
         case .text: return textKey(isFocus ? word : RandomSchema.words.randomElement(using: &values)!)
@@ -87,7 +93,7 @@ struct StatementGenerator {
             }
             return "$\(parameters.count)"
         }
-        switch number(0...19) {
+        switch number(0...49) {
         case 0: return "'\(key)'"
         case 1: return "\(key)::bigint"
         case 2: return "'\(key)'::int"
@@ -98,6 +104,8 @@ struct StatementGenerator {
         case 7: return chance(30) ? "NULL" : "+\(key)"
         case 8: return "-\(key)"
         case 9: return "\(key)::smallint"
+        case 10...14: return "'\(key)'"
+        case 15...18: return "\(key)::bigint"
         default: return String(key)
         }
     }
@@ -107,7 +115,7 @@ struct StatementGenerator {
             parameters.append(chance(50) ? .text(key) : .binary(ByteBuffer(string: key), typeOID: 25))
             return "$\(parameters.count)"
         }
-        switch number(0...9) {
+        switch number(0...19) {
         case 0: return "'\(key)'::text"
         case 1: return "E'\(key)'"
         case 2: return "'\(key)'::varchar(5)"
