@@ -178,7 +178,9 @@ let package = Package(
             "ClusterTestKit", "CatalogSQLite", "CatalogStore", "ControlAPI", "PostgresProcess", "RESTTestKit", "ServerConfig", "ShardModel", "TestKit",
             "pgmosaic",
         ]),
-        test("DriverTests", in: "System", ["ClusterTestKit", "PostgresProcess", "ShardModel"], exclude: ["Drivers"]),
+        test(
+            "DriverTests", in: "System", ["CatalogStore", "ClusterTestKit", "PGWire", "PostgresProcess", "ServerConfig", "ShardModel"],
+            exclude: ["Drivers"]),
         test(
             "DifferentialTests", in: "System",
             ["ClusterTestKit", "PGChannel", "PGWire", "PostgresProcess", "ShardModel", "TestKit", nioPosix] + nio),

@@ -26,9 +26,16 @@ enum Driver {
         (environment["PATH"] ?? "").split(separator: ":").map { "\($0)/\(name)" }.first { FileManager.default.isExecutableFile(atPath: $0) }
     }
 
+    /// Asked for by the router (SCRAM-SHA-256); the plain server trusts everybody.
+    static let password = "correct-horse"
+
+    static func dsn(port: Int, password: String = password) -> String {
+        "postgres://postgres:\(password)@127.0.0.1:\(port)/\(TestCluster.database)"
+    }
+
     /// What the program prints, standard error included.
     func run(port: Int) async throws -> String {
-        let dsn = "postgres://postgres@127.0.0.1:\(port)/\(TestCluster.database)"
+        let dsn = Self.dsn(port: port)
         switch self {
         case .psql: return try await Self.run(try PostgresInstallation.find().path(of: "psql"), ["-X", "-f", "smoke.psql", dsn])
         case .psycopg: return try await Self.run(Self.environment["PGMOSAIC_TEST_PYTHON"] ?? "python3", ["smoke.py"], ["DSN": dsn])
@@ -37,7 +44,7 @@ enum Driver {
                 Self.program("node") ?? "node", ["smoke.js"], ["DSN": dsn, "NODE_PATH": Self.environment["PGMOSAIC_TEST_NODE_PATH"] ?? ""])
         case .jdbc:
             // Java compiles a program of one file by itself.
-            let address = "jdbc:postgresql://127.0.0.1:\(port)/\(TestCluster.database)?sslmode=disable&user=postgres"
+            let address = "jdbc:postgresql://127.0.0.1:\(port)/\(TestCluster.database)?sslmode=disable&user=postgres&password=\(Self.password)"
             return try await Self.run(
                 Self.program("java") ?? "java", ["-Dfile.encoding=UTF-8", "-cp", Self.jar, "Smoke.java"], ["JDBC_URL": address])
         }

@@ -25,7 +25,7 @@ import Testing
             "\(prefix)_accounts": .sharded(key: "id"), "\(prefix)_entries": .sharded(key: "account_id"),
             "\(prefix)_currencies": .reference, "\(prefix)_settings": .local,
         ]
-        try await TestCluster.with(.init(shards: 3, tables: tables)) { cluster in
+        try await TestCluster.withLogin(tables) { cluster in
             // Both under one name, for some programs print it.
             let plain = try await PostgresServer.create(.init(dataDirectory: NSTemporaryDirectory() + "pgmosaic-plain-\(UUID().uuidString)/data"))
             try await plain.createDatabase(TestCluster.database)
