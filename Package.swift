@@ -173,7 +173,7 @@ let package = Package(
         test("ServerConfigTests", in: "Adapters", ["ServerConfig", log]),
         test("TelemetryTests", in: "Adapters", ["Telemetry", "ControlAPI", log]),
         test("CommandLineTests", in: "Executable", ["pgmosaic", "PostgresProcess", "ServerConfig", "ControlAPI"]),
-        test("DemoTests", in: "System", ["pgmosaic", "PostgresProcess"]),
+        test("DemoTests", in: "System", ["pgmosaic", "ControlAPI", "PostgresProcess", "RESTTestKit"]),
         test("FaultTests", in: "System", [
             "ClusterTestKit", "CatalogSQLite", "CatalogStore", "ControlAPI", "PostgresProcess", "RESTTestKit", "ServerConfig", "ShardModel", "TestKit",
             "pgmosaic",

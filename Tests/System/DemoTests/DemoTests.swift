@@ -1,5 +1,7 @@
+import ControlAPI
 import Foundation
 import PostgresProcess
+import RESTTestKit
 import Testing
 
 /// The demo as a person runs it. One after the other: each is a whole cluster.
@@ -47,6 +49,24 @@ import Testing
         }
     }
 
+    @Test func aFolderThatIsNotADemosIsLeftAlone() async throws {
+        try await withDemoFolder { demo in
+            let letter = demo.folder + "/letter.txt"
+            try "Dear Ada".write(toFile: letter, atomically: true, encoding: .utf8)
+            for words in [["run", "--detach"], ["run"]] {
+                let result = try await demo.run(words)
+                #expect(result.status == 1)
+                #expect(result.errors == "pgmosaic demo: \(demo.folder) holds other files than a demo's; choose an empty or new folder for --dir\n")
+            }
+            #expect(try FileManager.default.contentsOfDirectory(atPath: demo.folder) == ["letter.txt"])
+            let file = try await Demo(folder: letter).run(["run"])
+            #expect(file.status == 1 && file.errors == "pgmosaic demo: \(letter) is a file; --dir needs a folder\n")
+            #expect(try String(contentsOfFile: letter, encoding: .utf8) == "Dear Ada")
+            let none = try await demo.run(["status"])
+            #expect(none.status == 3)
+        }
+    }
+
     @Test func aPortThatIsTakenIsOneLine() async throws {
         try await withDemoFolder { demo in
             let listener = try Listener()
@@ -84,9 +104,27 @@ import Testing
             rows += Int(try await Demo.psql(dsn, "SELECT count(*) FROM customers")) ?? 0
         }
         #expect(rows == 5_000)
+        try await checkREST(routers.compactMap { $0["url"] as? String }, manager: try #require(managers[0]["url"] as? String))
         for router in routers {
             let dsn = try #require(router["dsn"] as? String)
             #expect(try await Demo.psql(dsn, "SELECT country_code FROM customers WHERE customer_id = 42") == "KR")
         }
+    }
+
+    private func checkREST(_ routers: [String], manager: String) async throws {
+        #expect(routers.count == 2)
+        let statement = #"{"query": "SELECT country_code FROM customers WHERE customer_id = $1", "params": [42]}"#
+        for url in routers {
+            let answer = try await RawHTTP.send(
+                "POST", "/v1/execute", port: try port(of: url), headers: [("Content-Type", "application/json")], body: Array(statement.utf8))
+            #expect(answer.status == 200 && answer.text.contains("KR"), "\(answer.text)")
+        }
+        let health = try await RawHTTP.send("GET", "/health", port: try port(of: manager))
+        #expect(health.status == 200, "\(health.text)")
+    }
+
+    private func port(of url: String) throws -> Int {
+        #expect(url.hasPrefix("http://127.0.0.1:"))
+        return try #require(URL(string: url)?.port)
     }
 }
