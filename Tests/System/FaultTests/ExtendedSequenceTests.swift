@@ -62,8 +62,8 @@ extension FaultTests {
                     let sql = pick(["INSERT INTO ref VALUES (1, 1)", "UPDATE ref SET v = v + 1", "DELETE FROM ref WHERE v / (v - v) = 1"])
                     add(
                         "run(\(sql))",
-                        WireMessages.parse("", sql) + WireMessages.bind("", "") + WireMessages.describe("P", "") + WireMessages.execute("")
-                            + WireMessages.parse("", "SELECT 1") + WireMessages.bind("", ""))
+                        WireMessages.parse("every", sql) + WireMessages.bind("", "every") + WireMessages.describe("P", "") + WireMessages.execute("")
+                            + WireMessages.close("S", "every"))
                 case 18: add("query", WireMessages.query(pick(["SELECT 1", "ROLLBACK", "BEGIN", "SELECT v FROM kv WHERE k = \(keys[0])"])))
                 default: add("sync", WireMessages.sync)
                 }
@@ -107,6 +107,15 @@ extension FaultTests {
                 do { got = try await answers(router, sequence.bytes) } catch { got = ["\(error)"] }
                 plain.close()
                 router.close()
+                if got.contains("E(0A000)") {
+                    // A pipeline on one shard does not go on to every shard: a documented refusal. The tables may differ from now on.
+                    for statement in ["DELETE FROM ref"] + keys.map({ "DELETE FROM kv WHERE k = \($0)" }) {
+                        try await cluster.servers[1].psql(statement, database: "plain")
+                        let client = try await cluster.login()
+                        #expect(try await client.failure(statement) == nil)
+                    }
+                    continue
+                }
                 guard got != expected else { continue }
                 differences += 1
                 Issue.record("seed \(seed): \(sequence.text.joined(separator: " "))\n  PostgreSQL \(expected)\n  router     \(got)")

@@ -53,6 +53,8 @@ extension ClientSession {
         guard batch.held.isEmpty else { return prepareHeld { [self] in endBatch(before: query) } }
         if batch.isImplicitlyCoordinated {
             return commitImplicit { [self] in
+                // An error before the query: it is passed over like everything up to Sync.
+                if batch.isSkipping { return }
                 if case .failed = unit.outcome { return endBatch() }
                 beginQuery(query)
             }

@@ -51,6 +51,7 @@ extension ClientSession {
         guard everyShard.transactional else { return failBatch(.refusal(Refusal(.extendedMaintenance))) }
         afterAnswers { [self] in
             if transaction.isIdle { batch.isImplicitlyCoordinated = true }
+            batch.rawUnnamed = nil
             let portal = String(buffer: bind.portal)
             onEveryShard(
                 { buffer in
@@ -288,6 +289,7 @@ extension ClientSession {
     /// Asks the home shard what the statement takes and gives; `resultFormats` is given for a portal.
     func describeAside(_ statement: Statement, resultFormats: FormatList?) {
         afterAnswers { [self] in
+            batch.rawUnnamed = nil
             let messages: (inout ByteBuffer) -> Void = { buffer in
                 buffer.writeParse(rewriting: statement.parse, name: "")
                 buffer.writeDescribe(.statement, name: "")

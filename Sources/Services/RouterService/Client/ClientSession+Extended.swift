@@ -30,9 +30,9 @@ extension ClientSession {
             if mayReload, statement.planned.isCuredByReload, !transaction.isFailed {
                 return reloadSchema { [self] in parse(frame, message, name, mayReload: false) }
             }
-            return failBatch(statement.planned.error(inFailedTransaction: transaction.isFailed))
+            return failParse(name, statement.planned.error(inFailedTransaction: transaction.isFailed))
         }
-        if transaction.isFailed, !plan.leavesFailedTransaction { return failBatch(.failedTransaction) }
+        if transaction.isFailed, !plan.leavesFailedTransaction, !plan.isEmpty { return failParse(name, .failedTransaction) }
         if !name.isEmpty, statements[name] != nil { return failBatch(.duplicateStatement(name)) }
         define(name, statement)
         if statement.isValidated || !plan.needsShard {
@@ -42,6 +42,12 @@ extension ClientSession {
         } else {
             batch.held.append(.parse(statement, frame: frame, isUnnamed: name.isEmpty))
         }
+    }
+
+    /// The unnamed statement is gone even when nothing takes its place.
+    private func failParse(_ name: String, _ error: ServerError) {
+        if name.isEmpty { unnamedStatement = nil }
+        failBatch(error)
     }
 
     func define(_ name: String, _ statement: Statement?) {

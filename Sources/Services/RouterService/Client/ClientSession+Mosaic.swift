@@ -152,6 +152,9 @@ extension MosaicStatement {
 }
 
 extension StatementPlan {
+    /// Nothing at all, which a failed transaction takes, too, where it is not bound.
+    var isEmpty: Bool { if case .empty = route { true } else { false } }
+
     /// A failed transaction still takes it.
     var leavesFailedTransaction: Bool {
         switch route {

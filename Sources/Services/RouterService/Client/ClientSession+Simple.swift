@@ -32,7 +32,7 @@ extension ClientSession {
             return failUnit(planned.error(inFailedTransaction: transaction.isFailed))
         }
         unit.kind = plan.kind
-        if transaction.isFailed, !plan.leavesFailedTransaction { return failUnit(.failedTransaction) }
+        if transaction.isFailed, !plan.leavesFailedTransaction, !plan.isEmpty { return failUnit(.failedTransaction) }
         let inputs = KeyInputs(text: text, literals: loop.shape.literals)
         if variables.explains, plan.isExplainable { return explainSimple(plan, inputs) }
         switch plan.route {

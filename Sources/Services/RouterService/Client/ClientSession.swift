@@ -42,7 +42,10 @@ final class ClientSession: ChannelInboundHandler {
     var transaction = TransactionState()
     var participants: [Participant] = []
     /// The participant to which statements go; valid while there is one.
-    var speaker = 0
+    var speaker = 0 {
+        // What is unnamed on one backend is something else on another.
+        didSet { if speaker != oldValue { batch.rawUnnamed = nil } }
+    }
     /// What the client must see of the speaker's answers.
     var script = ResponseScript()
     /// What completed statements change in the session, in the order of the script's marked steps.
