@@ -34,7 +34,7 @@ import Testing
             } while given == nil && ContinuousClock.now < end
             await arena.close()
             print("random statements: \(total); last seed \(seed)")
-            #expect(total.telling > total.refused / 4, "most statements are refused: the generator has drifted from what is routed")
+            #expect(given != nil || total.telling > total.refused / 4, "most statements are refused: the generator has drifted from what is routed")
         }
     }
 }

@@ -3,8 +3,10 @@ extension StatementGenerator {
     mutating func condition(_ sources: [Source], depth: Int) -> String {
         var parts: [String] = []
         var pinned: (Source, Column)?
+        let likelihood = holdsKeysInJoins ? 45 : 94
+        holdsKeysInJoins = false
         for source in sources {
-            guard let key = source.key, chance(94) else { continue }
+            guard let key = source.key, chance(likelihood) else { continue }
             if let pinned, pinned.1.type == key.type, chance(60) {
                 parts.append(equality("\(pinned.0.alias).\(pinned.1.name)", "\(source.alias).\(key.name)"))
             } else {

@@ -56,6 +56,10 @@ extension StatementGenerator {
 
     /// A query of columns of the given types.
     mutating func plain(_ types: [ColumnType], depth: Int) -> String {
+        if depth > 0, chance(7) {
+            let operation = pick(["UNION", "UNION ALL", "INTERSECT", "EXCEPT"])
+            return "(\(plain(types, depth: depth - 1))) \(operation) (\(plain(types, depth: depth - 1)))"
+        }
         let (from, sources) = fromClause(depth: min(depth, 1))
         let items = types.map { type -> String in
             let names = sources.flatMap { source in source.columns.filter { $0.type == type }.map { "\(source.alias).\($0.name)" } }
@@ -72,6 +76,12 @@ extension StatementGenerator {
         var (text, first) = source(depth: depth)
         var sources = [first]
         for _ in 0..<pick([0, 0, 0, 1, 1, 2]) {
+            if depth > 0, chance(6) {
+                let next = lateral(sources, depth: depth - 1)
+                text += " \(next.text)"
+                sources.append(next.source)
+                continue
+            }
             let (more, next) = source(depth: depth)
             let join = pick([",", "CROSS JOIN", "JOIN", "JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"])
             switch join {
@@ -93,14 +103,28 @@ extension StatementGenerator {
         return (text, sources)
     }
 
+    private mutating func lateral(_ sources: [Source], depth: Int) -> (text: String, source: Source) {
+        let alias = newName("l")
+        let type = pick([ColumnType.integer, .text])
+        let query = subquery(correlatedWith: sources, column: type, depth: depth)
+        let join = chance(50) ? "CROSS JOIN LATERAL (\(query)) AS \(alias)(z)" : "LEFT JOIN LATERAL (\(query)) AS \(alias)(z) ON \(pick(["true", "false"]))"
+        return (join, Source(alias: alias, columns: [Column(name: "z", type: type)], key: nil))
+    }
+
     private mutating func joinCondition(_ sources: [Source], _ next: Source) -> String {
         let other = pick(sources)
+        var parts: [String] = []
         if let key = next.key, let twin = other.key, key.type == twin.type, chance(85) {
-            let text = "\(next.alias).\(key.name) = \(other.alias).\(twin.name)"
-            return chance(20) ? "\(text) AND \(term(sources + [next], depth: 0))" : text
+            parts.append("\(next.alias).\(key.name) = \(other.alias).\(twin.name)")
         }
-        if let key = next.key, chance(25) { return pin("\(next.alias).\(key.name)", key.type) }
-        return term(sources + [next], depth: 0)
+        // A key held in an outer join's ON holds less than it seems to; then WHERE must not make up for it each time.
+        for side in [next, other] {
+            guard let key = side.key, chance(20) else { continue }
+            parts.append(pin("\(side.alias).\(key.name)", key.type))
+            holdsKeysInJoins = true
+        }
+        if parts.isEmpty || chance(15) { parts.append(term(sources + [next], depth: 0)) }
+        return parts.joined(separator: " AND ")
     }
 
     private mutating func source(depth: Int) -> (String, Source) {

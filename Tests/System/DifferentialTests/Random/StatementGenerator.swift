@@ -35,6 +35,8 @@ struct StatementGenerator {
     private var names = 0
     /// The tables that the statement is about: mostly of one kind of key, for others could not be on one shard.
     var tables: [RandomSchema.Table] = []
+    /// Whether the joins of the query being made hold keys in their ON.
+    var holdsKeysInJoins = false
     /// Common table expressions in sight.
     var expressions: [Source] = []
 
