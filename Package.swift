@@ -189,7 +189,8 @@ let package = Package(
             "RouterService", "ManagerService", "CatalogStore", "PostgresProcess", "ServerConfig", "ShardModel", log, nioPosix,
         ]),
         test("RouterServiceTests", in: "Services", [
-            "RouterService", "ControlAPI", "PGWire", "PostgresProcess", "RoutePlanning", "ShardModel", "ClusterTestKit", "RESTTestKit",
+            "RouterService", "ControlAPI", "PGChannel", "PGWire", "PostgresProcess", "RoutePlanning", "ShardModel", "ClusterTestKit", "RESTTestKit",
+            nioPosix,
         ] + nio),
     ]
 )

@@ -63,7 +63,7 @@ package enum Route: Hashable, Sendable {
     /// COPY table FROM STDIN of a sharded table: rows are split by key.
     case splitCopy(SplitCopy)
     /// COPY table FROM STDIN of a reference table: the client's data go to every shard as they are, all or nothing.
-    case broadcastCopy(QualifiedName)
+    case broadcastCopy(BroadcastCopy)
     case transaction(TransactionStatement)
     case session(SessionStatement)
     /// Answered by the router itself.
@@ -117,8 +117,26 @@ package enum KeySource: Hashable, Sendable {
     case parameterArray(number: Int, type: KeyType)
 }
 
+package struct BroadcastCopy: Hashable, Sendable {
+    package var table: QualifiedName
+    /// A reader for each copied column that may take its value from the clock (`SplitCopy.Purpose.clock`).
+    package var clocks: [SplitCopy]
+    package init(table: QualifiedName, clocks: [SplitCopy] = []) {
+        self.table = table
+        self.clocks = clocks
+    }
+}
+
 package struct SplitCopy: Hashable, Sendable {
     package enum Format: Hashable, Sendable { case text, csv }
+    /// What the column at `keyColumn` is read for.
+    package enum Purpose: Hashable, Sendable {
+        /// Its value chooses the row's shard.
+        case key
+        /// A text such as 'now' in it is refused, for every shard would read another moment.
+        case clock
+    }
+    package var purpose = Purpose.key
     package var table: QualifiedName
     package var format: Format
     /// The key's position among the copied columns (0-based), and their number.

@@ -61,6 +61,8 @@ extension CopySplitter {
         }
     }
 
+    func namesNow(_ value: RawSpan) -> ServerError { located(refusal(.volatileReferenceWrite), value: value) }
+
     // MARK: Parts
 
     private func bad(_ message: String, hint: String? = nil) -> ServerError {

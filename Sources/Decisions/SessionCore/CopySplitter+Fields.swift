@@ -16,25 +16,40 @@ extension CopySplitter {
         var start: Int
     }
 
-    /// The token of the row that `line` is, without its line end.
-    mutating func token(of line: UnsafeRawBufferPointer) throws(ServerError) -> Token {
+    /// What the row that `line` is, without its line end, says about its shard.
+    mutating func key(of line: UnsafeRawBufferPointer) throws(ServerError) -> CopyKey {
         let field = try unsafe plan.format == .text ? textKey(line) : csvKey(line)
         let isNull = unsafe !field.isQuoted && equals(line, field.raw, plan.null)
         if isNull {
-            guard plan.format == .csv, plan.forceNotNullKey else { throw unsafe keyIsNull(line) }
-            return try token(plan.null.span.bytes)
+            guard plan.format == .csv, plan.forceNotNullKey else { return try unsafe null(line) }
+            return try key(plan.null.span.bytes)
         }
         if let plain = field.plain {
-            if plan.format == .csv, plan.forceNullKey, unsafe equals(line, plain, plan.null) { throw unsafe keyIsNull(line) }
-            return try unsafe token(UnsafeRawBufferPointer(rebasing: line[plain]).bytes)
+            if plan.format == .csv, plan.forceNullKey, unsafe equals(line, plain, plan.null) { return try unsafe null(line) }
+            return try unsafe key(UnsafeRawBufferPointer(rebasing: line[plain]).bytes)
         }
         scratch.removeAll(keepingCapacity: true)
         switch plan.format {
         case .text: unsafe unescapeText(line, field.raw)
         case .csv: unsafe unescapeCSV(line, from: field.start)
         }
-        if plan.format == .csv, plan.forceNullKey, scratch == plan.null { throw unsafe keyIsNull(line) }
-        return try token(scratch.span.bytes)
+        if plan.format == .csv, plan.forceNullKey, scratch == plan.null { return try unsafe null(line) }
+        return try key(scratch.span.bytes)
+    }
+
+    private func null(_ line: UnsafeRawBufferPointer) throws(ServerError) -> CopyKey {
+        if plan.purpose == .clock { return .none }
+        throw unsafe keyIsNull(line)
+    }
+
+    private func key(_ value: RawSpan) throws(ServerError) -> CopyKey {
+        switch plan.purpose {
+        case .key: return .token(try token(value))
+        case .clock:
+            let text = value.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
+            if ClockText.mayNameNow(text) { throw namesNow(value) }
+            return .none
+        }
     }
 
     private func token(_ value: RawSpan) throws(ServerError) -> Token {

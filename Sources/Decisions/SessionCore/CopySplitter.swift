@@ -4,7 +4,7 @@ package import ShardModel
 
 /// What a row of COPY data says about its shard.
 package enum CopyKey: Hashable, Sendable {
-    /// The header line: for every shard.
+    /// For every shard: the header line, and every row where no key is read (`SplitCopy.Purpose.clock`).
     case none
     case token(Token)
 }
@@ -110,8 +110,8 @@ package struct CopySplitter {
             awaitsHeader = false
             return try row(unsafe passed.bytes, .none)
         }
-        let token = try unsafe token(of: UnsafeRawBufferPointer(rebasing: data[start..<line.end]))
-        try row(unsafe passed.bytes, .token(token))
+        let key = try unsafe key(of: UnsafeRawBufferPointer(rebasing: data[start..<line.end]))
+        try row(unsafe passed.bytes, key)
     }
 }
 

@@ -140,7 +140,6 @@ package enum ClockText {
 
     /// Whether `text`, given to a column of a date/time type, may stand for a moment that depends on when it is read.
     package static func mayNameNow(_ text: String) -> Bool {
-        guard text.utf8.count <= 4096 else { return false }
-        return text.lowercased().split(whereSeparator: { !$0.isLetter }).contains { words.contains(String($0)) }
+        text.lowercased().split(whereSeparator: { !$0.isLetter }).contains { words.contains(String($0)) }
     }
 }

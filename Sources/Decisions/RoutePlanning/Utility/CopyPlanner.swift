@@ -69,8 +69,9 @@ enum CopyPlanner {
             if let column = omitted.first(where: { $0.defaultIsVolatile || usesSequence($0) }) {
                 throw Refusal(.volatileReferenceWrite, "default of \(table.name).\(column.name)")
             }
+            let broadcast = BroadcastCopy(table: table.name, clocks: try clocks(table.name, relation, columns: columns, options))
             return self.copy(
-                .broadcastCopy(table.name), writes: true, "\(table.name) is a reference table: copied to every shard")
+                .broadcastCopy(broadcast), writes: true, "\(table.name) is a reference table: copied to every shard")
         case .sharded(let key):
             try options.checkSplittable(isBroadcast: false)
             if let column = omitted.first(where: usesSequence) {
@@ -95,11 +96,36 @@ enum CopyPlanner {
             throw Refusal(.keyDefinition, "\(table).\(key)")
         }
         guard let position = columns.firstIndex(of: key) else { throw Refusal(.keyMissing, "\(table).\(key)") }
+        var split = reader(of: position, table, columns: columns, type, options)
+        split.keyLengthMax = KeyLength.maximum(of: column)
+        return split
+    }
+
+    /// Readers of the columns in which 'now' would be another moment on each shard. Binary data name no moment by a word.
+    private static func clocks(
+        _ table: QualifiedName, _ relation: Relation, columns: [String], _ options: CopyOptions
+    ) throws(Refusal) -> [SplitCopy] {
+        guard !options.isBinary else { return [] }
+        let positions = columns.indices.filter { position in
+            guard let column = relation.columns.first(where: { $0.name == columns[position] }) else { return true }
+            return TypeFamily.mayReadClock(column.typeOID)
+        }
+        if !positions.isEmpty { try options.checkSplittable(isBroadcast: false) }
+        return positions.map { position in
+            var reader = reader(of: position, table, columns: columns, .text, options)
+            reader.purpose = .clock
+            return reader
+        }
+    }
+
+    private static func reader(
+        of position: Int, _ table: QualifiedName, columns: [String], _ type: KeyType, _ options: CopyOptions
+    ) -> SplitCopy {
+        let name = columns[position]
         return SplitCopy(
             table: table, format: options.isCSV ? .csv : .text, keyColumn: position, columnCount: columns.count, keyType: type,
             delimiter: options.delimiter, null: options.null, quote: options.quote, escape: options.escape,
-            header: options.hasHeader, forceNotNullKey: options.forceNotNull.contains { $0 == key || $0 == "*" },
-            forceNullKey: options.forceNull.contains { $0 == key || $0 == "*" },
-            keyLengthMax: KeyLength.maximum(of: column), columns: columns)
+            header: options.hasHeader, forceNotNullKey: options.forceNotNull.contains { $0 == name || $0 == "*" },
+            forceNullKey: options.forceNull.contains { $0 == name || $0 == "*" }, columns: columns)
     }
 }

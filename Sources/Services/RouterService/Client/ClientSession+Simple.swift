@@ -53,8 +53,8 @@ extension ClientSession {
             runEverywhere(everyShard, text: String(buffer: text))
         case .splitCopy(let split):
             beginCopy(.split(split), text: String(buffer: text))
-        case .broadcastCopy(let table):
-            beginCopy(.broadcast(table), text: String(buffer: text))
+        case .broadcastCopy(let broadcast):
+            beginCopy(.broadcast(broadcast), text: String(buffer: text))
         case .transaction(let statement):
             runTransaction(statement, frame, text)
         case .session(let statement):

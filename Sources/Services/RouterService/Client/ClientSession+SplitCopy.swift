@@ -10,13 +10,15 @@ enum CopyTarget {
     /// Each to the shard that owns its key.
     case split(SplitCopy)
     /// All of them to every shard.
-    case broadcast(QualifiedName)
+    case broadcast(BroadcastCopy)
 }
 
 /// A COPY FROM STDIN on every shard, all or nothing.
 final class SplitCopyState {
     /// nil: every shard gets the client's data as they are.
     var splitter: CopySplitter?
+    /// Look through such data for words that name the present.
+    var clocks: [CopySplitter] = []
     /// Positions among the participants, by shard.
     let participantOfShard: [Int]
     /// Rows for each participant, sent when they are worth a message.
@@ -29,7 +31,10 @@ final class SplitCopyState {
     var tags: [String] = []
 
     init(_ target: CopyTarget, participantOfShard: [Int], isImplicit: Bool, rowMax: Int) {
-        splitter = if case .split(let plan) = target { CopySplitter(plan, rowMax: rowMax) } else { nil }
+        switch target {
+        case .split(let plan): splitter = CopySplitter(plan, rowMax: rowMax)
+        case .broadcast(let plan): clocks = plan.clocks.map { CopySplitter($0, rowMax: rowMax) }
+        }
         self.participantOfShard = participantOfShard
         pending = participantOfShard.map { _ in ByteBuffer() }
         self.isImplicit = isImplicit
@@ -119,10 +124,7 @@ extension ClientSession {
 
     /// Routes the rows of one message.
     private func take(_ data: ByteBuffer, _ state: SplitCopyState) {
-        guard state.splitter != nil else {
-            for index in participants.indices { participants[index].backend.send { $0.writeCopyData(data) } }
-            return
-        }
+        guard state.splitter != nil else { return broadcast(data, state) }
         let ring = database.topology.ring
         do throws(ServerError) {
             try state.splitter?.consume(data.readableBytesSpan) { (row, key) throws(ServerError) in
@@ -135,8 +137,24 @@ extension ClientSession {
         for index in participants.indices { flushRows(state, index, atLeast: Self.chunkSize) }
     }
 
+    private func broadcast(_ data: ByteBuffer, _ state: SplitCopyState) {
+        do throws(ServerError) {
+            for index in state.clocks.indices { try state.clocks[index].consume(data.readableBytesSpan) { _, _ in } }
+        } catch {
+            state.error = error
+            return stopSplitCopy(state)
+        }
+        for index in participants.indices { participants[index].backend.send { $0.writeCopyData(data) } }
+    }
+
     private func finishRows(_ state: SplitCopyState) {
         guard state.error == nil else { return }
+        do throws(ServerError) {
+            for index in state.clocks.indices { try state.clocks[index].finish { _, _ in } }
+        } catch {
+            state.error = error
+            return
+        }
         let ring = database.topology.ring
         do throws(ServerError) {
             try state.splitter?.finish { (row, key) throws(ServerError) in

@@ -114,13 +114,21 @@ extension ClientSession {
             transaction.begin(options: options, settings: settings.settings)
             done(.done(tag: tag, notice: nil))
         case .commit(let chain):
+            if !chain { dropPortals() }
             done(chain ? .failed(.noTransaction("COMMIT AND CHAIN")) : .done(tag: "COMMIT", notice: .noTransactionInProgress))
         case .rollback(let chain):
+            if !chain { dropPortals() }
             done(chain ? .failed(.noTransaction("ROLLBACK AND CHAIN")) : .done(tag: "ROLLBACK", notice: .noTransactionInProgress))
         case .savepoint: done(.failed(.noTransaction("SAVEPOINT")))
         case .release: done(.failed(.noTransaction("RELEASE SAVEPOINT")))
         case .rollbackTo: done(.failed(.noTransaction("ROLLBACK TO SAVEPOINT")))
         }
+    }
+
+    /// The end of a transaction is the end of its portals, in the middle of a batch, too.
+    private func dropPortals() {
+        portals.removeAll()
+        unnamedPortal = nil
     }
 
     // MARK: Effects
@@ -212,7 +220,7 @@ extension ClientSession {
             participants[index].wrote = false
         }
         settingsChanged(to: loop.settings(after))
-        portals.removeAll()
+        dropPortals()
         isDoomed = false
         // After a commit of several shards nothing is open on them any more: the next transaction enlists anew.
         if participants.allSatisfy({ $0.backend.status == TransactionState.Phase.idle.rawValue }), !batch.needsSync {
