@@ -234,6 +234,9 @@ extension ClientSession {
     }
 
     private func sendBind(_ frame: ByteBuffer, _ message: BindMessage, _ statement: Statement, _ effect: Effect?) {
+        if let known = portal(message.portal), message.portal.readableBytes > 0, !known.isOn(backend) {
+            return failBatch(.duplicatePortal(String(buffer: message.portal)))
+        }
         sendHeld()
         // Statements of the same text are one object here: a named one of it is not the unnamed one that the shard got.
         if batch.rawUnnamed === statement, message.statement.readableBytes == 0 {
@@ -250,6 +253,9 @@ extension ClientSession {
     /// A portal that only the router knows.
     private func bindHere(_ message: BindMessage, _ statement: Statement, _ target: Portal.Target) {
         if case .router = target, message.parameters.count > 0 { return failBatch(.parameterCount(message.parameters.count, wanted: 0)) }
+        if message.portal.readableBytes > 0, portal(message.portal) != nil {
+            return failBatch(.duplicatePortal(String(buffer: message.portal)))
+        }
         setPortal(message.portal, Portal(statement: statement, target: target))
         answerInTurn(as: .bind) { $0.writeBindComplete() }
     }

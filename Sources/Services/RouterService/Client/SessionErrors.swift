@@ -65,6 +65,9 @@ extension ServerError {
     static func duplicateStatement(_ name: String) -> ServerError {
         ServerError(sqlState: .duplicatePreparedStatement, message: "prepared statement \"\(name)\" already exists")
     }
+    static func duplicatePortal(_ name: String) -> ServerError {
+        ServerError(sqlState: .duplicateCursor, message: "cursor \"\(name)\" already exists")
+    }
     static func unknownPortal(_ name: String) -> ServerError {
         ServerError(sqlState: .invalidCursorName, message: "portal \"\(name)\" does not exist")
     }

@@ -95,11 +95,15 @@ struct Portal {
     let target: Target
     /// It has run, where the router itself runs it.
     var isUsedUp = false
+
+    func isOn(_ backend: Backend) -> Bool {
+        if case .backend(let owner, _) = target { owner === backend } else { false }
+    }
 }
 
 /// The session's `pgmosaic.…` settings.
 struct MosaicVariables {
-    /// Names the shard for statements that name none: the text form of a key.
+    /// The text form of a key that the statement's own keys must not contradict; it chooses no shard.
     var shardKey: String?
     /// Statements are explained instead of run.
     var explains = false
