@@ -55,7 +55,8 @@ final class LateCatalogStore: CatalogStore {
     }
 
     func watch(after epoch: Epoch) -> AsyncStream<CatalogSnapshot> {
-        AsyncStream { continuation in
+        // As in every store, only the newest waits for a slow reader.
+        AsyncStream(bufferingPolicy: .bufferingNewest(1)) { continuation in
             let task = Task {
                 while !Task.isCancelled {
                     if let store = try? await store() {

@@ -81,6 +81,18 @@ extension FaultTests {
             #expect(try await client.rows("SELECT v FROM kv WHERE k = \(key)") == [["0"]])
         }
 
+        @Test func aWriteBehindACommitOnEveryShardIsUnknownToo() async throws {
+            let key = try await row()
+            let client = try await cluster.login()
+            #expect(try await client.failure("UPDATE ref SET v = v") == nil)
+            try await killing {
+                try await client.send(WireMessages.query("UPDATE kv SET v = v + 1 + length(pg_sleep(120)::text) WHERE k = \(key)"))
+                try await sleeping()
+                await kill()
+                #expect(try await client.until("Z", within: .seconds(20)).first { $0.kind == "E" }?.sqlState == "08007")
+            }
+        }
+
         @Test func aBatchBeforeItsSyncHadNoEffect() async throws {
             let key = try await row()
             let client = try await cluster.login()

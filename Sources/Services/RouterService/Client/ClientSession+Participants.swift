@@ -158,7 +158,9 @@ extension ClientSession {
 
     /// The transaction, or the statement outside of one, is over on every participant.
     func releaseParticipants() {
-        guard !participants.isEmpty else { return }
+        // Of the transaction, and so also over when a commit has taken its participants away.
+        isCoordinated = false
+        isDoomed = false
         // Taken out one by one: going through them would copy each, references and all.
         while let participant = participants.popLast() {
             let backend = participant.backend
@@ -166,8 +168,6 @@ extension ClientSession {
             backend.settings = participant.settingsInside
             backend.pool.release(backend, isReusable: backend.status == TransactionState.Phase.idle.rawValue)
         }
-        isCoordinated = false
-        isDoomed = false
     }
 
     /// The client has gone: what is open is rolled back, what is running is stopped.

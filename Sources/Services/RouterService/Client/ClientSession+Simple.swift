@@ -126,7 +126,7 @@ extension ClientSession {
 
     /// A key that the caller names besides the statement's own must not contradict it.
     private func compare(_ owner: ShardIndex?, withShardOf named: String, _ sources: [KeySource]) throws(ServerError) {
-        guard let owner, let type = sources.first?.type else { return }
+        guard let owner, let type = sources.first?.keyType else { return }
         let token: Token
         do throws(KeyError) { token = try type.token(text: named.utf8Span.span.bytes) } catch { throw .keyError(error) }
         guard database.owner(of: token) == owner else { throw .refusal(Refusal(.shardKeyDisagrees)) }
@@ -249,15 +249,5 @@ struct KeyInputs {
             value, bind.format(ofParameter: number - 1) == .binary,
             number <= parameterTypes.count ? parameterTypes[number - 1] : 0
         )
-    }
-}
-
-extension KeySource {
-    /// nil where the value was hashed already.
-    var type: KeyType? {
-        switch self {
-        case .token: nil
-        case .literal(_, _, let type), .constant(_, let type), .parameter(_, let type), .parameterArray(_, let type): type
-        }
     }
 }

@@ -69,7 +69,7 @@ final class CommitDriver {
                 withID { run(index, [CommitStatements.commitPrepared($0.name(of: index))]) { .committed($0) } }
             case .rollBackPrepared(let index):
                 withID { run(index, [CommitStatements.rollBackPrepared($0.name(of: index))]) { .rolledBack($0) } }
-            case .lookUpDecision(let index): withID { lookUp($0, at: participants[index].backend.pool) }
+            case .lookUpDecision: withID(lookUp)
             case .abandon(let index): participants[index].backend.close()
             case .finish(let outcome, let unfinished): finish(outcome, unfinished: unfinished)
             case .forgetDecision: break  // Recovery does it, many at once.
@@ -117,7 +117,7 @@ final class CommitDriver {
         return answer
     }
 
-    private func lookUp(_ id: GlobalTransactionID, at pool: BackendPool) {
+    private func lookUp(_ id: GlobalTransactionID) {
         loop.shared.control.lookUp(id, database: database.name).hop(to: loop.eventLoop).assumeIsolated().whenComplete { [self] result in
             switch try? result.get() {
             case .committed: receive(.decisionFound)

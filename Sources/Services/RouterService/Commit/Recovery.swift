@@ -112,13 +112,10 @@ private struct RecoverySweep {
 
     private func exclude(_ id: GlobalTransactionID) async -> Decision {
         guard let decider = shards.first(where: { $0.id == id.decider }) else { return .unreachable }
-        do {
-            for statement in CommitStatements.exclude(id) { _ = try await clients.query(statement, at: decider) }
-        } catch {
-            await clients.drop(decider.id)
-            return .unreachable
-        }
-        return await lookUp(id)
+        let decision = await Decision.excluding(id) { try await clients.query($0, at: decider) }
+        // A transaction of the marker may be open on it.
+        if decision == .unreachable { await clients.drop(decider.id) }
+        return decision
     }
 
     /// The elements of a one-dimensional text array, as PostgreSQL prints it.
@@ -150,7 +147,7 @@ private struct RecoverySweep {
 actor ShardClients {
     private static let openMax = 16
     /// A shard that does not answer must not keep the others' transactions in doubt.
-    private static let timeout = TimeAmount.seconds(5)
+    fileprivate static let timeout = TimeAmount.seconds(5)
     private unowned let control: ControlPlane
     private var open: [ShardID: (endpoint: String, client: PGClient)] = [:]
 
@@ -187,18 +184,19 @@ extension ControlPlane {
     func lookUp(_ id: GlobalTransactionID, database: String) -> EventLoopFuture<Decision> {
         future {
             guard let shard = self.catalog?.shards[id.decider], shard.database == database else { return .unreachable }
-            let client = try await self.connect(shard.primaryEndpoint)
-            let decision = await Self.decision(id, client)
-            await client.close()
-            return decision
+            return try await self.withClient(shard.primaryEndpoint) { client in
+                await Decision.excluding(id) { try await client.query($0, options: .init(timeout: ShardClients.timeout)) }
+            }
         }
     }
+}
 
-    private static func decision(_ id: GlobalTransactionID, _ client: PGClient) async -> Decision {
+extension Decision {
+    /// Sets the abort marker unless the decision is recorded, and reads which of the two it is. `query` runs on one session.
+    fileprivate static func excluding(_ id: GlobalTransactionID, _ query: (String) async throws -> PGResult) async -> Decision {
         do {
-            for statement in CommitStatements.exclude(id) { _ = try await client.query(statement) }
-            let rows = try await client.query(CommitStatements.lookUp([id])).rows
-            return Decision(committed: rows.first.map { $0.text(1) == "t" })
+            for statement in CommitStatements.exclude(id) { _ = try await query(statement) }
+            return Decision(committed: try await query(CommitStatements.lookUp([id])).rows.first.map { $0.text(1) == "t" })
         } catch {
             return .unreachable
         }

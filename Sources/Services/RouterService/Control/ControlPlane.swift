@@ -211,9 +211,10 @@ final class ControlPlane: Sendable {
     private func holdsRows(_ name: QualifiedName, database: String) async throws -> Bool {
         guard let catalog else { return false }
         for shard in catalog.shards.values where shard.database == database {
-            let client = try await connect(shard.primaryEndpoint)
-            defer { Task { await client.close() } }
-            if try await client.query(SchemaProbe.holdsRows(name)).rows.first?.text(0) == "t" { return true }
+            let holdsRows = try await withClient(shard.primaryEndpoint) { client in
+                try await client.query(SchemaProbe.holdsRows(name)).rows.first?.text(0) == "t"
+            }
+            if holdsRows { return true }
         }
         return false
     }

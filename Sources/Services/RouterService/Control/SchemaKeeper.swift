@@ -172,4 +172,17 @@ extension ControlPlane {
         options.overrides.parameters = [.init(name: "application_name", value: "pgmosaic-\(routerID)")]
         return try await PGClient.connect(to: try PostgresEndpoint.parse(opened), on: group, options: options)
     }
+
+    /// As `connect`, for the length of `body`.
+    func withClient<Value: Sendable>(_ endpoint: String, _ body: (PGClient) async throws -> Value) async throws -> Value {
+        let client = try await connect(endpoint)
+        do {
+            let value = try await body(client)
+            await client.close()
+            return value
+        } catch {
+            await client.close()
+            throw error
+        }
+    }
 }

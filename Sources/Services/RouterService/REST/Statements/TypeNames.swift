@@ -50,17 +50,10 @@ final class TypeNames {
     }
 
     private static func read(_ oids: Set<UInt32>, from endpoint: String, _ control: ControlPlane) async throws -> [UInt32: String] {
-        let client = try await control.connect(endpoint)
         let list = "{\(oids.map(String.init).joined(separator: ","))}"
-        let result: Result<PGResult, any Error>
-        do {
-            result = .success(try await client.query(query, [.text(list)], options: .init(timeout: timeout)))
-        } catch {
-            result = .failure(error)
-        }
-        await client.close()
+        let rows = try await control.withClient(endpoint) { try await $0.query(query, [.text(list)], options: .init(timeout: timeout)).rows }
         var names: [UInt32: String] = [:]
-        for row in try result.get().rows {
+        for row in rows {
             if let oid = row.text(0).flatMap({ UInt32($0) }), let name = row.text(1) { names[oid] = name }
         }
         return names
