@@ -58,6 +58,8 @@ package struct ResponseScript {
     package init() {}
 
     package var isEmpty: Bool { head == steps.count }
+    /// Answers that are still to come, the router's own among them.
+    package var count: Int { steps.count - head }
 
     package mutating func expect(_ expectation: Expectation) {
         append(expectation.rawValue)

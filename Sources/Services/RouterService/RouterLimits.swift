@@ -21,6 +21,14 @@ struct RouterLimits: Sendable {
     var sessionSettingsMax = 64
     /// Bytes of a client's messages that wait while it is served.
     var clientBacklogMax = 256 << 10
+    /// Statements of a batch that wait for a Bind to choose their shard; when there are more, they are prepared on the home shard.
+    var heldMax = 256
+    var heldBytesMax = 1 << 20
+    /// Messages of a batch that a shard has not answered.
+    var unansweredMax = 16_384
+    var portalsMax = 65_536
+    /// Savepoints and SET LOCAL statements of a transaction, which a shard that joins late has to be told.
+    var transactionHistoryMax = 65_536
     /// Bytes of a statement's answer that runs on every shard.
     var coordinatedAnswerMax = 16 << 20
     var coordinatedLockTimeoutMilliseconds = 10_000
@@ -29,6 +37,8 @@ struct RouterLimits: Sendable {
     /// Bytes of a row in a COPY that is split by key.
     var copyRowMax = 16 << 20
     var shutdownGrace: Duration
+    /// nil: a transaction may wait for its client for ever.
+    var idleTransactionTimeout: PoolNanoseconds?
 
     init(_ settings: RouterSettings) {
         wire.messageMax = settings.messageMax
@@ -40,5 +50,6 @@ struct RouterLimits: Sendable {
         textCacheMax = settings.textCacheMax
         statementCacheMax = settings.textCacheMax
         shutdownGrace = settings.shutdownGrace
+        idleTransactionTimeout = settings.idleTransactionTimeout == .zero ? nil : PoolNanoseconds(settings.idleTransactionTimeout)
     }
 }

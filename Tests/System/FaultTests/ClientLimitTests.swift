@@ -53,6 +53,38 @@ extension FaultTests {
             try await cluster.expectNoLeak(clients: 0)
         }
 
+        @Test func whoPutsOffItsSyncBehindASlowStatementWaitsInItsSocket() async throws {
+            let before = residentSize
+            let key = try await cluster.key(on: 1)
+            let client = try await cluster.login()
+            func run(_ sql: String) -> [UInt8] { WireMessages.parse("", sql) + WireMessages.bind("", "") + WireMessages.execute("") }
+            try await client.send(run("SELECT pg_sleep(6) FROM kv WHERE k = \(key)") + run("SELECT pg_sleep(6)"))
+            let text = "SELECT '\(String(repeating: "x", count: 20_000))' FROM kv WHERE k = \(key)"
+            let flood = Task { for _ in 0..<10_000 { try await client.send(run(text)) } }
+            try await Task.sleep(for: .seconds(3))
+            try await expectOthersServed()
+            #expect(residentSize - before < 64, "\(before) MiB before, \(residentSize) after")
+            client.close()
+            _ = await flood.result
+            try await cluster.expectNoLeak(clients: 0)
+        }
+
+        @Test func aBatchThatOnlyPreparesIsAnsweredWhole() async throws {
+            let client = try await cluster.login()
+            let key = try await cluster.key(on: 1)
+            var bytes: [UInt8] = []
+            for number in 0..<2000 {
+                bytes += WireMessages.parse("", "SELECT \(number) FROM kv WHERE k = \(key)") + WireMessages.describe("S", "")
+            }
+            bytes += WireMessages.close("S", "nowhere") + WireMessages.sync
+            async let sent: Void = client.send(bytes)
+            let answer = try await client.until("Z", within: .seconds(60))
+            try await sent
+            #expect(answer.filter { $0.kind == "1" }.count == 2000)
+            #expect(answer.filter { $0.kind == "T" }.count == 2000)
+            #expect(answer.filter { $0.kind == "E" }.isEmpty)
+        }
+
         @Test func clientsBeyondTheLimitAreToldSoAtOnce() async throws {
             var held: [WireClient] = []
             for _ in 0..<40 { held.append(try await cluster.login()) }

@@ -41,6 +41,17 @@ extension ClientSession {
             sendParse(statement, frame, isUnnamed: name.isEmpty)
         } else {
             batch.held.append(.parse(statement, frame: frame, isUnnamed: name.isEmpty))
+            batch.heldBytes += frame.readableBytes
+        }
+    }
+
+    /// What waits in the batch stays bounded, however long the client puts off its Sync: held messages are sent on, and answers waited for.
+    func boundBatch() {
+        guard work == .batch, !batch.isSkipping else { return }
+        if batch.held.count >= limits.heldMax || batch.heldBytes >= limits.heldBytesMax {
+            prepareHeld {}
+        } else if script.count >= limits.unansweredMax {
+            awaitAnswers()
         }
     }
 
@@ -51,6 +62,8 @@ extension ClientSession {
     }
 
     func define(_ name: String, _ statement: Statement?) {
+        // What has been answered cannot be undone any more.
+        if script.isEmpty, batch.held.isEmpty { batch.definitions.removeAll(keepingCapacity: true) }
         if name.isEmpty {
             batch.definitions.append((name, unnamedStatement))
             unnamedStatement = statement
@@ -114,6 +127,7 @@ extension ClientSession {
         guard !batch.held.isEmpty else { return }
         let held = batch.held
         batch.held.removeAll(keepingCapacity: true)
+        batch.heldBytes = 0
         for message in held {
             switch message {
             case .parse(let statement, let frame, let isUnnamed): sendParse(statement, frame, isUnnamed: isUnnamed)
@@ -134,6 +148,7 @@ extension ClientSession {
 
     func bind(_ frame: ByteBuffer, _ body: ByteBuffer) throws(WireError) {
         let message = try BindMessage(body: body)
+        guard portals.count < limits.portalsMax else { return failBatch(.tooManyPortals) }
         bind(frame, message, mayReload: true)
     }
 
@@ -312,7 +327,8 @@ extension ClientSession {
             }
         }
         if case .everyShard = plan.route, !batch.needsSync, batch.held.isEmpty { return describeAside(statement, resultFormats: nil) }
-        if batch.needsSync { sendDescribe(statement) } else { batch.held.append(.describe(statement)) }
+        if batch.needsSync { return sendDescribe(statement) }
+        batch.held.append(.describe(statement))
     }
 
     /// A portal that no Bind of the client's has made: in a transaction it may be a cursor of DECLARE, which drivers describe, and the

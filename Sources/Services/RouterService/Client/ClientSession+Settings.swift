@@ -23,11 +23,13 @@ extension ClientSession {
             let text = String(buffer: text)
             return setting(.set(name: name, statement: text, searchPath: StatementPlanner.searchPath(ofSet: text)))
         case .setLocal(let name):
+            guard transaction.historyCount < limits.transactionHistoryMax else { return .refuse(.transactionTooLong) }
             if name == "search_path" { return .refuse(.refusal(Refusal(.setLocalSearchPath))) }
             return setting(.setLocal(statement: String(buffer: text)))
         case .reset(let name):
             return setting(.reset(name: name))
         case .setTransaction:
+            guard transaction.historyCount < limits.transactionHistoryMax else { return .refuse(.transactionTooLong) }
             // Its values are checked by the grammar, so that nothing is lost by telling the shards later.
             if !transaction.isIdle, participants.isEmpty { return .here }
             return .forward(transaction.isIdle ? nil : .setCharacteristic(statement: String(buffer: text)))

@@ -45,7 +45,7 @@ extension ClientSession {
         case .begin(let options): .begin(options: options)
         case .commit(let chain): .commit(chain: chain)
         case .rollback(let chain): .rollback(chain: chain)
-        case .savepoint(let name): .savepoint(name)
+        case .savepoint(let name): transaction.historyCount < limits.transactionHistoryMax ? .savepoint(name) : nil
         case .release(let name): .release(name)
         case .rollbackTo(let name): .rollbackTo(name)
         }
@@ -85,6 +85,7 @@ extension ClientSession {
                 done(.done(tag: "ROLLBACK", notice: nil))
             }
         case .savepoint(let name):
+            guard transaction.historyCount < limits.transactionHistoryMax else { return done(.failed(.transactionTooLong)) }
             runOnAll("SAVEPOINT \(quoteIdentifier(name))") { [self] error in
                 if let error { return done(.failed(error)) }
                 apply(.savepoint(name))

@@ -1,6 +1,7 @@
 internal import Logging
 internal import NIOCore
 internal import PGWire
+internal import PoolCore
 internal import RoutePlanning
 internal import SQLSyntax
 internal import SessionCore
@@ -86,6 +87,7 @@ final class ClientSession: ChannelInboundHandler {
     private var isPumping = false
     private var isReading = true
     private var isDraining = false
+    private var idleInTransactionSince = PoolInstant(nanoseconds: 0)
     /// What the channel last told: asking it costs a lookup and an atomic read. A client that sends without reading the answers is not
     /// read either.
     private var isClientWritable = true
@@ -148,6 +150,12 @@ final class ClientSession: ChannelInboundHandler {
         closeIfDrained()
     }
 
+    /// Ends the session when its open transaction has waited for the client longer than `limit`.
+    func endIfIdleInTransaction(for limit: PoolNanoseconds, now: PoolInstant) {
+        guard work == .ready, !transaction.isIdle, now.elapsed(since: idleInTransactionSince) > limit else { return }
+        fatal(.idleInTransaction)
+    }
+
     private func closeIfDrained() {
         guard isDraining, work == .ready, transaction.isIdle else { return }
         fatal(.shuttingDown)
@@ -187,7 +195,7 @@ final class ClientSession: ChannelInboundHandler {
         if work != .awaitingReady { flushClient() }
         // A client that sends on while it waits is read up to a bound only.
         let shouldRead =
-            work != .closed && (inbox.readableBytes < limits.clientBacklogMax || needsMoreInput) && isCopyTargetWritable && isClientWritable
+            work != .closed && (inbox.readableBytes < limits.clientBacklogMax || needsMoreInput) && areBackendsWritable && isClientWritable
         if shouldRead != isReading {
             isReading = shouldRead
             _ = context?.channel.setOption(.autoRead, value: shouldRead)
@@ -198,13 +206,14 @@ final class ClientSession: ChannelInboundHandler {
     /// The session could go on, but the next message is not complete yet.
     private var needsMoreInput: Bool { work == .ready || work == .batch || work == .copyIn }
 
-    private var isCopyTargetWritable: Bool {
-        guard work == .copyIn else { return true }
+    /// A shard that does not read stops the reading of its client, while what the client sends goes straight on to it.
+    private var areBackendsWritable: Bool {
+        guard work == .copyIn || work == .batch else { return true }
         return participants.allSatisfy(\.backend.isWritable)
     }
 
     func backendWritabilityChanged(_ backend: Backend) {
-        if work == .copyIn { pump() }
+        if work == .copyIn || work == .batch { pump() }
     }
 
     private func handle(_ kind: UInt8, _ frame: ByteBuffer) throws(WireError) {
@@ -242,6 +251,7 @@ final class ClientSession: ChannelInboundHandler {
         } catch {
             failBatch(error.serverError)
         }
+        boundBatch()
     }
 
     // MARK: Answers
@@ -329,6 +339,8 @@ final class ClientSession: ChannelInboundHandler {
             privateSchema = nil
             unnamedPortal = nil
             if !portals.isEmpty { portals.removeAll() }
+        } else if limits.idleTransactionTimeout != nil {
+            idleInTransactionSince = loop.now
         }
         flushClient()
         closeIfDrained()

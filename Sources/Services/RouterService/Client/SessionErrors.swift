@@ -81,6 +81,13 @@ extension ServerError {
     static let tooManyStatements = ServerError(
         sqlState: .configurationLimitExceeded, message: "too many prepared statements in this session",
         hint: "Close some with DEALLOCATE, or raise the router's wire.prepared_statements_max.")
+    static let tooManyPortals = ServerError(
+        sqlState: .configurationLimitExceeded, message: "too many portals in this transaction", hint: "Close those that are done.")
+    static let transactionTooLong = ServerError(
+        sqlState: .programLimitExceeded, message: "too many savepoints and SET LOCAL statements in this transaction",
+        hint: "Release savepoints that are done.")
+    static let idleInTransaction = ServerError(
+        severity: .fatal, sqlState: .idleInTransactionTimeout, message: "terminating connection due to idle-in-transaction timeout")
     static let functionCall = ServerError(
         sqlState: .featureNotSupported, message: "the function call protocol is not supported", detail: "PGM-FUNCTION-CALL",
         hint: "Call the function in a SELECT.")

@@ -49,6 +49,8 @@ struct Batch {
     /// An error waits for the answers to what came before it.
     var isFailing = false
     var held: [Held] = []
+    /// Of the statements among them.
+    var heldBytes = 0
     /// Messages went to the speaker that no Sync has followed.
     var needsSync = false
     /// The unnamed statement that the speaker got just as the client sent it.
@@ -74,6 +76,7 @@ struct Batch {
         changesSchema = false
         schemaChanges.removeAll()
         held.removeAll(keepingCapacity: true)
+        heldBytes = 0
         unvalidated.removeAll(keepingCapacity: true)
         definitions.removeAll(keepingCapacity: true)
     }

@@ -30,6 +30,9 @@ final class RouterLoop {
     private var tickingPools: [ObjectIdentifier: BackendPool] = [:]
     private var retiredPools: [ObjectIdentifier: BackendPool] = [:]
     private var ticker: Scheduled<Void>?
+    private var idleSweep: Scheduled<Void>?
+    /// Nothing is scheduled any more: the event loop is about to end.
+    private var isClosed = false
 
     init(eventLoop: any EventLoop, number: Int, shared: RouterShared, logger: Logger) {
         self.eventLoop = eventLoop
@@ -47,6 +50,7 @@ final class RouterLoop {
         eventLoop.preconditionInEventLoop()
         guard snapshot.epoch >= catalog.epoch || snapshot.clusterID != catalog.clusterID else { return }
         catalog = snapshot
+        if idleSweep == nil { scheduleIdleSweep() }
         for (name, state) in databases where snapshot.databases[name] == nil {
             state.retire()
             databases[name] = nil
@@ -85,7 +89,7 @@ final class RouterLoop {
     /// The pool has something that time changes: a wait that ends, a backend that grows old.
     func needsTicks(_ pool: BackendPool) {
         tickingPools[ObjectIdentifier(pool)] = pool
-        if ticker == nil { scheduleTick() }
+        if ticker == nil, !isClosed { scheduleTick() }
     }
 
     /// Holds the loop until the tick, and with no weak reference: one would make every later retain and release of the loop a slow one.
@@ -96,7 +100,18 @@ final class RouterLoop {
     private func tick() {
         ticker = nil
         for (id, pool) in tickingPools where !pool.tick() { tickingPools[id] = nil }
-        if !tickingPools.isEmpty, ticker == nil { scheduleTick() }
+        if !tickingPools.isEmpty, ticker == nil, !isClosed { scheduleTick() }
+    }
+
+    /// Looks for sessions that are idle in a transaction, as often as a limit of seconds needs.
+    private func scheduleIdleSweep() {
+        guard let limit = shared.limits.idleTransactionTimeout, !isClosed else { return }
+        let pause = TimeAmount.nanoseconds(Int64(min(max(limit.count / 4, 50_000_000), 1_000_000_000)))
+        idleSweep = eventLoop.assumeIsolated().scheduleTask(in: pause) {
+            let now = self.now
+            for session in self.sessions.values { session.endIfIdleInTransaction(for: limit, now: now) }
+            self.scheduleIdleSweep()
+        }
     }
 
     /// The pool serves nobody any more, and is let go of when its backends are closed.
@@ -148,6 +163,9 @@ final class RouterLoop {
     }
 
     func closeAll() {
+        isClosed = true
+        ticker?.cancel()
+        idleSweep?.cancel()
         for session in sessions.values { session.fatal(.shuttingDown) }
         for database in databases.values { database.retire() }
         databases.removeAll()
