@@ -142,6 +142,8 @@ extension RefusalCode {
         case .extendedMaintenance:
             ("VACUUM and its like on several shards are routed in the simple protocol only",
              "Send it as a simple query: without parameters, outside of a transaction and of prepared statements.")
+        case .queryInPipeline:
+            ("a simple query behind a pipeline that has written is not routed", "End the pipeline with Sync, or begin it with BEGIN.")
         case .setLocalSearchPath:
             ("SET LOCAL search_path is refused", "SET search_path for the session, or qualify the names.")
         case .mosaicCall:

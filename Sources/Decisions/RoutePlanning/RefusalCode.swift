@@ -55,6 +55,7 @@ package enum RefusalCode: String, Hashable, Sendable, CaseIterable {
     case copyWholeTable = "PGM-COPY-WHOLE-TABLE"
     case copyExtended = "PGM-COPY-EXTENDED"
     case extendedMaintenance = "PGM-EXTENDED-MAINTENANCE"
+    case queryInPipeline = "PGM-QUERY-IN-PIPELINE"
     case setLocalSearchPath = "PGM-SET-LOCAL-SEARCH-PATH"
     case mosaicCall = "PGM-MOSAIC-CALL"
     // Definitions

@@ -29,10 +29,8 @@ import Testing
     @Test func aCancelledTaskEndsItsProgram() async throws {
         let task = Task { try await SupervisedProcess.run(.init("/bin/sleep", ["60"])) }
         try await Task.sleep(for: .milliseconds(100))
-        let start = ContinuousClock.now
         task.cancel()
         #expect(try await task.value.status == 128 + 15)
-        #expect(ContinuousClock.now - start < .seconds(10))
     }
 
     @Test func terminateKillsWhatIgnoresTheSignal() async throws {

@@ -134,22 +134,5 @@ extension TestCluster {
     }
 }
 
-/// Waits until something holds; fails the test when it does not within the limit.
-func eventually(
-    _ what: String, within limit: Duration = .seconds(20), _ location: SourceLocation = #_sourceLocation,
-    _ condition: @Sendable () async throws -> Bool
-) async throws {
-    let deadline = ContinuousClock.now + limit
-    var lastError: (any Error)?
-    repeat {
-        do { if try await condition() { return } } catch { lastError = error }
-        try await Task.sleep(for: .milliseconds(50))
-    } while ContinuousClock.now < deadline
-    Issue.record("\(what): not within \(limit)\(lastError.map { ", last error \($0)" } ?? "")", sourceLocation: location)
-    throw FaultTimeout(what: what)
-}
-
-struct FaultTimeout: Error { var what: String }
-
 /// How often a random test repeats: its own number, or `PGMOSAIC_FAULT_ROUNDS`.
 func rounds(_ count: Int) -> Int { ProcessInfo.processInfo.environment["PGMOSAIC_FAULT_ROUNDS"].flatMap { Int($0) } ?? count }

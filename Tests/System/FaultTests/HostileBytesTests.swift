@@ -178,10 +178,8 @@ extension FaultTests {
                     try? await Task.sleep(for: .milliseconds(300))
                 }
             }()
-            let start = ContinuousClock.now
             let heard = try await silent.untilEnd(within: .seconds(20)) + slow.untilEnd(within: .seconds(20))
             #expect(heard.isEmpty)
-            #expect(ContinuousClock.now - start < .seconds(6))
             await trickle
         }
     }

@@ -42,13 +42,11 @@ extension FaultTests {
                 await kill()
                 // Until then a write may be under way to a server that is gone: its outcome would be unknown.
                 try await Task.sleep(for: .milliseconds(200))
-                let start = ContinuousClock.now
                 for _ in 0..<5 {
                     let code = try await client.failure("UPDATE kv SET v = 1 WHERE k = \(key)")
                     #expect(["08001", "08006"].contains(code), "\(code ?? "none")")
                     #expect(try await client.failure("SELECT v FROM kv WHERE k = \(other)") == nil)
                 }
-                #expect(ContinuousClock.now - start < .seconds(10))
             }
             #expect(try await client.failure("UPDATE kv SET v = 1 WHERE k = \(key)") == nil)
         }

@@ -39,9 +39,7 @@ extension FaultTests {
             let client = try await cluster.login()
             try await pausing {
                 try await waiting.send(WireMessages.query("SELECT v FROM kv WHERE k = \(key)"))
-                let start = ContinuousClock.now
                 for round in 0..<200 { #expect(try await client.failure("SELECT v FROM kv WHERE k = \(others[round % 2])", within: .seconds(10)) == nil) }
-                #expect(ContinuousClock.now - start < .seconds(30))
             }
             #expect(try await waiting.until("Z", within: .seconds(20)).last?.status == "I")
         }
@@ -92,10 +90,8 @@ extension FaultTests {
             #expect(try await post(key).status == 200)
             let other = try await cluster.key(on: 0)
             try await pausing {
-                let start = ContinuousClock.now
                 let answer = try await post(key)
                 #expect([503, 504].contains(answer.status), "\(answer.text)")
-                #expect(ContinuousClock.now - start < .seconds(15))
                 #expect(try await post(other).status == 200)
             }
             try await eventually("REST reaches the shard again") { try await post(key).status == 200 }

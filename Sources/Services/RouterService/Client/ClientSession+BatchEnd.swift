@@ -1,5 +1,6 @@
 internal import NIOCore
 internal import PGWire
+internal import RoutePlanning
 internal import SessionCore
 
 /// Close, Flush and Sync: what lets go of a part of a batch, or ends it.
@@ -49,17 +50,26 @@ extension ClientSession {
     }
 
     /// A simple query without a Sync before it: it ends the batch like one, but for the ReadyForQuery.
+    ///
+    /// PostgreSQL runs it in the batch's own transaction, so that its failure, or a ROLLBACK, undoes the batch. Where there is something
+    /// to undo and no BEGIN to hold it, the query is refused, and the batch with it.
     func endBatch(before query: ByteBuffer) {
-        guard batch.held.isEmpty else { return prepareHeld { [self] in endBatch(before: query) } }
-        if batch.isImplicitlyCoordinated {
-            return commitImplicit { [self] in
-                // An error before the query: it is passed over like everything up to Sync.
-                if batch.isSkipping { return }
-                if case .failed = unit.outcome { return endBatch() }
-                beginQuery(query)
-            }
+        afterAnswers { [self] in
+            if transaction.isIdle, batch.isImplicitlyCoordinated || participants.contains(where: \.wrote) { return refuseQuery() }
+            drain { [self] in beginQuery(query) }
         }
-        drain { [self] in beginQuery(query) }
+    }
+
+    private func refuseQuery() {
+        let refuse = { [self] in
+            failBatch(.refusal(Refusal(.queryInPipeline)))
+            sync()
+        }
+        guard batch.isImplicitlyCoordinated else { return refuse() }
+        settleBatch { [self] in
+            batch.isImplicitlyCoordinated = false
+            rollBackAll(refuse)
+        }
     }
 
     private func beginQuery(_ query: ByteBuffer) {
@@ -78,6 +88,8 @@ extension ClientSession {
             return reach(poolOfCurrentShard(), .reader, writes: false) { [self] in
                 sendHeld()
                 backend.send { $0.writeFlush() }
+                // Even where the shard knew every statement: a BEGIN may be under way before it, whose answer a Sync waits for.
+                batch.needsSync = true
                 then()
             }
         }

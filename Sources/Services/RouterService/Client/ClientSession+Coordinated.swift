@@ -103,7 +103,7 @@ extension ClientSession {
     }
 
     /// Waits for the answers to what the batch sent to the speaker, errors included.
-    private func settleBatch(_ then: @escaping () -> Void) {
+    func settleBatch(_ then: @escaping () -> Void) {
         guard batch.needsSync, !participants.isEmpty else { return then() }
         participants[speaker].backend.send { $0.writeSync() }
         participants[speaker].backend.flush()

@@ -185,7 +185,8 @@ extension ClientSession {
             do {
                 send(frame, message, statement, try pool(for: sources, plan, inputs), .bound, writes: plan.writes)
             } catch {
-                failBatch(error)
+                // PostgreSQL looks at the portal's name before it reads the parameters.
+                failBatch(isTaken(message.portal) ? .duplicatePortal(String(buffer: message.portal)) : error)
             }
         case .anyShard:
             send(frame, message, statement, poolForReading(), .reader, writes: false)
@@ -268,9 +269,7 @@ extension ClientSession {
     /// A portal that only the router knows.
     private func bindHere(_ message: BindMessage, _ statement: Statement, _ target: Portal.Target) {
         if case .router = target, message.parameters.count > 0 { return failBatch(.parameterCount(message.parameters.count, wanted: 0)) }
-        if message.portal.readableBytes > 0, portal(message.portal) != nil {
-            return failBatch(.duplicatePortal(String(buffer: message.portal)))
-        }
+        if isTaken(message.portal) { return failBatch(.duplicatePortal(String(buffer: message.portal))) }
         setPortal(message.portal, Portal(statement: statement, target: target))
         answerInTurn(as: .bind) { $0.writeBindComplete() }
     }
@@ -278,6 +277,8 @@ extension ClientSession {
     private func setPortal(_ name: ByteBuffer, _ portal: Portal) {
         if name.readableBytes == 0 { unnamedPortal = portal } else { portals[String(buffer: name)] = portal }
     }
+
+    private func isTaken(_ name: ByteBuffer) -> Bool { name.readableBytes > 0 && portal(name) != nil }
 
     func portal(_ name: ByteBuffer) -> Portal? {
         name.readableBytes == 0 ? unnamedPortal : portals[String(buffer: name)]
@@ -384,6 +385,10 @@ extension ClientSession {
     /// A portal of a statement that returns no rows, or all of them at once, runs once.
     private func useUp(_ portal: Portal, _ name: ByteBuffer) -> Bool {
         if portal.isUsedUp {
+            guard !transaction.isFailed else {
+                failBatch(.failedTransaction)
+                return false
+            }
             failBatch(.portalUsedUp(String(buffer: name)))
             return false
         }

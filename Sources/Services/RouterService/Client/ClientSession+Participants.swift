@@ -161,6 +161,7 @@ extension ClientSession {
         // Of the transaction, and so also over when a commit has taken its participants away.
         isCoordinated = false
         isDoomed = false
+        batch.needsSync = false
         // Taken out one by one: going through them would copy each, references and all.
         while let participant = participants.popLast() {
             let backend = participant.backend

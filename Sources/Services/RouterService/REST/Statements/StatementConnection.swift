@@ -36,6 +36,8 @@ final class StatementConnection: ChannelInboundHandler {
     private var state: State
     private var context: ChannelHandlerContext?
     private var received = ByteBuffer()
+    /// Bytes of a row that is passed over, still to come.
+    private var unwanted = 0
     private var processID: Int32?
     private(set) var idleSince = NIODeadline.now()
 
@@ -121,6 +123,9 @@ final class StatementConnection: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var bytes = unwrapInboundIn(data)
+        let count = min(unwanted, bytes.readableBytes)
+        bytes.moveReaderIndex(forwardBy: count)
+        unwanted -= count
         if received.readableBytes == 0 {
             received = bytes
         } else {
@@ -128,12 +133,27 @@ final class StatementConnection: ChannelInboundHandler {
             received.writeBuffer(&bytes)
         }
         do throws(WireError) {
-            while let frame = try received.readFrame(limit: .max) { try process(frame) }
+            while let header = try FrameHeader.next(in: received, limit: .max) {
+                if passOver(header) { continue }
+                guard let frame = try received.readFrame(limit: .max) else { break }
+                try process(frame)
+            }
         } catch {
             pool.loop.logger.error("A session of REST broke the protocol", metadata: ["error": "\(error)"])
             closed(APIError(.internalError, "an internal error; the log has it"))
             context.close(promise: nil)
         }
+    }
+
+    /// A row that the answer cannot hold is not kept until all of it is here: it may have a gigabyte.
+    private func passOver(_ header: FrameHeader) -> Bool {
+        guard header.kind == BackendKind.dataRow, case .running(let call) = state, let action = call.exchange.passOver(rowOf: header.bodyLength)
+        else { return false }
+        let count = min(header.totalLength, received.readableBytes)
+        received.moveReaderIndex(forwardBy: count)
+        unwanted = header.totalLength - count
+        act(action, call)
+        return true
     }
 
     func channelInactive(context: ChannelHandlerContext) { closed(nil) }

@@ -138,6 +138,16 @@ struct StatementExchange {
         return .wait
     }
 
+    /// A row of `size` bytes is about to arrive: what to do instead of waiting for it, where its size alone says that no answer can hold it,
+    /// or nobody wants it any more.
+    mutating func passOver(rowOf size: Int) -> Action? {
+        guard failure == nil else { return .wait }
+        // Each of at most 1,664 columns has four bytes of its own, which JSON may have no need of.
+        guard size - 8192 > limits.bytesMax else { return nil }
+        fail(.resultTooLarge(limits.tooManyBytes))
+        return .cancel
+    }
+
     private mutating func received(_ row: DataRow) throws(WireError) -> Action {
         guard failure == nil else { return .wait }
         do throws(RowEncoder.Failure) {

@@ -61,6 +61,8 @@ struct StatementLimits: Hashable, Sendable {
         if rows.rowCount > rowsMax {
             return isAsked ? "max_rows (\(rowsMax) rows)" : "this router's rest.rows_max (\(rowsMax) rows)"
         }
-        return rows.byteCount > bytesMax ? "this router's rest.bytes_max (\(bytesMax) bytes)" : nil
+        return rows.byteCount > bytesMax ? tooManyBytes : nil
     }
+
+    var tooManyBytes: String { "this router's rest.bytes_max (\(bytesMax) bytes)" }
 }

@@ -80,6 +80,18 @@ import Testing
         #expect(session.exchange.failure == nil)
     }
 
+    @Test func aRowBeyondEveryAnswerIsRefusedBeforeItArrives() throws {
+        var session = try session(writes: false, defersSync: false)
+        let most = try StatementRequestTests.request("q", []).limits.bytesMax
+        try session.receive(Self.describe)
+        #expect(session.exchange.passOver(rowOf: 100) == nil)
+        #expect(session.exchange.passOver(rowOf: most) == nil)
+        #expect(session.exchange.passOver(rowOf: 1 << 30) == .cancel)
+        // What follows before the cancelling takes hold.
+        #expect(session.exchange.passOver(rowOf: 100) == .wait)
+        #expect(session.exchange.failure?.code == .resultTooLarge)
+    }
+
     @Test func aWriteWhoseAnswerIsTooLargeIsUndone() throws {
         var session = try session(rowsMax: 1, writes: true, defersSync: true)
         try session.receive(Self.describe)

