@@ -190,7 +190,7 @@ let package = Package(
         ]),
         test("RouterServiceTests", in: "Services", [
             "RouterService", "ControlAPI", "PGChannel", "PGWire", "PostgresProcess", "RoutePlanning", "ShardModel", "ClusterTestKit", "RESTTestKit",
-            nioPosix,
+            "TestKit", nioPosix,
         ] + nio),
     ]
 )

@@ -129,18 +129,22 @@ extension SQLiteCatalogStore {
     package func watch(after epoch: Epoch) -> AsyncStream<CatalogSnapshot> {
         let stream = broadcaster.watch(after: epoch)
         polling.withLock { task in
-            if task == nil { task = Task { [reference = WeakReference(self)] in await Self.poll(reference) } }
+            if task == nil { task = Task { [reference = WeakReference(self), path] in await Self.poll(reference, path) } }
         }
         return stream
     }
 
     /// Looks for commits of other processes while somebody watches and the store is there.
-    private static func poll(_ reference: WeakReference) async {
+    private static func poll(_ reference: WeakReference, _ path: String) async {
         var rest = pollInterval
+        var traces = CommitTraces(path)
         while !Task.isCancelled {
-            // Held for one look only, so that polling does not keep a store alive that nobody uses.
-            guard let wasRead = await look(reference.store) else { return }
-            rest = wasRead ? pollInterval : min(rest * 2, pollRestMax)
+            // The store is held for one look only, so that polling does not keep one alive that nobody uses.
+            if traces.mayHaveChanged() {
+                guard let wasRead = await look(reference.store) else { return }
+                rest = wasRead ? pollInterval : min(rest * 2, pollRestMax)
+                if !wasRead { traces = CommitTraces(path) }
+            }
             try? await Task.sleep(for: rest)
         }
     }

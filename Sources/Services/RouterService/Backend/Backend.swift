@@ -39,11 +39,8 @@ final class Backend: ChannelInboundHandler {
     /// The pool knows it: it has been greeted.
     var isAdmitted = false
 
-    /// Its place in the channel, while it has one; writing through it is the shortest way.
-    private var context: ChannelHandlerContext?
     /// Messages to it that wait for the end of the burst.
-    private var outbox: ByteBuffer
-    private var hasUnflushed = false
+    private let outbox = Outbox()
     /// The beginning of a message that has not arrived in full.
     private var partial = ByteBuffer()
     /// Bytes of the current message, its head already forwarded, still to be forwarded.
@@ -63,46 +60,18 @@ final class Backend: ChannelInboundHandler {
         self.secretKey = secretKey
         self.pool = pool
         self.settings = settings
-        outbox = channel.allocator.buffer(capacity: 1024)
     }
 
     var hasExchange: Bool { exchange != nil }
 
     // MARK: Sending
 
-    /// Above this size a message is written as the slice it is, below it is copied behind the others.
-    private static let copyMax = 4096
-
-    func send(_ message: ByteBuffer) {
-        hasUnflushed = true
-        if message.readableBytes <= Self.copyMax {
-            outbox.writeImmutableBuffer(message)
-        } else {
-            writeOutbox()
-            context?.write(wrapOutboundOut(message), promise: nil)
-        }
-    }
+    func send(_ message: ByteBuffer) { outbox.append(message) }
 
     /// Builds messages in place, behind those that wait.
-    func send(_ build: (inout ByteBuffer) -> Void) {
-        hasUnflushed = true
-        build(&outbox)
-    }
+    func send(_ build: (inout ByteBuffer) -> Void) { outbox.append(build) }
 
-    func flush() {
-        guard hasUnflushed else { return }
-        hasUnflushed = false
-        writeOutbox()
-        context?.flush()
-        // Not before the channel has let go of the storage, or there would be a new one for each burst.
-        if outbox.readableBytes == 0 { outbox.clear() }
-    }
-
-    private func writeOutbox() {
-        guard outbox.readableBytes > 0 else { return }
-        context?.write(wrapOutboundOut(outbox), promise: nil)
-        outbox.moveReaderIndex(to: outbox.writerIndex)
-    }
+    func flush() { outbox.flush() }
 
     // MARK: Borrowing
 
@@ -141,9 +110,9 @@ final class Backend: ChannelInboundHandler {
 
     // MARK: Receiving
 
-    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+    func handlerAdded(context: ChannelHandlerContext) { outbox.attach(context) }
 
-    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+    func handlerRemoved(context: ChannelHandlerContext) { outbox.detach() }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var buffer = unwrapInboundIn(data)

@@ -82,8 +82,8 @@ final class ClientSession: ChannelInboundHandler {
 
     private var context: ChannelHandlerContext?
     private var inbox = ByteBuffer()
-    private var outbox = ByteBuffer()
-    private var hasUnflushed = false
+    /// Answers that wait for the end of the burst.
+    private let outbox = Outbox()
     private var isPumping = false
     private var isReading = true
     private var isDraining = false
@@ -113,6 +113,7 @@ final class ClientSession: ChannelInboundHandler {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        outbox.attach(context)
         isClientWritable = context.channel.isWritable
     }
 
@@ -257,20 +258,9 @@ final class ClientSession: ChannelInboundHandler {
     // MARK: Answers
 
     /// Bytes for the client, in order, written out at the end of the burst.
-    func forward(_ run: ByteBuffer) {
-        hasUnflushed = true
-        if run.readableBytes <= 4096 {
-            outbox.writeImmutableBuffer(run)
-        } else {
-            writeOutbox()
-            context?.write(wrapOutboundOut(run), promise: nil)
-        }
-    }
+    func forward(_ run: ByteBuffer) { outbox.append(run) }
 
-    func answer(_ build: (inout ByteBuffer) -> Void) {
-        hasUnflushed = true
-        build(&outbox)
-    }
+    func answer(_ build: (inout ByteBuffer) -> Void) { outbox.append(build) }
 
     func answerReady(_ status: UInt8) { answer { $0.writeReadyForQuery(status: status) } }
 
@@ -278,21 +268,7 @@ final class ClientSession: ChannelInboundHandler {
         while let bytes = script.takeDueEmission() { forward(bytes) }
     }
 
-    func flushClient() {
-        guard hasUnflushed else { return }
-        hasUnflushed = false
-        writeOutbox()
-        context?.flush()
-        // Not before the channel has let go of the storage, or there would be a new one for each burst.
-        guard outbox.readableBytes == 0 else { return }
-        if outbox.capacity > 1 << 16 { outbox = ByteBuffer() } else { outbox.clear() }
-    }
-
-    private func writeOutbox() {
-        guard outbox.readableBytes > 0 else { return }
-        context?.write(wrapOutboundOut(outbox), promise: nil)
-        outbox.moveReaderIndex(to: outbox.writerIndex)
-    }
+    func flushClient() { outbox.flush() }
 
     func backendBurstEnded() {
         flushClient()
@@ -414,6 +390,7 @@ final class ClientSession: ChannelInboundHandler {
         statements.removeAll()
         inbox = ByteBuffer()
         context = nil
+        outbox.detach()
     }
 
     /// CancelRequest: stops what the session is doing.
