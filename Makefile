@@ -1,12 +1,15 @@
 # The commands a person needs; each installs what is missing (Debian packages when run as root) and then does its work.
-.PHONY: demo test bench build
+.PHONY: demo test bench build release
+
+# How the program is built to be used: the reasons are in docs/decisions/0012-release-flags.md.
+RELEASE = -c release --static-swift-stdlib -Xswiftc -enforce-exclusivity=unchecked -Xswiftc -cross-module-optimization
 
 # Words for the demo: make demo ARGS="--dataset flights --shards 8"
 ARGS ?=
 
 demo:
 	@scripts/install-packages demo
-	swift build -c release --product pgmosaic
+	swift build $(RELEASE) --product pgmosaic
 	@exec "$$(swift build -c release --show-bin-path)/pgmosaic" demo $(ARGS)
 
 test:
@@ -15,10 +18,14 @@ test:
 
 bench:
 	@scripts/install-packages test
-	swift build -c release --product pgmosaic
-	swift build -c release --product RingBenchmark
-	swift build -c release --product CatalogFiller
+	swift build $(RELEASE) --product pgmosaic
+	swift build $(RELEASE) --product RingBenchmark
+	swift build $(RELEASE) --product CatalogFiller
 	@exec Benchmarks/run $(ARGS)
+
+release:
+	@scripts/install-packages build
+	swift build $(RELEASE) --product pgmosaic
 
 build:
 	@scripts/install-packages build

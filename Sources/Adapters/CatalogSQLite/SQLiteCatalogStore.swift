@@ -14,19 +14,17 @@ internal import Synchronization
 /// its watchers at once, one of another process within `pollInterval`.
 package final class SQLiteCatalogStore: CatalogStore {
     package static let pollInterval = Duration.milliseconds(25)
-    /// How long the polling rests at most while the file cannot be read.
-    private static let pollRestMax = Duration.seconds(1)
 
-    private let path: String
+    let path: String
     private let identity: FileIdentity
     let clock: any LeaseClock
     /// Everything that writes; and what reads, which never waits for a writer.
     let writer: SQLiteLane
     let reader: SQLiteLane
     private let cache: Mutex<CatalogSnapshot>
-    private let broadcaster: WatchBroadcaster
+    let broadcaster: WatchBroadcaster
     private let isClosed = Atomic(false)
-    private let polling = Mutex<Task<Void, Never>?>(nil)
+    let poller = Mutex<CommitPoller?>(nil)
 
     /// Opens the catalog at `path`, after checking that it is one, whole, and writable; makes an empty one where there is no file.
     ///
@@ -61,13 +59,13 @@ package final class SQLiteCatalogStore: CatalogStore {
     }
 
     deinit {
-        polling.withLock { $0?.cancel() }
+        poller.withLock { $0?.stop() }
         broadcaster.finish()
     }
 
     /// Ends the watches and closes the file. Later calls throw `.unavailable`.
     package func close() async {
-        polling.withLock { $0?.cancel() }
+        poller.withLock { $0?.stop() }
         broadcaster.finish()
         if isClosed.exchange(true, ordering: .relaxed) { return }
         await Self.close(Opened(identity: identity, writer: writer, reader: reader))
@@ -120,54 +118,6 @@ package final class SQLiteCatalogStore: CatalogStore {
     /// A file that was removed or replaced lives on for those who have it open: their commits would be lost with it.
     func checkIdentity() throws(CatalogError) {
         guard FileIdentity(path) == identity else { throw .unavailable("\(path) was removed or replaced since it was opened") }
-    }
-}
-
-// MARK: watching
-
-extension SQLiteCatalogStore {
-    package func watch(after epoch: Epoch) -> AsyncStream<CatalogSnapshot> {
-        let stream = broadcaster.watch(after: epoch)
-        polling.withLock { task in
-            if task == nil { task = Task { [reference = WeakReference(self), path] in await Self.poll(reference, path) } }
-        }
-        return stream
-    }
-
-    /// Looks for commits of other processes while somebody watches and the store is there.
-    private static func poll(_ reference: WeakReference, _ path: String) async {
-        var rest = pollInterval
-        var traces = CommitTraces(path)
-        while !Task.isCancelled {
-            // The store is held for one look only, so that polling does not keep one alive that nobody uses.
-            if traces.mayHaveChanged() {
-                guard let wasRead = await look(reference.store) else { return }
-                rest = wasRead ? pollInterval : min(rest * 2, pollRestMax)
-                if !wasRead { traces = CommitTraces(path) }
-            }
-            try? await Task.sleep(for: rest)
-        }
-    }
-
-    /// Whether the file could be read; nil when nobody is there to look for.
-    private static func look(_ store: SQLiteCatalogStore?) async -> Bool? {
-        guard let store else { return nil }
-        let wasRead = (try? await store.load()) != nil
-        return store.endPollingWhenUnwatched() ? nil : wasRead
-    }
-
-    private struct WeakReference: Sendable {
-        weak let store: SQLiteCatalogStore?
-        init(_ store: SQLiteCatalogStore) { self.store = store }
-    }
-
-    /// Decided under the lock under which a new watcher looks for the task, after it has been added: none is left without polling.
-    private func endPollingWhenUnwatched() -> Bool {
-        polling.withLock { task in
-            if broadcaster.isWatched { return false }
-            task = nil
-            return true
-        }
     }
 }
 

@@ -5,7 +5,7 @@ package import NIOCore
 /// For each message sent to the backend there is one step; its answer completes the step and is forwarded or dropped. Answers that
 /// the router gives itself stand between them (`emit`), so that the client sees one answer per message in the order in which it asked
 /// (PostgreSQL documentation, 55.2.3 "Extended Query"). After an error the backend skips to Sync, and so does the script.
-package struct ResponseScript {
+@usableFromInline package struct ResponseScript {
     package enum Expectation: UInt8, Hashable, Sendable {
         case parse, bind, close, describeStatement, describePortal, execute
         /// A simple query: all of its answers up to and including ReadyForQuery.
@@ -24,14 +24,14 @@ package struct ResponseScript {
     }
 
     /// An expectation in the low bits and flags above: one byte, so that a script costs no reference counting.
-    private struct Step {
+    @usableFromInline struct Step {
         static let swallowed: UInt8 = 0x10
-        static let emission: UInt8 = 0x20
+        @usableFromInline static var emission: UInt8 { 0x20 }
         static let marked: UInt8 = 0x40
         static let provoked: UInt8 = 0x80
-        var bits: UInt8
+        @usableFromInline var bits: UInt8
         var expectation: Expectation { Expectation(rawValue: bits & 0x0F)! }
-        var isEmission: Bool { bits & Self.emission != 0 }
+        @inlinable var isEmission: Bool { bits & Self.emission != 0 }
         var isSwallowed: Bool { bits & Self.swallowed != 0 }
         var isMarked: Bool { bits & Self.marked != 0 }
         var isProvoked: Bool { bits & Self.provoked != 0 }
@@ -42,14 +42,14 @@ package struct ResponseScript {
         var endsWithReady: Bool { !isEmission && bits & 0x0F >= Expectation.query.rawValue }
     }
 
-    private var steps: [Step] = []
-    private var head = 0
+    @usableFromInline var steps: [Step] = []
+    @usableFromInline var head = 0
     /// Steps that need more than forwarding.
-    private var special = 0
+    @usableFromInline var special = 0
     /// The router's own answers, in the order of their steps.
     private var emissions: [ByteBuffer] = []
     /// ReadyForQuery messages still to come, dropped ones included.
-    package private(set) var readiesOutstanding = 0
+    @usableFromInline package private(set) var readiesOutstanding = 0
     /// Messages of the client that define a statement or forget one, and that an error made the backend skip, since `takeSkippedDefinitions`.
     private var skippedDefinitions = 0
 
@@ -57,9 +57,9 @@ package struct ResponseScript {
 
     package init() {}
 
-    package var isEmpty: Bool { head == steps.count }
+    @inlinable package var isEmpty: Bool { head == steps.count }
     /// Answers that are still to come, the router's own among them.
-    package var count: Int { steps.count - head }
+    @inlinable package var count: Int { steps.count - head }
 
     package mutating func expect(_ expectation: Expectation) {
         append(expectation.rawValue)
@@ -98,7 +98,7 @@ package struct ResponseScript {
         steps.append(step)
     }
 
-    package var hasDueEmission: Bool { special > 0 && head < steps.count && steps[head].isEmission }
+    @inlinable package var hasDueEmission: Bool { special > 0 && head < steps.count && steps[head].isEmission }
 
     /// Router answers that are due now, before the next answer of the backend.
     package mutating func takeDueEmission() -> ByteBuffer? {

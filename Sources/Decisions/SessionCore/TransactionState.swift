@@ -2,17 +2,21 @@
 ///
 /// The shards learn of it late: BEGIN and savepoints are repeated on a shard when a statement first touches it
 /// (`replay`), so this value keeps what has to be repeated.
-package struct TransactionState: Hashable, Sendable {
-    package enum Phase: UInt8, Hashable, Sendable {
+@usableFromInline package struct TransactionState: Hashable, Sendable {
+    @usableFromInline package enum Phase: UInt8, Hashable, Sendable {
         case idle = 0x49  // 'I', the status byte of ReadyForQuery
         case open = 0x54  // 'T'
         case failed = 0x45  // 'E'
     }
 
-    package private(set) var phase: Phase = .idle
+    @usableFromInline package private(set) var phase: Phase = .idle
     private var options = ""
     /// What happened since BEGIN that a shard joining later must repeat, in order.
-    private var history: [Event] = []
+    private var history: [Event] = [] {
+        didSet { historyCount = history.count }
+    }
+    /// How many events a shard that joins now would have to repeat.
+    @usableFromInline package private(set) var historyCount = 0
     /// The settings before the transaction: ROLLBACK brings them back.
     private var settingsAtStart = SessionSettings()
 
@@ -28,9 +32,10 @@ package struct TransactionState: Hashable, Sendable {
 
     package init() {}
 
-    package var isIdle: Bool { phase == .idle }
-    package var isFailed: Bool { phase == .failed }
-    package var statusByte: UInt8 { phase.rawValue }
+    // Inlinable, because a call from another module gets a copy of the whole value, references and all.
+    @inlinable package var isIdle: Bool { phase == .idle }
+    @inlinable package var isFailed: Bool { phase == .failed }
+    @inlinable package var statusByte: UInt8 { phase.rawValue }
 
     package mutating func begin(options: String, settings: SessionSettings) {
         self = TransactionState()
@@ -92,9 +97,6 @@ package struct TransactionState: Hashable, Sendable {
     package mutating func recordLocal(_ statement: String, isCharacteristic: Bool = false) {
         history.append(isCharacteristic ? .characteristics(statement) : .local(statement))
     }
-
-    /// How many events a shard that joins now would have to repeat.
-    package var historyCount: Int { history.count }
 
     /// BEGIN with its options.
     package var beginStatement: String { options.isEmpty ? "BEGIN" : "BEGIN \(options)" }

@@ -1,44 +1,84 @@
 package import NIOCore
 
 /// Bind: parameters for a prepared statement, giving a portal. A view over the message's body.
+///
+/// It knows the places of its parts only, and makes each part when it is asked for: a copy of the message costs one reference.
 package struct BindMessage: Hashable, Sendable {
-    package let portal: ByteBuffer
-    package let statement: ByteBuffer
-    package let parameterFormats: FormatList
-    /// The values' bytes, nil for NULL; their formats are in `parameterFormats`.
-    package let parameters: FieldList
-    /// One a column, or one for all, or none (text). How many columns there are is known to the server alone.
-    package let resultFormats: FormatList
-    /// Everything behind the statement's name: what a Bind of another statement shares with this one.
-    let tail: ByteBuffer
+    private let body: ByteBuffer
+    // Indices of the body.
+    private let statementStart: Int
+    private let tailStart: Int
+    private let valuesStart: Int
+    private let resultFormatsStart: Int
+    package let parameterCount: Int
+    private let parameterFormatCount: Int
 
     /// Throws also when the number of formats is neither 0, 1, nor that of the parameters.
     package init(body: ByteBuffer) throws(WireError) {
         let kind = FrontendKind.bind
-        var body = body
-        portal = try body.readCStringSlice(kind: kind)
-        statement = try body.readCStringSlice(kind: kind)
-        tail = body
-        parameterFormats = try FormatList(from: &body, kind: kind)
-        let count = Int(try body.readChecked(UInt16.self, kind: kind))
-        guard parameterFormats.count <= 1 || parameterFormats.count == count else { throw WireError(.invalidCount, kind: kind) }
-        parameters = try FieldList(reading: count, from: &body, kind: kind)
-        resultFormats = try FormatList(from: &body, kind: kind)
-        try body.requireEmpty(kind: kind)
+        var rest = body
+        try rest.skipCString(kind: kind)
+        statementStart = rest.readerIndex
+        try rest.skipCString(kind: kind)
+        tailStart = rest.readerIndex
+        parameterFormatCount = try FormatList(from: &rest, kind: kind).count
+        let count = Int(try rest.readChecked(UInt16.self, kind: kind))
+        guard parameterFormatCount <= 1 || parameterFormatCount == count else { throw WireError(.invalidCount, kind: kind) }
+        parameterCount = count
+        valuesStart = rest.readerIndex
+        _ = try FieldList(reading: count, from: &rest, kind: kind)
+        resultFormatsStart = rest.readerIndex
+        _ = try FormatList(from: &rest, kind: kind)
+        try rest.requireEmpty(kind: kind)
+        self.body = body
+    }
+
+    package var portal: ByteBuffer { slice(body.readerIndex, statementStart - 1) }
+    package var statement: ByteBuffer { slice(statementStart, tailStart - 1) }
+    package var hasNamedPortal: Bool { statementStart - 1 > body.readerIndex }
+    package var hasNamedStatement: Bool { tailStart - 1 > statementStart }
+    /// The values' bytes, nil for NULL.
+    package var parameters: FieldList { FieldList(checked: slice(valuesStart, resultFormatsStart), count: parameterCount) }
+    package var parameterFormats: FormatList { FormatList(checked: slice(tailStart + 2, valuesStart - 2), count: parameterFormatCount) }
+    /// One a column, or one for all, or none (text). How many columns there are is known to the server alone.
+    package var resultFormats: FormatList {
+        FormatList(checked: slice(resultFormatsStart + 2, body.writerIndex), count: (body.writerIndex - resultFormatsStart) / 2 - 1)
     }
 
     package func format(ofParameter index: Int) -> WireFormat { parameterFormats[index] }
     /// nil for NULL. Walks the parameters before it: use `parameters.makeCursor()` for several.
     package func parameter(at index: Int) -> ByteBuffer? { parameters[index] }
+
+    /// The message's length word with a statement's name of `count` bytes in place of its own.
+    fileprivate func length(withNameOf count: Int) -> Int { 4 + body.readableBytes - (tailStart - 1 - statementStart) + count }
+
+    /// Writes the body with `name` in place of the statement's. Unsafe: `target` has room for `length(withNameOf:)` less 4, and the
+    /// indices were made by reading this body.
+    fileprivate func copyParts(to target: UnsafeMutableRawBufferPointer, name: UnsafeRawBufferPointer) {
+        body.withUnsafeReadableBytes { source in
+            let base = body.readerIndex
+            let before = UnsafeRawBufferPointer(rebasing: source[..<(statementStart - base)])
+            let after = UnsafeRawBufferPointer(rebasing: source[(tailStart - 1 - base)...])
+            target.copyMemory(from: before)
+            UnsafeMutableRawBufferPointer(rebasing: target[before.count...]).copyMemory(from: name)
+            UnsafeMutableRawBufferPointer(rebasing: target[(before.count + name.count)...]).copyMemory(from: after)
+        }
+    }
+
+    private func slice(_ start: Int, _ end: Int) -> ByteBuffer { body.getSlice(at: start, length: end - start) ?? ByteBuffer() }
 }
 
 extension ByteBuffer {
-    /// The same portal, parameters and formats for another statement.
+    /// The same portal, parameters and formats for another statement. `statementName` has no zero byte.
     package mutating func writeBind(rewriting message: BindMessage, statementName: String) {
-        writeFrame(FrontendKind.bind) { buffer in
-            buffer.writeCString(slice: message.portal)
-            buffer.writeCString(statementName)
-            buffer.writeImmutableBuffer(message.tail)
+        // One reservation and three copies, where writing part by part checks the buffer for each: this runs for nearly every Bind.
+        var name = statementName
+        let length = message.length(withNameOf: name.utf8.count)
+        writeWithUnsafeMutableBytes(minimumWritableBytes: length + 1) { target in
+            target.storeBytes(of: FrontendKind.bind, as: UInt8.self)
+            target.storeBytes(of: Int32(length).bigEndian, toByteOffset: 1, as: Int32.self)
+            name.withUTF8 { message.copyParts(to: UnsafeMutableRawBufferPointer(rebasing: target[5...]), name: UnsafeRawBufferPointer($0)) }
+            return length + 1
         }
     }
 

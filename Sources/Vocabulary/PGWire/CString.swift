@@ -31,6 +31,11 @@ extension ByteBuffer {
         return slice
     }
 
+    mutating func skipCString(kind: UInt8) throws(WireError) {
+        guard let end = indexOfZero(from: readerIndex) else { throw WireError(.unterminatedString, kind: kind) }
+        moveReaderIndex(to: end + 1)
+    }
+
     /// Takes a zero-terminated string, which must be UTF-8.
     mutating func readCString(kind: UInt8) throws(WireError) -> String {
         guard let text = try readCStringSlice(kind: kind).utf8Text else { throw WireError(.invalidEncoding, kind: kind) }

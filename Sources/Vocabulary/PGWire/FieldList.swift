@@ -25,6 +25,12 @@ public import NIOCore
         self.count = count
     }
 
+    /// Bytes that have been read this way before.
+    init(checked bytes: ByteBuffer, count: Int) {
+        self.bytes = bytes
+        self.count = count
+    }
+
     /// The value at `index`, nil for NULL. Walks the values before it: use a `Cursor` for several.
     @inlinable
     package subscript(index: Int) -> ByteBuffer? {

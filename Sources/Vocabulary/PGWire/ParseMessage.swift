@@ -1,22 +1,34 @@
 package import NIOCore
 
-/// Parse: a statement to be prepared under a name (empty: the unnamed one). A view over the message's body.
+/// Parse: a statement to be prepared under a name (empty: the unnamed one). A view over the message's body, which makes each part when it is
+/// asked for.
 package struct ParseMessage: Hashable, Sendable {
-    package let name: ByteBuffer
-    /// The statement's bytes, without the terminator.
-    package let query: ByteBuffer
-    package let parameterTypes: ParameterTypeList
-    /// Everything behind the name: what a Parse under another name shares with this one.
-    package let tail: ByteBuffer
+    private let body: ByteBuffer
+    // Indices of the body.
+    private let tailStart: Int
+    private let typesStart: Int
 
     package init(body: ByteBuffer) throws(WireError) {
-        var body = body
-        name = try body.readCStringSlice(kind: FrontendKind.parse)
-        tail = body
-        query = try body.readCStringSlice(kind: FrontendKind.parse)
-        parameterTypes = try ParameterTypeList(from: &body, kind: FrontendKind.parse)
-        try body.requireEmpty(kind: FrontendKind.parse)
+        var rest = body
+        try rest.skipCString(kind: FrontendKind.parse)
+        tailStart = rest.readerIndex
+        try rest.skipCString(kind: FrontendKind.parse)
+        typesStart = rest.readerIndex
+        _ = try ParameterTypeList(from: &rest, kind: FrontendKind.parse)
+        try rest.requireEmpty(kind: FrontendKind.parse)
+        self.body = body
     }
+
+    package var name: ByteBuffer { slice(body.readerIndex, tailStart - 1) }
+    /// The statement's bytes, without the terminator.
+    package var query: ByteBuffer { slice(tailStart, typesStart - 1) }
+    package var parameterTypes: ParameterTypeList {
+        ParameterTypeList(checked: slice(typesStart + 2, body.writerIndex), count: (body.writerIndex - typesStart) / 4)
+    }
+    /// Everything behind the name: what a Parse under another name shares with this one.
+    package var tail: ByteBuffer { slice(tailStart, body.writerIndex) }
+
+    private func slice(_ start: Int, _ end: Int) -> ByteBuffer { body.getSlice(at: start, length: end - start) ?? ByteBuffer() }
 }
 
 /// Type oids in Parse (0: to be inferred) and in ParameterDescription.
@@ -28,6 +40,12 @@ package struct ParameterTypeList: Hashable, Sendable {
         count = Int(try body.readChecked(UInt16.self, kind: kind))
         guard let bytes = body.readSlice(length: count * 4) else { throw WireError(.truncated, kind: kind) }
         self.bytes = bytes
+    }
+
+    /// Bytes that have been read this way before.
+    init(checked bytes: ByteBuffer, count: Int) {
+        self.bytes = bytes
+        self.count = count
     }
 
     package subscript(index: Int) -> UInt32 {

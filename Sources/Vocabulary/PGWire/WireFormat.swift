@@ -23,6 +23,12 @@ package struct FormatList: Hashable, Sendable {
         }
     }
 
+    /// Bytes that have been read this way before.
+    init(checked bytes: ByteBuffer, count: Int) {
+        self.bytes = bytes
+        self.count = count
+    }
+
     /// The format of the value at `index`.
     package subscript(index: Int) -> WireFormat {
         guard count > 0 else { return .text }

@@ -85,7 +85,7 @@ final class BackendPool {
     /// An idle backend, when there is one that can be used as it is.
     @inline(__always)
     func take() -> Backend? {
-        guard let id = core.takeIdle(now: loop.now) else { return nil }
+        guard let id = core.takeIdle(now: loop.lately) else { return nil }
         return backends[Int(id.slot)]
     }
 
@@ -126,7 +126,7 @@ final class BackendPool {
             return
         }
         let isReusable = isReusable && !backend.mayBeCancelled
-        if !core.releasedQuietly(backend.id, reusable: isReusable, now: loop.now) {
+        if !core.releasedQuietly(backend.id, reusable: isReusable, now: loop.lately) {
             perform { $0.released(backend.id, reusable: isReusable, now: loop.now, actions: &$1) }
         }
     }

@@ -45,10 +45,16 @@ struct PreparedStatements {
 
 /// A statement's place among those of its event loop. Slots are used again; incarnations never.
 struct StatementSlot: Equatable {
-    var index: Int
-    var incarnation: UInt32
+    let index: Int
+    let incarnation: UInt32
     /// The name under which backends know it.
-    var serverName: String { "pgm_\(incarnation)" }
+    let serverName: String
+
+    init(index: Int, incarnation: UInt32) {
+        self.index = index
+        self.incarnation = incarnation
+        serverName = "pgm_\(incarnation)"
+    }
 }
 
 /// Who has which slot on one event loop. When all are taken, the next in turn loses its own; it gets another when it is used again.

@@ -12,7 +12,7 @@ extension ClientSession {
             define(String(buffer: message.name), nil)
             answerInTurn(as: .close) { $0.writeCloseComplete() }
         case .portal:
-            if case .backend(let owner, _)? = portal(message.name)?.target, speak(as: owner) {
+            if let owner = portal(message.name)?.owner, speak(as: owner) {
                 backend.send(frame)
                 script.expect(.close)
                 batch.needsSync = true
@@ -26,7 +26,7 @@ extension ClientSession {
         }
     }
 
-    func flush(_ frame: ByteBuffer, _ body: ByteBuffer) throws(WireError) {
+    func flush(_ frame: ByteBuffer) {
         guard batch.held.isEmpty else { return prepareHeld {} }
         if batch.needsSync { backend.send(frame) }
     }
@@ -73,7 +73,7 @@ extension ClientSession {
     }
 
     private func beginQuery(_ query: ByteBuffer) {
-        loop.metrics.record(unit)
+        loop.metrics.record(unit, at: loop.readClock())
         unit = UnitRecord()
         batch.reset()
         work = .ready

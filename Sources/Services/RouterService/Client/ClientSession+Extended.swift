@@ -153,7 +153,7 @@ extension ClientSession {
     }
 
     private func bind(_ frame: ByteBuffer, _ message: BindMessage, mayReload: Bool) {
-        let name = message.statement.readableBytes == 0 ? "" : String(buffer: message.statement)
+        let name = message.hasNamedStatement ? String(buffer: message.statement) : ""
         guard var statement = name.isEmpty ? unnamedStatement : statements[name] else {
             return failBatch(.unknownStatement(name))
         }
@@ -181,12 +181,12 @@ extension ClientSession {
         }
         switch plan.route {
         case .keyed(let sources):
-            if let wanted = inputs.missingParameter(in: sources) { return failBatch(.parameterCount(message.parameters.count, wanted: wanted)) }
+            if let wanted = inputs.missingParameter(in: sources) { return failBatch(.parameterCount(message.parameterCount, wanted: wanted)) }
             do {
                 send(frame, message, statement, try pool(for: sources, plan, inputs), .bound, writes: plan.writes)
             } catch {
                 // PostgreSQL looks at the portal's name before it reads the parameters.
-                failBatch(isTaken(message.portal) ? .duplicatePortal(String(buffer: message.portal)) : error)
+                failBatch(isTaken(message) ? .duplicatePortal(String(buffer: message.portal)) : error)
             }
         case .anyShard:
             send(frame, message, statement, poolForReading(), .reader, writes: false)
@@ -250,12 +250,12 @@ extension ClientSession {
     }
 
     private func sendBind(_ frame: ByteBuffer, _ message: BindMessage, _ statement: Statement, _ effect: Effect?) {
-        if let known = portal(message.portal), message.portal.readableBytes > 0, !known.isOn(backend) {
+        if message.hasNamedPortal, let known = portal(message.portal), known.owner !== backend {
             return failBatch(.duplicatePortal(String(buffer: message.portal)))
         }
         sendHeld()
         // Statements of the same text are one object here: a named one of it is not the unnamed one that the shard got.
-        if batch.rawUnnamed === statement, message.statement.readableBytes == 0 {
+        if batch.rawUnnamed === statement, !message.hasNamedStatement {
             backend.send(frame)
         } else {
             let name = ensurePrepared(statement)
@@ -263,22 +263,22 @@ extension ClientSession {
         }
         script.expect(.bind)
         batch.needsSync = true
-        setPortal(message.portal, Portal(statement: statement, target: .backend(backend, effect)))
+        setPortal(message, Portal(statement: statement, target: effect.map { .effect(backend, $0) } ?? .backend(backend)))
     }
 
     /// A portal that only the router knows.
     private func bindHere(_ message: BindMessage, _ statement: Statement, _ target: Portal.Target) {
-        if case .router = target, message.parameters.count > 0 { return failBatch(.parameterCount(message.parameters.count, wanted: 0)) }
-        if isTaken(message.portal) { return failBatch(.duplicatePortal(String(buffer: message.portal))) }
-        setPortal(message.portal, Portal(statement: statement, target: target))
+        if case .router = target, message.parameterCount > 0 { return failBatch(.parameterCount(message.parameterCount, wanted: 0)) }
+        if isTaken(message) { return failBatch(.duplicatePortal(String(buffer: message.portal))) }
+        setPortal(message, Portal(statement: statement, target: target))
         answerInTurn(as: .bind) { $0.writeBindComplete() }
     }
 
-    private func setPortal(_ name: ByteBuffer, _ portal: Portal) {
-        if name.readableBytes == 0 { unnamedPortal = portal } else { portals[String(buffer: name)] = portal }
+    private func setPortal(_ message: BindMessage, _ portal: Portal) {
+        if message.hasNamedPortal { portals[String(buffer: message.portal)] = portal } else { unnamedPortal = portal }
     }
 
-    private func isTaken(_ name: ByteBuffer) -> Bool { name.readableBytes > 0 && portal(name) != nil }
+    private func isTaken(_ message: BindMessage) -> Bool { message.hasNamedPortal && portal(message.portal) != nil }
 
     func portal(_ name: ByteBuffer) -> Portal? {
         name.readableBytes == 0 ? unnamedPortal : portals[String(buffer: name)]
@@ -296,9 +296,10 @@ extension ClientSession {
             }
             describe(statement)
         case .portal:
+            if pass(frame, to: message.name, expecting: .describePortal) { return }
             guard let portal = portal(message.name) else { return passToCursor(message.name, frame, .describePortal) }
             switch portal.target {
-            case .backend(let owner, _):
+            case .backend(let owner), .effect(let owner, _):
                 guard speak(as: owner) else { return failBatch(.unknownPortal(String(buffer: message.name))) }
                 backend.send(frame)
                 script.expect(.describePortal)
@@ -345,6 +346,16 @@ extension ClientSession {
         }
     }
 
+    /// Passes a message on to the unnamed portal where nothing else is to be done: the case of nearly every statement, without a copy of the
+    /// portal.
+    private func pass(_ frame: ByteBuffer, to name: ByteBuffer, expecting expectation: ResponseScript.Expectation) -> Bool {
+        guard name.readableBytes == 0, case .backend(let owner)? = unnamedPortal?.target, !participants.isEmpty, backend === owner else { return false }
+        owner.send(frame)
+        script.expect(expectation)
+        batch.needsSync = true
+        return true
+    }
+
     /// Whether the backend is the one that is spoken to, after making it so where that needs no waiting.
     func speak(as owner: Backend) -> Bool {
         guard let index = participants.firstIndex(where: { $0.backend === owner }) else { return false }
@@ -358,13 +369,18 @@ extension ClientSession {
 
     func execute(_ frame: ByteBuffer, _ body: ByteBuffer) throws(WireError) {
         let message = try ExecuteMessage(body: body)
+        if pass(frame, to: message.portal, expecting: .execute) { return }
         guard let portal = portal(message.portal) else { return passToCursor(message.portal, frame, .execute) }
         switch portal.target {
-        case .backend(let owner, let effect):
+        case .backend(let owner):
             guard speak(as: owner) else { return failBatch(.unknownPortal(String(buffer: message.portal))) }
             backend.send(frame)
             batch.needsSync = true
-            guard let effect else { return script.expect(.execute) }
+            script.expect(.execute)
+        case .effect(let owner, let effect):
+            guard speak(as: owner) else { return failBatch(.unknownPortal(String(buffer: message.portal))) }
+            backend.send(frame)
+            batch.needsSync = true
             pendingEffects.append(effect)
             script.expectMarked(.execute)
             if !isSyncNext { awaitAnswers() }
@@ -392,9 +408,7 @@ extension ClientSession {
             failBatch(.portalUsedUp(String(buffer: name)))
             return false
         }
-        var used = portal
-        used.isUsedUp = true
-        setPortal(name, used)
+        if name.readableBytes == 0 { unnamedPortal?.isUsedUp = true } else { portals[String(buffer: name)]?.isUsedUp = true }
         return true
     }
 

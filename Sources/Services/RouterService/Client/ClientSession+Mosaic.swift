@@ -90,7 +90,7 @@ extension ClientSession {
 
     static let explanationColumns: [RowDescription.Column] = ["route", "shard", "kind", "writes", "tables", "reason"].map { .text($0) }
 
-    func explainSimple(_ plan: StatementPlan, _ inputs: KeyInputs) {
+    func explainSimple(_ plan: CachedPlan, _ inputs: KeyInputs) {
         do {
             let row = try explanation(plan, inputs)
             completeUnit { buffer in
@@ -103,7 +103,7 @@ extension ClientSession {
         }
     }
 
-    func explanation(_ plan: StatementPlan, _ inputs: KeyInputs) throws(ServerError) -> [String?] {
+    func explanation(_ plan: CachedPlan, _ inputs: KeyInputs) throws(ServerError) -> [String?] {
         let (route, shard): (String, String?) =
             switch plan.route {
             case .keyed(let sources): ("keyed", try pool(for: sources, plan, inputs).shardID.name)
@@ -116,8 +116,8 @@ extension ClientSession {
             case .transaction, .session, .mosaic, .empty: ("router", nil)
             }
         return [
-            route, shard, plan.kind.rawValue, plan.writes ? "true" : "false", plan.tables.map(\.description).joined(separator: ", "),
-            plan.reason,
+            route, shard, plan.kind.rawValue, plan.writes ? "true" : "false", plan.value.tables.map(\.description).joined(separator: ", "),
+            plan.value.reason,
         ]
     }
 
@@ -147,40 +147,6 @@ extension MosaicStatement {
     var subject: String {
         switch self {
         case .declare(let name, _), .forget(let name): name.description
-        }
-    }
-}
-
-extension StatementPlan {
-    /// Nothing at all, which a failed transaction takes, too, where it is not bound.
-    var isEmpty: Bool { if case .empty = route { true } else { false } }
-
-    /// A failed transaction still takes it.
-    var leavesFailedTransaction: Bool {
-        switch route {
-        case .transaction(.commit), .transaction(.rollback), .transaction(.rollbackTo): true
-        default: false
-        }
-    }
-
-    /// Whether a shard has to see it: else the router answers all of it.
-    var needsShard: Bool {
-        switch route {
-        case .transaction, .mosaic, .empty: false
-        case .session(let statement):
-            switch statement {
-            case .set, .setLocal, .reset, .setCharacteristics, .show, .discard: true
-            case .setTransaction, .discardAll, .deallocate, .setMosaic, .showMosaic: false
-            }
-        case .keyed, .anyShard, .homeShard, .currentShard, .everyShard, .splitCopy, .broadcastCopy: true
-        }
-    }
-
-    /// The statements that `pgmosaic.explain` explains; the others run, so that it can be switched off again.
-    var isExplainable: Bool {
-        switch route {
-        case .transaction, .session, .empty: false
-        default: true
         }
     }
 }

@@ -102,7 +102,7 @@ extension ClientSession {
     // MARK: Keys
 
     /// The pool of the one shard that owns every key.
-    func pool(for sources: [KeySource], _ plan: StatementPlan, _ inputs: KeyInputs) throws(ServerError) -> BackendPool {
+    func pool(for sources: [KeySource], _ plan: CachedPlan, _ inputs: KeyInputs) throws(ServerError) -> BackendPool {
         if let limit = plan.keyLengthMax { try inputs.checkLength(of: sources, max: limit) }
         var owner: ShardIndex?
         for source in sources {
@@ -170,7 +170,7 @@ struct KeyInputs {
         for source in sources {
             switch source {
             case .parameter(let number, _), .parameterArray(let number, _):
-                if number > bind?.parameters.count ?? 0 { return number }
+                if number > bind?.parameterCount ?? 0 { return number }
             default: continue
             }
         }
@@ -225,7 +225,7 @@ struct KeyInputs {
     /// An error where one of these parameters names a moment ('now'), which each shard would take for another one.
     func clockText(in parameters: [Int]) -> ServerError? {
         guard let bind else { return nil }
-        for number in parameters where number >= 1 && number <= bind.parameters.count {
+        for number in parameters where number >= 1 && number <= bind.parameterCount {
             guard bind.format(ofParameter: number - 1) == .text, let value = bind.parameter(at: number - 1),
                 ClockText.mayNameNow(String(buffer: value))
             else { continue }
@@ -243,7 +243,7 @@ struct KeyInputs {
     }
 
     private func parameter(_ number: Int) throws(KeyError) -> (ByteBuffer, isBinary: Bool, oid: UInt32) {
-        guard let bind, number >= 1, number <= bind.parameters.count else { throw .malformed }
+        guard let bind, number >= 1, number <= bind.parameterCount else { throw .malformed }
         guard let value = bind.parameter(at: number - 1) else { throw .null }
         return (
             value, bind.format(ofParameter: number - 1) == .binary,

@@ -191,7 +191,8 @@ final class ClientSession: ChannelInboundHandler {
             }
         }
         if inbox.readableBytes == 0 { inbox = ByteBuffer() }
-        for participant in participants { participant.backend.flush() }
+        // By index: going through them would copy each, references and all.
+        for index in participants.indices { participants[index].backend.flush() }
         // What the router itself answered waits for the shard's answers behind it, as in PostgreSQL, which writes at Sync: one write instead of two.
         if work != .awaitingReady { flushClient() }
         // A client that sends on while it waits is read up to a bound only.
@@ -223,12 +224,8 @@ final class ClientSession: ChannelInboundHandler {
         switch kind {
         case FrontendKind.query:
             if batch.isOpen { endBatch(before: frame) } else { simpleQuery(frame) }
-        case FrontendKind.parse: extended(frame, parse)
-        case FrontendKind.bind: extended(frame, bind)
-        case FrontendKind.describe: extended(frame, describe)
-        case FrontendKind.execute: extended(frame, execute)
-        case FrontendKind.close: extended(frame, close)
-        case FrontendKind.flush: if batch.isOpen { extended(frame, flush) }
+        case FrontendKind.parse, FrontendKind.bind, FrontendKind.describe, FrontendKind.execute, FrontendKind.close: extended(kind, frame)
+        case FrontendKind.flush: if batch.isOpen { extended(kind, frame) }
         case FrontendKind.sync: sync()
         case FrontendKind.terminate: closeClient()
         case FrontendKind.copyData, FrontendKind.copyDone, FrontendKind.copyFail:
@@ -242,13 +239,20 @@ final class ClientSession: ChannelInboundHandler {
         }
     }
 
-    /// Calls `step` with the message, whose own faults end the batch and not the connection.
-    private func extended(_ frame: ByteBuffer, _ step: (_ frame: ByteBuffer, _ body: ByteBuffer) throws(WireError) -> Void) {
+    /// A message of a batch, whose own faults end the batch and not the connection.
+    private func extended(_ kind: UInt8, _ frame: ByteBuffer) {
         if work == .ready { beginBatch() }
         var body = frame
         body.moveReaderIndex(forwardBy: FrameHeader.length)
         do throws(WireError) {
-            try step(frame, body)
+            switch kind {
+            case FrontendKind.parse: try parse(frame, body)
+            case FrontendKind.bind: try bind(frame, body)
+            case FrontendKind.describe: try describe(frame, body)
+            case FrontendKind.execute: try execute(frame, body)
+            case FrontendKind.close: try close(frame, body)
+            default: flush(frame)
+            }
         } catch {
             failBatch(error.serverError)
         }
@@ -280,7 +284,7 @@ final class ClientSession: ChannelInboundHandler {
     // MARK: Units
 
     func beginUnit() {
-        unit.begin()
+        if !unit.isRunning { unit.begin(at: loop.readClock()) }
         if scopeCache?.generation != database.generation { scopeCache = nil }
     }
 
@@ -306,7 +310,7 @@ final class ClientSession: ChannelInboundHandler {
     /// The unit is answered: lets go of what only it needed.
     func finishUnit() {
         let finished = exchange(&unit, with: UnitRecord())
-        loop.metrics.record(finished)
+        loop.metrics.record(finished, at: loop.readClock())
         batch.reset()
         stepLoss = nil
         work = .ready
@@ -316,7 +320,7 @@ final class ClientSession: ChannelInboundHandler {
             unnamedPortal = nil
             if !portals.isEmpty { portals.removeAll() }
         } else if limits.idleTransactionTimeout != nil {
-            idleInTransactionSince = loop.now
+            idleInTransactionSince = loop.lately
         }
         flushClient()
         closeIfDrained()

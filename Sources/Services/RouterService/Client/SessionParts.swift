@@ -1,5 +1,6 @@
 internal import NIOCore
 internal import PGWire
+internal import PoolCore
 internal import RoutePlanning
 internal import SessionCore
 internal import ShardModel
@@ -74,11 +75,11 @@ struct Batch {
         rawUnnamed = nil
         isImplicitlyCoordinated = false
         changesSchema = false
-        schemaChanges.removeAll()
-        held.removeAll(keepingCapacity: true)
         heldBytes = 0
-        unvalidated.removeAll(keepingCapacity: true)
-        definitions.removeAll(keepingCapacity: true)
+        if !schemaChanges.isEmpty { schemaChanges.removeAll() }
+        if !held.isEmpty { held.removeAll(keepingCapacity: true) }
+        if !unvalidated.isEmpty { unvalidated.removeAll(keepingCapacity: true) }
+        if !definitions.isEmpty { definitions.removeAll(keepingCapacity: true) }
     }
 }
 
@@ -86,21 +87,27 @@ struct Batch {
 struct Portal {
     enum Target {
         /// It exists on this backend.
-        case backend(Backend, Effect?)
+        case backend(Backend)
+        /// The same, of a statement that changes the session. What is rare is indirect, so that a portal is small.
+        indirect case effect(Backend, Effect)
         /// The router answers.
         case router
         /// Runs on every shard, with these parameters.
-        case everyShard(EveryShard, BindMessage)
+        indirect case everyShard(EveryShard, BindMessage)
         /// The plan is told instead.
-        case explanation([String?])
+        indirect case explanation([String?])
     }
     let statement: Statement
     let target: Target
     /// It has run, where the router itself runs it.
     var isUsedUp = false
 
-    func isOn(_ backend: Backend) -> Bool {
-        if case .backend(let owner, _) = target { owner === backend } else { false }
+    /// The backend that it exists on.
+    var owner: Backend? {
+        switch target {
+        case .backend(let backend), .effect(let backend, _): backend
+        case .router, .everyShard, .explanation: nil
+        }
     }
 }
 
@@ -121,7 +128,7 @@ struct UnitRecord {
         case shardError
     }
     var isRunning = false
-    var started: UInt64 = 0
+    var started = PoolInstant(nanoseconds: 0)
     var kind = StatementKind.utility
     /// The one shard that ran it; nil: none, or every one.
     var shard: BackendPool?
@@ -132,9 +139,8 @@ struct UnitRecord {
     /// A COMMIT of the client's succeeded in it.
     var hasCommitted = false
 
-    mutating func begin() {
-        guard !isRunning else { return }
+    mutating func begin(at now: PoolInstant) {
         isRunning = true
-        started = NIODeadline.now().uptimeNanoseconds
+        started = now
     }
 }

@@ -104,7 +104,7 @@ final class DatabaseState {
     }
 
     /// The shard that owns `token`.
-    func owner(of token: Token) -> ShardIndex { ring.ring.owner(of: token) }
+    func owner(of token: Token) -> ShardIndex { ring.owner(of: token) }
 
     var home: BackendPool { pools[topology.homeShard.value] }
 
@@ -119,8 +119,9 @@ final class DatabaseState {
 
 /// A ring behind one reference: in a variable of a class, each lookup would retain and release all of its arrays.
 private final class RingReference {
-    let ring: HashRing
+    private let ring: HashRing
     init(_ ring: HashRing) { self.ring = ring }
+    func owner(of token: Token) -> ShardIndex { ring.owner(of: token) }
 }
 
 struct SettingsReport {

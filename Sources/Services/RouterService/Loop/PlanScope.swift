@@ -45,7 +45,7 @@ final class PlanScope {
         loop.metrics.planMisses &+= 1
         let planned = PlannedStatement(
             Array(buffer: text), literals: hasShape ? loop.shape.literals : nil, parameterTypes: [], context: context)
-        switch planned.plan?.reuse {
+        switch planned.plan?.value.reuse {
         case .shape where hasShape: shapes.insert(shape.span.bytes, planned)
         case .shape, .text: texts.insert(text.readableBytesSpan, planned)
         // Refusals are cheap to make again, and hostile texts must not push out good plans.
@@ -65,20 +65,20 @@ final class PlanScope {
         let planned = PlannedStatement(
             Array(buffer: parse.query), literals: nil, parameterTypes: parse.parameterTypes.array, context: context)
         let statement = Statement(parse, planned, scope: self)
-        if let reuse = planned.plan?.reuse, reuse != .never { prepared.insert(parse.tail.readableBytesSpan, statement) }
+        if let reuse = planned.plan?.value.reuse, reuse != .never { prepared.insert(parse.tail.readableBytesSpan, statement) }
         return statement
     }
 }
 
 /// The outcome of planning one text: a plan, or why there is none.
 final class PlannedStatement {
-    let plan: StatementPlan?
+    let plan: CachedPlan?
     private let refusal: Refusal?
     private let syntaxError: SyntaxError?
 
     init(_ text: [UInt8], literals: LiteralRanges?, parameterTypes: [UInt32], context: PlanningContext) {
         do throws(StatementPlanner.TextError) {
-            plan = try StatementPlanner.plan(bytes: text, literals: literals, parameterTypes: parameterTypes, context: context)
+            plan = CachedPlan(try StatementPlanner.plan(bytes: text, literals: literals, parameterTypes: parameterTypes, context: context))
             refusal = nil
             syntaxError = nil
         } catch {

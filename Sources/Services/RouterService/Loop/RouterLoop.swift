@@ -82,6 +82,14 @@ final class RouterLoop {
 
     var now: PoolInstant { PoolInstant(nanoseconds: NIODeadline.now().uptimeNanoseconds) }
 
+    /// When the last unit on this loop began or ended: near enough for what a pool wants to know, and without another look at the clock.
+    private(set) var lately = PoolInstant(nanoseconds: 0)
+
+    func readClock() -> PoolInstant {
+        lately = now
+        return lately
+    }
+
     func pool(of shard: ShardID, in database: String) -> BackendPool? {
         databases[database]?.pools.first { $0.shardID == shard }
     }

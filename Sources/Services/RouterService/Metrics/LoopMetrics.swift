@@ -1,5 +1,6 @@
 internal import NIOCore
 internal import PGWire
+internal import PoolCore
 internal import RoutePlanning
 internal import ShardModel
 internal import Telemetry
@@ -31,11 +32,11 @@ final class LoopMetrics {
     }
 
     /// A unit was answered.
-    func record(_ unit: UnitRecord) {
+    func record(_ unit: UnitRecord, at now: PoolInstant) {
         guard unit.isRunning else { return }
         let shard = unit.shard?.metricPosition ?? (unit.ranEverywhere ? Self.manyShards : Self.noShard)
         statements.add(at: shard, unit.kind.index, outcome(unit.outcome))
-        seconds[shard].record(nanoseconds: NIODeadline.now().uptimeNanoseconds &- unit.started)
+        seconds[shard].record(nanoseconds: now.elapsed(since: unit.started).count)
     }
 
     private func outcome(_ outcome: UnitRecord.Outcome) -> Int {

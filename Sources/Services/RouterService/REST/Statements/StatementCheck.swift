@@ -30,7 +30,7 @@ struct StatementCheck {
     /// Throws an `APIError` when the statement cannot run over REST, or names none of the request's key.
     func admit() throws(APIError) {
         guard let plan = planned.plan else { return }
-        if let refusal = RESTRefusal(plan) { throw APIError(refusal) }
+        if let refusal = RESTRefusal(plan.value) { throw APIError(refusal) }
         guard let shardKey = request.shardKey, case .keyed(let sources) = plan.route else { return }
         guard let inputs else { return }
         var isNamed = false
@@ -92,7 +92,7 @@ struct StatementCheck {
     /// Where the statement would go. A key that is missing among the parameters leaves the shard open.
     func explanation() -> RouteExplanation {
         let epoch = database.topology.epoch.number
-        guard let plan = planned.plan else {
+        guard let plan = planned.plan?.value else {
             let error = APIError(planned.error(inFailedTransaction: false))
             return RouteExplanation(
                 kind: "unknown", route: "refused", shards: [], tables: [], writes: false, reason: error.message,

@@ -1,0 +1,77 @@
+internal import CatalogStore
+internal import Dispatch
+internal import Foundation
+package import ShardModel
+internal import Synchronization
+
+extension SQLiteCatalogStore {
+    package func watch(after epoch: Epoch) -> AsyncStream<CatalogSnapshot> {
+        let stream = broadcaster.watch(after: epoch)
+        poller.withLock { poller in
+            if poller == nil { poller = CommitPoller(self) }
+        }
+        return stream
+    }
+
+    /// Decided under the lock under which a new watcher looks for the poller, after it has been added: none is left without one.
+    fileprivate func endPollingWhenUnwatched() -> Bool {
+        poller.withLock { poller in
+            if broadcaster.isWatched { return false }
+            poller = nil
+            return true
+        }
+    }
+}
+
+/// Looks for commits of other processes while somebody watches and the store is there.
+///
+/// On a thread of its own, because a task that sleeps wakes three threads for each look, and nearly every look finds nothing: at 40 a second
+/// that is most of what a router costs at rest.
+final class CommitPoller: Sendable {
+    /// How long it rests at most while the file cannot be read.
+    private static let restMax = 1.0
+    private let isStopped = Atomic(false)
+
+    init(_ store: SQLiteCatalogStore) {
+        let (path, reference) = (store.path, WeakReference(store))
+        let thread = Thread { [self] in run(path, reference) }
+        thread.name = "catalog"
+        thread.start()
+    }
+
+    func stop() { isStopped.store(true, ordering: .relaxed) }
+
+    private func run(_ path: String, _ reference: WeakReference) {
+        let interval = SQLiteCatalogStore.pollInterval / .seconds(1)
+        var rest = interval
+        var traces = CommitTraces(path)
+        while !isStopped.load(ordering: .relaxed) {
+            if traces.mayHaveChanged() {
+                guard let wasRead = Self.look(reference) else { return }
+                rest = wasRead ? interval : min(rest * 2, Self.restMax)
+                if !wasRead { traces = CommitTraces(path) }
+            }
+            Thread.sleep(forTimeInterval: rest)
+        }
+    }
+
+    /// Whether the file could be read; nil when nobody is there to look for. The store is held for one look only, so that polling does not keep
+    /// one alive that nobody uses.
+    private static func look(_ reference: WeakReference) -> Bool? {
+        guard let store = reference.store else { return nil }
+        let wasRead = Mutex(false)
+        let done = DispatchSemaphore(value: 0)
+        Task {
+            let isThere = (try? await store.load()) != nil
+            wasRead.withLock { $0 = isThere }
+            done.signal()
+        }
+        done.wait()
+        return store.endPollingWhenUnwatched() ? nil : wasRead.withLock(\.self)
+    }
+
+    private struct WeakReference: Sendable {
+        weak let store: SQLiteCatalogStore?
+        init(_ store: SQLiteCatalogStore) { self.store = store }
+    }
+}

@@ -1,0 +1,58 @@
+internal import RoutePlanning
+
+/// A plan as the caches hold it: behind one reference, and with what nearly every statement asks worked out before. A copy of the plan itself
+/// costs a reference for each of its parts.
+final class CachedPlan {
+    let value: StatementPlan
+    let kind: StatementKind
+    let route: Route
+    let writes: Bool
+    let keyLengthMax: Int?
+    /// Nothing at all, which a failed transaction takes, too, where it is not bound.
+    let isEmpty: Bool
+    /// A failed transaction still takes it.
+    let leavesFailedTransaction: Bool
+    /// Whether a shard has to see it: else the router answers all of it.
+    let needsShard: Bool
+    /// `pgmosaic.explain` explains it; the others run, so that it can be switched off again.
+    let isExplainable: Bool
+
+    init(_ plan: StatementPlan) {
+        value = plan
+        (kind, route, writes, keyLengthMax) = (plan.kind, plan.route, plan.writes, plan.keyLengthMax)
+        isEmpty = plan.isEmpty
+        leavesFailedTransaction = plan.leavesFailedTransaction
+        needsShard = plan.needsShard
+        isExplainable = plan.isExplainable
+    }
+}
+
+extension StatementPlan {
+    fileprivate var isEmpty: Bool { if case .empty = route { true } else { false } }
+
+    fileprivate var leavesFailedTransaction: Bool {
+        switch route {
+        case .transaction(.commit), .transaction(.rollback), .transaction(.rollbackTo): true
+        default: false
+        }
+    }
+
+    fileprivate var needsShard: Bool {
+        switch route {
+        case .transaction, .mosaic, .empty: false
+        case .session(let statement):
+            switch statement {
+            case .set, .setLocal, .reset, .setCharacteristics, .show, .discard: true
+            case .setTransaction, .discardAll, .deallocate, .setMosaic, .showMosaic: false
+            }
+        case .keyed, .anyShard, .homeShard, .currentShard, .everyShard, .splitCopy, .broadcastCopy: true
+        }
+    }
+
+    fileprivate var isExplainable: Bool {
+        switch route {
+        case .transaction, .session, .empty: false
+        default: true
+        }
+    }
+}
