@@ -93,6 +93,7 @@ let package = Package(
         adapter("Security", [crypto]),
         adapter("RESTServer", [
             "ControlAPI", "Telemetry", crypto, log, httpTypes, .product(name: "Hummingbird", package: "hummingbird"),
+            .product(name: "HummingbirdCore", package: "hummingbird"),
         ] + nio),
         // 3 services
         service("RouterService", [

@@ -1,9 +1,9 @@
 package import ControlAPI
-import Foundation
+internal import Foundation
 internal import HTTPTypes
 package import Hummingbird
 package import Logging
-import NIOCore
+internal import NIOCore
 package import Telemetry
 
 /// What handles one route. Throws `APIError` to answer with it; any other error is a defect and answers 500.

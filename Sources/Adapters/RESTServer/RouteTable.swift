@@ -1,5 +1,5 @@
 internal import ControlAPI
-import Foundation
+internal import Foundation
 
 /// Finds the route of a path: first among the paths without parameters, then by segments.
 struct RouteTable<Handler: Sendable>: Sendable {

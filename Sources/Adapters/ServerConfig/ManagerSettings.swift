@@ -8,6 +8,8 @@ package struct ManagerSettings: Hashable, Sendable {
     package var httpHost: String
     package var httpPort: Int
     package var httpBodyMax: Int
+    package var httpConnectionsMax: Int
+    package var httpIdleTimeout: Duration
     package var probeTimeout: Duration
     package var logLevel: Logger.Level
     package var logFormat: LogFormat
@@ -31,6 +33,8 @@ package struct ManagerSettings: Hashable, Sendable {
         httpHost = values.text(Name.httpHost)
         httpPort = values.integer(Name.managerHTTPPort)
         httpBodyMax = values.bytes(Name.httpBodyMax)
+        httpConnectionsMax = values.integer(Name.httpConnectionsMax)
+        httpIdleTimeout = values.duration(Name.httpIdleTimeout)
         probeTimeout = values.duration(Name.probeTimeout)
         logLevel = values.choice(Name.logLevel)
         logFormat = values.choice(Name.logFormat)

@@ -31,6 +31,8 @@ package struct RouterSettings: Hashable, Sendable {
     package var httpHost: String
     package var httpPort: Int
     package var httpBodyMax: Int
+    package var httpConnectionsMax: Int
+    package var httpIdleTimeout: Duration
     package var restRowsMax: Int
     package var restBytesMax: Int
 
@@ -85,6 +87,8 @@ package struct RouterSettings: Hashable, Sendable {
         httpHost = values.text(Name.httpHost)
         httpPort = values.integer(Name.routerHTTPPort)
         httpBodyMax = values.bytes(Name.httpBodyMax)
+        httpConnectionsMax = values.integer(Name.httpConnectionsMax)
+        httpIdleTimeout = values.duration(Name.httpIdleTimeout)
         restRowsMax = values.integer(Name.restRowsMax)
         restBytesMax = values.bytes(Name.restBytesMax)
         statementTimeout = values.duration(Name.statementTimeout)

@@ -18,6 +18,11 @@ package enum SettingsCatalogue {
         "Address of the REST API. REST has no authentication yet: leave it on loopback, or put something in front that authenticates.")
     package static let httpBodyMax = SettingDeclaration(
         "http.body_max", .bytes(1024...(1 << 30)), default: .bytes(10 << 20), "Longest request body; a longer one gets 413.")
+    package static let httpConnectionsMax = SettingDeclaration(
+        "http.connections_max", .integer(1...100_000), default: .integer(1000), "Most connections to the REST API; further ones wait to be accepted.")
+    package static let httpIdleTimeout = SettingDeclaration(
+        "http.idle_timeout", .duration(.milliseconds(100) ... .seconds(3600)), default: .duration(.seconds(60)),
+        "How long a connection to the REST API may be silent, between requests or in the middle of one, before it is closed.")
     package static let secretsKeyFile = SettingDeclaration(
         "secrets.key_file", .path, default: .text(""),
         "File with the key that seals shard passwords in the catalog; made by the manager on first use, mode 0600. Managers and routers of a cluster need the same file. Empty: no sealed passwords; endpoints may then only refer to `env:` or `file:`.")
@@ -112,7 +117,7 @@ package enum SettingsCatalogue {
         routerID, catalog, snapshotFile, database, loops, secretsKeyFile,
         wireHost, wirePort, wireAuth, clientsMax, startupTimeout, messageMax, preparedStatementsMax, idleTransactionTimeout,
         tlsMode, tlsCertificateFile, tlsKeyFile,
-        httpHost, routerHTTPPort, httpBodyMax, restRowsMax, restBytesMax,
+        httpHost, routerHTTPPort, httpBodyMax, httpConnectionsMax, httpIdleTimeout, restRowsMax, restBytesMax,
         statementTimeout, textCacheMax, shapeCacheMax,
         poolSizeMax, poolSizeMin, poolIdleTimeout, poolLifetimeMax, poolWaitersMax, poolWaitTimeout, poolHealthCheckAfter,
         poolConnectTimeout,
@@ -130,6 +135,6 @@ package enum SettingsCatalogue {
         "Longest time for the checks of a shard: at registration, for its health and its figures.")
 
     package static let manager: [SettingDeclaration] = [
-        managerID, catalog, secretsKeyFile, httpHost, managerHTTPPort, httpBodyMax, probeTimeout, logLevel, logFormat, shutdownGrace,
+        managerID, catalog, secretsKeyFile, httpHost, managerHTTPPort, httpBodyMax, httpConnectionsMax, httpIdleTimeout, probeTimeout, logLevel, logFormat, shutdownGrace,
     ]
 }

@@ -28,16 +28,14 @@ package enum ManagerServer {
         let inspector = PostgresShardInspector(box: box, group: group, timeout: settings.probeTimeout)
         let api = ManagerAPI(store: store, inspector: inspector, box: box, metrics: metrics, registry: registry)
         let member = MemberAnnouncer(id: settings.id, store: store, startedAt: startedAt, logger: logger)
-        let application = Application(
-            responder: responder(api, bodyMax: settings.httpBodyMax, metrics: metrics, logger: logger),
-            configuration: .init(address: .hostname(settings.httpHost, port: settings.httpPort), serverName: nil),
-            onServerRunning: { channel in
-                let port = channel.localAddress?.port ?? settings.httpPort
-                let url = "http://\(settings.httpHost):\(port)"
-                member.started(url: url)
-                logger.notice("manager ready", metadata: ["url": "\(url)", "id": "\(settings.id)", "pid": "\(getpid())"])
-            },
-            eventLoopGroupProvider: .shared(group), logger: logger)
+        let application = restApplication(
+            responder(api, bodyMax: settings.httpBodyMax, metrics: metrics, logger: logger), host: settings.httpHost, port: settings.httpPort,
+            limits: RESTLimits(connectionsMax: settings.httpConnectionsMax, idleTimeout: settings.httpIdleTimeout), group: group, logger: logger
+        ) { port in
+            let url = "http://\(settings.httpHost):\(port)"
+            member.started(url: url)
+            logger.notice("manager ready", metadata: ["url": "\(url)", "id": "\(settings.id)", "pid": "\(getpid())"])
+        }
         var configuration = ServiceGroupConfiguration(
             services: [.init(service: member), .init(service: application)], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         configuration.maximumGracefulShutdownDuration = settings.shutdownGrace

@@ -9,17 +9,18 @@ package import RESTServer
 package struct RESTTestServer: Sendable {
     package let port: Int
 
-    package static func with<Value: Sendable>(_ responder: RESTResponder, _ body: @Sendable (RESTTestServer) async throws -> Value) async throws -> Value {
+    package static func with<Value: Sendable>(
+        _ responder: RESTResponder, limits: RESTLimits = RESTLimits(connectionsMax: 1000, idleTimeout: .seconds(60)), _ body: @Sendable (RESTTestServer) async throws -> Value
+    ) async throws -> Value {
         let (ports, continuation) = AsyncStream.makeStream(of: Int.self)
         var logger = Logger(label: "test")
         logger.logLevel = .critical
-        let application = Application(
-            responder: responder, configuration: .init(address: .hostname("127.0.0.1", port: 0), serverName: nil),
-            onServerRunning: { channel in
-                continuation.yield(channel.localAddress?.port ?? 0)
-                continuation.finish()
-            },
-            eventLoopGroupProvider: .shared(MultiThreadedEventLoopGroup.singleton), logger: logger)
+        let application = restApplication(
+            responder, host: "127.0.0.1", port: 0, limits: limits, group: MultiThreadedEventLoopGroup.singleton, logger: logger
+        ) { port in
+            continuation.yield(port)
+            continuation.finish()
+        }
         return try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await application.run() }
             defer { group.cancelAll() }

@@ -67,6 +67,7 @@ package enum RawHTTP {
         var chunk = [UInt8](repeating: 0, count: 65536)
         while true {
             let count = recv(descriptor, &chunk, chunk.count, 0)
+            if count < 0, errno == EAGAIN { throw RawHTTPError(description: "the server does not close the connection") }
             guard count > 0 else { break }
             received += chunk[0..<count]
             if isComplete(received) { break }

@@ -34,12 +34,10 @@ struct RouterREST: Sendable {
         let responder = RESTResponder(
             title: "PGMosaic router", routes: RouteCatalogue.router, handlers: handlers(statements), bodyMax: settings.httpBodyMax,
             metrics: metrics, idempotency: IdempotencyCache(capacity: Self.idempotencyMax), logger: logger)
-        let port = settings.httpPort
-        let application = Application(
-            responder: responder,
-            configuration: .init(address: .hostname(settings.httpHost, port: port), serverName: nil),
-            onServerRunning: { channel in await isListening(channel.localAddress?.port ?? port) },
-            eventLoopGroupProvider: .shared(group), logger: logger)
+        let application = restApplication(
+            responder, host: settings.httpHost, port: settings.httpPort,
+            limits: RESTLimits(connectionsMax: settings.httpConnectionsMax, idleTimeout: settings.httpIdleTimeout), group: group, logger: logger,
+            isListening: isListening)
         let result: Result<Void, any Error>
         do {
             result = .success(try await application.run())
