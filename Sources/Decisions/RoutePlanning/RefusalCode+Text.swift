@@ -109,6 +109,9 @@ extension RefusalCode {
             ("a row of a reference table cannot be locked together with sharded rows", "Use FOR UPDATE OF the sharded table.")
         case .multipleStatements:
             ("cannot insert multiple commands into a prepared statement", "Send one statement at a time.")
+        case .statementList:
+            ("several statements in one query are routed only where all of them read or write rows of one shard",
+             "Send them one at a time, between BEGIN and COMMIT where they belong together.")
         case .merge:
             ("MERGE is not routed yet", "Use INSERT ... ON CONFLICT, UPDATE and DELETE.")
         case .createTableAs:

@@ -39,6 +39,7 @@ package enum RefusalCode: String, Hashable, Sendable, CaseIterable {
     case referenceLock = "PGM-REFERENCE-LOCK"
     // Statements
     case multipleStatements = "PGM-MULTIPLE-STATEMENTS"
+    case statementList = "PGM-STATEMENT-LIST"
     case merge = "PGM-MERGE"
     case createTableAs = "PGM-CREATE-TABLE-AS"
     case explainAnalyze = "PGM-EXPLAIN-ANALYZE"

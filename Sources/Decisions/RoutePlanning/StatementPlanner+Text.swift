@@ -7,23 +7,28 @@ extension StatementPlanner {
         case refused(Refusal)
     }
 
-    /// The plan of a text that holds one statement, or none.
+    /// The plan of a text that holds one statement, or none, or where it is allowed several.
     package static func plan(
-        sql: String, parameterTypes: [UInt32] = [], context: PlanningContext, limits: ParsedSQL.Limits = .init()
+        sql: String, parameterTypes: [UInt32] = [], allowsSeveral: Bool = false, context: PlanningContext, limits: ParsedSQL.Limits = .init()
     ) throws(TextError) -> StatementPlan {
-        try plan(bytes: Array(sql.utf8), literals: nil, parameterTypes: parameterTypes, context: context, limits: limits)
+        try plan(
+            bytes: Array(sql.utf8), literals: nil, parameterTypes: parameterTypes, allowsSeveral: allowsSeveral, context: context, limits: limits)
     }
 
-    /// `literals`: those that `StatementShape.scan` found in `bytes`; nil where the text is not shapeable.
+    /// - literals: those that `StatementShape.scan` found in `bytes`; nil where the text is not shapeable.
+    /// - allowsSeveral: the text is a simple query, which may hold several statements.
     package static func plan(
-        bytes: [UInt8], literals: LiteralRanges?, parameterTypes: [UInt32] = [], context: PlanningContext,
+        bytes: [UInt8], literals: LiteralRanges?, parameterTypes: [UInt32] = [], allowsSeveral: Bool = false, context: PlanningContext,
         limits: ParsedSQL.Limits = .init()
     ) throws(TextError) -> StatementPlan {
         let statements: [ParsedStatement]
         do throws(SyntaxError) { statements = try ParsedSQL.parse(bytes: bytes, limits: limits).statements } catch { throw .syntax(error) }
         guard let statement = statements.first else { return .empty }
         do throws(Refusal) {
-            guard statements.count == 1 else { throw Refusal(.multipleStatements) }
+            guard statements.count == 1 else {
+                guard allowsSeveral else { throw Refusal(.multipleStatements) }
+                return try plan(several: statements, literals: literals, context: context)
+            }
             return try plan(statement, literals: literals, parameterTypes: parameterTypes, context: context)
         } catch { throw .refused(error) }
     }

@@ -139,11 +139,15 @@ enum Fixture {
         return answer
     }
 
-    static func plan(_ sql: String, _ types: [UInt32] = [], in context: PlanningContext = Fixture.context()) throws -> StatementPlan {
+    /// - several: the text is a simple query, which may hold several statements.
+    static func plan(
+        _ sql: String, _ types: [UInt32] = [], several: Bool = false, in context: PlanningContext = Fixture.context()
+    ) throws -> StatementPlan {
         let bytes = Array(sql.utf8)
         var buffer = ShapeBuffer()
         let hasShape = StatementShape.scan(bytes.span.bytes, into: &buffer)
-        return try StatementPlanner.plan(bytes: bytes, literals: hasShape ? buffer.literals : nil, parameterTypes: types, context: context)
+        return try StatementPlanner.plan(
+            bytes: bytes, literals: hasShape ? buffer.literals : nil, parameterTypes: types, allowsSeveral: several, context: context)
     }
 
     private static func words(_ result: Result<StatementPlan, StatementPlanner.TextError>, literals: LiteralRanges, _ bytes: [UInt8]) -> String {

@@ -64,7 +64,13 @@ extension FaultTests {
                         "run(\(sql))",
                         WireMessages.parse("every", sql) + WireMessages.bind("", "every") + WireMessages.describe("P", "") + WireMessages.execute("")
                             + WireMessages.close("S", "every"))
-                case 18: add("query", WireMessages.query(pick(["SELECT 1", "ROLLBACK", "BEGIN", "SELECT v FROM kv WHERE k = \(keys[0])"])))
+                case 18:
+                    let sql = pick([
+                        "SELECT 1", "ROLLBACK", "BEGIN", "SELECT v FROM kv WHERE k = \(keys[0])", "SELECT 1; SELECT count(*) FROM ref",
+                        "UPDATE kv SET v = v + 1 WHERE k = \(keys[0]); INSERT INTO kv VALUES (\(keys[1]), 5)",
+                        "DELETE FROM kv WHERE k = \(keys[0]); SELECT v / 0 FROM kv WHERE k = \(keys[1]);; SELECT 2",
+                    ])
+                    add("query(\(sql))", WireMessages.query(sql))
                 default: add("sync", WireMessages.sync)
                 }
             }

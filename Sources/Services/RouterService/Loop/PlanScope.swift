@@ -44,7 +44,7 @@ final class PlanScope {
         }
         loop.metrics.planMisses &+= 1
         let planned = PlannedStatement(
-            Array(buffer: text), literals: hasShape ? loop.shape.literals : nil, parameterTypes: [], context: context)
+            Array(buffer: text), literals: hasShape ? loop.shape.literals : nil, parameterTypes: [], allowsSeveral: true, context: context)
         switch planned.plan?.value.reuse {
         case .shape where hasShape: shapes.insert(shape.span.bytes, planned)
         case .shape, .text: texts.insert(text.readableBytesSpan, planned)
@@ -63,7 +63,7 @@ final class PlanScope {
         }
         loop.metrics.planMisses &+= 1
         let planned = PlannedStatement(
-            Array(buffer: parse.query), literals: nil, parameterTypes: parse.parameterTypes.array, context: context)
+            Array(buffer: parse.query), literals: nil, parameterTypes: parse.parameterTypes.array, allowsSeveral: false, context: context)
         let statement = Statement(parse, planned, scope: self)
         if let reuse = planned.plan?.value.reuse, reuse != .never { prepared.insert(parse.tail.readableBytesSpan, statement) }
         return statement
@@ -76,9 +76,11 @@ final class PlannedStatement {
     private let refusal: Refusal?
     private let syntaxError: SyntaxError?
 
-    init(_ text: [UInt8], literals: LiteralRanges?, parameterTypes: [UInt32], context: PlanningContext) {
+    init(_ text: [UInt8], literals: LiteralRanges?, parameterTypes: [UInt32], allowsSeveral: Bool, context: PlanningContext) {
         do throws(StatementPlanner.TextError) {
-            plan = CachedPlan(try StatementPlanner.plan(bytes: text, literals: literals, parameterTypes: parameterTypes, context: context))
+            plan = CachedPlan(
+                try StatementPlanner.plan(
+                    bytes: text, literals: literals, parameterTypes: parameterTypes, allowsSeveral: allowsSeveral, context: context))
             refusal = nil
             syntaxError = nil
         } catch {

@@ -1,0 +1,60 @@
+internal import SQLSyntax
+internal import ShardModel
+
+extension StatementPlanner {
+    /// The plan of a simple query that holds several statements: where all of them read or write rows, and of one shard only, that shard gets the
+    /// text as it is, and PostgreSQL runs it as the one transaction that it is.
+    static func plan(several statements: [ParsedStatement], literals: LiteralRanges?, context: PlanningContext) throws(Refusal) -> StatementPlan {
+        var list = StatementList()
+        for statement in statements { try list.add(plan(statement, literals: literals, context: context)) }
+        return try list.plan()
+    }
+}
+
+/// What the statements of one text need together.
+private struct StatementList {
+    private var count = 0
+    private var keys: [KeySource] = []
+    /// Of the plans that have one; two different ones cannot be told apart once the keys are together.
+    private var keyLengthMax: Int??
+    private var needsHome = false
+    private var readsReference = false
+    private var kind: StatementKind?
+    private var writes = false
+    private var fitsShape = true
+    private var tables: [QualifiedName] = []
+
+    mutating func add(_ plan: StatementPlan) throws(Refusal) {
+        switch plan.kind {
+        case .select, .insert, .update, .delete: break
+        default: throw Refusal(.statementList)
+        }
+        switch plan.route {
+        case .keyed(let sources):
+            if let known = keyLengthMax, known != plan.keyLengthMax { throw Refusal(.statementList) }
+            keyLengthMax = .some(plan.keyLengthMax)
+            keys += sources
+        case .homeShard: needsHome = true
+        case .anyShard: readsReference = true
+        case .currentShard: break
+        default: throw Refusal(.statementList)
+        }
+        switch plan.reuse {
+        case .shape: break
+        case .text, .never: fitsShape = false
+        }
+        count += 1
+        // The metrics' label: what writes is what counts.
+        if kind == nil || plan.writes && !writes { kind = plan.kind }
+        writes = writes || plan.writes
+        for table in plan.tables where !tables.contains(table) { tables.append(table) }
+    }
+
+    func plan() throws(Refusal) -> StatementPlan {
+        if needsHome, !keys.isEmpty { throw Refusal(.statementList) }
+        let route: Route = !keys.isEmpty ? .keyed(keys) : needsHome ? .homeShard : readsReference ? .anyShard : .currentShard
+        return StatementPlan(
+            kind: kind ?? .utility, route: route, writes: writes, reuse: fitsShape ? .shape : .text, tables: tables, keyLengthMax: keyLengthMax ?? nil,
+            reason: "\(count) statements of one shard")
+    }
+}
