@@ -83,9 +83,12 @@ final class BackendPool {
     // MARK: Handing out
 
     /// An idle backend, when there is one that can be used as it is.
+    func take() -> Backend? { take(at: loop.readClock()) }
+
+    /// `now`: near enough to tell how long a backend has been idle.
     @inline(__always)
-    func take() -> Backend? {
-        guard let id = core.takeIdle(now: loop.lately) else { return nil }
+    func take(at now: PoolInstant) -> Backend? {
+        guard let id = core.takeIdle(now: now) else { return nil }
         return backends[Int(id.slot)]
     }
 

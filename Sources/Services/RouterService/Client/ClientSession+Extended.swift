@@ -232,7 +232,7 @@ extension ClientSession {
         if !participants.isEmpty || !transaction.isIdle || effect != nil {
             return reach(pool, role, writes: writes) { [self] in sendBind(frame, message, statement, effect) }
         }
-        guard let backend = pool.take() else {
+        guard let backend = pool.take(at: loop.lately) else {
             return reach(pool, role, writes: writes) { [self] in sendBind(frame, message, statement, effect) }
         }
         guard backend.settings === settings else {

@@ -69,7 +69,7 @@ extension ClientSession {
     /// Sends the query as it came, and passes its answers on.
     func forwardSimple(_ frame: ByteBuffer, _ pool: BackendPool, _ role: Role, writes: Bool, _ effect: Effect? = nil) {
         unit.shard = pool
-        if participants.isEmpty, transaction.isIdle, effect == nil, let backend = pool.take() {
+        if participants.isEmpty, transaction.isIdle, effect == nil, let backend = pool.take(at: loop.lately) {
             if backend.settings === settings {
                 // The path of nearly every statement: nothing to wait for, nothing to allocate.
                 backend.lend(to: self)
