@@ -8,6 +8,8 @@ let strict: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("MemberImportVisibility"),
+    // docs/decisions/0012-release-flags.md
+    .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
 ]
 
 func vocabulary(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
