@@ -21,6 +21,7 @@ actor SchemaKeeper {
     private var loaded: LoadedSchema?
     private var generation: UInt64 = 0
     private var task: Task<Void, Never>?
+    private var isStopped = false
     /// The reading under way, and the one that will follow it: a request joins the one that begins after it.
     private var current: Task<Void, any Error>?
     private var following: Task<Void, any Error>?
@@ -41,8 +42,13 @@ actor SchemaKeeper {
         task = Task { await follow() }
     }
 
+    /// Afterwards nothing of it is under way, and nothing begins: its connections must not outlive the event loops.
     func stop() async {
+        isStopped = true
         task?.cancel()
+        await drop()
+        while let running = following ?? current { _ = try? await running.value }
+        await task?.value
         await drop()
     }
 
@@ -95,6 +101,7 @@ actor SchemaKeeper {
             await control.schemaLoaded(loaded, database: database)
         } catch {
             await drop()
+            if isStopped { throw error }
             control.logger.warning(
                 "The schema could not be read", metadata: ["database": "\(database)", "error": "\(error)"])
             throw error
@@ -112,10 +119,11 @@ actor SchemaKeeper {
     }
 
     private func connection() async throws -> PGClient {
+        guard !isStopped else { throw CancellationError() }
         if let client, client.isOpen { return client }
         let client = try await control.connect(endpoint)
-        _ = try await client.query("LISTEN \(SchemaQueries.channel)")
         self.client = client
+        _ = try await client.query("LISTEN \(SchemaQueries.channel)")
         listen(to: client)
         return client
     }
