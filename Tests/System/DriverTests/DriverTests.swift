@@ -38,7 +38,9 @@ import Testing
                 Issue.record("line \(number + 1): \(lines.1) instead of \(lines.0)")
                 break
             }
-            #expect(printed.split(separator: "\n").count == expected.split(separator: "\n").count, "\(printed.suffix(500))")
+            #expect(
+                printed.split(separator: "\n").count == expected.split(separator: "\n").count,
+                "through the router: \(printed.suffix(500))\ndirectly: \(expected.suffix(500))")
         }
     }
 }

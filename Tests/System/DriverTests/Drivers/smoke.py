@@ -5,6 +5,7 @@ The address is in DSN. The placements of its tables are declared before; no stat
 import concurrent.futures
 import datetime
 import decimal
+import logging
 import os
 import threading
 import time
@@ -14,6 +15,9 @@ import psycopg
 from psycopg import pq
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
+
+# A pipeline that ends by an error is told in the log or not, as its answers happen to arrive.
+logging.getLogger("psycopg").setLevel(logging.CRITICAL)
 
 DSN = os.environ["DSN"]
 
