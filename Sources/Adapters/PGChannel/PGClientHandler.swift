@@ -7,7 +7,7 @@ final class PGClientHandler: ChannelInboundHandler {
     typealias OutboundOut = ByteBuffer
 
     /// How long an abandoned call may take to end after its cancel request, before the connection is given up.
-    static let cancelGrace = TimeAmount.seconds(5)
+    static let cancelGrace = TimeAmount.seconds(10)
     private static let readBytesKept = 64 << 10
     private static let frameMax = WireLimits().backendMessageMax
 
