@@ -39,6 +39,7 @@ actor SchemaKeeper {
 
     func start() async {
         try? await refresh()
+        guard !isStopped else { return }
         task = Task { await follow() }
     }
 

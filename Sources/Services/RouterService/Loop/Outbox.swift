@@ -51,6 +51,9 @@ final class Outbox {
         channel = nil
         socket = nil
         buffer = ByteBuffer()
+        // Of bytes that were passed on and that nobody flushed.
+        flushed?.succeed(())
+        flushed = nil
     }
 
     private static func plainSocket(_ context: ChannelHandlerContext) -> CInt? {

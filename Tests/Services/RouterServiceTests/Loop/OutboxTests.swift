@@ -21,7 +21,7 @@ import Testing
         func channelInactive(context: ChannelHandlerContext) { whenClosed(outbox) }
     }
 
-    /// Counts what goes the channel's way; without `passes` it keeps it.
+    /// Counts what goes the channel's way.
     private final class Counter: ChannelOutboundHandler {
         typealias OutboundIn = ByteBuffer
         var writes = 0
