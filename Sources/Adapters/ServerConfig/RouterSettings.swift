@@ -38,6 +38,7 @@ package struct RouterSettings: Hashable, Sendable {
 
     /// Zero: no limit.
     package var statementTimeout: Duration
+    package var lockTimeout: Duration
     package var textCacheMax: Int
     package var shapeCacheMax: Int
 
@@ -92,6 +93,7 @@ package struct RouterSettings: Hashable, Sendable {
         restRowsMax = values.integer(Name.restRowsMax)
         restBytesMax = values.bytes(Name.restBytesMax)
         statementTimeout = values.duration(Name.statementTimeout)
+        lockTimeout = values.duration(Name.lockTimeout)
         textCacheMax = values.integer(Name.textCacheMax)
         shapeCacheMax = values.integer(Name.shapeCacheMax)
         poolSizeMax = values.integer(Name.poolSizeMax)

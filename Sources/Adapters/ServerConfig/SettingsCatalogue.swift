@@ -80,6 +80,9 @@ package enum SettingsCatalogue {
     package static let statementTimeout = SettingDeclaration(
         "statement.timeout", .duration(.zero ... .seconds(86_400)), default: .duration(.zero),
         "Longest run of a REST statement that names no `timeout_ms`; 0: no limit. Wire sessions set PostgreSQL's own statement_timeout.")
+    package static let lockTimeout = SettingDeclaration(
+        "transaction.lock_timeout", .duration(.milliseconds(10) ... .seconds(3600)), default: .duration(.seconds(10)),
+        "Longest wait for a lock of a transaction that has several shards, where no PostgreSQL sees a deadlock between them; then 55P03. A session's own lock_timeout takes its place.")
     package static let textCacheMax = SettingDeclaration(
         "statement.text_cache_max", .integer(0...1_000_000), default: .integer(2000), "Plans kept by statement text, on each event loop.")
     package static let shapeCacheMax = SettingDeclaration(
@@ -118,7 +121,7 @@ package enum SettingsCatalogue {
         wireHost, wirePort, wireAuth, clientsMax, startupTimeout, messageMax, preparedStatementsMax, idleTransactionTimeout,
         tlsMode, tlsCertificateFile, tlsKeyFile,
         httpHost, routerHTTPPort, httpBodyMax, httpConnectionsMax, httpIdleTimeout, restRowsMax, restBytesMax,
-        statementTimeout, textCacheMax, shapeCacheMax,
+        statementTimeout, lockTimeout, textCacheMax, shapeCacheMax,
         poolSizeMax, poolSizeMin, poolIdleTimeout, poolLifetimeMax, poolWaitersMax, poolWaitTimeout, poolHealthCheckAfter,
         poolConnectTimeout,
         logLevel, logFormat, shutdownGrace,

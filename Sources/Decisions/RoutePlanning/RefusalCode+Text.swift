@@ -32,8 +32,9 @@ extension RefusalCode {
              "Compare the shard key of every sharded table with =, IN or = ANY at the top AND level of WHERE, or join the tables on their keys.")
         case .manyShards:
             ("the statement's keys live on more than one shard", "Run it once for each key.")
-        case .secondShard:
-            ("the transaction would touch a second shard", "Keep a transaction to the keys of one shard.")
+        case .isolation:
+            ("a transaction over several shards cannot keep its isolation level",
+             "Use READ COMMITTED, or keep the transaction to the keys of one shard.")
         case .mixedPlacements:
             ("a local table cannot be used together with a sharded or a written reference table",
              "Make the local table a reference table, or run two statements.")

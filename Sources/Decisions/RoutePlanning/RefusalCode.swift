@@ -3,7 +3,7 @@ package enum RefusalCode: String, Hashable, Sendable, CaseIterable {
     // Which shard?
     case noKey = "PGM-NO-KEY"
     case manyShards = "PGM-MANY-SHARDS"
-    case secondShard = "PGM-SECOND-SHARD"
+    case isolation = "PGM-ISOLATION"
     case mixedPlacements = "PGM-MIXED-PLACEMENTS"
     case catalogJoin = "PGM-CATALOG-JOIN"
     // The key's value

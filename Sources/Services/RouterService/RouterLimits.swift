@@ -31,7 +31,8 @@ struct RouterLimits: Sendable {
     var transactionHistoryMax = 65_536
     /// Bytes of a statement's answer that runs on every shard.
     var coordinatedAnswerMax = 16 << 20
-    var coordinatedLockTimeoutMilliseconds = 10_000
+    /// Of a transaction that has several shards.
+    var lockTimeoutMilliseconds: Int64
     /// Each phase of a two-phase commit.
     var commitPhaseTimeout = TimeAmount.seconds(20)
     /// Bytes of a row in a COPY that is split by key.
@@ -49,6 +50,7 @@ struct RouterLimits: Sendable {
         shapeCacheMax = settings.shapeCacheMax
         textCacheMax = settings.textCacheMax
         statementCacheMax = settings.textCacheMax
+        lockTimeoutMilliseconds = settings.lockTimeout.components.seconds * 1000 + settings.lockTimeout.components.attoseconds / 1_000_000_000_000_000
         shutdownGrace = settings.shutdownGrace
         idleTransactionTimeout = settings.idleTransactionTimeout == .zero ? nil : PoolNanoseconds(settings.idleTransactionTimeout)
     }

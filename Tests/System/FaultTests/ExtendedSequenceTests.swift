@@ -12,7 +12,7 @@ extension FaultTests {
 
         init() throws { cluster = try TestCluster.current }
 
-        /// What a generated message may name. Every key lives on one shard, so that PostgreSQL's rules are the only ones.
+        /// What a generated message may name.
         private struct Sequence {
             var keys: [Int64]
             var generator: SeededGenerator
@@ -117,8 +117,12 @@ extension FaultTests {
             }
         }
 
-        @Test func theRouterAnswersAsPostgreSQLDoes() async throws {
-            let keys = try await cluster.keys(on: 1, count: 3)
+        /// With all keys on one shard, and with each on another.
+        @Test(arguments: [[1, 1, 1], [0, 1, 2]])
+        func theRouterAnswersAsPostgreSQLDoes(shards: [Int]) async throws {
+            var keys: [Int64] = []
+            for shard in shards { keys.append(try await cluster.key(on: shard, from: (keys.last ?? 0) + 1)) }
+            try await cluster.servers[1].psql("DROP DATABASE IF EXISTS plain", database: "postgres")
             try await cluster.servers[1].createDatabase("plain")
             for statement in FaultClusterTrait.statements { try await cluster.servers[1].psql(statement, database: "plain") }
             let given = ProcessInfo.processInfo.environment["PGMOSAIC_SEED"].flatMap { UInt64($0) }
@@ -152,6 +156,8 @@ extension FaultTests {
                 Issue.record("seed \(seed): \(sequence.text.joined(separator: " "))\n  PostgreSQL \(expected)\n  router     \(got)")
                 if differences == 20 { break }
             }
+            for key in keys { #expect(try await cluster.login().failure("DELETE FROM kv WHERE k = \(key)") == nil) }
+            #expect(try await cluster.login().failure("DELETE FROM ref") == nil)
             try await cluster.expectNoLeak()
         }
 

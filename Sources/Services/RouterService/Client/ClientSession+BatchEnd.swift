@@ -12,18 +12,21 @@ extension ClientSession {
             define(String(buffer: message.name), nil)
             answerInTurn(as: .close) { $0.writeCloseComplete() }
         case .portal:
-            if let owner = portal(message.name)?.owner, speak(as: owner) {
-                backend.send(frame)
-                script.expect(.close)
-                batch.needsSync = true
+            if let owner = portal(message.name)?.owner, participants.contains(where: { $0.backend === owner }) {
+                forgetPortal(message.name)
+                return speak(as: owner, portal: message.name) { [self] in passOn(frame, .close) }
             } else if portal(message.name) == nil, message.name.readableBytes > 0, !transaction.isIdle, !transaction.isFailed {
                 return passToCursor(message.name, frame, .close)
             } else {
                 // Not as `.close`, which stands for statements: an error undoes those.
                 answerInTurn(as: .describePortal) { $0.writeCloseComplete() }
             }
-            if message.name.readableBytes == 0 { unnamedPortal = nil } else { portals[String(buffer: message.name)] = nil }
+            forgetPortal(message.name)
         }
+    }
+
+    private func forgetPortal(_ name: ByteBuffer) {
+        if name.readableBytes == 0 { unnamedPortal = nil } else { portals[String(buffer: name)] = nil }
     }
 
     func flush(_ frame: ByteBuffer) {
@@ -85,7 +88,7 @@ extension ClientSession {
     /// everywhere. They do not bind the batch to it.
     func prepareHeld(_ then: @escaping () -> Void) {
         if !transaction.isIdle || !participants.isEmpty {
-            return reach(poolOfCurrentShard(), .reader, writes: false) { [self] in
+            return reach(poolOfCurrentShard(), .passing, writes: false) { [self] in
                 sendHeld()
                 backend.send { $0.writeFlush() }
                 // Even where the shard knew every statement: a BEGIN may be under way before it, whose answer a Sync waits for.
@@ -98,7 +101,7 @@ extension ClientSession {
             // Borrowed for the length of an exchange only.
             participants.append(
                 Participant(
-                    backend: backend, wrote: false, isReader: true, historyApplied: 0, settingsInside: settings,
+                    backend: backend, wrote: false, role: .passing, historyApplied: 0, settingsInside: settings,
                     settingsOutside: settings))
             speaker = 0
             backend.lend(to: self)

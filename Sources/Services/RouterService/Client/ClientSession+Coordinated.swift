@@ -45,10 +45,10 @@ extension ClientSession {
     }
 
     func executeEverywhere(_ everyShard: EveryShard, _ statement: Statement, _ bind: BindMessage) {
-        if transaction.isIdle, !batch.isImplicitlyCoordinated, batch.needsSync || !participants.isEmpty {
-            return failBatch(.secondShard(inTransaction: false))
-        }
         guard everyShard.transactional else { return failBatch(.refusal(Refusal(.extendedMaintenance))) }
+        if transaction.isIdle, !batch.isImplicitlyCoordinated, batch.needsSync || !participants.isEmpty {
+            return openForSeveral { [self] in executeEverywhere(everyShard, statement, bind) }
+        }
         afterAnswers { [self] in
             if transaction.isIdle { batch.isImplicitlyCoordinated = true }
             batch.rawUnnamed = nil
@@ -167,7 +167,7 @@ extension ClientSession {
     }
 
     /// A follower that waits for a lock longer than this is part of a deadlock that spans shards.
-    private var followerLockTimeout: String { "SET LOCAL lock_timeout = '\(limits.coordinatedLockTimeoutMilliseconds)ms'" }
+    private var followerLockTimeout: String { "SET LOCAL lock_timeout = '\(limits.lockTimeoutMilliseconds)ms'" }
 
     /// What a participant has to be told before it may run a statement of the transaction; it counts as told from now on.
     func prelude(of index: Int, wrote: Bool = true) -> [String] {
@@ -192,7 +192,7 @@ extension ClientSession {
             backend.lend(to: self)
             participants.append(
                 Participant(
-                    backend: backend, wrote: false, isReader: false, historyApplied: 0, hasBegun: false,
+                    backend: backend, wrote: false, role: .passing, historyApplied: 0, hasBegun: false,
                     settingsInside: backend.settings, settingsOutside: backend.settings))
             enlistAll(then)
         }
@@ -201,7 +201,7 @@ extension ClientSession {
     /// Runs `work` on the participants of the list at the same time.
     ///
     /// - work: statements that come first and whose answers are of no interest, and the messages themselves, answered by one ReadyForQuery.
-    private func each(
+    func each(
         _ indices: [Int], _ work: (Int) -> ([String], (inout ByteBuffer) -> Void), keep: Exchange.Keep,
         _ each: @escaping (Int, Exchange, Exchange.Result) -> Void, then: @escaping () -> Void
     ) {

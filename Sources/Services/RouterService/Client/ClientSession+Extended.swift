@@ -193,7 +193,7 @@ extension ClientSession {
         case .homeShard:
             send(frame, message, statement, database.home, plan.writes ? .bound : .reader, writes: plan.writes)
         case .currentShard:
-            send(frame, message, statement, poolOfCurrentShard(), .reader, writes: plan.writes)
+            send(frame, message, statement, poolOfCurrentShard(), .passing, writes: plan.writes)
         case .everyShard(let everyShard):
             if let error = inputs.clockText(in: everyShard.clockParameters) { return failBatch(error) }
             let target = Portal.Target.everyShard(everyShard, message)
@@ -208,14 +208,14 @@ extension ClientSession {
             failBatch(.refusal(Refusal(.copyExtended)))
         case .transaction(let transactionStatement):
             if let effect = effectOnSpeaker(of: transactionStatement) {
-                send(frame, message, statement, poolOfCurrentShard(), .reader, writes: false, effect)
+                send(frame, message, statement, poolOfCurrentShard(), .passing, writes: false, effect)
             } else {
                 bindHere(message, statement, .router)
             }
         case .session(let sessionStatement):
             switch sessionStep(sessionStatement, statement.parse.query) {
             case .forward(let effect):
-                send(frame, message, statement, poolOfCurrentShard(), .reader, writes: false, effect)
+                send(frame, message, statement, poolOfCurrentShard(), .passing, writes: false, effect)
             case .here: bindHere(message, statement, .router)
             case .refuse(let error): failBatch(error)
             }
@@ -242,7 +242,7 @@ extension ClientSession {
         backend.lend(to: self)
         participants.append(
             Participant(
-                backend: backend, wrote: writes, isReader: false, historyApplied: 0, settingsInside: settings,
+                backend: backend, wrote: writes, role: .bound, historyApplied: 0, settingsInside: settings,
                 settingsOutside: settings))
         speaker = 0
         if isInternal { reportShard(pool) }
@@ -300,10 +300,7 @@ extension ClientSession {
             guard let portal = portal(message.name) else { return passToCursor(message.name, frame, .describePortal) }
             switch portal.target {
             case .backend(let owner), .effect(let owner, _):
-                guard speak(as: owner) else { return failBatch(.unknownPortal(String(buffer: message.name))) }
-                backend.send(frame)
-                script.expect(.describePortal)
-                batch.needsSync = true
+                speak(as: owner, portal: message.name) { [self] in passOn(frame, .describePortal) }
             case .router:
                 answerInTurn(as: .describePortal) { self.describeHere(portal.statement, &$0) }
             case .explanation:
@@ -338,7 +335,7 @@ extension ClientSession {
     func passToCursor(_ name: ByteBuffer, _ frame: ByteBuffer, _ expectation: ResponseScript.Expectation) {
         // A failed transaction has lost its cursors.
         guard name.readableBytes > 0, transaction.phase == .open else { return failBatch(.unknownPortal(String(buffer: name))) }
-        reach(poolOfCurrentShard(), .reader, writes: false) { [self] in
+        reach(poolOfCurrentShard(), .passing, writes: false) { [self] in
             sendHeld()
             backend.send(frame)
             script.expect(expectation)
@@ -349,20 +346,33 @@ extension ClientSession {
     /// Passes a message on to the unnamed portal where nothing else is to be done: the case of nearly every statement, without a copy of the
     /// portal.
     private func pass(_ frame: ByteBuffer, to name: ByteBuffer, expecting expectation: ResponseScript.Expectation) -> Bool {
-        guard name.readableBytes == 0, case .backend(let owner)? = unnamedPortal?.target, !participants.isEmpty, backend === owner else { return false }
-        owner.send(frame)
-        script.expect(expectation)
-        batch.needsSync = true
+        guard name.readableBytes == 0, case .backend(let owner)? = unnamedPortal?.target, !participants.isEmpty, backend === owner, batch.held.isEmpty
+        else { return false }
+        passOn(frame, expectation)
         return true
     }
 
-    /// Whether the backend is the one that is spoken to, after making it so where that needs no waiting.
-    func speak(as owner: Backend) -> Bool {
-        guard let index = participants.firstIndex(where: { $0.backend === owner }) else { return false }
-        if index == speaker { return true }
-        guard script.isEmpty, !batch.needsSync else { return false }
-        speaker = index
-        return true
+    /// Makes the backend that has the portal the one that is spoken to.
+    func speak(as owner: Backend, portal: ByteBuffer, _ then: @escaping () -> Void) {
+        guard let index = participants.firstIndex(where: { $0.backend === owner }) else {
+            return failBatch(.unknownPortal(String(buffer: portal)))
+        }
+        if !batch.held.isEmpty {
+            return prepareHeld { [self] in
+                if !batch.isSkipping { speak(as: owner, portal: portal, then) }
+            }
+        }
+        if index == speaker { return then() }
+        drain { [self] in
+            speaker = index
+            then()
+        }
+    }
+
+    func passOn(_ frame: ByteBuffer, _ expectation: ResponseScript.Expectation) {
+        backend.send(frame)
+        script.expect(expectation)
+        batch.needsSync = true
     }
 
     // MARK: Execute
@@ -373,17 +383,15 @@ extension ClientSession {
         guard let portal = portal(message.portal) else { return passToCursor(message.portal, frame, .execute) }
         switch portal.target {
         case .backend(let owner):
-            guard speak(as: owner) else { return failBatch(.unknownPortal(String(buffer: message.portal))) }
-            backend.send(frame)
-            batch.needsSync = true
-            script.expect(.execute)
+            speak(as: owner, portal: message.portal) { [self] in passOn(frame, .execute) }
         case .effect(let owner, let effect):
-            guard speak(as: owner) else { return failBatch(.unknownPortal(String(buffer: message.portal))) }
-            backend.send(frame)
-            batch.needsSync = true
-            pendingEffects.append(effect)
-            script.expectMarked(.execute)
-            if !isSyncNext { awaitAnswers() }
+            speak(as: owner, portal: message.portal) { [self] in
+                backend.send(frame)
+                batch.needsSync = true
+                pendingEffects.append(effect)
+                script.expectMarked(.execute)
+                if !isSyncNext { awaitAnswers() }
+            }
         case .router:
             guard useUp(portal, message.portal) else { return }
             executeHere(portal.statement)

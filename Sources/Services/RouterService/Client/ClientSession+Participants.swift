@@ -6,18 +6,12 @@ internal import ShardModel
 
 /// Getting hold of backends, and letting go of them.
 extension ClientSession {
-    enum Role {
-        /// The statement needs this shard.
-        case bound
-        /// Any shard could answer it.
-        case reader
-    }
-
     /// Makes the speaker a participant on `pool`, ready to take the unit's next message, and calls `then`. When that is impossible
     /// the unit fails instead.
     func reach(_ pool: BackendPool, _ role: Role, writes: Bool, _ then: @escaping () -> Void) {
         if let index = participants.firstIndex(where: { $0.backend.pool === pool }) {
-            if role == .bound { participants[index].isReader = false }
+            participants[index].role = max(role, participants[index].role)
+            if let isolationProblem { return failUnit(isolationProblem) }
             if writes { participants[index].wrote = true }
             if index == speaker, isCurrent(participants[index]) { return then() }
             return drain { [self] in
@@ -25,13 +19,10 @@ extension ClientSession {
                 catchUp(then)
             }
         }
-        if !participants.isEmpty {
-            if transaction.isIdle { return failUnit(.secondShard(inTransaction: false)) }
-            if role == .bound, participants.contains(where: { !$0.isReader }) {
-                return failUnit(.secondShard(inTransaction: true))
-            }
+        if participants.isEmpty {
+            return acquire(pool) { [self] backend in enlist(backend, role, writes: writes, then) }
         }
-        drain { [self] in
+        openForSeveral { [self] in
             acquire(pool) { [self] backend in
                 enlist(backend, role, writes: writes, then)
             }
@@ -40,6 +31,7 @@ extension ClientSession {
 
     private func isCurrent(_ participant: Participant) -> Bool {
         participant.hasBegun && participant.settingsInside === settings && participant.historyApplied == transaction.historyCount
+            && (participant.hasLockBound || participants.count == 1)
     }
 
     /// Waits until everything that was sent has been answered.
@@ -102,12 +94,13 @@ extension ClientSession {
 
     private func enlist(_ backend: Backend, _ role: Role, writes: Bool, _ then: @escaping () -> Void) {
         backend.lend(to: self)
+        let isAlone = participants.isEmpty
         participants.append(
             Participant(
-                backend: backend, wrote: writes, isReader: role == .reader, historyApplied: 0,
-                settingsInside: backend.settings, settingsOutside: backend.settings))
+                backend: backend, wrote: writes, role: role, historyApplied: 0, hasBegun: isAlone, settingsInside: backend.settings, settingsOutside: backend.settings))
         speaker = participants.count - 1
         if isInternal { reportShard(backend.pool) }
+        guard isAlone else { return catchUp(then) }
         if transaction.isIdle { return then() }
         if transaction.startsPlainly {
             // It cannot fail, so the statement may follow without waiting.
@@ -122,6 +115,7 @@ extension ClientSession {
     func catchUp(_ then: @escaping () -> Void) {
         let participant = participants[speaker]
         if isCurrent(participant) { return then() }
+        if participants.count > 1, !participant.hasLockBound { return boundLocks(of: [speaker], then) }
         runAlone(on: speaker, prelude(of: speaker, wrote: participant.wrote), then)
     }
 
@@ -161,6 +155,7 @@ extension ClientSession {
         // Of the transaction, and so also over when a commit has taken its participants away.
         isCoordinated = false
         isDoomed = false
+        strictIsolation = nil
         batch.needsSync = false
         // Taken out one by one: going through them would copy each, references and all.
         while let participant = participants.popLast() {
@@ -231,7 +226,7 @@ extension ClientSession {
 
     /// Whether what was sent outside of a transaction block may be committed by now: neither a batch before its Sync, nor a COPY that
     /// still takes data, nor a statement that runs on every shard.
-    private var mayHaveCommitted: Bool { transaction.isIdle && !isCoordinated && !batch.needsSync && work != .copyIn }
+    private var mayHaveCommitted: Bool { transaction.isIdle && !isCoordinated && !batch.isImplicitlyCoordinated && !batch.needsSync && work != .copyIn }
 
     /// Answers of the lost shard were to come.
     private func speakerLost(_ error: ServerError) {

@@ -51,7 +51,7 @@ extension ClientSession {
     func runSession(_ statement: SessionStatement, _ frame: ByteBuffer, _ text: ByteBuffer) {
         switch sessionStep(statement, text) {
         case .forward(let effect):
-            forwardSimple(frame, poolOfCurrentShard(), .reader, writes: false, effect)
+            forwardSimple(frame, poolOfCurrentShard(), .passing, writes: false, effect)
         case .here:
             switch answerSession(statement, text) {
             case .success(let build):

@@ -48,7 +48,7 @@ extension ClientSession {
         case .homeShard:
             forwardSimple(frame, database.home, plan.writes ? .bound : .reader, writes: plan.writes)
         case .currentShard:
-            forwardSimple(frame, poolOfCurrentShard(), .reader, writes: plan.writes)
+            forwardSimple(frame, poolOfCurrentShard(), .passing, writes: plan.writes)
         case .everyShard(let everyShard):
             runEverywhere(everyShard, text: String(buffer: text))
         case .splitCopy(let split):
@@ -75,7 +75,7 @@ extension ClientSession {
                 backend.lend(to: self)
                 participants.append(
                     Participant(
-                        backend: backend, wrote: writes, isReader: false, historyApplied: 0, settingsInside: settings,
+                        backend: backend, wrote: writes, role: .bound, historyApplied: 0, settingsInside: settings,
                         settingsOutside: settings))
                 speaker = 0
                 if isInternal { reportShard(pool) }

@@ -15,7 +15,7 @@ extension ClientSession {
 
     func runTransaction(_ statement: TransactionStatement, _ frame: ByteBuffer, _ text: ByteBuffer) {
         if let effect = effectOnSpeaker(of: statement) {
-            return forwardSimple(frame, participants[speaker].backend.pool, .reader, writes: false, effect)
+            return forwardSimple(frame, participants[speaker].backend.pool, .passing, writes: false, effect)
         }
         perform(statement, tag: Self.beginTag(text)) { [self] outcome in
             switch outcome {
@@ -191,7 +191,11 @@ extension ClientSession {
             if let privateSchema, !privateSchema.rollBack(to: name) { self.privateSchema = nil }
             if let old = try? transaction.rollBack(to: name) { settingsChanged(to: loop.settings(old)) }
             allAreCurrent()
-            for index in participants.indices { participants[index].settingsInside = settings }
+            for index in participants.indices {
+                participants[index].settingsInside = settings
+                // It may have been set since.
+                participants[index].hasLockBound = false
+            }
         }
     }
 

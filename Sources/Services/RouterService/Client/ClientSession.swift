@@ -57,6 +57,8 @@ final class ClientSession: ChannelInboundHandler {
     var waiter: BackendPool.Waiter?
     /// Every shard takes part in the transaction, so that no statement can touch one more.
     var isCoordinated = false
+    /// The transaction's isolation level, where it is known to be one that several shards together cannot keep.
+    var strictIsolation: String?
     /// A shard of the transaction was lost: it can only be rolled back.
     var isDoomed = false
     /// Its loss between two statements, or while another shard answered: the next statement answers with it.

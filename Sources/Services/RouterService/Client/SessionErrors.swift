@@ -30,11 +30,6 @@ extension ServerError {
         }
     }
 
-    /// A statement that needs another shard than the one its transaction, or its batch, is bound to.
-    static func secondShard(inTransaction: Bool) -> ServerError {
-        .refusal(Refusal(.secondShard, inTransaction ? "in this transaction" : "in one pipeline without BEGIN"))
-    }
-
     // MARK: Transactions
 
     static let failedTransaction = ServerError(

@@ -10,15 +10,29 @@ struct Participant {
     let backend: Backend
     /// A statement that may write ran here.
     var wrote: Bool
-    /// Here only for reads that any shard could have answered: does not bind the transaction to its shard.
-    var isReader: Bool
+    /// What it has been needed for.
+    var role: Role
     /// How much of the transaction's history it has seen.
     var historyApplied: Int
     /// BEGIN was sent to it.
     var hasBegun = true
+    /// Its waits for locks are bounded, as those of a transaction of several shards must be.
+    var hasLockBound = false
     /// In effect now, and in effect again should the transaction be rolled back.
     var settingsInside: SettingsRef
     var settingsOutside: SettingsRef
+}
+
+/// What a statement needs of the shard that it goes to.
+enum Role: Int, Comparable {
+    /// Nothing: it reads no table.
+    case passing
+    /// Rows that other shards have, too, or the catalog's.
+    case reader
+    /// Rows that this shard alone has.
+    case bound
+
+    static func < (a: Role, b: Role) -> Bool { a.rawValue < b.rawValue }
 }
 
 /// What a completed statement changes in the session.
