@@ -92,8 +92,10 @@ package struct TestCluster: Sendable {
 
     // MARK: The catalog
 
-    /// Claims every server as the manager does, and records shards, ring and tables.
-    package static func register(_ servers: [PostgresServer], _ options: Options, in store: some CatalogStore) async throws {
+    /// Claims every server as the manager does, and records shards, ring and tables. `ports`: where the router shall find them instead.
+    package static func register(
+        _ servers: [PostgresServer], _ options: Options, ports: [Int]? = nil, in store: some CatalogStore
+    ) async throws {
         let catalog = try await store.load()
         let inspector = PostgresShardInspector(box: nil, group: .singleton, timeout: .seconds(10))
         let rings = RingCut.even(over: servers.count, vnodesEach: 16, after: 0)
@@ -101,9 +103,10 @@ package struct TestCluster: Sendable {
         for (index, server) in servers.enumerated() {
             let endpoint = server.dsn(database: database)
             try await inspector.claim(endpoint, as: ShardIdentity(clusterID: catalog.clusterID, database: database, shard: id(of: index)))
+            let recorded = ports.map { endpoint.replacing(":\(server.port)/", with: ":\($0[index])/") } ?? endpoint
             operations.append(
                 .putShard(
-                    ShardRecord(id: id(of: index), name: id(of: index).name, database: database, primaryEndpoint: endpoint, vnodes: rings[index])))
+                    ShardRecord(id: id(of: index), name: id(of: index).name, database: database, primaryEndpoint: recorded, vnodes: rings[index])))
         }
         for (name, placement) in options.tables.sorted(by: { $0.key < $1.key }) {
             operations.append(

@@ -22,13 +22,13 @@ final class RouterProcess: @unchecked Sendable {
     }()
 
     /// Writes catalog and settings for these shards.
-    init(_ folder: String, _ servers: [PostgresServer], _ options: TestCluster.Options) async throws {
+    init(_ folder: String, _ servers: [PostgresServer], _ options: TestCluster.Options, ports: [Int]? = nil) async throws {
         self.folder = folder
         wirePort = try LoopbackPort.free()
         httpPort = try LoopbackPort.free()
         try FileManager.default.createDirectory(atPath: folder + "/catalog", withIntermediateDirectories: true)
         let store = try await SQLiteCatalogStore(path: folder + "/catalog/catalog.sqlite", createIfMissing: true)
-        try await TestCluster.register(servers, options, in: store)
+        try await TestCluster.register(servers, options, ports: ports, in: store)
         let settings = """
             id: "faulty"
             catalog: "sqlite:\(folder)/catalog/catalog.sqlite"
@@ -51,6 +51,9 @@ final class RouterProcess: @unchecked Sendable {
             return try await client.failure("SELECT 1") == nil
         }
     }
+
+    /// Sends it SIGKILL, and does not wait.
+    func strike() { process?.signal(SIGKILL) }
 
     /// `kill -9`.
     func kill() async {

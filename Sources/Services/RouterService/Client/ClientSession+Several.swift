@@ -65,8 +65,9 @@ extension ClientSession {
     /// A bound that the client has set itself stays.
     private var lockBound: String {
         """
-        SELECT current_setting('transaction_isolation'), (SELECT set_config('lock_timeout', '\(limits.lockTimeoutMilliseconds)ms', true) \
-        WHERE current_setting('lock_timeout') = '0')
+        SELECT pg_catalog.current_setting('transaction_isolation'), \
+        (SELECT pg_catalog.set_config('lock_timeout', '\(limits.lockTimeoutMilliseconds)ms', true) \
+        WHERE pg_catalog.current_setting('lock_timeout') OPERATOR(pg_catalog.=) '0')
         """
     }
 }

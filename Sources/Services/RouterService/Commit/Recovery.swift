@@ -8,10 +8,10 @@ internal import ShardModel
 ///
 /// Every router runs it; `RecoveryCore` says why that is safe.
 struct Recovery: Sendable {
-    /// Between two looks at the shards.
-    private static let interval = Duration.seconds(3)
+    /// Between two looks at the shards: at least the first, and four times what the last look took, but not longer than the second.
+    private static let interval = (min: Duration.seconds(1), max: Duration.seconds(3))
     /// Prepared transactions younger than this have a living coordinator, presumably.
-    private static let patience = Duration.seconds(5)
+    private static let patience = Duration.seconds(2)
 
     let control: ControlPlane
     let logger: Logger
@@ -19,8 +19,11 @@ struct Recovery: Sendable {
     /// Until the task is cancelled.
     func run() async {
         let clients = ShardClients(control: control)
+        var pause = Self.interval.min
         while !Task.isCancelled {
-            try? await Task.sleep(for: Self.interval)
+            try? await Task.sleep(for: pause)
+            let start = ContinuousClock.now
+            defer { pause = min(max(Self.interval.min, start.duration(to: .now) * 4), Self.interval.max) }
             guard let catalog = control.catalog else { continue }
             for database in catalog.databases.keys where !Task.isCancelled {
                 let shards = catalog.shards.values.filter { $0.database == database }
@@ -35,19 +38,18 @@ struct Recovery: Sendable {
 }
 
 /// One look at the shards of one database.
-private struct RecoverySweep {
+private struct RecoverySweep: Sendable {
     let core: RecoveryCore
     let shards: [ShardRecord]
     let clients: ShardClients
     let control: ControlPlane
     let logger: Logger
+    private static let askedMax = 8
 
     func run() async {
         // Records before prepared transactions: see `RecoveryCore.forgettable`.
-        var records: [ShardID: [DecisionRecord]] = [:]
-        for shard in shards { records[shard.id] = try? await decisions(at: shard) }
-        var inDoubt: [ShardID: [InDoubt]] = [:]
-        for shard in shards { inDoubt[shard.id] = try? await preparedTransactions(at: shard) }
+        let records = await ask { try await decisions(at: $0) }
+        let inDoubt = await ask { try await preparedTransactions(at: $0) }
         for shard in shards {
             for prepared in inDoubt[shard.id] ?? [] { await settle(prepared, at: shard) }
         }
@@ -57,6 +59,19 @@ private struct RecoverySweep {
             let ids = core.forgettable(
                 records[shard.id] ?? [], of: shard.id, inDoubt: names, shards: Set(shards.map(\.id)))
             if !ids.isEmpty { _ = try? await clients.query(CommitStatements.forget(ids), at: shard) }
+        }
+    }
+
+    /// What each shard answers, a few asked at a time, so that one that hangs delays no other. Without those that did not answer.
+    private func ask<Answer: Sendable>(_ question: @escaping @Sendable (ShardRecord) async throws -> Answer) async -> [ShardID: Answer] {
+        await withTaskGroup(of: (ShardID, Answer?).self) { group in
+            var answers: [ShardID: Answer] = [:]
+            for (index, shard) in shards.enumerated() {
+                if index >= Self.askedMax, let (id, answer) = await group.next() { answers[id] = answer }
+                group.addTask { (shard.id, try? await question(shard)) }
+            }
+            for await (id, answer) in group { answers[id] = answer }
+            return answers
         }
     }
 
@@ -145,7 +160,7 @@ private struct RecoverySweep {
 
 /// Connections to shards for slow, rare questions; a bounded number stays open.
 actor ShardClients {
-    private static let openMax = 16
+    private static let openMax = 64
     /// A shard that does not answer must not keep the others' transactions in doubt.
     fileprivate static let timeout = TimeAmount.seconds(5)
     private unowned let control: ControlPlane
