@@ -174,11 +174,15 @@ package struct FunctionInfo: Hashable, Sendable {
     /// shard.
     package var isUserDefined: Bool
     package var isAggregate: Bool
-    package init(name: QualifiedName, volatility: Volatility, isUserDefined: Bool, isAggregate: Bool = false) {
+    package var returnsSet: Bool
+    package init(
+        name: QualifiedName, volatility: Volatility, isUserDefined: Bool, isAggregate: Bool = false, returnsSet: Bool = false
+    ) {
         self.name = name
         self.volatility = volatility
         self.isUserDefined = isUserDefined
         self.isAggregate = isAggregate
+        self.returnsSet = returnsSet
     }
 }
 

@@ -16,12 +16,14 @@ package struct StatementPlan: Hashable, Sendable {
     /// The key column is varchar(n) and the statement inserts: a value of more than n characters must be refused (22001). PostgreSQL cuts
     /// trailing blanks off silently, and would store another key than the one that chose the shard.
     package var keyLengthMax: Int?
+    /// How it runs when its keys live on several shards; nil: it does not.
+    package var spread: Spread?
     /// One sentence for `pgmosaic route`: why it goes where it goes ("orders.customer_id = $1").
     package var reason: String
 
     package init(
         kind: StatementKind, route: Route, writes: Bool, reuse: Reuse, tables: [QualifiedName] = [],
-        keyLengthMax: Int? = nil, reason: String
+        keyLengthMax: Int? = nil, spread: Spread? = nil, reason: String
     ) {
         self.kind = kind
         self.route = route
@@ -29,6 +31,7 @@ package struct StatementPlan: Hashable, Sendable {
         self.reuse = reuse
         self.tables = tables
         self.keyLengthMax = keyLengthMax
+        self.spread = spread
         self.reason = reason
     }
 
@@ -49,8 +52,8 @@ package enum StatementKind: String, Hashable, Sendable, CaseIterable {
 
 /// Where a statement goes.
 package enum Route: Hashable, Sendable {
-    /// To the one shard that owns every key of the list; keys of two shards are refused (`RefusalCode.manyShards`).
-    /// Never empty.
+    /// To the one shard that owns every key of the list. Keys of several are for `StatementPlan.spread`, and refused where there is none
+    /// (`RefusalCode.manyShards`). Never empty.
     case keyed([KeySource])
     /// Any shard gives the same answer (reads of reference tables); the transaction's own shard is preferred.
     case anyShard
@@ -70,6 +73,15 @@ package enum Route: Hashable, Sendable {
     case mosaic(MosaicStatement)
     /// The empty query string (EmptyQueryResponse).
     case empty
+}
+
+/// How a write over the keys of several shards runs: on each for its own rows, as one transaction.
+package enum Spread: Hashable, Sendable {
+    /// UPDATE and DELETE: the same text on each shard that owns a key of the list. The counts add up.
+    case sameText
+    /// INSERT … VALUES: each row goes to the shard of its key; the keys are given row by row. `areIndependent`: no row waits for a
+    /// row of another transaction, but for unique keys.
+    case rows([KeySource], areIndependent: Bool)
 }
 
 package struct EveryShard: Hashable, Sendable {

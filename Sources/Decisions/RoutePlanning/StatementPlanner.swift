@@ -54,7 +54,7 @@ package enum StatementPlanner {
         let verdict = try Verdict(analyzer, statement: node)
         return StatementPlan(
             kind: kind, route: verdict.route, writes: verdict.writes, reuse: verdict.reuse, tables: analyzer.findings.tables,
-            keyLengthMax: verdict.keyLengthMax, reason: verdict.reason)
+            keyLengthMax: verdict.keyLengthMax, spread: verdict.spread, reason: verdict.reason)
     }
 }
 

@@ -82,6 +82,22 @@ extension ByteBuffer {
         }
     }
 
+    /// Some of the parameters (numbers from 1, in this order) for another statement, with the same formats of results.
+    package mutating func writeBind(selecting numbers: [Int], of message: BindMessage, portal: String, statement: String) {
+        let values = Array(message.parameters)
+        let formats = message.resultFormats
+        writeFrame(FrontendKind.bind) { buffer in
+            buffer.writeCString(portal)
+            buffer.writeCString(statement)
+            buffer.writeInteger(UInt16(numbers.count))
+            for number in numbers { buffer.writeInteger(message.format(ofParameter: number - 1).rawValue) }
+            buffer.writeInteger(UInt16(numbers.count))
+            for number in numbers { buffer.writeField(values[number - 1]) }
+            buffer.writeInteger(UInt16(formats.count))
+            for index in 0..<formats.count { buffer.writeInteger(formats[index].rawValue) }
+        }
+    }
+
     /// A value to send in Bind.
     package typealias BindValue = (value: ByteBuffer?, format: WireFormat)
 

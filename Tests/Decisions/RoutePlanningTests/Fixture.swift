@@ -100,7 +100,7 @@ enum Fixture {
             let fields = line.split(separator: "\t").map(String.init)
             let function = FunctionInfo(
                 name: QualifiedName(schema: fields[0], name: fields[1]), volatility: .init(rawValue: fields[2])!,
-                isUserDefined: fields[3] == "t", isAggregate: fields[4] == "t")
+                isUserDefined: fields[3] == "t", isAggregate: fields[4] == "t", returnsSet: fields[5] == "t")
             result[function.name, default: []].append(function)
         }
         for (function, volatility) in [("my_function", FunctionInfo.Volatility.volatile), ("my_constant", .immutable), ("lower", .immutable)] {

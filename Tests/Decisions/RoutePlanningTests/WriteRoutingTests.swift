@@ -3,6 +3,41 @@ import RoutePlanning
 import Testing
 
 @Suite struct WriteRoutingTests {
+    /// Which writes may run on several shards, each for its own rows.
+    @Test(arguments: [
+        ("INSERT INTO orders (id, customer_id) VALUES (1, 5), (2, 6)", "rows"),
+        ("INSERT INTO orders (id, customer_id, total) VALUES (1, 5, random()), ($1, $2, 3) RETURNING id", "rows"),
+        ("INSERT INTO orders (id, customer_id) VALUES (1, 5), (2, 6) ON CONFLICT DO NOTHING", "rows"),
+        ("INSERT INTO orders (id, customer_id) VALUES (1, 5)", "none"),
+        ("INSERT INTO orders (id, customer_id, total) VALUES (1, 5, (SELECT random())), (2, 6, 1)", "none"),
+        ("INSERT INTO orders (id, customer_id) VALUES (generate_series(1, 3), 5), (2, 6)", "none"),
+        ("INSERT INTO orders (id, customer_id) SELECT id, customer_id FROM orders WHERE customer_id IN (5, 6)", "none"),
+        ("WITH w AS (SELECT 1) INSERT INTO orders (id, customer_id) VALUES (1, 5), (2, 6)", "none"),
+        ("UPDATE orders SET total = random() WHERE customer_id IN (5, 6)", "same text"),
+        ("UPDATE orders SET total = p.price FROM products p WHERE p.id = orders.id AND customer_id = ANY($1)", "none"),
+        ("UPDATE orders SET total = (SELECT max(price) FROM products) WHERE customer_id IN (5, 6) RETURNING *", "same text"),
+        ("DELETE FROM orders WHERE customer_id IN (5, 6) AND note LIKE 'a%'", "same text"),
+        ("DELETE FROM orders WHERE customer_id IN (5, 6) AND id IN (SELECT id FROM products)", "same text"),
+        ("DELETE FROM orders WHERE customer_id IN (5, 6) AND id IN (SELECT id FROM products LIMIT 1)", "none"),
+        ("DELETE FROM orders WHERE customer_id IN (5, 6) AND total < (SELECT random())", "none"),
+        ("DELETE FROM orders USING items i WHERE i.customer_id = orders.customer_id AND orders.customer_id IN (5, 6)", "none"),
+        ("WITH gone AS (DELETE FROM orders WHERE customer_id IN (5, 6) RETURNING id) SELECT count(*) FROM gone", "none"),
+        ("SELECT * FROM orders WHERE customer_id IN (5, 6)", "none"),
+        ("SELECT * FROM orders WHERE customer_id IN (5, 6) FOR UPDATE", "none"),
+        ("EXPLAIN DELETE FROM orders WHERE customer_id IN (5, 6)", "none"),
+    ])
+    func writesSpreadWhereEachRowDecidesForItself(_ sql: String, _ expected: String) throws {
+        let spread: String
+        switch try Fixture.plan(sql).spread {
+        case .sameText: spread = "same text"
+        case .rows(let keys, let areIndependent):
+            spread = "rows"
+            #expect(keys.count == 2 && areIndependent != sql.contains("CONFLICT"))
+        case nil: spread = "none"
+        }
+        #expect(spread == expected)
+    }
+
     @Test(arguments: [
         Routing("INSERT INTO orders (id, customer_id) VALUES (1, 5)", "keyed 5"),
         Routing("INSERT INTO orders VALUES (1, 5, 2.5)", "keyed 5"),

@@ -37,6 +37,7 @@ extension QueryAnalyzer {
         if overloads.contains(where: \.isAggregate), !FunctionRules.orderFreeAggregates.contains(name) {
             findings.noteOrder("\(name)()", at: location)
         }
+        if overloads.contains(where: \.returnsSet) { findings.callsSetFunction = true }
         if call.pointee.over != nil { findings.noteOrder("window function", at: location) }
     }
 

@@ -5,7 +5,8 @@ internal import SQLSyntax
 
 extension QueryAnalyzer {
     func analyze(insert: UnsafeMutablePointer<PgQuery__InsertStmt>, parent: Scope?) throws(Refusal) -> QueryOutput {
-        try enterLevel()
+        try enterQuery()
+        let isTop = queries == 1
         let scope = Scope(parent: parent)
         let commons = try register(insert.pointee.with_clause, scope: scope)
         let resolved = try TableResolver(context: context).resolve(insert.pointee.relation)
@@ -33,7 +34,8 @@ extension QueryAnalyzer {
             guard source.kind == PG_QUERY__NODE__NODE_SELECT_STMT else { throw Refusal(.unsupported, source.kindName) }
             let select = source.pointee.select_stmt!
             if isPlainValues(select) {
-                try self.insert(values: select, columns: columns, key: key, keyed, resolved, scope: scope)
+                let keys = try self.insert(values: select, columns: columns, key: key, keyed, resolved, scope: scope)
+                if isTop { findings.insertedKeys = keys }
             } else {
                 let mayBeNull = key.flatMap { columns[$0]?.notNull } == false
                 try self.insert(from: select, insert, key: key, keyed, isNullable: mayBeNull, scope: scope)
@@ -82,10 +84,11 @@ extension QueryAnalyzer {
 
     // MARK: VALUES
 
+    /// Returns the keys of a sharded table's rows.
     private func insert(
         values select: SelectNode, columns: [Column?], key: Int?, _ keyed: Findings.ShardedTable?,
         _ table: ResolvedTable, scope: Scope
-    ) throws(Refusal) {
+    ) throws(Refusal) -> [KeySource] {
         var sources: [KeySource] = []
         for row in NodeList(select.pointee.n_values_lists, select.pointee.values_lists) {
             let items = row.listItems
@@ -100,6 +103,7 @@ extension QueryAnalyzer {
             sources += try insertedKey(items[key], keyed)
         }
         if let keyed { bindings.bind(keyed.slot, to: sources) }
+        return sources
     }
 
     private func insertedKey(_ node: SQLNode, _ target: Findings.ShardedTable) throws(Refusal) -> [KeySource] {

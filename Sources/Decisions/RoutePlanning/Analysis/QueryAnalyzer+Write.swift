@@ -5,7 +5,7 @@ internal import SQLSyntax
 
 extension QueryAnalyzer {
     func analyze(update: UnsafeMutablePointer<PgQuery__UpdateStmt>, parent: Scope?) throws(Refusal) -> QueryOutput {
-        try enterLevel()
+        try enterQuery()
         let scope = Scope(parent: parent)
         let commons = try register(update.pointee.with_clause, scope: scope)
         let start = bindings.end
@@ -23,7 +23,7 @@ extension QueryAnalyzer {
     }
 
     func analyze(delete: UnsafeMutablePointer<PgQuery__DeleteStmt>, parent: Scope?) throws(Refusal) -> QueryOutput {
-        try enterLevel()
+        try enterQuery()
         let scope = Scope(parent: parent)
         let commons = try register(delete.pointee.with_clause, scope: scope)
         let start = bindings.end

@@ -25,6 +25,8 @@ final class QueryAnalyzer {
     /// Parameters whose type the place they stand in settles.
     var settledParameters: [SQLNode: KeyType] = [:]
     private var levels = 0
+    /// Queries in the statement, itself included.
+    private(set) var queries = 0
 
     init(context: PlanningContext, literals: LiteralMap, parameterTypes: [UInt32]) {
         self.context = context
@@ -35,6 +37,11 @@ final class QueryAnalyzer {
     func enterLevel() throws(Refusal) {
         levels += 1
         if levels > Self.levelsMax { throw Refusal(.tooComplex) }
+    }
+
+    func enterQuery() throws(Refusal) {
+        queries += 1
+        try enterLevel()
     }
 
     /// Analyses any of the four kinds of statement, at the top or in a WITH list.
@@ -90,6 +97,10 @@ struct Findings {
 
     /// A literal other than a key's decides something: the plan fits this text only.
     var dependsOnText = false
+    /// A function that returns a set may be called.
+    var callsSetFunction = false
+    /// The key of each row of an INSERT … VALUES at the top.
+    var insertedKeys: [KeySource] = []
     /// INSERT cuts blanks off a longer key of type varchar(n).
     var keyLengthMax: Int?
     /// The first comparison of a key that had the wrong type, or was with NULL: a better reason than "no key".

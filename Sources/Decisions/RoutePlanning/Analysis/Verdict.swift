@@ -10,6 +10,7 @@ struct Verdict {
     var writes: Bool
     var reuse: StatementPlan.Reuse
     var keyLengthMax: Int?
+    var spread: Spread?
 
     init(_ analyzer: QueryAnalyzer, statement: SQLNode) throws(Refusal) {
         let findings = analyzer.findings
@@ -22,6 +23,7 @@ struct Verdict {
             let sources = try Self.keys(analyzer, statement)
             route = .keyed(sources)
             reason = Self.keyReason(findings, sources)
+            spread = Self.spread(analyzer, statement)
             if sources.contains(where: { if case .constant = $0 { true } else { false } }) { reuse = .text }
         } else if !findings.writtenReferences.isEmpty {
             let parameters = try Self.checkReferenceWrite(findings)
@@ -51,15 +53,40 @@ struct Verdict {
         try checkCompany(findings)
         let known = analyzer.bindings.solve()
         var result: [KeySource] = []
+        var seen: Set<KeySource> = []
         for table in findings.sharded {
             guard let sources = known[table.slot] else {
                 if let problem = findings.keyProblem { throw problem }
                 throw Refusal(.noKey, "\(table.name).\(table.key)", at: table.location)
             }
-            for source in sources where !result.contains(source) { result.append(source) }
+            for source in sources where seen.insert(source).inserted { result.append(source) }
         }
         try ParameterTypes(analyzer).check(result, in: statement)
         return result
+    }
+
+    /// How a write whose keys live on several shards runs: nil where one shard's rows could decide about another's.
+    ///
+    /// One sharded table, mentioned once, is what makes each row's fate its own. A subquery is asked once by one PostgreSQL and once by each of
+    /// several, so it must give the same everywhere.
+    private static func spread(_ analyzer: QueryAnalyzer, _ statement: SQLNode) -> Spread? {
+        let findings = analyzer.findings
+        guard findings.sharded.count == 1, !findings.locksRows || findings.writesSharded else { return nil }
+        let isPlain = analyzer.queries == 1 && findings.references.isEmpty
+        guard isPlain || findings.nondeterminism == nil && findings.usesRowsInOrder == nil else { return nil }
+        switch statement.kind {
+        case PG_QUERY__NODE__NODE_UPDATE_STMT where statement.pointee.update_stmt.pointee.with_clause == nil,
+            PG_QUERY__NODE__NODE_DELETE_STMT where statement.pointee.delete_stmt.pointee.with_clause == nil:
+            return .sameText
+        case PG_QUERY__NODE__NODE_INSERT_STMT:
+            let insert = statement.pointee.insert_stmt!
+            guard insert.pointee.with_clause == nil, !findings.callsSetFunction, let source = insert.pointee.select_stmt,
+                source.kind == PG_QUERY__NODE__NODE_SELECT_STMT, source.pointee.select_stmt.pointee.n_values_lists > 1,
+                source.pointee.select_stmt.pointee.n_values_lists == findings.insertedKeys.count
+            else { return nil }
+            return .rows(findings.insertedKeys, areIndependent: insert.pointee.on_conflict_clause == nil)
+        default: return nil
+        }
     }
 
     /// What a sharded table cannot be used with.

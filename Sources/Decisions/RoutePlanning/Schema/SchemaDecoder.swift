@@ -99,7 +99,8 @@ package enum SchemaDecoder {
         guard let volatility = FunctionInfo.Volatility(rawValue: try row.text(2)) else { throw row.malformed("volatility") }
         let name = try row.name(0)
         snapshot.functions[name, default: []].append(
-            FunctionInfo(name: name, volatility: volatility, isUserDefined: try row.bool(3), isAggregate: try row.bool(4)))
+            FunctionInfo(
+                name: name, volatility: volatility, isUserDefined: try row.bool(3), isAggregate: try row.bool(4), returnsSet: try row.bool(5)))
     }
 
     /// Adds to each view what the views it reads read.

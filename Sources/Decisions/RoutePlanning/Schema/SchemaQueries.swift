@@ -208,7 +208,7 @@ package enum SchemaQueries {
         """
         SELECT DISTINCT n.nspname, p.proname, p.provolatile,
             \(isUsers),
-            p.prokind = 'a'
+            p.prokind = 'a', p.proretset
         FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace JOIN pg_catalog.pg_language l ON l.oid = p.prolang
         WHERE n.nspname <> 'pgmosaic' AND n.nspname !~ '^pg_(toast|temp)' AND \(condition)
         """

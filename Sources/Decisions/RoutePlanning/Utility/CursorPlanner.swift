@@ -21,6 +21,7 @@ enum CursorPlanner {
         default: throw Refusal(.unsupported, query.kindName)
         }
         plan.kind = .utility
+        plan.spread = nil
         let runs = NodeList(explain.pointee.n_options, explain.pointee.options).contains { node in
             node.kind == PG_QUERY__NODE__NODE_DEF_ELEM && string(node.pointee.def_elem.pointee.defname) == "analyze"
                 && DefinitionValue(node.pointee.def_elem).boolean != false

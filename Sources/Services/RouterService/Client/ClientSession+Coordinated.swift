@@ -14,37 +14,48 @@ extension ClientSession {
     // MARK: The two protocols
 
     func runEverywhere(_ everyShard: EveryShard, text: String) {
+        unit.ranEverywhere = true
         guard everyShard.transactional else { return runUntransactional(everyShard, text) }
         let isImplicit = transaction.isIdle
         onEveryShard({ $0.writeQuery(text) }, keep: .simpleQuery) { [self] outcome in
             switch outcome {
-            case .failure(let error):
-                if isImplicit { rollBackAll { [self] in failUnit(error) } } else { failUnit(error) }
-            case .success(let answers):
-                if isImplicit {
-                    commitAll { [self] result in
-                        switch result {
-                        case .committed:
-                            releaseParticipants()
-                            publish(everyShard.changesSchema ? everyShard.placementChanges : nil) { [self] notice in
-                                completeUnit {
-                                    if let notice { $0.writeNoticeResponse(notice) }
-                                    $0.writeImmutableBuffer(answers)
-                                }
-                            }
-                        case .aborted(let error), .unknown(let error):
-                            releaseParticipants()
-                            failUnit(error)
+            case .success(let answers) where !isImplicit:
+                noteSchemaChange(everyShard) { [self] in completeUnit { $0.writeImmutableBuffer(answers) } }
+            case .success, .failure:
+                conclude(outcome, isImplicit: isImplicit, publishing: everyShard.changesSchema ? everyShard.placementChanges : nil)
+            }
+        }
+    }
+
+    /// Answers a simple query that ran on several shards; commits it first where it is a transaction of its own.
+    func conclude(_ outcome: EverywhereOutcome, isImplicit: Bool, publishing changes: [PlacementChange]? = nil) {
+        switch (outcome, isImplicit) {
+        case (.failure(let error), true):
+            rollBackAll { [self] in failUnit(error) }
+        case (.failure(let error), false):
+            failUnit(error)
+        case (.success(let answers), false):
+            completeUnit { $0.writeImmutableBuffer(answers) }
+        case (.success(let answers), true):
+            commitAll { [self] result in
+                releaseParticipants()
+                switch result {
+                case .committed:
+                    publish(changes) { [self] notice in
+                        completeUnit {
+                            if let notice { $0.writeNoticeResponse(notice) }
+                            $0.writeImmutableBuffer(answers)
                         }
                     }
-                } else {
-                    noteSchemaChange(everyShard) { [self] in completeUnit { $0.writeImmutableBuffer(answers) } }
+                case .aborted(let error), .unknown(let error):
+                    failUnit(error)
                 }
             }
         }
     }
 
     func executeEverywhere(_ everyShard: EveryShard, _ statement: Statement, _ bind: BindMessage) {
+        unit.ranEverywhere = true
         guard everyShard.transactional else { return failBatch(.refusal(Refusal(.extendedMaintenance))) }
         if transaction.isIdle, !batch.isImplicitlyCoordinated, batch.needsSync || !participants.isEmpty {
             return openForSeveral { [self] in executeEverywhere(everyShard, statement, bind) }
@@ -181,20 +192,25 @@ extension ClientSession {
             + transaction.replay(after: participant.historyApplied)
     }
 
-    /// Makes every shard a participant, in the order of the shards, so that two sessions cannot hold what the other one needs.
+    /// Makes every shard a participant.
     func enlistAll(_ then: @escaping () -> Void) {
-        let missing = database.pools.first { pool in !participants.contains { $0.backend.pool === pool } }
-        guard let missing else {
+        enlist(database.pools[...]) { [self] in
             isCoordinated = true
-            return then()
+            then()
         }
-        acquire(missing) { [self] backend in
+    }
+
+    /// Makes these shards participants. They are in the order of the shards, so that two sessions cannot hold what the other one needs.
+    func enlist(_ pools: ArraySlice<BackendPool>, _ then: @escaping () -> Void) {
+        let missing = pools.firstIndex { pool in !participants.contains { $0.backend.pool === pool } }
+        guard let missing else { return then() }
+        acquire(pools[missing]) { [self] backend in
             backend.lend(to: self)
             participants.append(
                 Participant(
                     backend: backend, wrote: false, role: .passing, historyApplied: 0, hasBegun: false,
                     settingsInside: backend.settings, settingsOutside: backend.settings))
-            enlistAll(then)
+            enlist(pools[(missing + 1)...], then)
         }
     }
 

@@ -182,11 +182,10 @@ extension ClientSession {
         switch plan.route {
         case .keyed(let sources):
             if let wanted = inputs.missingParameter(in: sources) { return failBatch(.parameterCount(message.parameterCount, wanted: wanted)) }
-            do {
+            do throws(KeyProblem) {
                 send(frame, message, statement, try pool(for: sources, plan, inputs), .bound, writes: plan.writes)
             } catch {
-                // PostgreSQL looks at the portal's name before it reads the parameters.
-                failBatch(isTaken(message) ? .duplicatePortal(String(buffer: message.portal)) : error)
+                bindSpread(message, statement, sources, plan, inputs, error)
             }
         case .anyShard:
             send(frame, message, statement, poolForReading(), .reader, writes: false)
@@ -266,6 +265,22 @@ extension ClientSession {
         setPortal(message, Portal(statement: statement, target: effect.map { .effect(backend, $0) } ?? .backend(backend)))
     }
 
+    /// A Bind whose keys do not name one shard.
+    private func bindSpread(
+        _ message: BindMessage, _ statement: Statement, _ sources: [KeySource], _ plan: CachedPlan, _ inputs: KeyInputs, _ problem: KeyProblem
+    ) {
+        do throws(ServerError) {
+            let work = try spread(sources, plan, inputs, .execution(statement, message), problem)
+            if batch.held.isEmpty { return bindHere(message, statement, .spread(work)) }
+            prepareHeld { [self] in
+                if !batch.isSkipping { bindHere(message, statement, .spread(work)) }
+            }
+        } catch {
+            // PostgreSQL looks at the portal's name before it reads the parameters.
+            failBatch(isTaken(message) ? .duplicatePortal(String(buffer: message.portal)) : error)
+        }
+    }
+
     /// A portal that only the router knows.
     private func bindHere(_ message: BindMessage, _ statement: Statement, _ target: Portal.Target) {
         if case .router = target, message.parameterCount > 0 { return failBatch(.parameterCount(message.parameterCount, wanted: 0)) }
@@ -307,6 +322,8 @@ extension ClientSession {
                 answerInTurn(as: .describePortal) { $0.writeRowDescription(Self.explanationColumns) }
             case .everyShard(_, let bind):
                 describeAside(portal.statement, resultFormats: bind.resultFormats)
+            case .spread(let work):
+                describeAside(portal.statement, resultFormats: work.resultFormats)
             }
         }
     }
@@ -403,6 +420,9 @@ extension ClientSession {
         case .everyShard(let everyShard, let bind):
             guard useUp(portal, message.portal) else { return }
             executeEverywhere(everyShard, portal.statement, bind)
+        case .spread(let work):
+            guard useUp(portal, message.portal) else { return }
+            execute(work)
         }
     }
 

@@ -106,7 +106,7 @@ extension ClientSession {
     func explanation(_ plan: CachedPlan, _ inputs: KeyInputs) throws(ServerError) -> [String?] {
         let (route, shard): (String, String?) =
             switch plan.route {
-            case .keyed(let sources): ("keyed", try pool(for: sources, plan, inputs).shardID.name)
+            case .keyed(let sources): ("keyed", try owners(sources, plan, inputs))
             case .anyShard: ("any shard", nil)
             case .homeShard: ("home shard", database.home.shardID.name)
             case .currentShard: ("current shard", poolOfCurrentShard().shardID.name)
@@ -119,6 +119,16 @@ extension ClientSession {
             route, shard, plan.kind.rawValue, plan.writes ? "true" : "false", plan.value.tables.map(\.description).joined(separator: ", "),
             plan.value.reason,
         ]
+    }
+
+    /// The shard of the keys, or the shards where the statement runs on several.
+    private func owners(_ sources: [KeySource], _ plan: CachedPlan, _ inputs: KeyInputs) throws(ServerError) -> String {
+        do throws(KeyProblem) {
+            return try pool(for: sources, plan, inputs).shardID.name
+        } catch {
+            guard case .several = error, let spread = plan.value.spread else { throw error.error }
+            return try parts(of: spread, sources, inputs).map(\.pool.shardID.name).joined(separator: ", ")
+        }
     }
 
     /// Tells the router's own REST service which shard answers.

@@ -115,7 +115,11 @@ extension ClientSession {
     func catchUp(_ then: @escaping () -> Void) {
         let participant = participants[speaker]
         if isCurrent(participant) { return then() }
-        if participants.count > 1, !participant.hasLockBound { return boundLocks(of: [speaker], then) }
+        if participants.count > 1, !participant.hasLockBound {
+            return boundLocks(of: [speaker]) { [self] error in
+                if let error { failUnit(error) } else { then() }
+            }
+        }
         runAlone(on: speaker, prelude(of: speaker, wrote: participant.wrote), then)
     }
 
@@ -154,6 +158,7 @@ extension ClientSession {
     func releaseParticipants() {
         // Of the transaction, and so also over when a commit has taken its participants away.
         isCoordinated = false
+        isInOwnBlock = false
         isDoomed = false
         strictIsolation = nil
         batch.needsSync = false
@@ -226,7 +231,7 @@ extension ClientSession {
 
     /// Whether what was sent outside of a transaction block may be committed by now: neither a batch before its Sync, nor a COPY that
     /// still takes data, nor a statement that runs on every shard.
-    private var mayHaveCommitted: Bool { transaction.isIdle && !isCoordinated && !batch.isImplicitlyCoordinated && !batch.needsSync && work != .copyIn }
+    private var mayHaveCommitted: Bool { transaction.isIdle && !isCoordinated && !isInOwnBlock && !batch.needsSync && work != .copyIn }
 
     /// Answers of the lost shard were to come.
     private func speakerLost(_ error: ServerError) {

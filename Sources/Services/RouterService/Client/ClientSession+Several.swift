@@ -12,7 +12,9 @@ extension ClientSession {
     func openForSeveral(_ then: @escaping () -> Void) {
         if transaction.isIdle, !batch.isImplicitlyCoordinated { return openBlock { [self] in openForSeveral(then) } }
         drain { [self] in
-            boundLocks(of: participants.indices.filter { participants[$0].hasBegun && !participants[$0].hasLockBound }, then)
+            boundLocks(of: participants.indices.filter { participants[$0].hasBegun }) { [self] error in
+                if let error { failUnit(error) } else { then() }
+            }
         }
     }
 
@@ -32,13 +34,15 @@ extension ClientSession {
         batch.needsSync = true
         drain { [self] in
             batch.isImplicitlyCoordinated = true
+            isInOwnBlock = true
             then()
         }
     }
 
-    /// Bounds the waits for locks on these participants, after what they still have to be told of the transaction.
-    func boundLocks(of indices: [Int], _ then: @escaping () -> Void) {
-        guard !indices.isEmpty else { return then() }
+    /// Bounds the waits for locks on these participants, where that is not done yet, after what they still have to be told of the transaction.
+    func boundLocks(of indices: [Int], _ done: @escaping (ServerError?) -> Void) {
+        let indices = indices.filter { !participants[$0].hasLockBound }
+        guard !indices.isEmpty else { return done(isolationProblem) }
         var failure: ServerError?
         each(
             indices,
@@ -52,7 +56,7 @@ extension ClientSession {
             if let isolation, !["read committed", "read uncommitted"].contains(isolation) { strictIsolation = isolation }
             participants[index].hasLockBound = true
         } then: { [self] in
-            if let failure = failure ?? isolationProblem { failUnit(failure) } else { then() }
+            done(failure ?? isolationProblem)
         }
     }
 

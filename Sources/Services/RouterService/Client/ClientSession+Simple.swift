@@ -37,11 +37,11 @@ extension ClientSession {
         if variables.explains, plan.isExplainable { return explainSimple(plan, inputs) }
         switch plan.route {
         case .keyed(let sources):
-            do {
+            do throws(KeyProblem) {
                 let pool = try pool(for: sources, plan, inputs)
                 forwardSimple(frame, pool, .bound, writes: plan.writes)
             } catch {
-                failUnit(error)
+                spreadSimple(sources, plan, inputs, frame, text, error)
             }
         case .anyShard:
             forwardSimple(frame, poolForReading(), .reader, writes: false)
@@ -102,15 +102,17 @@ extension ClientSession {
     // MARK: Keys
 
     /// The pool of the one shard that owns every key.
-    func pool(for sources: [KeySource], _ plan: CachedPlan, _ inputs: KeyInputs) throws(ServerError) -> BackendPool {
-        if let limit = plan.keyLengthMax { try inputs.checkLength(of: sources, max: limit) }
+    func pool(for sources: [KeySource], _ plan: CachedPlan, _ inputs: KeyInputs) throws(KeyProblem) -> BackendPool {
+        if let limit = plan.keyLengthMax {
+            do { try inputs.checkLength(of: sources, max: limit) } catch { throw .fault(error) }
+        }
         var owner: ShardIndex?
         for source in sources {
             let tokens: TokenList
             do throws(KeyError) {
                 tokens = try inputs.tokens(source)
             } catch {
-                throw .keyError(error)
+                throw .fault(.keyError(error))
             }
             switch tokens {
             case .one(let token):
@@ -125,17 +127,31 @@ extension ClientSession {
     }
 
     /// A key that the caller names besides the statement's own must not contradict it.
-    private func compare(_ owner: ShardIndex?, withShardOf named: String, _ sources: [KeySource]) throws(ServerError) {
+    private func compare(_ owner: ShardIndex?, withShardOf named: String, _ sources: [KeySource]) throws(KeyProblem) {
         guard let owner, let type = sources.first?.keyType else { return }
         let token: Token
-        do throws(KeyError) { token = try type.token(text: named.utf8Span.span.bytes) } catch { throw .keyError(error) }
-        guard database.owner(of: token) == owner else { throw .refusal(Refusal(.shardKeyDisagrees)) }
+        do throws(KeyError) { token = try type.token(text: named.utf8Span.span.bytes) } catch { throw .fault(.keyError(error)) }
+        guard database.owner(of: token) == owner else { throw .fault(.refusal(Refusal(.shardKeyDisagrees))) }
     }
 
     @inline(__always)
-    private func settle(_ owner: inout ShardIndex?, _ shard: ShardIndex) throws(ServerError) {
-        if let owner, owner != shard { throw .refusal(Refusal(.manyShards)) }
+    private func settle(_ owner: inout ShardIndex?, _ shard: ShardIndex) throws(KeyProblem) {
+        if let owner, owner != shard { throw .several }
         owner = shard
+    }
+}
+
+/// Why a statement's keys name no single shard.
+enum KeyProblem: Error {
+    /// They live on more than one.
+    case several
+    case fault(ServerError)
+
+    var error: ServerError {
+        switch self {
+        case .several: .refusal(Refusal(.manyShards))
+        case .fault(let error): error
+        }
     }
 }
 

@@ -57,6 +57,8 @@ final class ClientSession: ChannelInboundHandler {
     var waiter: BackendPool.Waiter?
     /// Every shard takes part in the transaction, so that no statement can touch one more.
     var isCoordinated = false
+    /// The shards are in a block of the router's own, which the client has not begun: nothing is committed before the router says so.
+    var isInOwnBlock = false
     /// The transaction's isolation level, where it is known to be one that several shards together cannot keep.
     var strictIsolation: String?
     /// A shard of the transaction was lost: it can only be rolled back.

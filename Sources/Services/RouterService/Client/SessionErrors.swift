@@ -114,7 +114,7 @@ extension ServerError {
             hint: "Compare the table's contents on the two shards.")
     }
     static let answerTooLarge = ServerError(
-        sqlState: .programLimitExceeded, message: "the answer of a statement that runs on every shard is too large")
+        sqlState: .programLimitExceeded, message: "the answer of a statement that runs on several shards is too large")
     static let shuttingDown = ServerError(
         severity: .fatal, sqlState: .adminShutdown, message: "terminating connection due to administrator command")
     static let canceled = ServerError(sqlState: .queryCanceled, message: "canceling statement due to user request")

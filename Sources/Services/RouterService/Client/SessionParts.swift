@@ -108,6 +108,8 @@ struct Portal {
         case router
         /// Runs on every shard, with these parameters.
         indirect case everyShard(EveryShard, BindMessage)
+        /// Runs on several shards, on each for its own rows.
+        indirect case spread(SpreadWork)
         /// The plan is told instead.
         indirect case explanation([String?])
     }
@@ -120,7 +122,7 @@ struct Portal {
     var owner: Backend? {
         switch target {
         case .backend(let backend), .effect(let backend, _): backend
-        case .router, .everyShard, .explanation: nil
+        case .router, .everyShard, .spread, .explanation: nil
         }
     }
 }

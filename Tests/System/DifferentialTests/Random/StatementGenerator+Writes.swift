@@ -42,7 +42,7 @@ extension StatementGenerator {
         if chance(20), !columns.isEmpty {
             text += insertSelect(columns, table)
         } else {
-            let rows = (0..<pick([1, 1, 1, 2, 3])).map { _ in "(\(columns.map { cell($0, table) }.joined(separator: ", ")))" }
+            let rows = (0..<pick([1, 1, 2, 3, 5])).map { _ in "(\(columns.map { cell($0, table) }.joined(separator: ", ")))" }
             text += columns.isEmpty ? "DEFAULT VALUES" : "VALUES \(rows.joined(separator: ", "))"
         }
         if chance(40) { text += conflict(table) }

@@ -32,6 +32,8 @@ struct StatementGenerator {
     private(set) var word = "a"
     private var parameters: [PGParameter] = []
     private var usesParameters = false
+    /// The keys of a write are any, so that it is for several shards.
+    private var isScattered = false
     private var names = 0
     /// The tables that the statement is about: mostly of one kind of key, for others could not be on one shard.
     var tables: [RandomSchema.Table] = []
@@ -51,7 +53,9 @@ struct StatementGenerator {
         focus = RandomSchema.keys.randomElement(using: &values)!
         word = RandomSchema.words.randomElement(using: &values)!
         tables = pick(Self.worlds).map { RandomSchema.tables[$0] }
-        let sql = chance(60) ? query(depth: 3) : write()
+        let isQuery = chance(60)
+        isScattered = !isQuery && chance(40)
+        let sql = isQuery ? query(depth: 3) : write()
         return RandomStatement(sql: sql, parameters: parameters, protocolKind: kind)
     }
 
@@ -75,7 +79,7 @@ struct StatementGenerator {
 
     /// A literal or parameter for a key, as programs write it; mostly the statement's own key.
     mutating func keyValue(_ type: ColumnType) -> String {
-        let isFocus = chance(93)
+        let isFocus = !isScattered && chance(93)
         switch type {
         case .integer: return integerKey(isFocus ? focus : Int.random(in: 0...9, using: &values))
         case .text: return textKey(isFocus ? word : RandomSchema.words.randomElement(using: &values)!)
@@ -83,7 +87,7 @@ struct StatementGenerator {
     }
 
     private mutating func integerKey(_ key: Int) -> String {
-        if usesParameters, parameters.count < 6, chance(50) {
+        if usesParameters, parameters.count < 9, chance(50) {
             // The same type at each place, or the server would have to guess between two.
             switch number(0...3) {
             case 0: parameters.append(.text(String(key), typeOID: 20))

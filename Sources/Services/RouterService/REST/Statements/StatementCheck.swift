@@ -114,7 +114,7 @@ struct StatementCheck {
         let all = database.topology.shards.map(\.id.name)
         let home = [database.home.shardID.name]
         switch plan.route {
-        case .keyed(let sources): return ("keyed", try owners(sources))
+        case .keyed(let sources): return ("keyed", try owners(sources, maySpread: plan.spread != nil))
         case .anyShard: return ("any_shard", all)
         case .homeShard: return ("home_shard", home)
         case .currentShard: return ("current_shard", home)
@@ -128,7 +128,7 @@ struct StatementCheck {
         }
     }
 
-    private func owners(_ sources: [KeySource]) throws(APIError) -> [String] {
+    private func owners(_ sources: [KeySource], maySpread: Bool) throws(APIError) -> [String] {
         guard let inputs else { return [] }
         var shards: Set<ShardIndex> = []
         for source in sources {
@@ -142,8 +142,8 @@ struct StatementCheck {
                 throw APIError(ServerError.keyError(error))
             }
         }
-        guard shards.count <= 1 else { throw APIError(ServerError.refusal(Refusal(.manyShards))) }
-        return shards.map { database.pool($0).shardID.name }
+        guard shards.count <= 1 || maySpread else { throw APIError(ServerError.refusal(Refusal(.manyShards))) }
+        return shards.map { database.pool($0).shardID.name }.sorted()
     }
 }
 

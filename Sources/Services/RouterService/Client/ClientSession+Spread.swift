@@ -1,0 +1,124 @@
+internal import NIOCore
+internal import PGTypes
+internal import PGWire
+internal import RoutePlanning
+internal import SessionCore
+internal import ShardModel
+
+/// A write whose rows live on several shards: each shard gets its part, and all of it is one transaction.
+extension ClientSession {
+    /// The shards that own the keys, in their order; of an INSERT also which rows each of them gets.
+    func parts(of spread: Spread, _ sources: [KeySource], _ inputs: KeyInputs) throws(ServerError) -> [SpreadWork.Part] {
+        var owners: [ShardIndex: [Int]] = [:]
+        do throws(KeyError) {
+            switch spread {
+            case .sameText:
+                for source in sources {
+                    switch try inputs.tokens(source) {
+                    case .one(let token): owners[database.owner(of: token)] = []
+                    case .many(let tokens): for token in tokens { owners[database.owner(of: token)] = [] }
+                    }
+                }
+            case .rows(let keys, _):
+                for (row, key) in keys.enumerated() {
+                    guard case .one(let token) = try inputs.tokens(key) else { continue }
+                    owners[database.owner(of: token), default: []].append(row)
+                }
+            }
+        } catch {
+            throw .keyError(error)
+        }
+        return owners.sorted { $0.key.value < $1.key.value }.map { SpreadWork.Part(pool: database.pool($0.key), rows: $0.value) }
+    }
+
+    /// What each shard will be sent, or why the statement does not run on several.
+    func spread(
+        _ sources: [KeySource], _ plan: CachedPlan, _ inputs: KeyInputs, _ origin: SpreadWork.Origin, _ problem: KeyProblem
+    ) throws(ServerError) -> SpreadWork {
+        guard case .several = problem, let spread = plan.value.spread, variables.shardKey == nil,
+            let work = SpreadWork(spread, try parts(of: spread, sources, inputs), origin)
+        else { throw problem.error }
+        return work
+    }
+
+    // MARK: The two protocols
+
+    func spreadSimple(
+        _ sources: [KeySource], _ plan: CachedPlan, _ inputs: KeyInputs, _ frame: ByteBuffer, _ text: ByteBuffer, _ problem: KeyProblem
+    ) {
+        do throws(ServerError) {
+            run(try spread(sources, plan, inputs, .query(frame, text: text), problem))
+        } catch {
+            failUnit(error)
+        }
+    }
+
+    private func run(_ work: SpreadWork) {
+        unit.ranEverywhere = true
+        let isImplicit = transaction.isIdle
+        isInOwnBlock = isImplicit
+        carryOut(work, keep: .simpleQuery) { [self] in conclude($0, isImplicit: isImplicit) }
+    }
+
+    func execute(_ work: SpreadWork) {
+        unit.ranEverywhere = true
+        afterAnswers { [self] in
+            batch.rawUnnamed = nil
+            if transaction.isIdle, participants.isEmpty {
+                batch.isImplicitlyCoordinated = true
+                isInOwnBlock = true
+            }
+            carryOut(work, keep: .executeOnly) { [self] outcome in
+                switch outcome {
+                case .failure(let error): failBatch(error)
+                case .success(let answers): answer { $0.writeImmutableBuffer(answers) }
+                }
+            }
+        }
+    }
+
+    // MARK: On each shard
+
+    private func carryOut(_ work: SpreadWork, keep: Exchange.Keep, _ done: @escaping (EverywhereOutcome) -> Void) {
+        guard participants.isEmpty else { return openForSeveral { [self] in enlistAndRun(work, keep, done) } }
+        enlistAndRun(work, keep, done)
+    }
+
+    private func enlistAndRun(_ work: SpreadWork, _ keep: Exchange.Keep, _ done: @escaping (EverywhereOutcome) -> Void) {
+        enlist(work.parts.map(\.pool)[...]) { [self] in
+            let indices = work.parts.compactMap { part in participants.firstIndex { $0.backend.pool === part.pool } }
+            for index in indices { participants[index].role = .bound }
+            boundLocks(of: indices) { [self] error in
+                if let error { return done(.failure(error)) }
+                send(work, keep, from: 0, SpreadAnswers(work), done)
+            }
+        }
+    }
+
+    /// Rows that wait for nobody are written everywhere at once. Others are locked shard by shard, in the order of the shards, so that two such
+    /// statements do not wait for each other on different ones.
+    private func send(
+        _ work: SpreadWork, _ keep: Exchange.Keep, from first: Int, _ answers: SpreadAnswers, _ done: @escaping (EverywhereOutcome) -> Void
+    ) {
+        var answers = answers
+        let now = work.areIndependent ? first..<work.parts.count : first..<min(first + 1, work.parts.count)
+        guard !now.isEmpty else { return done(answers.merged) }
+        var positions: [Int: Int] = [:]
+        for position in now {
+            guard let index = participants.firstIndex(where: { $0.backend.pool === work.parts[position].pool }) else {
+                return done(.failure(.shardLost(work.parts[position].pool.shardID, mayHaveRun: false)))
+            }
+            positions[index] = position
+        }
+        each(
+            positions.keys.sorted(), { index in (self.prelude(of: index), { work.write(positions[index] ?? 0, into: &$0) }) }, keep: keep
+        ) { [self] index, exchange, result in
+            let backend = participants[index].backend
+            guard let position = work.parts.firstIndex(where: { $0.pool === backend.pool }) else { return }
+            answers.add(exchange, at: position, Self.failure(exchange, result, backend))
+        } then: { [self] in
+            if let error = answers.error { return done(.failure(error)) }
+            send(work, keep, from: now.upperBound, answers, done)
+        }
+    }
+}

@@ -1,0 +1,140 @@
+internal import NIOCore
+internal import PGWire
+internal import RoutePlanning
+internal import SQLSyntax
+
+/// A write over several shards, cut into what each of them has to do.
+struct SpreadWork {
+    struct Part {
+        let pool: BackendPool
+        /// Of an INSERT: the rows that this shard gets, by their place among the VALUES.
+        let rows: [Int]
+    }
+
+    /// The client's statement.
+    enum Origin {
+        case query(_ frame: ByteBuffer, text: ByteBuffer)
+        case execution(Statement, BindMessage)
+    }
+
+    let parts: [Part]
+    let areIndependent: Bool
+    /// Of an INSERT: how many rows it has.
+    let rowCount: Int
+    private let origin: Origin
+    private let rows: InsertRows?
+
+    /// The portal's name on the shards, where a client's own may be in use.
+    private static let portal = "pgmosaic_part"
+
+    /// nil: the statement's text cannot be cut with certainty.
+    init?(_ spread: Spread, _ parts: [Part], _ origin: Origin) {
+        self.parts = parts
+        self.origin = origin
+        switch spread {
+        case .sameText:
+            (areIndependent, rowCount, rows) = (false, 0, nil)
+        case .rows(let keys, let areIndependent):
+            let text: ByteBuffer
+            switch origin {
+            case .query(_, let query): text = query
+            case .execution(let statement, _): text = statement.parse.query
+            }
+            guard let rows = InsertRows(Array(buffer: text), count: keys.count) else { return nil }
+            if case .execution(let statement, _) = origin {
+                let types = statement.parameterTypes
+                if rows.repeatsAParameter(among: { $0 > types.count || types[$0 - 1] == 0 }) { return nil }
+            }
+            (self.areIndependent, rowCount, self.rows) = (areIndependent, keys.count, rows)
+        }
+    }
+
+    var resultFormats: FormatList? {
+        guard case .execution(_, let bind) = origin else { return nil }
+        return bind.resultFormats
+    }
+
+    /// The messages for one shard, answered by one ReadyForQuery.
+    func write(_ position: Int, into buffer: inout ByteBuffer) {
+        let part = rows?.statement(with: parts[position].rows)
+        switch origin {
+        case .query(let frame, _):
+            guard let part else { return _ = buffer.writeImmutableBuffer(frame) }
+            buffer.writeQuery(ByteBuffer(bytes: part.text))
+        case .execution(let statement, let bind):
+            let numbers: [Int]
+            if let part {
+                numbers = part.parameters
+                let types = statement.parameterTypes
+                buffer.writeParse(
+                    name: "", query: ByteBuffer(bytes: part.text), parameterTypes: numbers.map { $0 <= types.count ? types[$0 - 1] : 0 })
+            } else {
+                numbers = Array(1..<(bind.parameterCount + 1))
+                buffer.writeParse(rewriting: statement.parse, name: "")
+            }
+            buffer.writeBind(selecting: numbers, of: bind, portal: Self.portal, statement: "")
+            buffer.writeExecute(portal: Self.portal)
+            buffer.writeClose(.portal, name: Self.portal)
+            buffer.writeSync()
+        }
+    }
+}
+
+/// What the shards answered to their parts, put together as the answer of one.
+struct SpreadAnswers {
+    private let parts: [SpreadWork.Part]
+    private let rowCount: Int
+    private var notices = ByteBuffer()
+    private var description: ByteBuffer?
+    private var rows: [[ByteBuffer]]
+    private var tag = ""
+    private var count: UInt64 = 0
+    private(set) var error: ServerError?
+
+    init(_ work: SpreadWork) {
+        parts = work.parts
+        rowCount = work.rowCount
+        rows = Array(repeating: [], count: work.parts.count)
+    }
+
+    mutating func add(_ exchange: Exchange, at position: Int, _ failure: ServerError?) {
+        if let failure {
+            // The place in the text is that of a part.
+            var failure = failure
+            if rowCount > 0 { failure[.position] = nil }
+            if error == nil { error = failure }
+            return
+        }
+        var rest = exchange.answers
+        while let frame = try? rest.readFrame(limit: .max) {
+            switch frame.kind {
+            case BackendKind.noticeResponse: notices.writeFrame(frame.kind) { $0.writeImmutableBuffer(frame.body) }
+            case BackendKind.rowDescription: if description == nil { description = frame.body }
+            case BackendKind.dataRow: rows[position].append(frame.body)
+            default: break
+            }
+        }
+        guard let text = exchange.tags.last, let blank = text.lastIndex(of: " "), let number = UInt64(text[text.index(after: blank)...]) else { return }
+        tag = String(text[...blank])
+        count += number
+    }
+
+    var merged: Result<ByteBuffer, ServerError> {
+        if let error { return .failure(error) }
+        var buffer = notices
+        if let description { buffer.writeFrame(BackendKind.rowDescription) { $0.writeImmutableBuffer(description) } }
+        for row in rowsInOrder { buffer.writeFrame(BackendKind.dataRow) { $0.writeImmutableBuffer(row) } }
+        buffer.writeCommandComplete(tag: "\(tag)\(count)")
+        return .success(buffer)
+    }
+
+    /// RETURNING of an INSERT: in the order of its rows, where each gave one. Otherwise shard by shard.
+    private var rowsInOrder: [ByteBuffer] {
+        guard rowCount > 0, zip(parts, rows).allSatisfy({ $0.rows.count == $1.count }) else { return rows.flatMap(\.self) }
+        var result = Array(repeating: ByteBuffer(), count: rowCount)
+        for (part, rows) in zip(parts, rows) {
+            for (place, row) in zip(part.rows, rows) { result[place] = row }
+        }
+        return result
+    }
+}
