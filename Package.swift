@@ -127,7 +127,7 @@ let package = Package(
             path: "Sources/pgmosaic", swiftSettings: strict),
         // the protocol's tests
         support("PGTestServer", ["PGWire", nioPosix, nioSSL] + nio),
-        support("WireFuzzing", ["PGWire"] + nio),
+        support("WireFuzzing", ["PGWire", "PGTypes", "RoutePlanning", "SessionCore", "ShardModel"] + nio),
         .executableTarget(name: "WireFuzz", dependencies: ["WireFuzzing"] + nio, path: "Fuzz/WireFuzz", swiftSettings: strict),
         test("PGWireTests", in: "Vocabulary", ["PGWire", "WireFuzzing"] + nio),
         test(

@@ -136,11 +136,10 @@ extension RefusalCode {
         case .copyFile:
             ("COPY with a server's file or program is refused", "Use COPY ... FROM STDIN or TO STDOUT (\\copy in psql).")
         case .copyFormat:
-            ("COPY in this format or encoding cannot be split by key", "Use FORMAT text or csv in UTF8.")
+            ("COPY in this format or encoding cannot be split by key",
+             "Use FORMAT text, csv or binary, and UTF8 or another encoding whose ASCII bytes are always ASCII characters.")
         case .copyOption:
-            ("COPY FROM with this option cannot be split by key", "Leave the option out.")
-        case .copyWholeTable:
-            ("COPY of a whole sharded table is not routed yet", "COPY (SELECT ... WHERE key = ...) TO STDOUT.")
+            ("COPY with this option, or with this value of it, is not routed to several shards", "Leave the option out.")
         case .copyExtended:
             ("COPY to several shards is routed in the simple protocol only", "Send COPY as a simple query, as every driver's copy call does.")
         case .extendedMaintenance:

@@ -166,6 +166,7 @@ enum Fixture {
             case .everyShard: return "every"
             case .splitCopy: return "split"
             case .broadcastCopy: return "broadcast"
+            case .gatherCopy: return "gather"
             case .transaction: return "transaction"
             case .session: return "session"
             case .mosaic: return "mosaic"
