@@ -42,23 +42,33 @@ extension ClientSession {
     func beginGather(_ plan: GatherCopy, text: String) {
         let isImplicit = transaction.isIdle
         enlistAll { [self] in
-            let state = GatherCopyState(plan, participants.map(\.backend), isImplicit: isImplicit)
-            gather = state
-            suspend()
-            for (index, backend) in state.backends.enumerated() {
-                let prelude = prelude(of: index, wrote: participants[index].wrote)
-                let exchange = Exchange(preludes: prelude.count) { [self] exchange, result in
-                    guard work != .closed else { return afterClient(exchange, result, backend) }
-                    ended(state, index, exchange, result)
-                }
-                exchange.onCopyOut = { [self] frame in
-                    guard gather === state, state.error == nil else { return }
-                    received(frame, state, index)
-                }
-                backend.run(exchange) { buffer in
-                    for statement in prelude { buffer.writeQuery(statement) }
-                    buffer.writeQuery(text)
-                }
+            guard !isImplicit else { return start(plan, text, isImplicit: true) }
+            // It reads rows of each, in a transaction that goes on.
+            for index in participants.indices { participants[index].role = .bound }
+            boundLocks(of: participants.indices.filter { !participants[$0].hasLockBound }) { [self] in
+                if let isolationProblem { return failUnit(isolationProblem) }
+                start(plan, text, isImplicit: false)
+            }
+        }
+    }
+
+    private func start(_ plan: GatherCopy, _ text: String, isImplicit: Bool) {
+        let state = GatherCopyState(plan, participants.map(\.backend), isImplicit: isImplicit)
+        gather = state
+        suspend()
+        for (index, backend) in state.backends.enumerated() {
+            let prelude = prelude(of: index, wrote: participants[index].wrote)
+            let exchange = Exchange(preludes: prelude.count) { [self] exchange, result in
+                guard work != .closed else { return afterClient(exchange, result, backend) }
+                ended(state, index, exchange, result)
+            }
+            exchange.onCopyOut = { [self] frame in
+                guard gather === state, state.error == nil else { return }
+                received(frame, state, index)
+            }
+            backend.run(exchange) { buffer in
+                for statement in prelude { buffer.writeQuery(statement) }
+                buffer.writeQuery(text)
             }
         }
     }
