@@ -186,7 +186,7 @@ let package = Package(
             exclude: ["Drivers"]),
         test(
             "DifferentialTests", in: "System",
-            ["ClusterTestKit", "PGChannel", "PGWire", "PostgresProcess", "ShardModel", "TestKit", nioPosix] + nio),
+            ["CatalogStore", "ClusterTestKit", "PGChannel", "PGWire", "PostgresProcess", "ShardModel", "TestKit", nioPosix] + nio),
         // the router over real shards
         support("ClusterTestKit", [
             "RouterService", "ManagerService", "CatalogStore", "PostgresProcess", "ServerConfig", "ShardModel", log, nioPosix,

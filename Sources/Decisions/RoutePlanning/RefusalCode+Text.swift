@@ -159,8 +159,8 @@ extension RefusalCode {
             ("the foreign key's two tables do not keep their related rows on one shard",
              "Sharded tables may refer to reference tables, or to sharded tables with the shard key of both at the same position; reference tables to reference tables; local tables to local tables.")
         case .sequenceDefault:
-            ("values of a sequence would repeat over the shards, or differ between them",
-             "Use uuid DEFAULT gen_random_uuid() on sharded tables, or keys made by the application; on reference tables keys made by the application.")
+            ("the values of the sequence cannot be shared out between the shards",
+             "Use bigserial, or bigint GENERATED ... AS IDENTITY without bounds, on sharded tables; on reference tables keys made by the application. SELECT setval('s', n) moves the home shard's part of a sequence.")
         case .volatileDefault:
             ("the rows a reference table already has would get another value on each shard",
              "Add the column without the default, fill it with UPDATE, then set the default.")

@@ -86,6 +86,15 @@ package struct EveryShard: Hashable, Sendable {
     /// Parameters (1-based) that may go to a date/time column: a text such as 'now' in one of them (`ClockText.mayNameNow`) would
     /// give another value on each shard and must be refused (`RefusalCode.volatileReferenceWrite`) when it is bound.
     package var clockParameters: [Int]
+    /// Whether it may have made a sequence, whose values the shards must share out (`SequenceSlicing`).
+    package var sequences = Sequences.untouched
+    package enum Sequences: Hashable, Sendable {
+        case untouched
+        /// There may be one that a sharded table does not use.
+        case possible
+        /// A sharded table uses one: without slices the statement must fail.
+        case needed
+    }
     package init(
         reason: Reason, transactional: Bool = true, changesSchema: Bool = false, placementChanges: [PlacementChange] = [],
         clockParameters: [Int] = []

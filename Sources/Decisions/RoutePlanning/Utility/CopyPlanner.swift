@@ -72,7 +72,7 @@ enum CopyPlanner {
         let omitted = relation.columns.filter { !columns.contains($0.name) && !$0.isGenerated }
         if case .sharded(let key) = table.placement {
             try options.checkReadable()
-            if let column = omitted.first(where: \.usesSequence) {
+            if let column = omitted.first(where: \.usesWholeSequence) {
                 throw Refusal(.sequenceFunction, "\(table.name).\(column.name)")
             }
             let split = try split(table.name, relation, key: key, columns: columns, options)

@@ -16,7 +16,7 @@ extension ClientSession {
     func runEverywhere(_ everyShard: EveryShard, text: String) {
         guard everyShard.transactional else { return runUntransactional(everyShard, text) }
         let isImplicit = transaction.isIdle
-        onEveryShard({ $0.writeQuery(text) }, keep: .simpleQuery) { [self] outcome in
+        onEveryShard({ $0.writeQuery(text) }, keep: .simpleQuery, sequences: everyShard.sequences) { [self] outcome in
             switch outcome {
             case .failure(let error):
                 if isImplicit { rollBackAll { [self] in failUnit(error) } } else { failUnit(error) }
@@ -60,7 +60,7 @@ extension ClientSession {
                     buffer.writeExecute(portal: portal)
                     buffer.writeClose(.portal, name: portal)
                     buffer.writeSync()
-                }, keep: .executeOnly
+                }, keep: .executeOnly, sequences: everyShard.sequences
             ) { [self] outcome in
                 switch outcome {
                 case .failure(let error):
@@ -137,7 +137,8 @@ extension ClientSession {
 
     /// Runs `messages` inside the transaction on every shard; all must succeed with the same command tag.
     private func onEveryShard(
-        _ messages: @escaping (inout ByteBuffer) -> Void, keep: Exchange.Keep, _ done: @escaping (EverywhereOutcome) -> Void
+        _ messages: @escaping (inout ByteBuffer) -> Void, keep: Exchange.Keep, sequences: EveryShard.Sequences,
+        _ done: @escaping (EverywhereOutcome) -> Void
     ) {
         enlistAll { [self] in
             guard let leader = participants.firstIndex(where: { $0.backend.pool === database.home }) else {
@@ -160,7 +161,8 @@ extension ClientSession {
                     error = Self.failure(exchange, result, backend)
                     if error == nil, exchange.tags != tags { error = .shardsDisagree(backend.pool.shardID) }
                 } then: {
-                    done(error.map { .failure($0) } ?? .success(answers))
+                    if let error { return done(.failure(error)) }
+                    self.sliceSequences(sequences) { error in done(error.map { .failure($0) } ?? .success(answers)) }
                 }
             }
         }

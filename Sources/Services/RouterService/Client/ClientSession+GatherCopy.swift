@@ -42,7 +42,7 @@ extension ClientSession {
     func beginGather(_ plan: GatherCopy, text: String) {
         let isImplicit = transaction.isIdle
         enlistAll { [self] in
-            guard !isImplicit else { return start(plan, text, isImplicit: true) }
+            guard !isImplicit, participants.count > 1 else { return start(plan, text, isImplicit: isImplicit) }
             // It reads rows of each, in a transaction that goes on.
             for index in participants.indices { participants[index].role = .bound }
             boundLocks(of: participants.indices.filter { !participants[$0].hasLockBound }) { [self] in
