@@ -127,7 +127,7 @@ let package = Package(
             path: "Sources/pgmosaic", swiftSettings: strict),
         // the protocol's tests
         support("PGTestServer", ["PGWire", nioPosix, nioSSL] + nio),
-        support("WireFuzzing", ["PGWire"] + nio),
+        support("WireFuzzing", ["PGWire", "PGTypes", "RoutePlanning", "SessionCore", "ShardModel"] + nio),
         .executableTarget(name: "WireFuzz", dependencies: ["WireFuzzing"] + nio, path: "Fuzz/WireFuzz", swiftSettings: strict),
         test("PGWireTests", in: "Vocabulary", ["PGWire", "WireFuzzing"] + nio),
         test(
@@ -186,7 +186,7 @@ let package = Package(
             exclude: ["Drivers"]),
         test(
             "DifferentialTests", in: "System",
-            ["ClusterTestKit", "PGChannel", "PGWire", "PostgresProcess", "ShardModel", "TestKit", nioPosix] + nio),
+            ["CatalogStore", "ClusterTestKit", "PGChannel", "PGWire", "PostgresProcess", "ShardModel", "TestKit", nioPosix] + nio),
         // the router over real shards
         support("ClusterTestKit", [
             "RouterService", "ManagerService", "CatalogStore", "PostgresProcess", "ServerConfig", "ShardModel", log, nioPosix,

@@ -136,11 +136,10 @@ extension RefusalCode {
         case .copyFile:
             ("COPY with a server's file or program is refused", "Use COPY ... FROM STDIN or TO STDOUT (\\copy in psql).")
         case .copyFormat:
-            ("COPY in this format or encoding cannot be split by key", "Use FORMAT text or csv in UTF8.")
+            ("COPY in this format or encoding cannot be split by key",
+             "Use FORMAT text, csv or binary, and UTF8 or another encoding whose ASCII bytes are always ASCII characters.")
         case .copyOption:
-            ("COPY FROM with this option cannot be split by key", "Leave the option out.")
-        case .copyWholeTable:
-            ("COPY of a whole sharded table is not routed yet", "COPY (SELECT ... WHERE key = ...) TO STDOUT.")
+            ("COPY with this option, or with this value of it, is not routed to several shards", "Leave the option out.")
         case .copyExtended:
             ("COPY to several shards is routed in the simple protocol only", "Send COPY as a simple query, as every driver's copy call does.")
         case .extendedMaintenance:
@@ -160,8 +159,8 @@ extension RefusalCode {
             ("the foreign key's two tables do not keep their related rows on one shard",
              "Sharded tables may refer to reference tables, or to sharded tables with the shard key of both at the same position; reference tables to reference tables; local tables to local tables.")
         case .sequenceDefault:
-            ("values of a sequence would repeat over the shards, or differ between them",
-             "Use uuid DEFAULT gen_random_uuid() on sharded tables, or keys made by the application; on reference tables keys made by the application.")
+            ("the values of the sequence cannot be shared out between the shards",
+             "Use bigserial, or bigint GENERATED ... AS IDENTITY without bounds, on sharded tables; on reference tables keys made by the application. SELECT setval('s', n) moves the home shard's part of a sequence.")
         case .volatileDefault:
             ("the rows a reference table already has would get another value on each shard",
              "Add the column without the default, fill it with UPDATE, then set the default.")

@@ -66,6 +66,8 @@ package struct Relation: Hashable, Sendable {
     package var viewSources: [QualifiedName]
     /// Emptied by a crash of its server.
     package var isUnlogged = false
+    /// Of a sequence: each shard has a slice of its values (`SequenceSlicing`).
+    package var isSlicedSequence = false
 
     package init(
         name: QualifiedName, kind: Kind = .table, columns: [Column], uniqueKeys: [UniqueKey] = [],
@@ -105,6 +107,10 @@ package struct Column: Hashable, Sendable {
     package var hasDeterministicCollation: Bool
     /// Filled from a sequence: serial, identity, `DEFAULT nextval(…)`.
     package var usesSequence: Bool { isIdentity || defaultExpression?.contains("nextval(") ?? false }
+    /// The sequence gives each shard values of its own, and the column's type holds them.
+    package var hasSlicedSequence = false
+    /// Filled from a sequence that would repeat its values over the shards.
+    package var usesWholeSequence: Bool { usesSequence && !hasSlicedSequence }
 
     package init(
         name: String, typeOID: UInt32, typeName: String, notNull: Bool = false, defaultExpression: String? = nil,

@@ -67,6 +67,8 @@ package enum Route: Hashable, Sendable {
     case splitCopy(SplitCopy)
     /// COPY table FROM STDIN of a reference table: the client's data go to every shard as they are, all or nothing.
     case broadcastCopy(BroadcastCopy)
+    /// COPY table TO STDOUT of a sharded table: the rows of every shard, one after the other.
+    case gatherCopy(GatherCopy)
     case transaction(TransactionStatement)
     case session(SessionStatement)
     /// Answered by the router itself.
@@ -96,6 +98,15 @@ package struct EveryShard: Hashable, Sendable {
     /// Parameters (1-based) that may go to a date/time column: a text such as 'now' in one of them (`ClockText.mayNameNow`) would
     /// give another value on each shard and must be refused (`RefusalCode.volatileReferenceWrite`) when it is bound.
     package var clockParameters: [Int]
+    /// Whether it may have made a sequence, whose values the shards must share out (`SequenceSlicing`).
+    package var sequences = Sequences.untouched
+    package enum Sequences: Hashable, Sendable {
+        case untouched
+        /// There may be one that a sharded table does not use.
+        case possible
+        /// A sharded table uses one: without slices the statement must fail.
+        case needed
+    }
     package init(
         reason: Reason, transactional: Bool = true, changesSchema: Bool = false, placementChanges: [PlacementChange] = [],
         clockParameters: [Int] = []
@@ -127,67 +138,6 @@ package enum KeySource: Hashable, Sendable {
     case parameter(number: Int, type: KeyType)
     /// `= ANY($number)`: an array parameter; every element is a key. NULL elements never match and are skipped.
     case parameterArray(number: Int, type: KeyType)
-}
-
-package struct BroadcastCopy: Hashable, Sendable {
-    package var table: QualifiedName
-    /// A reader for each copied column that may take its value from the clock (`SplitCopy.Purpose.clock`).
-    package var clocks: [SplitCopy]
-    package init(table: QualifiedName, clocks: [SplitCopy] = []) {
-        self.table = table
-        self.clocks = clocks
-    }
-}
-
-package struct SplitCopy: Hashable, Sendable {
-    package enum Format: Hashable, Sendable { case text, csv }
-    /// What the column at `keyColumn` is read for.
-    package enum Purpose: Hashable, Sendable {
-        /// Its value chooses the row's shard.
-        case key
-        /// A text such as 'now' in it is refused, for every shard would read another moment.
-        case clock
-    }
-    package var purpose = Purpose.key
-    package var table: QualifiedName
-    package var format: Format
-    /// The key's position among the copied columns (0-based), and their number.
-    package var keyColumn: Int
-    package var columnCount: Int
-    package var keyType: KeyType
-    package var delimiter: UInt8
-    package var null: [UInt8]
-    package var quote: UInt8
-    package var escape: UInt8
-    /// The first line is column names: sent to every shard (with `header` kept in the statement) or dropped.
-    package var header: Bool
-    /// CSV FORCE_NOT_NULL / FORCE_NULL on the key column.
-    package var forceNotNullKey: Bool
-    package var forceNullKey: Bool
-    /// As `StatementPlan.keyLengthMax`.
-    package var keyLengthMax: Int?
-    /// The copied columns' names, for error messages.
-    package var columns: [String]
-    package init(
-        table: QualifiedName, format: Format, keyColumn: Int, columnCount: Int, keyType: KeyType, delimiter: UInt8,
-        null: [UInt8], quote: UInt8 = 0x22, escape: UInt8 = 0x22, header: Bool = false, forceNotNullKey: Bool = false,
-        forceNullKey: Bool = false, keyLengthMax: Int? = nil, columns: [String] = []
-    ) {
-        self.table = table
-        self.format = format
-        self.keyColumn = keyColumn
-        self.columnCount = columnCount
-        self.keyType = keyType
-        self.delimiter = delimiter
-        self.null = null
-        self.quote = quote
-        self.escape = escape
-        self.header = header
-        self.forceNotNullKey = forceNotNullKey
-        self.forceNullKey = forceNullKey
-        self.keyLengthMax = keyLengthMax
-        self.columns = columns
-    }
 }
 
 package enum TransactionStatement: Hashable, Sendable {

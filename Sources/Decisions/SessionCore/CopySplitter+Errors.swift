@@ -12,7 +12,7 @@ extension CopySplitter {
         let (name, escape) = isNewline ? ("newline", "\\n") : ("carriage return", "\\r")
         return switch plan.format {
         case .text: bad("literal \(name) found in data", hint: "Use \"\(escape)\" to represent \(name).")
-        case .csv: bad("unquoted \(name) found in data", hint: "Use quoted CSV field to represent \(name).")
+        case .csv, .binary: bad("unquoted \(name) found in data", hint: "Use quoted CSV field to represent \(name).")
         }
     }
 
@@ -20,13 +20,7 @@ extension CopySplitter {
         bad(mismatches ? "end-of-copy marker does not match previous newline style" : "end-of-copy marker corrupt")
     }
 
-    func rowTooLong() -> ServerError {
-        located(
-            ServerError(
-                sqlState: .programLimitExceeded, message: "a row of COPY data is too long",
-                detail: "PGM-COPY-ROW: rows of more than \(rowMax) bytes cannot be split over shards.",
-                hint: "Raise the router's limit for a row, or copy the row's large values by an UPDATE of their own."))
-    }
+    func rowTooLong() -> ServerError { located(.copyRowTooLong(max: rowMax)) }
 
     func extraData(_ line: UnsafeRawBufferPointer) -> ServerError {
         unsafe located(bad("extra data after last expected column"), line: line)
@@ -43,36 +37,26 @@ extension CopySplitter {
     }
 
     func keyIsNull(_ line: UnsafeRawBufferPointer) -> ServerError {
-        unsafe located(refusal(.keyIsNull), line: line)
+        unsafe located(plan.refusal(.keyIsNull), line: line)
     }
 
-    func keyTooLong(_ max: Int, _ value: RawSpan) -> ServerError {
-        located(
-            ServerError(
-                sqlState: SQLState(code: "22001") ?? .invalidParameterValue,
-                message: "value too long for type character varying(\(max))"),
-            value: value)
-    }
+    func keyTooLong(_ max: Int, _ value: RawSpan) -> ServerError { located(.keyTooLong(max), value: value) }
 
     func keyError(_ error: KeyError, _ value: RawSpan) -> ServerError {
         switch error {
-        case .outOfRange: located(refusal(.keyMalformed, sqlState: .numericValueOutOfRange), value: value)
-        default: located(refusal(.keyMalformed), value: value)
+        case .outOfRange: located(plan.refusal(.keyMalformed, sqlState: .numericValueOutOfRange), value: value)
+        default: located(plan.refusal(.keyMalformed), value: value)
         }
     }
 
-    func namesNow(_ value: RawSpan) -> ServerError { located(refusal(.volatileReferenceWrite), value: value) }
+    func foreignKey(_ value: RawSpan) -> ServerError { located(plan.refusal(.copyFormat), value: value) }
+
+    func namesNow(_ value: RawSpan) -> ServerError { located(plan.refusal(.volatileReferenceWrite), value: value) }
 
     // MARK: Parts
 
     private func bad(_ message: String, hint: String? = nil) -> ServerError {
         located(ServerError(sqlState: .badCopyFileFormat, message: message, hint: hint))
-    }
-
-    private func refusal(_ code: RefusalCode, sqlState: SQLState? = nil) -> ServerError {
-        ServerError(
-            sqlState: sqlState ?? SQLState(code: code.sqlState) ?? .featureNotSupported,
-            message: "\(code.message): \(plan.table)", detail: code.rawValue, hint: code.hint)
     }
 
     private var place: String { "COPY \(plan.table.name), line \(lineNumber)" }

@@ -19,6 +19,7 @@ extension CopySplitter {
     /// What the row that `line` is, without its line end, says about its shard.
     mutating func key(of line: UnsafeRawBufferPointer) throws(ServerError) -> CopyKey {
         let field = try unsafe plan.format == .text ? textKey(line) : csvKey(line)
+        if plan.encoding != .utf8, unsafe hasHighBytes(line, field.raw) { return try unsafe foreignKey(of: line, field) }
         let isNull = unsafe !field.isQuoted && equals(line, field.raw, plan.null)
         if isNull {
             guard plan.format == .csv, plan.forceNotNullKey else { return try unsafe null(line) }
@@ -28,13 +29,37 @@ extension CopySplitter {
             if plan.format == .csv, plan.forceNullKey, unsafe equals(line, plain, plan.null) { return try unsafe null(line) }
             return try unsafe key(UnsafeRawBufferPointer(rebasing: line[plain]).bytes)
         }
-        scratch.removeAll(keepingCapacity: true)
-        switch plan.format {
-        case .text: unsafe unescapeText(line, field.raw)
-        case .csv: unsafe unescapeCSV(line, from: field.start)
-        }
+        unsafe unescape(line, field.raw)
         if plan.format == .csv, plan.forceNullKey, scratch == plan.null { return try unsafe null(line) }
         return try key(scratch.span.bytes)
+    }
+
+    /// The key of a field with characters beyond ASCII in another encoding than the shards'. It is not the null marker, which is ASCII.
+    private mutating func foreignKey(of line: UnsafeRawBufferPointer, _ field: KeyField) throws(ServerError) -> CopyKey {
+        let raw = unsafe UnsafeRawBufferPointer(rebasing: line[field.raw])
+        // Not even for the key of a number: what PostgreSQL makes of such characters is not known here.
+        guard plan.encoding == .latin1 else {
+            // What names the present is ASCII, and nothing else in the field can hide it.
+            if plan.purpose == .clock { return try unsafe key(raw.bytes) }
+            throw unsafe foreignKey(raw.bytes)
+        }
+        var converted: [UInt8] = []
+        converted.reserveCapacity(raw.count * 2)
+        for byte in unsafe raw {
+            if byte < 0x80 { converted.append(byte) } else { converted += [0xc0 | byte >> 6, 0x80 | byte & 0x3f] }
+        }
+        try converted.span.bytes.withUnsafeBytes { (bytes) throws(ServerError) in unsafe unescape(bytes, 0..<bytes.count) }
+        return try key(scratch.span.bytes)
+    }
+
+    private func hasHighBytes(_ line: UnsafeRawBufferPointer, _ range: Range<Int>) -> Bool {
+        unsafe line[range].contains { $0 >= 0x80 }
+    }
+
+    /// The value of a raw field, into `scratch`.
+    private mutating func unescape(_ line: UnsafeRawBufferPointer, _ raw: Range<Int>) {
+        scratch.removeAll(keepingCapacity: true)
+        if plan.format == .csv { unsafe unescapeCSV(line, raw) } else { unsafe unescapeText(line, raw) }
     }
 
     private func null(_ line: UnsafeRawBufferPointer) throws(ServerError) -> CopyKey {
@@ -64,7 +89,7 @@ extension CopySplitter {
     }
 
     /// Characters of UTF-8: bytes that do not continue one.
-    private static func characters(in value: RawSpan) -> Int {
+    static func characters(in value: RawSpan) -> Int {
         value.withUnsafeBytes { unsafe $0.reduce(0) { $0 + ($1 & 0xC0 == 0x80 ? 0 : 1) } }
     }
 
@@ -238,15 +263,14 @@ extension CopySplitter {
     private func isEscapable(_ byte: UInt8) -> Bool { byte == plan.escape || byte == plan.quote }
 
     /// The field has been read before: its quotes are in order.
-    private mutating func unescapeCSV(_ line: UnsafeRawBufferPointer, from start: Int) {
-        var (position, isQuoted) = (start, false)
-        while position < line.count {
+    private mutating func unescapeCSV(_ line: UnsafeRawBufferPointer, _ range: Range<Int>) {
+        var (position, isQuoted) = (range.lowerBound, false)
+        while position < range.upperBound {
             let byte = unsafe line[position]
             position += 1
             if !isQuoted {
-                if byte == plan.delimiter { return }
                 if byte == plan.quote { isQuoted = true } else { scratch.append(byte) }
-            } else if byte == plan.escape, position < line.count, unsafe isEscapable(line[position]) {
+            } else if byte == plan.escape, position < range.upperBound, unsafe isEscapable(line[position]) {
                 unsafe scratch.append(line[position])
                 position += 1
             } else if byte == plan.quote {

@@ -12,10 +12,8 @@ extension CopySplitter {
         _ data: UnsafeRawBufferPointer, from start: Int, isComplete: Bool
     ) throws(ServerError) -> CopyLine? {
         let line =
-            switch plan.format {
-            case .text: try unsafe readTextLine(data, from: start, isComplete)
-            case .csv: try unsafe readCSVLine(data, from: start, isComplete)
-            }
+            plan.format == .csv
+            ? try unsafe readCSVLine(data, from: start, isComplete) : try unsafe readTextLine(data, from: start, isComplete)
         if line == nil, isComplete { return CopyLine(end: data.count, next: data.count, isLast: true) }
         return line
     }

@@ -27,6 +27,7 @@ package enum ManagerServer {
         let registry = registry(metrics: metrics, store: store, startedAt: startedAt)
         let inspector = PostgresShardInspector(box: box, group: group, timeout: settings.probeTimeout)
         let api = ManagerAPI(store: store, inspector: inspector, box: box, metrics: metrics, registry: registry)
+        await giveSlices(api.writer, logger)
         let member = MemberAnnouncer(id: settings.id, store: store, startedAt: startedAt, logger: logger)
         let application = restApplication(
             responder(api, bodyMax: settings.httpBodyMax, metrics: metrics, logger: logger), host: settings.httpHost, port: settings.httpPort,
@@ -41,6 +42,19 @@ package enum ManagerServer {
         configuration.maximumGracefulShutdownDuration = settings.shutdownGrace
         try await ServiceGroup(configuration: configuration).run()
         logger.notice("manager stopped", metadata: ["id": "\(settings.id)"])
+    }
+
+    /// Shards of a catalog from before there were slices get theirs. Without a catalog store the next start does it.
+    private static func giveSlices(_ writer: CatalogWriter, _ logger: Logger) async {
+        do {
+            let count = try await writer.change(author: "manager") { catalog in
+                let operations = SliceAssignment.missing(in: catalog)
+                return CatalogWriter.Decision(operations: operations) { _ in operations.count }
+            }
+            if count > 0 { logger.notice("slices of sequence values given to shards") }
+        } catch {
+            logger.warning("the shards' slices of sequence values could not be looked at", error: error)
+        }
     }
 
     package static func responder(_ api: ManagerAPI, bodyMax: Int, metrics: SharedMetrics, logger: Logger) -> RESTResponder {

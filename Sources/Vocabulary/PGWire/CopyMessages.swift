@@ -47,6 +47,12 @@ extension ByteBuffer {
         writeFrame(FrontendKind.copyData) { $0.writeImmutableBuffer(data) }
     }
 
+    /// What stands before the content of a CopyData message, which is written behind it.
+    package mutating func writeCopyDataHeader(length: Int) {
+        writeInteger(FrontendKind.copyData)
+        writeInteger(Int32(length + 4))
+    }
+
     @inlinable package mutating func writeCopyDone() { writeEmptyFrame(FrontendKind.copyDone) }
 
     package mutating func writeCopyFail(reason: String) {

@@ -15,6 +15,8 @@ package enum CatalogChangeError: Error, Hashable, Sendable {
     case overlap(database: String, at: Token)
     case invertedRange(database: String, vnode: UInt32)
     case repeatedVNode(database: String, vnode: UInt32)
+    /// Two shards of the database would give out the same values of a sequence.
+    case repeatedSlice(database: String, slice: Int)
     case emptyName(record: String)
     /// The version or the epoch cannot grow any more: the stored number is damaged.
     case counterExhausted(record: String)
@@ -39,6 +41,7 @@ extension CatalogChangeError: CustomStringConvertible {
         case .overlap(let database, let token): "token \(token) has two owners in database \"\(database)\""
         case .invertedRange(let database, let vnode): "vnode \(vnode) of database \"\(database)\" ends before it starts"
         case .repeatedVNode(let database, let vnode): "vnode id \(vnode) occurs twice in database \"\(database)\""
+        case .repeatedSlice(let database, let slice): "slice \(slice) of sequence values occurs twice in database \"\(database)\""
         case .emptyName(let record): "\(record) has an empty name"
         case .counterExhausted(let record): "the version of \(record) cannot grow"
         }

@@ -14,12 +14,14 @@ package struct DatabaseRecord: Hashable, Sendable, Codable {
     /// The shard of local tables, of pg_catalog and of statements without tables: always the same one.
     /// nil until the first shard is registered.
     package var homeShard: ShardID?
+    /// The sequence slice of the next shard that is registered: slices are never given out again. nil: none has been given out.
+    package var nextSlice: Int?
     package var version: UInt64
 
     package init(
         name: String, vnodeCount: Int = 256, defaultConsistency: Consistency = .strong,
         defaultPlacement: DefaultPlacement = .refuse, keyColumnRules: [String] = [], homeShard: ShardID? = nil,
-        version: UInt64 = 0
+        nextSlice: Int? = nil, version: UInt64 = 0
     ) {
         self.name = name
         self.vnodeCount = vnodeCount
@@ -27,6 +29,7 @@ package struct DatabaseRecord: Hashable, Sendable, Codable {
         self.defaultPlacement = defaultPlacement
         self.keyColumnRules = keyColumnRules
         self.homeShard = homeShard
+        self.nextSlice = nextSlice
         self.version = version
     }
 }
@@ -47,6 +50,8 @@ package struct ShardRecord: Hashable, Sendable, Codable {
     package var status: ShardStatus
     /// Sorted by start. The union over a database's shards is the whole ring, without gap or overlap.
     package var vnodes: [VNode]
+    /// Its part of the values of each sequence (`SequenceSlice`). nil: of a catalog written before there were slices.
+    package var slice: Int?
     /// Seconds since 1970, UTC.
     package var createdAt: Double
     package var updatedAt: Double
@@ -54,7 +59,7 @@ package struct ShardRecord: Hashable, Sendable, Codable {
 
     package init(
         id: ShardID, name: String, database: String, primaryEndpoint: String, replicas: [String] = [],
-        status: ShardStatus = .active, vnodes: [VNode] = [], createdAt: Double = 0, updatedAt: Double = 0,
+        status: ShardStatus = .active, vnodes: [VNode] = [], slice: Int? = nil, createdAt: Double = 0, updatedAt: Double = 0,
         version: UInt64 = 0
     ) {
         self.id = id
@@ -64,6 +69,7 @@ package struct ShardRecord: Hashable, Sendable, Codable {
         self.replicas = replicas
         self.status = status
         self.vnodes = vnodes
+        self.slice = slice
         self.createdAt = createdAt
         self.updatedAt = updatedAt
         self.version = version

@@ -1,7 +1,7 @@
 // The invariants of a catalog:
 // - a shard's and a table's database exists; so does a database's home shard, and it is of that database;
 // - the vnodes of a database's shards are the whole ring, without gap or overlap, or there are none;
-// - a vnode's id is unique in its database; no record has an empty name.
+// - a vnode's id and a shard's slice of sequence values are unique in their database; no record has an empty name.
 
 extension CatalogSnapshot {
     /// Checks all of the catalog: for one that comes from a file or a server.
@@ -39,6 +39,7 @@ extension CatalogSnapshot {
         // Sorted, so that the same wrong change is always refused with the same reason.
         for name in affected.sorted() {
             try checkDatabase(name)
+            try checkSlices(of: name)
             if let ids = moved[name] { try checkRing(of: name, moved: ids, since: old) }
         }
     }
@@ -64,6 +65,13 @@ extension CatalogSnapshot {
         guard let home = database.homeShard else { return }
         guard let shard = shards[home] else { throw .homeShardMissing(database: name, shard: home) }
         guard shard.database == name else { throw .homeShardElsewhere(database: name, shard: home) }
+    }
+
+    private func checkSlices(of database: String) throws(CatalogChangeError) {
+        var slices: Set<Int> = []
+        for shard in shards.values where shard.database == database {
+            if let slice = shard.slice, !slices.insert(slice).inserted { throw .repeatedSlice(database: database, slice: slice) }
+        }
     }
 
     private func vnodes(of id: ShardID, in database: String) -> [VNode] {

@@ -65,12 +65,13 @@ enum Fixture {
             table("wild_view", "customer_id bigint,total numeric", kind: .view), table("local_view", "name text,value text", kind: .view),
             table("parts", "customer_id bigint!,at date!,x integer", kind: .partitioned),
             table("parts_1", "customer_id bigint!,at date!,x integer", parent: "parts"),
-            table("ids", "", kind: .sequence),
+            table("ids", "", kind: .sequence), table("sliced", "", kind: .sequence),
         ]
         for index in relations.indices {
             switch relations[index].name.name {
             case "ref_view": relations[index].viewSources = [name("countries")]
             case "order_view", "wild_view": relations[index].viewSources = [name("orders")]
+            case "sliced": relations[index].isSlicedSequence = true
             case "local_view": relations[index].viewSources = [name("settings")]
             default: break
             }
@@ -166,6 +167,7 @@ enum Fixture {
             case .everyShard: return "every"
             case .splitCopy: return "split"
             case .broadcastCopy: return "broadcast"
+            case .gatherCopy: return "gather"
             case .transaction: return "transaction"
             case .session: return "session"
             case .mosaic: return "mosaic"

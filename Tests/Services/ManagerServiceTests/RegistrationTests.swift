@@ -200,7 +200,46 @@ import Testing
             let catalog = try await kit.store.load()
             #expect(catalog.shards.count == 6 && statuses.allSatisfy { $0.status == 201 })
             for number in 1...6 { #expect(kit.servers["h\(number)/d"].inspection.identity?.shard == ShardID("s\(number)")) }
+            #expect(Set(catalog.shards.values.map(\.slice)) == Set(0..<6))
             #expect(throws: Never.self) { try catalog.checkInvariants() }
+        }
+    }
+
+    @Test func aSliceOfSequenceValuesIsNeverGivenOutAgain() async throws {
+        try await ManagerKit.run { kit in
+            try await kit.makeDatabase(shards: 3)
+            var catalog = try await kit.store.load()
+            #expect((1...3).map { catalog.shards[ShardID("s\($0)")]?.slice } == [0, 1, 2])
+            #expect(try await kit.server.delete("/api/v1/shards/s3").status == 204)
+            kit.servers["h4/d"] = .init()
+            try kit.expect(201, try await kit.addShard("s4", on: "h4/d"))
+            catalog = try await kit.store.load()
+            #expect(catalog.shards[ShardID("s4")]?.slice == 3 && catalog.databases["app"]?.nextSlice == 4)
+            var twice = try #require(catalog.shards[ShardID("s4")])
+            twice.slice = 1
+            await #expect(throws: CatalogError.self) {
+                try await kit.store.commit(CatalogChange([.putShard(twice)], author: "test"), expecting: catalog.epoch)
+            }
+        }
+    }
+
+    @Test func shardsOfAnOlderCatalogGetSlicesTheHomeShardTheFirst() async throws {
+        try await ManagerKit.run { kit in
+            try await kit.makeDatabase(shards: 3)
+            var catalog = try await kit.store.load()
+            var database = try #require(catalog.databases["app"])
+            (database.homeShard, database.nextSlice) = (ShardID("s2"), nil)
+            let older = catalog.shards.values.map { shard in
+                var shard = shard
+                shard.slice = nil
+                return CatalogChange.Operation.putShard(shard)
+            }
+            catalog = try await kit.store.commit(CatalogChange(older + [.putDatabase(database)], author: "test"), expecting: catalog.epoch)
+            let changes = SliceAssignment.missing(in: catalog)
+            catalog = try await kit.store.commit(CatalogChange(changes, author: "test"), expecting: catalog.epoch)
+            #expect((1...3).map { catalog.shards[ShardID("s\($0)")]?.slice } == [1, 0, 2])
+            #expect(catalog.databases["app"]?.nextSlice == 3)
+            #expect(SliceAssignment.missing(in: catalog).isEmpty)
         }
     }
 }

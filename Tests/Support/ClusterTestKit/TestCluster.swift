@@ -99,14 +99,18 @@ package struct TestCluster: Sendable {
         let catalog = try await store.load()
         let inspector = PostgresShardInspector(box: nil, group: .singleton, timeout: .seconds(10))
         let rings = RingCut.even(over: servers.count, vnodesEach: 16, after: 0)
-        var operations: [CatalogChange.Operation] = [.putDatabase(DatabaseRecord(name: database, vnodeCount: 16, homeShard: id(of: 0)))]
+        var operations: [CatalogChange.Operation] = [
+            .putDatabase(DatabaseRecord(name: database, vnodeCount: 16, homeShard: id(of: 0), nextSlice: servers.count))
+        ]
         for (index, server) in servers.enumerated() {
             let endpoint = server.dsn(database: database)
             try await inspector.claim(endpoint, as: ShardIdentity(clusterID: catalog.clusterID, database: database, shard: id(of: index)))
             let recorded = ports.map { endpoint.replacing(":\(server.port)/", with: ":\($0[index])/") } ?? endpoint
             operations.append(
                 .putShard(
-                    ShardRecord(id: id(of: index), name: id(of: index).name, database: database, primaryEndpoint: recorded, vnodes: rings[index])))
+                    ShardRecord(
+                        id: id(of: index), name: id(of: index).name, database: database, primaryEndpoint: recorded, vnodes: rings[index],
+                        slice: index)))
         }
         for (name, placement) in options.tables.sorted(by: { $0.key < $1.key }) {
             operations.append(

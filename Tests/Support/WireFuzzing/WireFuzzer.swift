@@ -24,6 +24,7 @@ package enum WireFuzzer {
             try frontend(body)
             try backend(body)
             scram(Array(body.readableBytesView))
+            try CopyFuzzer.run(body)
         }
     }
 

@@ -40,6 +40,7 @@ package enum WireSeeds {
             },
             message { $0.writeCopyFail(reason: "no") },
             message { $0.writeCopyData(ByteBuffer(string: "1\tone\n")) },
+            message { $0.writeCopyData(ByteBuffer(bytes: CopyFuzzer.binary)) },
             message { $0.writeSync() },
         ]
     }

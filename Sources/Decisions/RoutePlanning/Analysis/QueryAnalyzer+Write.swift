@@ -87,10 +87,9 @@ extension QueryAnalyzer {
     /// The default of a column that the statement leaves to PostgreSQL.
     func noteDefault(_ column: Column?, of table: ResolvedTable) {
         guard let column else { return }
-        let isSequence = column.isIdentity || (column.defaultExpression?.contains("nextval(") ?? false)
-        if column.defaultIsVolatile || isSequence {
+        if column.defaultIsVolatile || column.usesSequence {
             findings.noteNondeterminism(.volatileReferenceWrite, "default of \(table.name).\(column.name)", at: nil)
         }
-        if isSequence, case .sharded = table.placement { findings.shardedSequence = "\(table.name).\(column.name)" }
+        if column.usesWholeSequence, case .sharded = table.placement { findings.shardedSequence = "\(table.name).\(column.name)" }
     }
 }

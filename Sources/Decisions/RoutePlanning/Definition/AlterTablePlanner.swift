@@ -84,7 +84,8 @@ struct AlterTablePlanner {
         if context.placements[relation.name] == nil, relation.parent == nil, changed.columns != relation.columns {
             changes.insert(.declare(relation.name, placement), at: 0)
         }
-        return DDLPlanner.everywhere([relation.name], "\(relation.name) is \(placement.words)", changes)
+        return DDLPlanner.everywhere(
+            [relation.name], "\(relation.name) is \(placement.words)", changes, sequences: DDLPlanner.sequences(of: changed, placement))
     }
 
     /// What is added to a table is added to its partitions and heirs.
@@ -115,9 +116,17 @@ struct AlterTablePlanner {
             reader.change(name, in: &relation) { column in
                 column.defaultExpression = nil
                 column.defaultIsVolatile = false
+                column.hasSlicedSequence = false
             }
             if let expression = command.pointee.def { try reader.setDefault(expression, of: name, in: &relation) }
-        case .identity: reader.change(name, in: &relation) { $0.isIdentity = true }
+        case .identity:
+            let options = command.pointee.def.flatMap { $0.kind == PG_QUERY__NODE__NODE_CONSTRAINT ? $0.pointee.constraint : nil }
+            reader.addIdentity(name, NodeList(options?.pointee.n_options ?? 0, options?.pointee.options), in: &relation)
+        case .identityOptions:
+            guard case .sharded = reader.placement else { break }
+            guard let options = try node(command, kind: PG_QUERY__NODE__NODE_LIST) else { break }
+            let list = options.pointee.list!
+            try SequenceDefinition.checkChange(of: "\(relation.name).\(name)", NodeList(list.pointee.n_items, list.pointee.items))
         case .dropIdentity: reader.change(name, in: &relation) { $0.isIdentity = false }
         case .type: try changeType(command, reader, &relation)
         case .addConstraint:
@@ -163,12 +172,14 @@ struct AlterTablePlanner {
             let nature = try DefinitionExpression(using, scope: reader.scope(of: relation), context, reader.placement)
             let isSame = nature.isDeterministic && !nature.usesSequence
             guard reader.placement != .reference || isSame else { throw Refusal(.volatileDefault, "\(relation.name).\(name)") }
+            if nature.usesSequence { throw Refusal(.sequenceDefault, "\(relation.name).\(name)") }
         }
         let new = reader.column(named: name, type: node.pointee.type_name)
         let isDeterministic = !reader.isNondeterministic(node.pointee.coll_clause)
         reader.change(name, in: &relation) { column in
             column.typeOID = new.typeOID
             column.typeName = new.typeName
+            column.hasSlicedSequence = column.hasSlicedSequence && new.typeOID == 20
             column.hasDeterministicCollation = isDeterministic
         }
     }
@@ -210,7 +221,7 @@ extension AlterTablePlanner {
     /// What a command of ALTER TABLE means to the rules; kinds that are not listed are refused.
     enum Effect {
         case none
-        case addColumn, dropColumn, columnDefault, identity, dropIdentity, type, addConstraint, dropConstraint
+        case addColumn, dropColumn, columnDefault, identity, identityOptions, dropIdentity, type, addConstraint, dropConstraint
         case logged(Bool)
         case noRowSecurity
         case attach, detach, inherit, disinherit
@@ -253,8 +264,9 @@ extension AlterTablePlanner {
                     PG_QUERY__ALTER_TABLE_TYPE__AT_EnableAlwaysTrig, PG_QUERY__ALTER_TABLE_TYPE__AT_EnableReplicaTrig,
                     PG_QUERY__ALTER_TABLE_TYPE__AT_EnableRule, PG_QUERY__ALTER_TABLE_TYPE__AT_DisableRule,
                     PG_QUERY__ALTER_TABLE_TYPE__AT_EnableAlwaysRule, PG_QUERY__ALTER_TABLE_TYPE__AT_EnableReplicaRule,
-                    PG_QUERY__ALTER_TABLE_TYPE__AT_SetIdentity, PG_QUERY__ALTER_TABLE_TYPE__AT_DropOids:
+                    PG_QUERY__ALTER_TABLE_TYPE__AT_DropOids:
                     .none
+                case PG_QUERY__ALTER_TABLE_TYPE__AT_SetIdentity: .identityOptions
                 case PG_QUERY__ALTER_TABLE_TYPE__AT_AddOf, PG_QUERY__ALTER_TABLE_TYPE__AT_DropOf: .refused(.definition, "OF")
                 default: .refused(.definition, "ALTER TABLE command")
                 }

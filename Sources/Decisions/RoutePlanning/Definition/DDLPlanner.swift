@@ -31,10 +31,17 @@ enum DDLPlanner {
 
     /// The plan of every definition that is not refused. Never reused: the schema it was planned for is the one it changes.
     static func everywhere(
-        _ tables: [QualifiedName], _ reason: String, _ changes: [PlacementChange] = []
+        _ tables: [QualifiedName], _ reason: String, _ changes: [PlacementChange] = [], sequences: EveryShard.Sequences = .untouched
     ) -> StatementPlan {
-        StatementPlan(
-            kind: .ddl, route: .everyShard(EveryShard(reason: .ddl, changesSchema: true, placementChanges: changes)), writes: true,
-            reuse: .never, tables: tables, reason: reason)
+        var everyShard = EveryShard(reason: .ddl, changesSchema: true, placementChanges: changes)
+        everyShard.sequences = sequences
+        return StatementPlan(kind: .ddl, route: .everyShard(everyShard), writes: true, reuse: .never, tables: tables, reason: reason)
+    }
+
+    /// What a statement that makes or changes the table may mean for its sequences.
+    static func sequences(of relation: Relation, _ placement: Placement) -> EveryShard.Sequences {
+        guard relation.columns.contains(where: \.usesSequence) else { return .untouched }
+        if case .sharded = placement { return .needed }
+        return .possible
     }
 }

@@ -39,6 +39,7 @@ struct DefinitionReader {
         if names.count == 1, type.pointee.pct_type == 0, Self.serials.contains(last) {
             column.defaultExpression = "nextval()"
             column.typeOID = last == "smallserial" || last == "serial2" ? 21 : last == "bigserial" || last == "serial8" ? 20 : 23
+            column.hasSlicedSequence = column.typeOID == 20
         } else if isBuiltIn(names), type.pointee.n_array_bounds == 0, type.pointee.setof == 0, type.pointee.pct_type == 0 {
             column.typeOID = Self.types[last] ?? Column.userTypeOID
             if column.typeOID == 1043, let length = typeModifier(type) { column.typeName = "character varying(\(length))" }
@@ -86,6 +87,14 @@ struct DefinitionReader {
         change(name, in: &relation) { column in
             column.defaultExpression = nature.usesSequence ? "nextval()" : "?"
             column.defaultIsVolatile = !nature.isDeterministic
+            column.hasSlicedSequence = column.typeOID == 20 && nature.usesSequence && SequenceDefinition.isNextval(ofSliced: expression, context)
+        }
+    }
+
+    func addIdentity(_ name: String, _ options: NodeList, in relation: inout Relation) {
+        change(name, in: &relation) { column in
+            column.isIdentity = true
+            column.hasSlicedSequence = column.typeOID == 20 && SequenceDefinition.canBeSliced(options)
         }
     }
 
@@ -112,7 +121,7 @@ struct DefinitionReader {
         case PG_QUERY__CONSTR_TYPE__CONSTR_DEFAULT:
             if let column, let expression = node.pointee.raw_expr { try setDefault(expression, of: column, in: &relation) }
         case PG_QUERY__CONSTR_TYPE__CONSTR_IDENTITY:
-            if let column { change(column, in: &relation) { $0.isIdentity = true } }
+            if let column { addIdentity(column, NodeList(node.pointee.n_options, node.pointee.options), in: &relation) }
         case PG_QUERY__CONSTR_TYPE__CONSTR_GENERATED:
             if let expression = node.pointee.raw_expr { try check(expression, relation) }
             if let column { change(column, in: &relation) { $0.isGenerated = true } }

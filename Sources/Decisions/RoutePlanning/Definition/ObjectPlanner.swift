@@ -10,7 +10,8 @@ struct ObjectPlanner {
 
     func plan(_ node: SQLNode) throws(Refusal) -> StatementPlan {
         try check(statement: node)
-        return DDLPlanner.everywhere([], "the definition is the same on every shard")
+        let isSequence = node.kind == PG_QUERY__NODE__NODE_CREATE_SEQ_STMT || node.kind == PG_QUERY__NODE__NODE_ALTER_SEQ_STMT
+        return DDLPlanner.everywhere([], "the definition is the same on every shard", sequences: isSequence ? .possible : .untouched)
     }
 
     private func check(statement node: SQLNode) throws(Refusal) {
@@ -18,7 +19,10 @@ struct ObjectPlanner {
         switch node.kind {
         case PG_QUERY__NODE__NODE_CREATE_SCHEMA_STMT: try check(schema: node.pointee.create_schema_stmt)
         case PG_QUERY__NODE__NODE_CREATE_SEQ_STMT: _ = try names.created(node.pointee.create_seq_stmt.pointee.sequence)
-        case PG_QUERY__NODE__NODE_ALTER_SEQ_STMT: _ = try names.relation(node.pointee.alter_seq_stmt.pointee.sequence)
+        case PG_QUERY__NODE__NODE_ALTER_SEQ_STMT:
+            let change = node.pointee.alter_seq_stmt!
+            guard let sequence = try names.relation(change.pointee.sequence), sequence.isSlicedSequence else { break }
+            try SequenceDefinition.checkChange(of: sequence.name.description, NodeList(change.pointee.n_options, change.pointee.options))
         case PG_QUERY__NODE__NODE_COMPOSITE_TYPE_STMT: _ = try names.created(node.pointee.composite_type_stmt.pointee.typevar)
         case PG_QUERY__NODE__NODE_CREATE_ENUM_STMT:
             try names.check(NodeList(node.pointee.create_enum_stmt.pointee.n_type_name, node.pointee.create_enum_stmt.pointee.type_name))

@@ -51,7 +51,9 @@ struct RelationRules {
             if relation.isUnlogged { throw Refusal(.definition, "UNLOGGED \(relation.name)") }
             if relation.hasRules { throw Refusal(.rules, relation.name.description) }
             if relation.hasRowSecurity { throw Refusal(.rowSecurity, relation.name.description) }
-            if let column = relation.columns.first(where: \.usesSequence) {
+            // The copies of a reference table must be the same, whatever the sequence.
+            let repeats = relation.columns.first { placement == .reference ? $0.usesSequence : $0.usesWholeSequence }
+            if let column = repeats {
                 throw Refusal(.sequenceDefault, "\(relation.name).\(column.name)")
             }
         }

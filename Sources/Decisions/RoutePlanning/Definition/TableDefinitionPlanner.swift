@@ -28,7 +28,8 @@ struct TableDefinitionPlanner {
 
         let isPart = !parents.isEmpty
         let changes: [PlacementChange] = isPart || context.placements[name] == placement ? [] : [.declare(name, placement)]
-        return DDLPlanner.everywhere([name], "\(name) is \(placement.words)", changes)
+        return DDLPlanner.everywhere(
+            [name], "\(name) is \(placement.words)", changes, sequences: DDLPlanner.sequences(of: relation, placement))
     }
 
     // MARK: Where its rows live

@@ -50,16 +50,18 @@ package enum SchemaDecoder {
             name: name, kind: kind, columns: [], hasTriggers: try row.bool(3), hasRules: try row.bool(4), hasRowSecurity: try row.bool(5),
             parent: row[7] == nil ? nil : try row.name(7))
         relation.isUnlogged = try row.bool(6)
+        relation.isSlicedSequence = try row.bool(9)
         snapshot.relations[name] = relation
     }
 
     private static func readColumn(_ row: Row, _ snapshot: inout SchemaSnapshot) throws(Malformed) {
         guard let type = UInt32(try row.text(3)) else { throw row.malformed("type oid") }
-        snapshot.relations[try row.name(0)]?.columns.append(
-            Column(
-                name: try row.text(2), typeOID: type, typeName: try row.text(4), notNull: try row.bool(5), defaultExpression: row[6],
-                defaultIsVolatile: try row.bool(7), isIdentity: try row.bool(8), isGenerated: try row.bool(9),
-                hasDeterministicCollation: try row.bool(10)))
+        var column = Column(
+            name: try row.text(2), typeOID: type, typeName: try row.text(4), notNull: try row.bool(5), defaultExpression: row[6],
+            defaultIsVolatile: try row.bool(7), isIdentity: try row.bool(8), isGenerated: try row.bool(9),
+            hasDeterministicCollation: try row.bool(10))
+        column.hasSlicedSequence = try row.bool(11)
+        snapshot.relations[try row.name(0)]?.columns.append(column)
     }
 
     private static func readUniqueKey(_ row: Row, _ snapshot: inout SchemaSnapshot) throws(Malformed) {

@@ -111,7 +111,8 @@ package enum SchemaQueries {
         SELECT n.nspname, c.relname, c.relkind,
             EXISTS (SELECT 1 FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal),
             EXISTS (SELECT 1 FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN'),
-            c.relrowsecurity, c.relpersistence = 'u', parent.nspname, parent.relname
+            c.relrowsecurity, c.relpersistence = 'u', parent.nspname, parent.relname,
+            coalesce((SELECT \(SequenceSlicing.isSliced) FROM pg_catalog.pg_sequence q WHERE q.seqrelid = c.oid), false)
         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
             LEFT JOIN LATERAL (
                 SELECT pn.nspname, pc.relname FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class pc ON pc.oid = i.inhparent
@@ -125,7 +126,7 @@ package enum SchemaQueries {
             pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull,
             coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), pg_catalog.pg_get_expr(t.typdefaultbin, 0)),
             \(isVolatile("coalesce(d.adbin, t.typdefaultbin)")),
-            a.attidentity <> '', a.attgenerated <> '', coalesce(l.collisdeterministic, true)
+            a.attidentity <> '', a.attgenerated <> '', coalesce(l.collisdeterministic, true), \(hasSlicedSequence)
         FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
             JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
@@ -133,6 +134,19 @@ package enum SchemaQueries {
             LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation
         WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND a.attnum > 0 AND NOT a.attisdropped AND \(isUserSchema)
         ORDER BY n.nspname, c.relname, a.attnum
+        """
+
+    /// Its own sequence, or the one that the default names; a default that finds its sequence in another way has none that is known.
+    private static let hasSlicedSequence = """
+        a.atttypid = 20 AND (
+                a.attidentity <> '' AND EXISTS (
+                    SELECT 1 FROM pg_catalog.pg_depend own JOIN pg_catalog.pg_sequence q ON q.seqrelid = own.objid
+                    WHERE own.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND own.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+                      AND own.refobjid = a.attrelid AND own.refobjsubid = a.attnum AND own.deptype = 'i' AND \(SequenceSlicing.isSliced))
+                OR coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid) ~ '^nextval\\(''([^'']|'''')+''::regclass\\)$', false) AND EXISTS (
+                    SELECT 1 FROM pg_catalog.pg_depend used JOIN pg_catalog.pg_sequence q ON q.seqrelid = used.refobjid
+                    WHERE used.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND used.objid = d.oid
+                      AND used.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND \(SequenceSlicing.isSliced)))
         """
 
     /// Whether an expression tree may give another value when it is evaluated again or elsewhere. PostgreSQL records dependencies on

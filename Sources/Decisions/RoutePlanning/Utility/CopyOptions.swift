@@ -1,7 +1,9 @@
 internal import CPGQuery
 internal import SQLSyntax
 
-/// The options of COPY FROM, read as PostgreSQL's `ProcessCopyOptions` does, defaults filled in.
+/// The options of COPY, read as PostgreSQL's `ProcessCopyOptions` does, defaults filled in.
+///
+/// What decides nothing about rows and keys (FREEZE, FORCE_QUOTE) is each shard's own business: it gets the statement's text.
 struct CopyOptions {
     private(set) var isCSV = false
     private(set) var isBinary = false
@@ -12,8 +14,7 @@ struct CopyOptions {
     private(set) var escape: UInt8 = 0x22
     private(set) var forceNotNull: [String] = []
     private(set) var forceNull: [String] = []
-    private var freezes = false
-    private var encoding: String?
+    private var encodingName: String?
 
     init(_ list: NodeList) throws(Refusal) {
         var given: [String: DefinitionValue] = [:]
@@ -34,10 +35,10 @@ struct CopyOptions {
             // HEADER MATCH: the line is there, and each shard checks it.
             hasHeader = try Self.boolean(value, "header", others: ["match"])
         }
-        if let value = given.removeValue(forKey: "freeze") { freezes = try Self.boolean(value, "freeze") }
+        for name in ["freeze", "force_quote"] { given[name] = nil }
         forceNotNull = given.removeValue(forKey: "force_not_null")?.list ?? []
         forceNull = given.removeValue(forKey: "force_null")?.list ?? []
-        encoding = given.removeValue(forKey: "encoding")?.text
+        encodingName = given.removeValue(forKey: "encoding")?.text
         if let unknown = given.keys.min() { throw Refusal(.copyOption, unknown) }
     }
 
@@ -65,17 +66,18 @@ struct CopyOptions {
         return result
     }
 
-    /// Whether the router can find rows and keys in the data, or at least repeat it.
-    func checkSplittable(isBroadcast: Bool) throws(Refusal) {
-        if isBinary, !isBroadcast { throw Refusal(.copyFormat, "binary") }
-        if freezes { throw Refusal(.copyOption, "freeze") }
-        if let encoding, !["utf8", "utf-8", "unicode"].contains(encoding.lowercased()) {
-            throw Refusal(.copyFormat, "encoding")
-        }
-        guard !isBroadcast, !null.contains(0x0a), !null.contains(0x0d), !null.contains(delimiter) else {
-            if isBroadcast { return }
-            throw Refusal(.copyOption, "null")
-        }
+    /// nil: one whose rows the router cannot tell apart. Binary data are in the client's encoding, whatever ENCODING says.
+    var encoding: CopyEncoding? {
+        guard let encodingName, !isBinary else { return .utf8 }
+        return CopyEncoding(name: encodingName)
+    }
+
+    /// Whether the router can find rows and fields in the data.
+    func checkReadable() throws(Refusal) {
+        guard !isBinary else { return }
+        guard let encoding else { throw Refusal(.copyFormat, "encoding \(encodingName ?? "")") }
+        let isForeign = encoding != .utf8 && null.contains { $0 >= 0x80 }
+        guard !isForeign, !null.contains(0x0a), !null.contains(0x0d), !null.contains(delimiter) else { throw Refusal(.copyOption, "null") }
         if !isCSV {
             // PostgreSQL's own rule: characters that mean something behind a backslash, or in a number, cannot separate.
             let isForbidden = Set("\\.abcdefghijklmnopqrstuvwxyz0123456789".utf8).contains(delimiter)

@@ -17,7 +17,7 @@ enum CopyPlanner {
         }
         var plan =
             copy.pointee.is_from != 0
-            ? try planFrom(copy, table, request.context) : try planTo(table, at: Int(relation.pointee.location))
+            ? try planFrom(copy, table, request.context) : try planTo(copy, table)
         plan.tables = [table.name]
         return plan
     }
@@ -39,11 +39,17 @@ enum CopyPlanner {
         return plan
     }
 
-    private static func planTo(_ table: ResolvedTable, at location: Int) throws(Refusal) -> StatementPlan {
+    private static func planTo(
+        _ copy: UnsafeMutablePointer<PgQuery__CopyStmt>, _ table: ResolvedTable
+    ) throws(Refusal) -> StatementPlan {
         switch table.placement {
-        case .sharded: throw Refusal(.copyWholeTable, table.name.description, at: location)
-        case .reference: copy(.anyShard, writes: false, "\(table.name): every shard has a copy")
-        case .local: copy(.homeShard, writes: false, "\(table.name) lives on the home shard")
+        case .sharded:
+            let options = try CopyOptions(NodeList(copy.pointee.n_options, copy.pointee.options))
+            let gather = GatherCopy(
+                table: table.name, isBinary: options.isBinary, hasHeaderLine: options.hasHeader && !options.isBinary)
+            return self.copy(.gatherCopy(gather), writes: false, "\(table.name): the rows of every shard")
+        case .reference: return self.copy(.anyShard, writes: false, "\(table.name): every shard has a copy")
+        case .local: return self.copy(.homeShard, writes: false, "\(table.name) lives on the home shard")
         }
     }
 
@@ -55,35 +61,40 @@ enum CopyPlanner {
         guard let relation = table.relation, relation.kind == .table || relation.kind == .partitioned else {
             throw Refusal(.relationKind, table.name.description)
         }
-        if copy.pointee.where_clause != nil { throw Refusal(.copyOption, "WHERE") }
+        // Whatever its options are: PostgreSQL reads them.
+        guard table.placement != .local else {
+            return self.copy(.homeShard, writes: true, "\(table.name) lives on the home shard")
+        }
+        if let condition = copy.pointee.where_clause { try check(condition, table, relation, context) }
         let options = try CopyOptions(NodeList(copy.pointee.n_options, copy.pointee.options))
         let columns = NodeList(copy.pointee.n_attlist, copy.pointee.attlist).strings.flatMap { $0.isEmpty ? nil : $0 }
             ?? relation.columns.filter { !$0.isGenerated }.map(\.name)
         let omitted = relation.columns.filter { !columns.contains($0.name) && !$0.isGenerated }
-        switch table.placement {
-        case .local:
-            return self.copy(.homeShard, writes: true, "\(table.name) lives on the home shard")
-        case .reference:
-            try options.checkSplittable(isBroadcast: true)
-            if relation.hasTriggers { throw Refusal(.referenceTrigger, table.name.description) }
-            if let column = omitted.first(where: { $0.defaultIsVolatile || usesSequence($0) }) {
-                throw Refusal(.volatileReferenceWrite, "default of \(table.name).\(column.name)")
-            }
-            let broadcast = BroadcastCopy(table: table.name, clocks: try clocks(table.name, relation, columns: columns, options))
-            return self.copy(
-                .broadcastCopy(broadcast), writes: true, "\(table.name) is a reference table: copied to every shard")
-        case .sharded(let key):
-            try options.checkSplittable(isBroadcast: false)
-            if let column = omitted.first(where: usesSequence) {
+        if case .sharded(let key) = table.placement {
+            try options.checkReadable()
+            if let column = omitted.first(where: \.usesWholeSequence) {
                 throw Refusal(.sequenceFunction, "\(table.name).\(column.name)")
             }
             let split = try split(table.name, relation, key: key, columns: columns, options)
             return self.copy(.splitCopy(split), writes: true, "rows are split by \(table.name).\(key)")
         }
+        if relation.hasTriggers { throw Refusal(.referenceTrigger, table.name.description) }
+        if let column = omitted.first(where: { $0.defaultIsVolatile || $0.usesSequence }) {
+            throw Refusal(.volatileReferenceWrite, "default of \(table.name).\(column.name)")
+        }
+        let broadcast = BroadcastCopy(table: table.name, clocks: try clocks(table.name, relation, columns: columns, options))
+        return self.copy(.broadcastCopy(broadcast), writes: true, "\(table.name) is a reference table: copied to every shard")
     }
 
-    private static func usesSequence(_ column: Column) -> Bool {
-        column.isIdentity || (column.defaultExpression?.contains("nextval(") ?? false)
+    /// Each shard leaves out rows by itself: it must leave out those that one PostgreSQL would.
+    private static func check(
+        _ condition: SQLNode, _ table: ResolvedTable, _ relation: Relation, _ context: PlanningContext
+    ) throws(Refusal) {
+        let reader = DefinitionReader(context: context, placement: table.placement)
+        let nature = try DefinitionExpression(condition, scope: reader.scope(of: relation), context, table.placement)
+        guard !nature.usesSequence, nature.isDeterministic else {
+            throw Refusal(table.placement == .reference ? .volatileReferenceWrite : .copyOption, "WHERE")
+        }
     }
 
     private static func split(
@@ -97,6 +108,7 @@ enum CopyPlanner {
         }
         guard let position = columns.firstIndex(of: key) else { throw Refusal(.keyMissing, "\(table).\(key)") }
         var split = reader(of: position, table, columns: columns, type, options)
+        split.keyTypeOID = column.typeOID
         split.keyLengthMax = KeyLength.maximum(of: column)
         return split
     }
@@ -110,7 +122,7 @@ enum CopyPlanner {
             guard let column = relation.columns.first(where: { $0.name == columns[position] }) else { return true }
             return TypeFamily.mayReadClock(column.typeOID)
         }
-        if !positions.isEmpty { try options.checkSplittable(isBroadcast: false) }
+        if !positions.isEmpty { try options.checkReadable() }
         return positions.map { position in
             var reader = reader(of: position, table, columns: columns, .text, options)
             reader.purpose = .clock
@@ -123,9 +135,10 @@ enum CopyPlanner {
     ) -> SplitCopy {
         let name = columns[position]
         return SplitCopy(
-            table: table, format: options.isCSV ? .csv : .text, keyColumn: position, columnCount: columns.count, keyType: type,
-            delimiter: options.delimiter, null: options.null, quote: options.quote, escape: options.escape,
-            header: options.hasHeader, forceNotNullKey: options.forceNotNull.contains { $0 == name || $0 == "*" },
+            table: table, format: options.isBinary ? .binary : options.isCSV ? .csv : .text, keyColumn: position,
+            columnCount: columns.count, keyType: type, encoding: options.encoding ?? .utf8, delimiter: options.delimiter,
+            null: options.null, quote: options.quote, escape: options.escape, header: options.hasHeader,
+            forceNotNullKey: options.forceNotNull.contains { $0 == name || $0 == "*" },
             forceNullKey: options.forceNull.contains { $0 == name || $0 == "*" }, columns: columns)
     }
 }

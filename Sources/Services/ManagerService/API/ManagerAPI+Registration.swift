@@ -174,11 +174,12 @@ extension ManagerAPI {
     /// The ring cut evenly over the old shards and the new one; the first shard becomes the home shard.
     private static func decision(adding shard: ShardRecord, in catalog: CatalogSnapshot) throws(APIError) -> CatalogWriter.Decision<ShardResource> {
         var members = shards(of: shard.database, in: catalog) + [shard]
-        var operations = try recut(&members, of: shard.database, in: catalog, now: shard.updatedAt)
-        if var database = catalog.databases[shard.database], database.homeShard == nil {
-            database.homeShard = shard.id
-            operations.append(.putDatabase(database))
+        guard var database = catalog.databases[shard.database] else { return CatalogWriter.Decision(operations: []) { resource(shard, in: $0) } }
+        guard SliceAssignment.assign(to: &members, in: &database) else {
+            throw APIError(.reshardingNeeded, "the database has used up its slices of sequence values; make a new database")
         }
+        if database.homeShard == nil { database.homeShard = shard.id }
+        let operations = try recut(&members, of: shard.database, in: catalog, now: shard.updatedAt) + [.putDatabase(database)]
         return CatalogWriter.Decision(operations: operations) { after in
             resource(after.shards[shard.id] ?? shard, in: after)
         }

@@ -128,7 +128,10 @@ final class Backend: ChannelInboundHandler {
             close()
             return
         }
-        if buffer.readableBytes > 0 { partial = buffer }
+        guard buffer.readableBytes > 0 else { return }
+        // What was read stays behind, or a long stream of an exchange would be kept from its beginning on.
+        buffer.discardReadBytes()
+        partial = buffer
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {

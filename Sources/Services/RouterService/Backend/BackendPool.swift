@@ -20,6 +20,8 @@ final class BackendPool {
     /// reads them several times a statement, and an unowned reference costs two more atomic operations each time.
     private let loop: RouterLoop
     private var core: ShardPool
+    /// What its sequences give out; nil: not given out yet.
+    private(set) var slice: SequenceSlice?
     private var endpointText: String
     private var endpoint: Result<PostgresEndpoint, any Error>
     /// By `BackendID.slot`.
@@ -57,6 +59,7 @@ final class BackendPool {
         self.loop = loop
         logger = loop.logger
         metricPosition = loop.metrics.position(ofShard: shard.id.name)
+        slice = shard.slice.flatMap(SequenceSlice.init(number:))
         endpointText = shard.primaryEndpoint
         endpoint = Self.open(shard.primaryEndpoint, loop)
         let limits = loop.shared.limits.pool
@@ -74,6 +77,7 @@ final class BackendPool {
 
     /// The catalog's present record of the shard.
     func update(_ shard: ShardRecord) {
+        slice = shard.slice.flatMap(SequenceSlice.init(number:))
         guard shard.primaryEndpoint != endpointText else { return }
         endpointText = shard.primaryEndpoint
         endpoint = Self.open(endpointText, loop)

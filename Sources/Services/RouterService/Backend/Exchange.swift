@@ -28,6 +28,8 @@ final class Exchange {
     private let completion: (Exchange, Result) -> Void
     /// Called for CopyInResponse, with the whole message.
     var onCopyIn: ((ByteBuffer) -> Void)?
+    /// Called for CopyOutResponse and CopyData.
+    var onCopyOut: ((Frame) -> Void)?
 
     /// The first error.
     private(set) var error: ServerError?
@@ -70,6 +72,8 @@ final class Exchange {
             break
         case BackendKind.copyInResponse:
             onCopyIn?(Self.message(frame))
+        case BackendKind.copyOutResponse, BackendKind.copyData:
+            onCopyOut?(frame)
         default:
             if preludes == 0 { receivedAnswer(frame) }
         }

@@ -17,7 +17,7 @@ extension ClientSession {
         unit.ranEverywhere = true
         guard everyShard.transactional else { return runUntransactional(everyShard, text) }
         let isImplicit = transaction.isIdle
-        onEveryShard({ $0.writeQuery(text) }, keep: .simpleQuery) { [self] outcome in
+        onEveryShard({ $0.writeQuery(text) }, keep: .simpleQuery, sequences: everyShard.sequences) { [self] outcome in
             switch outcome {
             case .success(let answers) where !isImplicit:
                 noteSchemaChange(everyShard) { [self] in completeUnit { $0.writeImmutableBuffer(answers) } }
@@ -71,7 +71,7 @@ extension ClientSession {
                     buffer.writeExecute(portal: portal)
                     buffer.writeClose(.portal, name: portal)
                     buffer.writeSync()
-                }, keep: .executeOnly
+                }, keep: .executeOnly, sequences: everyShard.sequences
             ) { [self] outcome in
                 switch outcome {
                 case .failure(let error):
@@ -148,7 +148,8 @@ extension ClientSession {
 
     /// Runs `messages` inside the transaction on every shard; all must succeed with the same command tag.
     private func onEveryShard(
-        _ messages: @escaping (inout ByteBuffer) -> Void, keep: Exchange.Keep, _ done: @escaping (EverywhereOutcome) -> Void
+        _ messages: @escaping (inout ByteBuffer) -> Void, keep: Exchange.Keep, sequences: EveryShard.Sequences,
+        _ done: @escaping (EverywhereOutcome) -> Void
     ) {
         enlistAll { [self] in
             guard let leader = participants.firstIndex(where: { $0.backend.pool === database.home }) else {
@@ -171,7 +172,8 @@ extension ClientSession {
                     error = Self.failure(exchange, result, backend)
                     if error == nil, exchange.tags != tags { error = .shardsDisagree(backend.pool.shardID) }
                 } then: {
-                    done(error.map { .failure($0) } ?? .success(answers))
+                    if let error { return done(.failure(error)) }
+                    self.sliceSequences(sequences) { error in done(error.map { .failure($0) } ?? .success(answers)) }
                 }
             }
         }

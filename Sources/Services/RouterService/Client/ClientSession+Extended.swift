@@ -203,7 +203,7 @@ extension ClientSession {
                 }
             }
             bindHere(message, statement, target)
-        case .splitCopy, .broadcastCopy:
+        case .splitCopy, .broadcastCopy, .gatherCopy:
             failBatch(.refusal(Refusal(.copyExtended)))
         case .transaction(let transactionStatement):
             if let effect = effectOnSpeaker(of: transactionStatement) {

@@ -113,6 +113,7 @@ extension ClientSession {
             case .everyShard: ("every shard", nil)
             case .splitCopy: ("split copy", nil)
             case .broadcastCopy: ("every shard", nil)
+            case .gatherCopy: ("every shard", nil)
             case .transaction, .session, .mosaic, .empty: ("router", nil)
             }
         return [

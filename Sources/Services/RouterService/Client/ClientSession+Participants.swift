@@ -180,8 +180,8 @@ extension ClientSession {
         for (index, participant) in participants.enumerated() {
             let backend = participant.backend
             backend.takeBack()
-            if isBusy && index == speaker || copy != nil {
-                // A COPY that waits for data would wait for ever.
+            if isBusy && index == speaker || copy != nil || gather != nil {
+                // A COPY that waits for data would wait for ever, and one that gives data would give all of them.
                 backend.pool.cancel(backend)
                 backend.close()
             } else if backend.hasExchange {
@@ -201,6 +201,7 @@ extension ClientSession {
         participants.removeAll()
         script.reset()
         copy = nil
+        gather = nil
     }
 
     // MARK: Losing one
@@ -258,6 +259,7 @@ extension ClientSession {
     /// The lost shard has answered everything, or is in an exchange of the router's own: what goes on with other shards ends first.
     private func listenerLost(_ error: ServerError) {
         if let copy { return shardLost(error, during: copy) }
+        if let gather { return stop(gather, error) }
         switch work {
         case .suspended where isRollingBack, .closed:
             break

@@ -55,6 +55,8 @@ extension ClientSession {
             beginCopy(.split(split), text: String(buffer: text))
         case .broadcastCopy(let broadcast):
             beginCopy(.broadcast(broadcast), text: String(buffer: text))
+        case .gatherCopy(let gather):
+            beginGather(gather, text: String(buffer: text))
         case .transaction(let statement):
             runTransaction(statement, frame, text)
         case .session(let statement):

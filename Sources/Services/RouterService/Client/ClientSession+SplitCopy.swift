@@ -15,8 +15,9 @@ enum CopyTarget {
 
 /// A COPY FROM STDIN on every shard, all or nothing.
 final class SplitCopyState {
-    /// nil: every shard gets the client's data as they are.
-    var splitter: CopySplitter?
+    /// Finds the rows and their keys, the first of text and csv. Neither: every shard gets the client's data as they are.
+    var lines: CopySplitter?
+    var binary: BinaryCopySplitter?
     /// Look through such data for words that name the present.
     var clocks: [CopySplitter] = []
     /// Positions among the participants, by shard.
@@ -32,7 +33,8 @@ final class SplitCopyState {
 
     init(_ target: CopyTarget, participantOfShard: [Int], isImplicit: Bool, rowMax: Int) {
         switch target {
-        case .split(let plan): splitter = CopySplitter(plan, rowMax: rowMax)
+        case .split(let plan) where plan.format == .binary: binary = BinaryCopySplitter(plan, rowMax: rowMax)
+        case .split(let plan): lines = CopySplitter(plan, rowMax: rowMax)
         case .broadcast(let plan): clocks = plan.clocks.map { CopySplitter($0, rowMax: rowMax) }
         }
         self.participantOfShard = participantOfShard
@@ -40,6 +42,8 @@ final class SplitCopyState {
         self.isImplicit = isImplicit
         outstanding = participantOfShard.count
     }
+
+    var isSplit: Bool { lines != nil || binary != nil }
 }
 
 extension ClientSession {
@@ -124,12 +128,12 @@ extension ClientSession {
 
     /// Routes the rows of one message.
     private func take(_ data: ByteBuffer, _ state: SplitCopyState) {
-        guard state.splitter != nil else { return broadcast(data, state) }
+        guard state.isSplit else { return broadcast(data, state) }
         let ring = database.topology.ring
+        let sink: CopySplitter.RowSink = { [self] (row, key) throws(ServerError) in try place(row, key, ring, state) }
         do throws(ServerError) {
-            try state.splitter?.consume(data.readableBytesSpan) { (row, key) throws(ServerError) in
-                try self.place(row, key, ring, state)
-            }
+            try state.lines?.consume(data.readableBytesSpan, sink)
+            try state.binary?.consume(data.readableBytesSpan, sink)
         } catch {
             state.error = error
             return stopSplitCopy(state)
@@ -156,10 +160,10 @@ extension ClientSession {
             return
         }
         let ring = database.topology.ring
+        let sink: CopySplitter.RowSink = { [self] (row, key) throws(ServerError) in try place(row, key, ring, state) }
         do throws(ServerError) {
-            try state.splitter?.finish { (row, key) throws(ServerError) in
-                try self.place(row, key, ring, state)
-            }
+            try state.lines?.finish(sink)
+            try state.binary?.finish(sink)
         } catch {
             state.error = error
         }
@@ -168,7 +172,7 @@ extension ClientSession {
     private func place(_ row: RawSpan, _ key: CopyKey, _ ring: HashRing, _ state: SplitCopyState) throws(ServerError) {
         switch key {
         case .none:
-            // A header line: every shard expects one.
+            // A header or a trailer: every shard expects one.
             for index in state.pending.indices { state.pending[index].writeBytes(row) }
         case .token(let token):
             state.pending[state.participantOfShard[ring.owner(of: token).value]].writeBytes(row)
@@ -212,7 +216,7 @@ extension ClientSession {
         }
         let counts = state.tags.map { CommandTag(text: $0).rows ?? 0 }
         // The same rows everywhere count once.
-        let rows = state.splitter == nil ? counts.max() ?? 0 : counts.reduce(0, +)
+        let rows = state.isSplit ? counts.reduce(0, +) : counts.max() ?? 0
         guard state.isImplicit else { return completeUnit { $0.writeCommandComplete(tag: "COPY \(rows)") } }
         commitAll { [self] result in
             releaseParticipants()

@@ -71,6 +71,7 @@ final class ClientSession: ChannelInboundHandler {
     /// Schema changes of the open transaction.
     var privateSchema: PrivateSchema?
     var copy: SplitCopyState?
+    var gather: GatherCopyState?
 
     var batch = Batch()
     var statements: [String: Statement] = [:]
@@ -94,7 +95,7 @@ final class ClientSession: ChannelInboundHandler {
     private var idleInTransactionSince = PoolInstant(nanoseconds: 0)
     /// What the channel last told: asking it costs a lookup and an atomic read. A client that sends without reading the answers is not
     /// read either.
-    private var isClientWritable = true
+    private(set) var isClientWritable = true
 
     init(
         loop: RouterLoop, database: DatabaseState, user: String, settings: SettingsRef, secret: Int32, isInternal: Bool,
@@ -137,7 +138,7 @@ final class ClientSession: ChannelInboundHandler {
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         isClientWritable = context.channel.isWritable
-        for participant in participants { participant.backend.setReading(isClientWritable) }
+        steerBackends()
         // What the client sent in the meantime.
         if isClientWritable { pump() }
     }
@@ -282,7 +283,12 @@ final class ClientSession: ChannelInboundHandler {
         flushClient()
         guard !isClientWritable else { return }
         // A client that does not read stops the reading of its backends; `channelWritabilityChanged` starts it again.
-        for participant in participants { participant.backend.setReading(false) }
+        steerBackends()
+    }
+
+    private func steerBackends() {
+        if let gather { return steer(gather) }
+        for participant in participants { participant.backend.setReading(isClientWritable) }
     }
 
     // MARK: Units

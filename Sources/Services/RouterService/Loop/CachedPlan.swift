@@ -45,7 +45,7 @@ extension StatementPlan {
             case .set, .setLocal, .reset, .setCharacteristics, .show, .discard: true
             case .setTransaction, .discardAll, .deallocate, .setMosaic, .showMosaic: false
             }
-        case .keyed, .anyShard, .homeShard, .currentShard, .everyShard, .splitCopy, .broadcastCopy: true
+        case .keyed, .anyShard, .homeShard, .currentShard, .everyShard, .splitCopy, .broadcastCopy, .gatherCopy: true
         }
     }
 

@@ -121,6 +121,7 @@ struct StatementCheck {
         case .everyShard: return ("every_shard", all)
         case .splitCopy: return ("split_copy", all)
         case .broadcastCopy: return ("broadcast_copy", all)
+        case .gatherCopy: return ("gather_copy", all)
         case .transaction: return ("transaction", [])
         case .session: return ("session", [])
         case .mosaic: return ("mosaic", [])
