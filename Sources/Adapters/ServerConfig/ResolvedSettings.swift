@@ -31,6 +31,10 @@ package struct ResolvedSettings: Hashable, Sendable {
         guard case .duration(let value) = values[declaration.name] else { preconditionFailure("\(declaration.name) is not a duration") }
         return value
     }
+    func boolean(_ declaration: SettingDeclaration) -> Bool {
+        guard case .boolean(let value) = values[declaration.name] else { preconditionFailure("\(declaration.name) is not a boolean") }
+        return value
+    }
     func text(_ declaration: SettingDeclaration) -> String {
         guard case .text(let value) = values[declaration.name] else { preconditionFailure("\(declaration.name) is not a text") }
         return value

@@ -14,6 +14,8 @@ package struct RouterSettings: Hashable, Sendable {
     /// 0: one a core.
     package var loops: Int
     package var secretsKeyFile: String?
+    /// SO_REUSEPORT on both ports.
+    package var sharesPorts: Bool
 
     package var wireHost: String
     package var wirePort: Int
@@ -74,6 +76,7 @@ package struct RouterSettings: Hashable, Sendable {
         database = values.path(Name.database)
         loops = values.integer(Name.loops)
         secretsKeyFile = values.path(Name.secretsKeyFile)
+        sharesPorts = values.boolean(Name.sharePorts)
         wireHost = values.text(Name.wireHost)
         wirePort = values.integer(Name.wirePort)
         wireAuth = values.choice(Name.wireAuth)

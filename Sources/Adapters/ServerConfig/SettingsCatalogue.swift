@@ -54,6 +54,9 @@ package enum SettingsCatalogue {
         "wire.host", .text, default: .text("127.0.0.1"), "Address of the PostgreSQL protocol.")
     package static let wirePort = SettingDeclaration(
         "wire.port", .integer(0...65535), default: .integer(6432), "Port of the PostgreSQL protocol; 0 takes a free one.")
+    package static let sharePorts = SettingDeclaration(
+        "share_ports", .boolean, default: .boolean(false),
+        "Listen on `wire.port` and `http.port` with SO_REUSEPORT, so that a successor that says so too, of the same user, may start before this router ends: a restart without a pause. Off, a second router on the same ports is an error.")
     package static let wireAuth = SettingDeclaration(
         "wire.auth", .choice(["scram", "trust"]), default: .text("scram"),
         "`scram`: clients prove the password of a user of the catalog (SCRAM-SHA-256). `trust`: anybody who reaches the port is let in; for tests on loopback.")
@@ -117,7 +120,7 @@ package enum SettingsCatalogue {
         "Longest time to connect to a shard, authentication included.")
 
     package static let router: [SettingDeclaration] = [
-        routerID, catalog, snapshotFile, database, loops, secretsKeyFile,
+        routerID, catalog, snapshotFile, database, loops, secretsKeyFile, sharePorts,
         wireHost, wirePort, wireAuth, clientsMax, startupTimeout, messageMax, preparedStatementsMax, idleTransactionTimeout,
         tlsMode, tlsCertificateFile, tlsKeyFile,
         httpHost, routerHTTPPort, httpBodyMax, httpConnectionsMax, httpIdleTimeout, restRowsMax, restBytesMax,

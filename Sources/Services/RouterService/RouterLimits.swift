@@ -38,6 +38,12 @@ struct RouterLimits: Sendable {
     /// Bytes of a row in a COPY that is split by key.
     var copyRowMax = 16 << 20
     var shutdownGrace: Duration
+    /// How long a client that came in during a shutdown may take to send its first statement.
+    static let shutdownCourtesy = Duration.seconds(1)
+    /// How long statements may take to end that were cancelled when the grace was over.
+    static let cutOffTime = Duration.seconds(2)
+    /// How long a client may take to hang up after the goodbye.
+    static let lingerTime = Duration.seconds(2)
     /// nil: a transaction may wait for its client for ever.
     var idleTransactionTimeout: PoolNanoseconds?
 

@@ -1,4 +1,5 @@
 package import CatalogStore
+internal import Listening
 package import Logging
 internal import NIOCore
 internal import NIOPosix
@@ -66,14 +67,17 @@ package struct RouterServer: Service {
         let wire = try await listen(group, references)
         let wirePort = wire.localAddress?.port ?? settings.wirePort
         let http = RouterREST(settings: settings, shared: shared, logger: logger)
+        let restHasEnded = Flag()
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { await control.follow(snapshotFile: settings.snapshotFile) }
             tasks.addTask { await Recovery(control: control, logger: logger).run() }
             tasks.addTask {
+                defer { restHasEnded.set() }
                 try await http.run(group: group) { httpPort in
+                    // The place among the routers first: who waits for the line below ends the predecessor then.
+                    await control.announce(settings, wirePort: wirePort, httpPort: httpPort)
                     logger.info("Listening", metadata: ["wire_port": "\(wirePort)", "http_port": "\(httpPort)"])
                     isListening(Addresses(wirePort: wirePort, httpPort: httpPort))
-                    await control.announce(settings, wirePort: wirePort, httpPort: httpPort)
                 }
             }
             tasks.addTask {
@@ -82,9 +86,8 @@ package struct RouterServer: Service {
             }
             // The first to end ends all: a shutdown, or a server that could not start.
             let first = await tasks.nextResult()
-            try? await wire.close()
-            await drain(references)
             await control.withdraw()
+            await ShutdownSequence(settings: settings, wire: wire, loops: references, restHasEnded: restHasEnded, logger: logger).run()
             tasks.cancelAll()
             while let _ = await tasks.nextResult() {}
             await control.stop()
@@ -109,9 +112,7 @@ package struct RouterServer: Service {
     }
 
     private func listen(_ group: MultiThreadedEventLoopGroup, _ references: [LoopReference]) async throws -> any Channel {
-        try await ServerBootstrap(group: group)
-            .serverChannelOption(.backlog, value: 1024)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+        try await Listening.bootstrap(group, sharesPort: settings.sharesPorts)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.socketOption(.so_keepalive), value: 1)
             .childChannelInitializer { channel in
@@ -121,18 +122,5 @@ package struct RouterServer: Service {
                 }
             }
             .bind(host: settings.wireHost, port: settings.wirePort).get()
-    }
-
-    /// Open transactions may end, within the limit; then everything is closed.
-    private func drain(_ references: [LoopReference]) async {
-        for reference in references { reference.run { $0.drain() } }
-        let deadline = ContinuousClock.now + settings.shutdownGrace
-        while ContinuousClock.now < deadline {
-            var open = 0
-            for reference in references { open += await reference.ask { $0.sessions.count } }
-            if open == 0 { break }
-            try? await Task.sleep(for: .milliseconds(20))
-        }
-        for reference in references { _ = await reference.ask { $0.closeAll() } }
     }
 }

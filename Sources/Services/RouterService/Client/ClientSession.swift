@@ -1,3 +1,4 @@
+internal import Listening
 internal import Logging
 internal import NIOCore
 internal import PGWire
@@ -35,6 +36,7 @@ final class ClientSession: ChannelInboundHandler {
     /// A connection of the router's own REST service.
     let isInternal: Bool
     let startupSettings: SettingsRef
+    let openedAt: PoolInstant
     private(set) var processID: Int32 = 0
     let secret: Int32
 
@@ -88,7 +90,9 @@ final class ClientSession: ChannelInboundHandler {
     private let outbox = Outbox()
     private var isPumping = false
     private var isReading = true
-    private var isDraining = false
+    /// The session ends with its transaction, or at once: `ClientSession+Goodbye`.
+    var isDraining = false
+    var isCutOff = false
     private var idleInTransactionSince = PoolInstant(nanoseconds: 0)
     /// What the channel last told: asking it costs a lookup and an atomic read. A client that sends without reading the answers is not
     /// read either.
@@ -104,6 +108,7 @@ final class ClientSession: ChannelInboundHandler {
         self.user = user
         self.settings = settings
         startupSettings = settings
+        openedAt = loop.now
         self.secret = secret
         self.isInternal = isInternal
         processID = loop.register(self)
@@ -147,22 +152,14 @@ final class ClientSession: ChannelInboundHandler {
         context.close(promise: nil)
     }
 
-    /// Lets a connection end once its transaction has.
-    func drain() {
-        isDraining = true
-        closeIfDrained()
-    }
-
     /// Ends the session when its open transaction has waited for the client longer than `limit`.
     func endIfIdleInTransaction(for limit: PoolNanoseconds, now: PoolInstant) {
         guard work == .ready, !transaction.isIdle, now.elapsed(since: idleInTransactionSince) > limit else { return }
         fatal(.idleInTransaction)
     }
 
-    private func closeIfDrained() {
-        guard isDraining, work == .ready, transaction.isIdle else { return }
-        fatal(.shuttingDown)
-    }
+    /// Something of the client's has arrived that is not being worked on yet.
+    var hasUnreadBytes: Bool { inbox.readableBytes > 0 || context.map { Listening.hasUnreadBytes($0.channel) } == true }
 
     // MARK: The pump
 
@@ -376,6 +373,15 @@ final class ClientSession: ChannelInboundHandler {
         error[.severityPlain] = ServerError.Severity.fatal.rawValue
         answer { $0.writeErrorResponse(error) }
         closeClient()
+    }
+
+    /// As `fatal`, to a client that may be sending: it is sure to get the error, and not a reset instead.
+    func sayGoodbye(_ error: ServerError) {
+        guard work != .closed, let context else { return }
+        answer { $0.writeErrorResponse(error) }
+        flushClient()
+        clientGone()
+        loop.linger(context, before: self)
     }
 
     func closeClient() {

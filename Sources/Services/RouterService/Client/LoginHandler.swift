@@ -26,6 +26,7 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
     private var inbox = ByteBuffer()
     private var deadline: Scheduled<Void>?
     private var isEncrypted = false
+    private var isCounted = false
     /// Held while the client is logging in or logged in.
     private var permit: ClientPermit?
 
@@ -36,6 +37,7 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     func handlerAdded(context: ChannelHandlerContext) {
         permit = loop.shared.clients.admit()
+        begin()
         deadline = context.eventLoop.assumeIsolated().scheduleTask(in: loop.shared.limits.startupTimeout) {
             context.close(promise: nil)
         }
@@ -44,6 +46,21 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
     func channelInactive(context: ChannelHandlerContext) {
         deadline?.cancel()
         stage = .done
+        end()
+    }
+
+    // A router that ends waits for those who are logging in.
+
+    private func begin() {
+        guard !isInternal else { return }
+        isCounted = true
+        loop.logins += 1
+    }
+
+    private func end() {
+        guard isCounted else { return }
+        isCounted = false
+        loop.logins -= 1
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -174,7 +191,8 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
         if loop.shared.authenticates, !isInternal, let allowed = loop.catalog.users[startup.user]?.databases, !allowed.contains(name) {
             return refuse(context, .databaseForbidden(name, user: startup.user))
         }
-        guard !loop.isDraining else { return refuse(context, .shuttingDown) }
+        // A client that was accepted before the router took no more is served, and told goodbye in its own time.
+        guard !loop.isClosed else { return refuse(context, .shuttingDown) }
         guard database.schema != nil else {
             loop.shared.control.refreshSchema(database: name).hop(to: loop.eventLoop).assumeIsolated().whenComplete { [self] _ in
                 if database.schema == nil { refuse(context, .schemaUnknown(name)) } else { open(startup, context) }
@@ -235,6 +253,7 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
     ) {
         guard case .opening = stage, context.channel.isActive else { return }
         stage = .done
+        end()
         deadline?.cancel()
         let secret = Int32(truncatingIfNeeded: SecureRandom.bytes(4).reduce(0) { $0 << 8 | Int($1) })
         let session = ClientSession(
@@ -281,6 +300,7 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     private func refuse(_ context: ChannelHandlerContext, _ error: ServerError) {
         stage = .done
+        end()
         var error = error
         error[.severity] = ServerError.Severity.fatal.rawValue
         error[.severityPlain] = ServerError.Severity.fatal.rawValue

@@ -117,6 +117,10 @@ extension ServerError {
         sqlState: .programLimitExceeded, message: "the answer of a statement that runs on every shard is too large")
     static let shuttingDown = ServerError(
         severity: .fatal, sqlState: .adminShutdown, message: "terminating connection due to administrator command")
+    /// The router ends while a statement that it cannot stop may yet take effect.
+    static let shutdownUnknown = ServerError(
+        severity: .fatal, sqlState: .transactionResolutionUnknown, message: "terminating connection due to administrator command",
+        detail: "Whether the statement took effect is unknown.")
     static let canceled = ServerError(sqlState: .queryCanceled, message: "canceling statement due to user request")
     static func schemaUnknown(_ database: String) -> ServerError {
         ServerError(

@@ -1,4 +1,5 @@
 internal import CommitCore
+internal import Listening
 internal import Logging
 internal import NIOCore
 internal import PGWire
@@ -32,7 +33,11 @@ final class RouterLoop {
     private var ticker: Scheduled<Void>?
     private var idleSweep: Scheduled<Void>?
     /// Nothing is scheduled any more: the event loop is about to end.
-    private var isClosed = false
+    private(set) var isClosed = false
+    /// Clients that are logging in.
+    var logins = 0
+    /// Connections that have been told goodbye and are not closed yet.
+    private(set) var lingering = 0
 
     init(eventLoop: any EventLoop, number: Int, shared: RouterShared, logger: Logger) {
         self.eventLoop = eventLoop
@@ -138,6 +143,7 @@ final class RouterLoop {
             nextSession = (nextSession + 1) & 0x00FF_FFFF
         } while sessions[nextSession] != nil || nextSession == 0
         sessions[nextSession] = session
+        if isDraining, !session.isInternal { session.drain() }
         return Int32(number) << 24 | nextSession
     }
 
@@ -170,19 +176,42 @@ final class RouterLoop {
         return scopeCount
     }
 
+    // MARK: The end
+
+    /// Lets clients' sessions end with their transactions. REST's own go on: its requests end by themselves.
+    func drain() {
+        isDraining = true
+        for session in sessions.values where !session.isInternal { session.drain() }
+    }
+
+    /// Clients that are served, or are about to be.
+    var clients: Int { sessions.values.reduce(0) { $0 + ($1.isInternal ? 0 : 1) } }
+
+    /// Rolls back and cancels what is under way.
+    func cutOff() {
+        for session in sessions.values { session.cutOff() }
+    }
+
     func closeAll() {
+        isDraining = true
         isClosed = true
         ticker?.cancel()
         idleSweep?.cancel()
-        for session in sessions.values { session.fatal(.shuttingDown) }
+        for session in sessions.values { session.abort() }
         for database in databases.values { database.retire() }
         databases.removeAll()
     }
 
-    /// Lets open transactions end, and refuses new ones.
-    func drain() {
-        isDraining = true
-        for session in sessions.values { session.drain() }
+    /// Ends a connection whose peer must read what it was sent last.
+    func linger(_ context: ChannelHandlerContext, before handler: some ChannelHandler) {
+        lingering += 1
+        let end = LingeringClose(limit: TimeAmount(RouterLimits.lingerTime)) { self.lingering -= 1 }
+        do {
+            try context.pipeline.syncOperations.addHandler(end, position: .before(handler))
+        } catch {
+            lingering -= 1
+            context.close(promise: nil)
+        }
     }
 }
 
