@@ -194,8 +194,8 @@ let package = Package(
             "RouterService", "ManagerService", "CatalogStore", "PostgresProcess", "ServerConfig", "ShardModel", log, nioPosix,
         ]),
         test("RouterServiceTests", in: "Services", [
-            "RouterService", "ControlAPI", "PGChannel", "PGWire", "PostgresProcess", "RoutePlanning", "ShardModel", "ClusterTestKit", "RESTTestKit",
-            "TestKit", nioPosix,
+            "RouterService", "CatalogStore", "ControlAPI", "PGChannel", "PGWire", "PostgresProcess", "RoutePlanning", "ServerConfig", "ShardModel", "ClusterTestKit",
+            "RESTTestKit", "TestKit", nioPosix,
         ] + nio),
     ]
 )

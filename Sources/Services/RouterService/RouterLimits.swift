@@ -7,7 +7,8 @@ internal import ServerConfig
 struct RouterLimits: Sendable {
     var wire = WireLimits()
     var pool: PoolLimits
-    var clientsMax: Int
+    /// Connections of a loop that have not proved who they are.
+    var loginsMax: Int
     var startupTimeout: TimeAmount
     var preparedStatementsMax: Int
     var shapeCacheMax: Int
@@ -47,10 +48,15 @@ struct RouterLimits: Sendable {
     /// nil: a transaction may wait for its client for ever.
     var idleTransactionTimeout: PoolNanoseconds?
 
-    init(_ settings: RouterSettings) {
+    /// nil: a transaction may last for ever.
+    var transactionTimeout: PoolNanoseconds?
+    /// How long a wrong password waits for its answer. It holds no place of a client's meanwhile.
+    static let loginFailureDelay = TimeAmount.milliseconds(500)
+
+    init(_ settings: RouterSettings, loops: Int) {
         wire.messageMax = settings.messageMax
         pool = PoolLimits(settings)
-        clientsMax = settings.clientsMax
+        loginsMax = max(1, (settings.loginsMax + loops - 1) / loops)
         startupTimeout = TimeAmount(settings.startupTimeout)
         preparedStatementsMax = settings.preparedStatementsMax
         shapeCacheMax = settings.shapeCacheMax
@@ -58,6 +64,7 @@ struct RouterLimits: Sendable {
         statementCacheMax = settings.textCacheMax
         lockTimeoutMilliseconds = settings.lockTimeout.components.seconds * 1000 + settings.lockTimeout.components.attoseconds / 1_000_000_000_000_000
         shutdownGrace = settings.shutdownGrace
+        transactionTimeout = settings.transactionTimeout == .zero ? nil : PoolNanoseconds(settings.transactionTimeout)
         idleTransactionTimeout = settings.idleTransactionTimeout == .zero ? nil : PoolNanoseconds(settings.idleTransactionTimeout)
     }
 }

@@ -3,16 +3,17 @@ internal import Listening
 package import Logging
 internal import NIOCore
 internal import NIOPosix
-internal import NIOSSL
-internal import PGChannel
 internal import Security
 package import ServerConfig
 internal import ServiceLifecycle
 internal import ShardModel
+internal import Synchronization
 
 /// A router: takes clients on its wire port and over REST, and serves them from the shards that the catalog names.
 package struct RouterServer: Service {
     private let settings: RouterSettings
+    /// nil: they are as they are.
+    private let source: SettingsSource?
     private let store: any CatalogStore
     private let logger: Logger
     private let isListening: @Sendable (Addresses) -> Void
@@ -24,10 +25,11 @@ package struct RouterServer: Service {
     }
 
     package init(
-        settings: RouterSettings, store: any CatalogStore, logger: Logger,
+        settings: RouterSettings, source: SettingsSource? = nil, store: any CatalogStore, logger: Logger,
         isListening: @escaping @Sendable (Addresses) -> Void = { _ in }
     ) {
         self.settings = settings
+        self.source = source
         self.store = store
         self.logger = logger
         self.isListening = isListening
@@ -52,13 +54,13 @@ package struct RouterServer: Service {
 
     private func serve(on group: MultiThreadedEventLoopGroup) async throws {
         let secrets = try settings.secretsKeyFile.map { try SecretBox.load(path: $0) }
-        let tls = try makeTLS()
+        let admission = try Admission(settings)
         let control = ControlPlane(store: store, group: group, routerID: settings.id, secrets: secrets, logger: logger)
         let loops = Array(group.makeIterator())
-        let shared = RouterShared(settings: settings, control: control, tls: tls, loopCount: loops.count)
+        let shared = RouterShared(settings: settings, control: control, loopCount: loops.count)
         var references: [LoopReference] = []
         for (number, eventLoop) in loops.enumerated() {
-            references.append(LoopReference(RouterLoop(eventLoop: eventLoop, number: number, shared: shared, logger: logger)))
+            references.append(LoopReference(RouterLoop(eventLoop: eventLoop, number: number, shared: shared, admission: admission, logger: logger)))
         }
         for reference in references { shared.add(reference) }
         control.attach(references)
@@ -70,6 +72,15 @@ package struct RouterServer: Service {
         let restHasEnded = Flag()
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { await control.follow(snapshotFile: settings.snapshotFile) }
+            if let source {
+                let reloader = Reloader(source, shared: shared, logger: logger)
+                shared.reloader.withLock { $0 = reloader }
+                tasks.addTask {
+                    await reloader.run()
+                    // Nobody asks any more, which ends nothing.
+                    try? await gracefulShutdown()
+                }
+            }
             tasks.addTask { await Recovery(control: control, logger: logger).run() }
             tasks.addTask {
                 defer { restHasEnded.set() }
@@ -87,17 +98,13 @@ package struct RouterServer: Service {
             // The first to end ends all: a shutdown, or a server that could not start.
             let first = await tasks.nextResult()
             await control.withdraw()
-            await ShutdownSequence(settings: settings, wire: wire, loops: references, restHasEnded: restHasEnded, logger: logger).run()
+            await ShutdownSequence(settings: shared.settings, wire: wire, loops: references, restHasEnded: restHasEnded, logger: logger).run()
             tasks.cancelAll()
             while let _ = await tasks.nextResult() {}
             await control.stop()
+            shared.reloader.withLock { $0 = nil }
             if case .failure(let error) = first { throw error }
         }
-    }
-
-    private func makeTLS() throws -> NIOSSLContext? {
-        guard settings.tlsMode != .disable, let certificate = settings.tlsCertificateFile, let key = settings.tlsKeyFile else { return nil }
-        return try ServerTLS.context(certificateFile: certificate, keyFile: key)
     }
 
     /// The catalog, or its saved copy while the catalog is down.

@@ -20,21 +20,37 @@ extension ClientSession {
         loop.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(RouterLimits.shutdownCourtesy)) { [weak self] in self?.closeIfDrained() }
     }
 
-    /// The time of grace is over: a transaction that waits for its client is rolled back, and what runs is cancelled. It still gets its answer, so
+    /// Time is over: a transaction that waits for its client is rolled back, and what runs is cancelled. It still gets its answer, so
     /// that the client knows how it ended.
-    func cutOff() {
-        guard work != .closed else { return }
-        isDraining = true
-        isCutOff = true
-        if work == .ready { sayGoodbye(.shuttingDown) } else { cancel() }
+    func cutOff(_ reason: ServerError) {
+        guard work != .closed, cutOff == nil else { return }
+        cutOff = (reason, loop.now)
+        if work == .ready { sayGoodbye(reason) } else { cancel() }
     }
 
     /// As the last resort, whatever is under way.
-    func abort() { sayGoodbye(mayTakeEffect ? .shutdownUnknown : .shuttingDown) }
+    func abort() { sayGoodbye(mayTakeEffect ? .shutdownUnknown : cutOff?.reason ?? .shuttingDown) }
 
     func closeIfDrained() {
-        guard isDraining, work == .ready, transaction.isIdle || isCutOff, isCutOff || !hasUnreadBytes else { return }
-        sayGoodbye(.shuttingDown)
+        guard work == .ready else { return }
+        if let cutOff { return sayGoodbye(cutOff.reason) }
+        if isDraining, transaction.isIdle, !hasUnreadBytes { sayGoodbye(.shuttingDown) }
+    }
+
+    /// Ends the session when its transaction, or its statement outside of one, has lasted longer than `limit`. Transactions are told apart here, and
+    /// not where they begin, so that they cost nothing: one may last longer by the time between two looks.
+    func endIfInTransaction(for limit: PoolNanoseconds, now: PoolInstant) {
+        if let cutOff {
+            if now.elapsed(since: cutOff.since) > PoolNanoseconds(RouterLimits.cutOffTime) { abort() }
+            return
+        }
+        if transaction.isIdle {
+            if work != .ready, work != .closed, unit.isRunning, now.elapsed(since: unit.started) > limit { cutOff(.transactionTimeout) }
+        } else if seenTransaction.number != transactionNumber {
+            seenTransaction = (transactionNumber, now)
+        } else if now.elapsed(since: seenTransaction.since) > limit {
+            cutOff(.transactionTimeout)
+        }
     }
 
     /// Whether what was begun could be committed, or become so, without the client's hearing of it. Unknown counts as yes.
@@ -48,8 +64,9 @@ extension ClientSession {
         case .awaitingReady, .suspended:
             if isRollingBack { return false }
             if isCommitting || unit.kind == .transaction { return true }
-            guard transaction.isIdle else { return false }
-            return isCoordinated || work == .suspended || participants.contains(where: \.wrote)
+            // A commit of several shards has taken the participants with it.
+            if work == .suspended { return participants.isEmpty || isCoordinated || participants.contains(where: \.wrote) }
+            return transaction.isIdle && (isCoordinated || participants.contains(where: \.wrote))
         }
     }
 }

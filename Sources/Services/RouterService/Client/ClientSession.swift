@@ -1,6 +1,7 @@
 internal import Listening
 internal import Logging
 internal import NIOCore
+internal import NIOSSL
 internal import PGWire
 internal import PoolCore
 internal import RoutePlanning
@@ -92,7 +93,12 @@ final class ClientSession: ChannelInboundHandler {
     private var isReading = true
     /// The session ends with its transaction, or at once: `ClientSession+Goodbye`.
     var isDraining = false
-    var isCutOff = false
+    /// Why, where the session ends whether or not its transaction has; and since when.
+    var cutOff: (reason: ServerError, since: PoolInstant)?
+    /// Grows with each transaction block.
+    var transactionNumber: UInt32 = 0
+    /// The transaction that was seen by the sweep last, and since when.
+    var seenTransaction: (number: UInt32, since: PoolInstant) = (0, PoolInstant(nanoseconds: 0))
     private var idleInTransactionSince = PoolInstant(nanoseconds: 0)
     /// What the channel last told: asking it costs a lookup and an atomic read. A client that sends without reading the answers is not
     /// read either.
@@ -114,7 +120,7 @@ final class ClientSession: ChannelInboundHandler {
         processID = loop.register(self)
     }
 
-    var limits: RouterLimits { loop.shared.limits }
+    var limits: RouterLimits { loop.limits }
 
     // MARK: Channel
 
@@ -157,6 +163,14 @@ final class ClientSession: ChannelInboundHandler {
         guard work == .ready, !transaction.isIdle, now.elapsed(since: idleInTransactionSince) > limit else { return }
         fatal(.idleInTransaction)
     }
+
+    /// Where the client is, and whether the way there is encrypted.
+    var peer: (SocketAddress?, isEncrypted: Bool) {
+        guard let context else { return (nil, false) }
+        return (context.remoteAddress, (try? context.pipeline.syncOperations.handler(type: NIOSSLServerHandler.self)) != nil)
+    }
+
+    func restartIdleClock() { idleInTransactionSince = loop.now }
 
     /// Something of the client's has arrived that is not being worked on yet.
     var hasUnreadBytes: Bool { inbox.readableBytes > 0 || context.map { Listening.hasUnreadBytes($0.channel) } == true }

@@ -4,6 +4,7 @@ internal import Logging
 internal import NIOCore
 internal import PGWire
 internal import PoolCore
+internal import ServerConfig
 internal import SQLSyntax
 internal import SessionCore
 internal import ShardModel
@@ -15,6 +16,10 @@ final class RouterLoop {
     let shared: RouterShared
     let logger: Logger
     let metrics = LoopMetrics()
+    private(set) var limits: RouterLimits
+    private(set) var admission: Admission
+    var pendingLogins = PendingLogins()
+    private var consoles: [ObjectIdentifier: ConsoleSession] = [:]
 
     private(set) var catalog: CatalogSnapshot
     private(set) var databases: [String: DatabaseState] = [:]
@@ -31,7 +36,7 @@ final class RouterLoop {
     private var tickingPools: [ObjectIdentifier: BackendPool] = [:]
     private var retiredPools: [ObjectIdentifier: BackendPool] = [:]
     private var ticker: Scheduled<Void>?
-    private var idleSweep: Scheduled<Void>?
+    private var sweep: Scheduled<Void>?
     /// Nothing is scheduled any more: the event loop is about to end.
     private(set) var isClosed = false
     /// Clients that are logging in.
@@ -39,13 +44,15 @@ final class RouterLoop {
     /// Connections that have been told goodbye and are not closed yet.
     private(set) var lingering = 0
 
-    init(eventLoop: any EventLoop, number: Int, shared: RouterShared, logger: Logger) {
+    init(eventLoop: any EventLoop, number: Int, shared: RouterShared, admission: Admission, logger: Logger) {
+        limits = RouterLimits(shared.settings, loops: shared.loopCount)
+        self.admission = admission
         self.eventLoop = eventLoop
         self.number = number
         self.shared = shared
         self.logger = logger
         catalog = CatalogSnapshot(clusterID: "")
-        slots = StatementSlots(max: shared.limits.statementSlotsMax)
+        slots = StatementSlots(max: limits.statementSlotsMax)
     }
 
     // MARK: What the control plane tells it
@@ -55,7 +62,7 @@ final class RouterLoop {
         eventLoop.preconditionInEventLoop()
         guard snapshot.epoch >= catalog.epoch || snapshot.clusterID != catalog.clusterID else { return }
         catalog = snapshot
-        if idleSweep == nil { scheduleIdleSweep() }
+        if sweep == nil { scheduleSweep() }
         for (name, state) in databases where snapshot.databases[name] == nil {
             state.retire()
             databases[name] = nil
@@ -116,15 +123,38 @@ final class RouterLoop {
         if !tickingPools.isEmpty, ticker == nil, !isClosed { scheduleTick() }
     }
 
-    /// Looks for sessions that are idle in a transaction, as often as a limit of seconds needs.
-    private func scheduleIdleSweep() {
-        guard let limit = shared.limits.idleTransactionTimeout, !isClosed else { return }
+    /// Looks for sessions that take too long, as often as limits of seconds need.
+    private func scheduleSweep() {
+        guard let limit = [limits.idleTransactionTimeout, limits.transactionTimeout].compactMap({ $0 }).min(), !isClosed else { return }
         let pause = TimeAmount.nanoseconds(Int64(min(max(limit.count / 4, 50_000_000), 1_000_000_000)))
-        idleSweep = eventLoop.assumeIsolated().scheduleTask(in: pause) {
+        sweep = eventLoop.assumeIsolated().scheduleTask(in: pause) {
             let now = self.now
-            for session in self.sessions.values { session.endIfIdleInTransaction(for: limit, now: now) }
-            self.scheduleIdleSweep()
+            let limits = self.limits
+            for session in self.sessions.values {
+                if let limit = limits.idleTransactionTimeout { session.endIfIdleInTransaction(for: limit, now: now) }
+                if let limit = limits.transactionTimeout { session.endIfInTransaction(for: limit, now: now) }
+            }
+            self.scheduleSweep()
         }
+    }
+
+    /// Settings were read anew.
+    func reconfigure(_ settings: RouterSettings, _ admission: Admission) {
+        eventLoop.preconditionInEventLoop()
+        let old = limits
+        limits = RouterLimits(settings, loops: shared.loopCount)
+        self.admission = admission
+        for database in databases.values {
+            for pool in database.pools {
+                pool.reconfigure(limits.pool)
+                needsTicks(pool)
+            }
+            if old.shapeCacheMax != limits.shapeCacheMax || old.textCacheMax != limits.textCacheMax { database.forgetPlans() }
+        }
+        // Nobody has measured how long they have been idle.
+        if old.idleTransactionTimeout == nil { for session in sessions.values { session.restartIdleClock() } }
+        sweep?.cancel()
+        scheduleSweep()
     }
 
     /// The pool serves nobody any more, and is let go of when its backends are closed.
@@ -150,6 +180,10 @@ final class RouterLoop {
     func unregister(processID: Int32) { sessions[processID & 0x00FF_FFFF] = nil }
 
     func session(processID: Int32) -> ClientSession? { sessions[processID & 0x00FF_FFFF] }
+
+    func add(_ console: ConsoleSession) { consoles[ObjectIdentifier(console)] = console }
+
+    func remove(_ console: ConsoleSession) { consoles[ObjectIdentifier(console)] = nil }
 
     func settings(_ settings: SessionSettings) -> SettingsRef { settingsTable.intern(settings) }
 
@@ -182,6 +216,7 @@ final class RouterLoop {
     func drain() {
         isDraining = true
         for session in sessions.values where !session.isInternal { session.drain() }
+        for console in consoles.values { console.end() }
     }
 
     /// Clients that are served, or are about to be.
@@ -189,14 +224,14 @@ final class RouterLoop {
 
     /// Rolls back and cancels what is under way.
     func cutOff() {
-        for session in sessions.values { session.cutOff() }
+        for session in sessions.values { session.cutOff(.shuttingDown) }
     }
 
     func closeAll() {
         isDraining = true
         isClosed = true
         ticker?.cancel()
-        idleSweep?.cancel()
+        sweep?.cancel()
         for session in sessions.values { session.abort() }
         for database in databases.values { database.retire() }
         databases.removeAll()
