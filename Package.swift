@@ -82,6 +82,7 @@ let package = Package(
         decision("CommitCore", ["ShardModel"]),
         // 2 adapters
         adapter("PGChannel", ["PGWire", nioPosix, nioTLS, nioSSL] + nio),
+        adapter("Listening", [nioPosix] + nio),
         adapter("CatalogStore", ["ShardModel"]),
         adapter("CatalogSQLite", ["CatalogStore", "ShardModel", .product(name: "GRDB", package: "GRDB.swift")]),
         adapter("Telemetry", ["ControlAPI", log]),
@@ -94,13 +95,14 @@ let package = Package(
         adapter("ServerConfig", [.product(name: "Yams", package: "Yams"), log]),
         adapter("Security", [crypto]),
         adapter("RESTServer", [
-            "ControlAPI", "Telemetry", crypto, log, httpTypes, .product(name: "Hummingbird", package: "hummingbird"),
+            "ControlAPI", "Telemetry", "Listening", crypto, log, httpTypes, .product(name: "Hummingbird", package: "hummingbird"),
             .product(name: "HummingbirdCore", package: "hummingbird"),
+            .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"), nioPosix,
         ] + nio),
         // 3 services
         service("RouterService", [
             "ShardModel", "PGTypes", "PGWire", "SQLSyntax", "ControlAPI", "RoutePlanning", "SessionCore", "PoolCore",
-            "CommitCore", "PGChannel", "CatalogStore", "Telemetry", "ServerConfig", "Security", "RESTServer",
+            "CommitCore", "PGChannel", "CatalogStore", "Telemetry", "ServerConfig", "Security", "RESTServer", "Listening",
             nioPosix, nioSSL, log, atomics,
             .product(name: "Hummingbird", package: "hummingbird"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -192,8 +194,8 @@ let package = Package(
             "RouterService", "ManagerService", "CatalogStore", "PostgresProcess", "ServerConfig", "ShardModel", log, nioPosix,
         ]),
         test("RouterServiceTests", in: "Services", [
-            "RouterService", "ControlAPI", "PGChannel", "PGWire", "PostgresProcess", "RoutePlanning", "ShardModel", "ClusterTestKit", "RESTTestKit",
-            "TestKit", nioPosix,
+            "RouterService", "CatalogStore", "ControlAPI", "PGChannel", "PGWire", "PostgresProcess", "RoutePlanning", "ServerConfig", "ShardModel", "ClusterTestKit",
+            "RESTTestKit", "TestKit", nioPosix,
         ] + nio),
     ]
 )

@@ -1,21 +1,36 @@
 internal import Foundation
 package import NIOSSL
+internal import PGWire
 
-/// The router's own certificate, for TLS towards its clients.
-package enum ServerTLS {
-    /// A context from PEM files: the certificate first in its chain, and its key without a passphrase.
-    package static func context(certificateFile: String, keyFile: String) throws(ServerTLSError) -> NIOSSLContext {
-        let chain = try certificates(certificateFile)
-        let key = try privateKey(keyFile)
+/// The router's own certificate and what it asks of its clients', for TLS on the wire port.
+package struct ServerTLS: Sendable {
+    package let context: NIOSSLContext
+    /// For channel binding (`CertificateFields.endPointHash`).
+    package let endPointHash: [UInt8]?
+
+    /// From PEM files: the certificate first in its chain, and its key without a passphrase.
+    ///
+    /// `clientAuthoritiesFile`: clients are asked for a certificate, and one that these authorities did not sign fails the handshake. A client without
+    /// one gets through: the login says so in the protocol's own words.
+    package init(certificateFile: String, keyFile: String, clientAuthoritiesFile: String? = nil) throws(ServerTLSError) {
+        let chain = try Self.certificates(certificateFile)
+        let key = try Self.privateKey(keyFile)
+        let authorities = try clientAuthoritiesFile.map { (file) throws(ServerTLSError) in try Self.certificates(file) }
         do {
             var configuration = TLSConfiguration.makeServerConfiguration(
                 certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(key))
             configuration.minimumTLSVersion = .tlsv12
-            return try NIOSSLContext(configuration: configuration)
+            if let authorities {
+                configuration.certificateVerification = .optionalVerification
+                configuration.trustRoots = .certificates(authorities)
+                configuration.sendCANameList = true
+            }
+            context = try NIOSSLContext(configuration: configuration)
         } catch {
             // BoringSSL compares the key with the certificate when both are installed.
             throw ServerTLSError(.mismatch, file: keyFile)
         }
+        endPointHash = (try? chain.first?.toDERBytes()).flatMap { CertificateFields(der: $0)?.endPointHash }
     }
 
     private static func certificates(_ file: String) throws(ServerTLSError) -> [NIOSSLCertificate] {

@@ -1,6 +1,6 @@
 package import ControlAPI
 import Crypto
-import Synchronization
+internal import Synchronization
 
 /// Remembers the answers to writes that carried an `Idempotency-Key`, so that a repeated request does nothing and hears the same.
 ///

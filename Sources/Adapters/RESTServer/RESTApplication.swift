@@ -1,7 +1,13 @@
-package import Hummingbird
+internal import Foundation
+internal import HTTPTypes
+internal import Hummingbird
 internal import HummingbirdCore
+internal import Listening
 package import Logging
 package import NIOCore
+internal import NIOPosix
+internal import ServiceLifecycle
+internal import Synchronization
 
 /// What callers may take of the server itself.
 package struct RESTLimits: Sendable {
@@ -16,19 +22,146 @@ package struct RESTLimits: Sendable {
     }
 }
 
-/// Serves `responder` at an address until its task is cancelled or shut down gracefully.
+/// Serves a responder at an address until its task is cancelled or shut down gracefully: then it takes no new connection, answers the requests
+/// under way, and ends.
 ///
-/// - port: 0 takes a free one.
-/// - isListening: is told the port once requests are taken.
-package func restApplication(
-    _ responder: RESTResponder, host: String, port: Int, limits: RESTLimits, group: any EventLoopGroup, logger: Logger,
-    isListening: @escaping @Sendable (_ port: Int) async -> Void
-) -> Application<RESTResponder> {
-    Application(
-        responder: responder, server: .http1(configuration: .init(idleTimeout: TimeAmount(limits.idleTimeout))),
-        configuration: .init(
-            address: .hostname(host, port: port), serverName: nil,
-            availableConnectionsDelegate: MaximumAvailableConnections(limits.connectionsMax, logger: logger)),
-        onServerRunning: { channel in await isListening(channel.localAddress?.port ?? port) }, eventLoopGroupProvider: .shared(group),
-        logger: logger)
+/// Hummingbird's own server does not let its listening socket be prepared, and closes it without regard for what lies in its queue; what comes
+/// behind the listening socket is Hummingbird's.
+package struct RESTApplication: Service {
+    private let responder: RESTResponder
+    private let host: String
+    private let port: Int
+    private let sharesPort: Bool
+    private let limits: RESTLimits
+    private let group: any EventLoopGroup
+    private let logger: Logger
+    private let isListening: @Sendable (_ port: Int) async -> Void
+
+    /// - port: 0 takes a free one.
+    /// - sharesPort: a successor of the same user may listen at the same port.
+    /// - isListening: is told the port once requests are taken.
+    package init(
+        _ responder: RESTResponder, host: String, port: Int, sharesPort: Bool = false, limits: RESTLimits, group: any EventLoopGroup, logger: Logger,
+        isListening: @escaping @Sendable (_ port: Int) async -> Void
+    ) {
+        self.responder = responder
+        self.host = host
+        self.port = port
+        self.sharesPort = sharesPort
+        self.limits = limits
+        self.group = group
+        self.logger = logger
+        self.isListening = isListening
+    }
+
+    package func run() async throws {
+        let connections = OpenConnections()
+        let child = connectionHandler()
+        let listener = try await Listening.bootstrap(group, sharesPort: sharesPort)
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            .serverChannelInitializer { [limits, logger] channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let bound = AvailableConnectionsChannelHandler(delegate: MaximumAvailableConnections(limits.connectionsMax, logger: logger))
+                    try channel.pipeline.syncOperations.addHandler(bound)
+                }
+            }
+            .bind(host: host, port: port, serverBackPressureStrategy: nil) { [logger] channel in
+                connections.add(channel)
+                return child.setup(channel: channel, logger: logger)
+            }
+        await withGracefulShutdownHandler {
+            await isListening(listener.channel.localAddress?.port ?? port)
+            await withDiscardingTaskGroup { [logger] tasks in
+                do {
+                    try await listener.executeThenClose { inbound in
+                        for try await connection in inbound {
+                            tasks.addTask { await child.handle(value: connection, logger: logger) }
+                        }
+                    }
+                } catch {
+                    logger.debug("The REST listener failed", metadata: ["error": "\(error)"])
+                }
+            }
+        } onGracefulShutdown: { [sharesPort] in
+            Task {
+                await Listening.retire(listener.channel, sharesPort: sharesPort)
+                connections.quiesce()
+            }
+        }
+    }
+
+    private func connectionHandler() -> HTTP1Channel {
+        HTTP1Channel(
+            responder: { [responder, logger] request, writer, channel in
+                let context = BasicRequestContext(source: .init(channel: channel, logger: logger))
+                var response: Response
+                do {
+                    response = try await responder.respond(to: request, context: context)
+                } catch {
+                    logger.debug("A request failed", metadata: ["error": "\(error)"])
+                    response = Response(status: .internalServerError, body: .init())
+                }
+                response.headers[.date] = HTTPDate.now()
+                try await writer.write(response: response.head, body: response.body)
+            }, configuration: .init(idleTimeout: TimeAmount(limits.idleTimeout)))
+    }
+}
+
+/// The connections that a server has taken.
+private final class OpenConnections: Sendable {
+    private struct State {
+        var channels: [ObjectIdentifier: any Channel] = [:]
+        var isQuiescing = false
+    }
+    private let state = Mutex(State())
+
+    func add(_ channel: any Channel) {
+        let id = ObjectIdentifier(channel)
+        let isLate = state.withLock { state in
+            state.channels[id] = channel
+            return state.isQuiescing
+        }
+        channel.closeFuture.whenComplete { _ in self.state.withLock { $0.channels[id] = nil } }
+        // Not before it is set up.
+        if isLate { channel.eventLoop.execute { channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent()) } }
+    }
+
+    /// Lets each connection end: now when it is idle, or with the answer of its request.
+    func quiesce() {
+        let channels = state.withLock { state in
+            state.isQuiescing = true
+            return Array(state.channels.values)
+        }
+        for channel in channels { channel.eventLoop.execute { Self.quiesce(channel, triesLeft: 20) } }
+    }
+
+    /// A request that has arrived but was not read yet is answered, too.
+    private static func quiesce(_ channel: any Channel, triesLeft: Int) {
+        guard channel.isActive else { return }
+        guard triesLeft > 0, Listening.hasUnreadBytes(channel) else {
+            return channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+        }
+        channel.eventLoop.scheduleTask(in: .milliseconds(5)) { quiesce(channel, triesLeft: triesLeft - 1) }
+    }
+}
+
+/// The value of a Date header (RFC 9110, section 5.6.7), made once a second.
+private enum HTTPDate {
+    private static let last = Mutex<(second: Int, text: String)>((0, ""))
+
+    static func now() -> String {
+        let second = Int(Date().timeIntervalSince1970)
+        return last.withLock { last in
+            if last.second != second { last = (second, text(of: second)) }
+            return last.text
+        }
+    }
+
+    private static func text(of second: Int) -> String {
+        let formatter = DateFormatter()
+        formatter.locale = Locale(identifier: "en_US_POSIX")
+        formatter.timeZone = TimeZone(secondsFromGMT: 0)
+        formatter.dateFormat = "EEE, dd MMM yyyy HH:mm:ss 'GMT'"
+        return formatter.string(from: Date(timeIntervalSince1970: Double(second)))
+    }
 }

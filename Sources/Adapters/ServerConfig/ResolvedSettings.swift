@@ -1,6 +1,6 @@
 /// A checked value for every setting of one server.
 package struct ResolvedSettings: Hashable, Sendable {
-    private let values: [String: SettingValue]
+    private var values: [String: SettingValue]
 
     init(values: [String: SettingValue]) { self.values = values }
 
@@ -17,6 +17,32 @@ package struct ResolvedSettings: Hashable, Sendable {
         SettingsCatalogue.settings(of: role).map { ($0.name, values[$0.name]?.description ?? "") }
     }
 
+    /// One setting's change, for the log.
+    package struct Change: Hashable, Sendable, CustomStringConvertible {
+        package let name: String
+        package let old: String
+        package let new: String
+        package var description: String { "\(name): \(old.isEmpty ? "empty" : old) -> \(new.isEmpty ? "empty" : new)" }
+    }
+
+    /// What a running router makes of settings that were read anew: the reloadable ones are theirs, the others stay as they are.
+    package func reloading(_ new: ResolvedSettings) -> (settings: ResolvedSettings, applied: [Change], needRestart: [Change]) {
+        let reloadable = Set(SettingsCatalogue.reloadable.map(\.name))
+        var result = self
+        var (applied, needRestart): ([Change], [Change]) = ([], [])
+        for declaration in SettingsCatalogue.router {
+            guard let before = values[declaration.name], let after = new.values[declaration.name], before != after else { continue }
+            let change = Change(name: declaration.name, old: before.description, new: after.description)
+            if reloadable.contains(declaration.name) {
+                result.values[declaration.name] = after
+                applied.append(change)
+            } else {
+                needRestart.append(change)
+            }
+        }
+        return (result, applied, needRestart)
+    }
+
     // The wrong accessor for a declaration is our own mistake; the tests read every typed field.
 
     func integer(_ declaration: SettingDeclaration) -> Int {
@@ -29,6 +55,10 @@ package struct ResolvedSettings: Hashable, Sendable {
     }
     func duration(_ declaration: SettingDeclaration) -> Duration {
         guard case .duration(let value) = values[declaration.name] else { preconditionFailure("\(declaration.name) is not a duration") }
+        return value
+    }
+    func boolean(_ declaration: SettingDeclaration) -> Bool {
+        guard case .boolean(let value) = values[declaration.name] else { preconditionFailure("\(declaration.name) is not a boolean") }
         return value
     }
     func text(_ declaration: SettingDeclaration) -> String {

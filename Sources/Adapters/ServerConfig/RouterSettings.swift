@@ -3,6 +3,7 @@ package import Logging
 /// What a router is told at its start. `SettingsCatalogue` has the meaning, default and bounds of each.
 package struct RouterSettings: Hashable, Sendable {
     package enum WireAuth: String, Hashable, Sendable, CaseIterable { case scram, trust }
+    package enum TLSClientAuth: String, Hashable, Sendable, CaseIterable { case password, certificate, both }
     package enum TLSMode: String, Hashable, Sendable, CaseIterable { case disable, allow, require }
 
     package var id: String
@@ -14,6 +15,8 @@ package struct RouterSettings: Hashable, Sendable {
     /// 0: one a core.
     package var loops: Int
     package var secretsKeyFile: String?
+    /// SO_REUSEPORT on both ports.
+    package var sharesPorts: Bool
 
     package var wireHost: String
     package var wirePort: Int
@@ -24,9 +27,19 @@ package struct RouterSettings: Hashable, Sendable {
     package var preparedStatementsMax: Int
     /// Zero: never.
     package var idleTransactionTimeout: Duration
+    /// Zero: never.
+    package var transactionTimeout: Duration
+    package var loginsMax: Int
+    /// Zero: no limit.
+    package var clientsPerUserMax: Int
+    /// Zero: no limit.
+    package var clientsPerDatabaseMax: Int
+    package var consoleUsers: [String]
     package var tlsMode: TLSMode
     package var tlsCertificateFile: String?
     package var tlsKeyFile: String?
+    package var tlsClientAuth: TLSClientAuth
+    package var tlsClientCAFile: String?
 
     package var httpHost: String
     package var httpPort: Int
@@ -74,6 +87,7 @@ package struct RouterSettings: Hashable, Sendable {
         database = values.path(Name.database)
         loops = values.integer(Name.loops)
         secretsKeyFile = values.path(Name.secretsKeyFile)
+        sharesPorts = values.boolean(Name.sharePorts)
         wireHost = values.text(Name.wireHost)
         wirePort = values.integer(Name.wirePort)
         wireAuth = values.choice(Name.wireAuth)
@@ -82,9 +96,16 @@ package struct RouterSettings: Hashable, Sendable {
         messageMax = values.bytes(Name.messageMax)
         preparedStatementsMax = values.integer(Name.preparedStatementsMax)
         idleTransactionTimeout = values.duration(Name.idleTransactionTimeout)
+        transactionTimeout = values.duration(Name.transactionTimeout)
+        loginsMax = values.integer(Name.loginsMax)
+        clientsPerUserMax = values.integer(Name.clientsPerUserMax)
+        clientsPerDatabaseMax = values.integer(Name.clientsPerDatabaseMax)
+        consoleUsers = values.text(Name.consoleUsers).split(separator: ",").map { String($0.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed()) }
         tlsMode = values.choice(Name.tlsMode)
         tlsCertificateFile = values.path(Name.tlsCertificateFile)
         tlsKeyFile = values.path(Name.tlsKeyFile)
+        tlsClientAuth = values.choice(Name.tlsClientAuth)
+        tlsClientCAFile = values.path(Name.tlsClientCAFile)
         httpHost = values.text(Name.httpHost)
         httpPort = values.integer(Name.routerHTTPPort)
         httpBodyMax = values.bytes(Name.httpBodyMax)
@@ -113,6 +134,11 @@ package struct RouterSettings: Hashable, Sendable {
         if id.isEmpty { throw ConfigError("id", .inconsistent("must not be empty")) }
         if poolSizeMin > poolSizeMax {
             throw ConfigError("pool.size_min", .inconsistent("\(poolSizeMin) is more than pool.size_max (\(poolSizeMax))"))
+        }
+        if tlsClientAuth != .password {
+            if tlsMode != .require { throw ConfigError("tls.client_auth", .inconsistent("\(tlsClientAuth.rawValue) needs tls.mode require")) }
+            if tlsClientCAFile == nil { throw ConfigError("tls.client_auth", .inconsistent("\(tlsClientAuth.rawValue) needs tls.client_ca_file")) }
+            if wireAuth == .trust { throw ConfigError("tls.client_auth", .inconsistent("\(tlsClientAuth.rawValue) needs wire.auth scram")) }
         }
         if tlsMode != .disable, tlsCertificateFile == nil || tlsKeyFile == nil {
             throw ConfigError("tls.mode", .inconsistent("\(tlsMode.rawValue) needs tls.certificate_file and tls.key_file"))

@@ -54,6 +54,9 @@ package enum SettingsCatalogue {
         "wire.host", .text, default: .text("127.0.0.1"), "Address of the PostgreSQL protocol.")
     package static let wirePort = SettingDeclaration(
         "wire.port", .integer(0...65535), default: .integer(6432), "Port of the PostgreSQL protocol; 0 takes a free one.")
+    package static let sharePorts = SettingDeclaration(
+        "share_ports", .boolean, default: .boolean(false),
+        "Listen on `wire.port` and `http.port` with SO_REUSEPORT, so that a successor that says so too, of the same user, may start before this router ends: a restart without a pause. Off, a second router on the same ports is an error.")
     package static let wireAuth = SettingDeclaration(
         "wire.auth", .choice(["scram", "trust"]), default: .text("scram"),
         "`scram`: clients prove the password of a user of the catalog (SCRAM-SHA-256). `trust`: anybody who reaches the port is let in; for tests on loopback.")
@@ -70,6 +73,20 @@ package enum SettingsCatalogue {
     package static let idleTransactionTimeout = SettingDeclaration(
         "wire.idle_transaction_timeout", .duration(.zero ... .seconds(86_400)), default: .duration(.zero),
         "A session that is idle in a transaction for longer is ended, which frees its shard connection; 0: never.")
+    package static let loginsMax = SettingDeclaration(
+        "wire.logins_max", .integer(1...1_000_000), default: .integer(1000),
+        "Most connections that have not proved yet who they are; when one more comes, the oldest of them is closed. They take no place of `wire.clients_max`.")
+    package static let clientsPerUserMax = SettingDeclaration(
+        "wire.clients_per_user_max", .integer(0...1_000_000), default: .integer(0), "Most clients of one user; further ones are refused with 53300. 0: no limit of its own.")
+    package static let clientsPerDatabaseMax = SettingDeclaration(
+        "wire.clients_per_database_max", .integer(0...1_000_000), default: .integer(0),
+        "Most clients of one database; further ones are refused with 53300. 0: no limit of its own.")
+    package static let transactionTimeout = SettingDeclaration(
+        "wire.transaction_timeout", .duration(.zero ... .seconds(86_400)), default: .duration(.zero),
+        "A session whose transaction, or whose statement outside of one, takes longer is ended with 25P04, which frees its shard connections; 0: never.")
+    package static let consoleUsers = SettingDeclaration(
+        "console.users", .text, default: .text(""),
+        "Users who may do everything on the console (database `pgmosaic`) beside those with the role admin or operator; names with commas between.")
     package static let tlsMode = SettingDeclaration(
         "tls.mode", .choice(["disable", "allow", "require"]), default: .text("disable"),
         "TLS on the wire port: not offered, offered, or demanded.")
@@ -77,6 +94,12 @@ package enum SettingsCatalogue {
         "tls.certificate_file", .path, default: .text(""), "PEM file with the certificate chain; needed unless `tls.mode` is `disable`.")
     package static let tlsKeyFile = SettingDeclaration(
         "tls.key_file", .path, default: .text(""), "PEM file with the private key; needed unless `tls.mode` is `disable`.")
+    package static let tlsClientAuth = SettingDeclaration(
+        "tls.client_auth", .choice(["password", "certificate", "both"]), default: .text("password"),
+        "How clients prove who they are where `wire.auth` is `scram`: by their password, by a certificate of `tls.client_ca_file` whose common name is the user, or by both.")
+    package static let tlsClientCAFile = SettingDeclaration(
+        "tls.client_ca_file", .path, default: .text(""),
+        "PEM file with the authorities that sign clients' certificates; needed where `tls.client_auth` asks for one.")
     package static let statementTimeout = SettingDeclaration(
         "statement.timeout", .duration(.zero ... .seconds(86_400)), default: .duration(.zero),
         "Longest run of a REST statement that names no `timeout_ms`; 0: no limit. Wire sessions set PostgreSQL's own statement_timeout.")
@@ -117,14 +140,23 @@ package enum SettingsCatalogue {
         "Longest time to connect to a shard, authentication included.")
 
     package static let router: [SettingDeclaration] = [
-        routerID, catalog, snapshotFile, database, loops, secretsKeyFile,
+        routerID, catalog, snapshotFile, database, loops, secretsKeyFile, sharePorts,
         wireHost, wirePort, wireAuth, clientsMax, startupTimeout, messageMax, preparedStatementsMax, idleTransactionTimeout,
-        tlsMode, tlsCertificateFile, tlsKeyFile,
+        transactionTimeout, loginsMax, clientsPerUserMax, clientsPerDatabaseMax, consoleUsers,
+        tlsMode, tlsCertificateFile, tlsKeyFile, tlsClientAuth, tlsClientCAFile,
         httpHost, routerHTTPPort, httpBodyMax, httpConnectionsMax, httpIdleTimeout, restRowsMax, restBytesMax,
         statementTimeout, lockTimeout, textCacheMax, shapeCacheMax,
         poolSizeMax, poolSizeMin, poolIdleTimeout, poolLifetimeMax, poolWaitersMax, poolWaitTimeout, poolHealthCheckAfter,
         poolConnectTimeout,
         logLevel, logFormat, shutdownGrace,
+    ]
+
+    /// What a router takes up when it is told to reload; the others are read at its start only.
+    package static let reloadable: [SettingDeclaration] = [
+        database, wireAuth, clientsMax, startupTimeout, messageMax, preparedStatementsMax, idleTransactionTimeout, transactionTimeout, loginsMax,
+        clientsPerUserMax, clientsPerDatabaseMax, consoleUsers, tlsMode, tlsCertificateFile, tlsKeyFile, tlsClientAuth, tlsClientCAFile, restRowsMax,
+        restBytesMax, statementTimeout, lockTimeout, textCacheMax, shapeCacheMax, poolSizeMax, poolSizeMin, poolIdleTimeout, poolLifetimeMax, poolWaitersMax,
+        poolWaitTimeout, poolHealthCheckAfter, poolConnectTimeout, logLevel, shutdownGrace,
     ]
 
     // Manager

@@ -20,6 +20,21 @@ extension ShardPool {
         pursue(now: now, actions: &actions)
     }
 
+    /// Requests wait, as long as they may; unused backends are closed, and busy ones when they are released. Paused for good once none is left.
+    ///
+    /// There is no idle backend in a paused pool, so that handing one out need not ask.
+    package mutating func pause(now: PoolInstant, actions: inout [PoolAction]) {
+        guard !isPaused else { return }
+        isPaused = true
+        retire(now: now, actions: &actions)
+    }
+
+    package mutating func resume(now: PoolInstant, actions: inout [PoolAction]) {
+        guard isPaused else { return }
+        isPaused = false
+        pursue(now: now, actions: &actions)
+    }
+
     /// No new requests: waiting ones are refused, unused backends closed, busy ones when they are released. Ends with `.drained`.
     package mutating func drain(now: PoolInstant, actions: inout [PoolAction]) {
         guard phase == .open else { return }

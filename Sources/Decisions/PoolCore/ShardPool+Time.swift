@@ -26,7 +26,7 @@ extension ShardPool {
             deadline = min(deadline, backends[Int(slot)].expiresAt)
             slot = backends[Int(slot)].next
         }
-        let isMissingSome = waiters.count > counters.connecting || serviceable < minimum
+        let isMissingSome = !isPaused && (waiters.count > counters.connecting || serviceable < minimum)
         if failuresInRow > 0, counters.connecting == 0, !isInLine, isMissingSome { deadline = min(deadline, retryAt) }
         return deadline.nanoseconds == .max ? nil : deadline
     }
@@ -61,7 +61,7 @@ extension ShardPool {
     }
 
     private mutating func fillUp(now: PoolInstant, _ actions: inout [PoolAction]) {
-        while serviceable < minimum, mayConnect(now: now) {
+        while !isPaused, serviceable < minimum, mayConnect(now: now) {
             guard case .taken = budget.take(for: loop, lineUp: false, now: now) else {
                 if failuresInRow > 0 { retryAt = now + times.backoffMax }  // So that `nextDeadline` moves on.
                 return

@@ -52,7 +52,7 @@ extension ShardPool {
     ///
     /// After a failure one attempt at a time, so that a server that comes back is not met by all at once.
     func wantsToConnect(now: PoolInstant) -> Bool {
-        phase == .open && waiters.count > counters.connecting && mayConnect(now: now)
+        phase == .open && !isPaused && waiters.count > counters.connecting && mayConnect(now: now)
     }
 
     func mayConnect(now: PoolInstant) -> Bool {

@@ -16,6 +16,8 @@ package struct ShardPool: ~Copyable, Sendable {
 
     enum Phase { case open, draining, drained }
     var phase = Phase.open
+    /// No backend is opened; those that are open end as they become free.
+    package internal(set) var isPaused = false
 
     var backends: [PooledBackend] = []
     var freeHead: Int32 = -1

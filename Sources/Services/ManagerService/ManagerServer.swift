@@ -29,7 +29,7 @@ package enum ManagerServer {
         let api = ManagerAPI(store: store, inspector: inspector, box: box, metrics: metrics, registry: registry)
         await giveSlices(api.writer, logger)
         let member = MemberAnnouncer(id: settings.id, store: store, startedAt: startedAt, logger: logger)
-        let application = restApplication(
+        let application = RESTApplication(
             responder(api, bodyMax: settings.httpBodyMax, metrics: metrics, logger: logger), host: settings.httpHost, port: settings.httpPort,
             limits: RESTLimits(connectionsMax: settings.httpConnectionsMax, idleTimeout: settings.httpIdleTimeout), group: group, logger: logger
         ) { port in

@@ -7,7 +7,8 @@ internal import ServerConfig
 struct RouterLimits: Sendable {
     var wire = WireLimits()
     var pool: PoolLimits
-    var clientsMax: Int
+    /// Connections of a loop that have not proved who they are.
+    var loginsMax: Int
     var startupTimeout: TimeAmount
     var preparedStatementsMax: Int
     var shapeCacheMax: Int
@@ -38,13 +39,24 @@ struct RouterLimits: Sendable {
     /// Bytes of a row in a COPY that is split by key.
     var copyRowMax = 16 << 20
     var shutdownGrace: Duration
+    /// How long a client that came in during a shutdown may take to send its first statement.
+    static let shutdownCourtesy = Duration.seconds(1)
+    /// How long statements may take to end that were cancelled when the grace was over.
+    static let cutOffTime = Duration.seconds(2)
+    /// How long a client may take to hang up after the goodbye.
+    static let lingerTime = Duration.seconds(2)
     /// nil: a transaction may wait for its client for ever.
     var idleTransactionTimeout: PoolNanoseconds?
 
-    init(_ settings: RouterSettings) {
+    /// nil: a transaction may last for ever.
+    var transactionTimeout: PoolNanoseconds?
+    /// How long a wrong password waits for its answer. It holds no place of a client's meanwhile.
+    static let loginFailureDelay = TimeAmount.milliseconds(500)
+
+    init(_ settings: RouterSettings, loops: Int) {
         wire.messageMax = settings.messageMax
         pool = PoolLimits(settings)
-        clientsMax = settings.clientsMax
+        loginsMax = max(1, (settings.loginsMax + loops - 1) / loops)
         startupTimeout = TimeAmount(settings.startupTimeout)
         preparedStatementsMax = settings.preparedStatementsMax
         shapeCacheMax = settings.shapeCacheMax
@@ -52,6 +64,7 @@ struct RouterLimits: Sendable {
         statementCacheMax = settings.textCacheMax
         lockTimeoutMilliseconds = settings.lockTimeout.components.seconds * 1000 + settings.lockTimeout.components.attoseconds / 1_000_000_000_000_000
         shutdownGrace = settings.shutdownGrace
+        transactionTimeout = settings.transactionTimeout == .zero ? nil : PoolNanoseconds(settings.transactionTimeout)
         idleTransactionTimeout = settings.idleTransactionTimeout == .zero ? nil : PoolNanoseconds(settings.idleTransactionTimeout)
     }
 }

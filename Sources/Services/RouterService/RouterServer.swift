@@ -1,17 +1,19 @@
 package import CatalogStore
+internal import Listening
 package import Logging
 internal import NIOCore
 internal import NIOPosix
-internal import NIOSSL
-internal import PGChannel
 internal import Security
 package import ServerConfig
 internal import ServiceLifecycle
 internal import ShardModel
+internal import Synchronization
 
 /// A router: takes clients on its wire port and over REST, and serves them from the shards that the catalog names.
 package struct RouterServer: Service {
     private let settings: RouterSettings
+    /// nil: they are as they are.
+    private let source: SettingsSource?
     private let store: any CatalogStore
     private let logger: Logger
     private let isListening: @Sendable (Addresses) -> Void
@@ -23,10 +25,11 @@ package struct RouterServer: Service {
     }
 
     package init(
-        settings: RouterSettings, store: any CatalogStore, logger: Logger,
+        settings: RouterSettings, source: SettingsSource? = nil, store: any CatalogStore, logger: Logger,
         isListening: @escaping @Sendable (Addresses) -> Void = { _ in }
     ) {
         self.settings = settings
+        self.source = source
         self.store = store
         self.logger = logger
         self.isListening = isListening
@@ -51,13 +54,13 @@ package struct RouterServer: Service {
 
     private func serve(on group: MultiThreadedEventLoopGroup) async throws {
         let secrets = try settings.secretsKeyFile.map { try SecretBox.load(path: $0) }
-        let tls = try makeTLS()
+        let admission = try Admission(settings)
         let control = ControlPlane(store: store, group: group, routerID: settings.id, secrets: secrets, logger: logger)
         let loops = Array(group.makeIterator())
-        let shared = RouterShared(settings: settings, control: control, tls: tls, loopCount: loops.count)
+        let shared = RouterShared(settings: settings, control: control, loopCount: loops.count)
         var references: [LoopReference] = []
         for (number, eventLoop) in loops.enumerated() {
-            references.append(LoopReference(RouterLoop(eventLoop: eventLoop, number: number, shared: shared, logger: logger)))
+            references.append(LoopReference(RouterLoop(eventLoop: eventLoop, number: number, shared: shared, admission: admission, logger: logger)))
         }
         for reference in references { shared.add(reference) }
         control.attach(references)
@@ -66,14 +69,26 @@ package struct RouterServer: Service {
         let wire = try await listen(group, references)
         let wirePort = wire.localAddress?.port ?? settings.wirePort
         let http = RouterREST(settings: settings, shared: shared, logger: logger)
+        let restHasEnded = Flag()
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { await control.follow(snapshotFile: settings.snapshotFile) }
+            if let source {
+                let reloader = Reloader(source, shared: shared, logger: logger)
+                shared.reloader.withLock { $0 = reloader }
+                tasks.addTask {
+                    await reloader.run()
+                    // Nobody asks any more, which ends nothing.
+                    try? await gracefulShutdown()
+                }
+            }
             tasks.addTask { await Recovery(control: control, logger: logger).run() }
             tasks.addTask {
+                defer { restHasEnded.set() }
                 try await http.run(group: group) { httpPort in
+                    // The place among the routers first: who waits for the line below ends the predecessor then.
+                    await control.announce(settings, wirePort: wirePort, httpPort: httpPort)
                     logger.info("Listening", metadata: ["wire_port": "\(wirePort)", "http_port": "\(httpPort)"])
                     isListening(Addresses(wirePort: wirePort, httpPort: httpPort))
-                    await control.announce(settings, wirePort: wirePort, httpPort: httpPort)
                 }
             }
             tasks.addTask {
@@ -82,19 +97,14 @@ package struct RouterServer: Service {
             }
             // The first to end ends all: a shutdown, or a server that could not start.
             let first = await tasks.nextResult()
-            try? await wire.close()
-            await drain(references)
             await control.withdraw()
+            await ShutdownSequence(settings: shared.settings, wire: wire, loops: references, restHasEnded: restHasEnded, logger: logger).run()
             tasks.cancelAll()
             while let _ = await tasks.nextResult() {}
             await control.stop()
+            shared.reloader.withLock { $0 = nil }
             if case .failure(let error) = first { throw error }
         }
-    }
-
-    private func makeTLS() throws -> NIOSSLContext? {
-        guard settings.tlsMode != .disable, let certificate = settings.tlsCertificateFile, let key = settings.tlsKeyFile else { return nil }
-        return try ServerTLS.context(certificateFile: certificate, keyFile: key)
     }
 
     /// The catalog, or its saved copy while the catalog is down.
@@ -109,9 +119,7 @@ package struct RouterServer: Service {
     }
 
     private func listen(_ group: MultiThreadedEventLoopGroup, _ references: [LoopReference]) async throws -> any Channel {
-        try await ServerBootstrap(group: group)
-            .serverChannelOption(.backlog, value: 1024)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+        try await Listening.bootstrap(group, sharesPort: settings.sharesPorts)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.socketOption(.so_keepalive), value: 1)
             .childChannelInitializer { channel in
@@ -121,18 +129,5 @@ package struct RouterServer: Service {
                 }
             }
             .bind(host: settings.wireHost, port: settings.wirePort).get()
-    }
-
-    /// Open transactions may end, within the limit; then everything is closed.
-    private func drain(_ references: [LoopReference]) async {
-        for reference in references { reference.run { $0.drain() } }
-        let deadline = ContinuousClock.now + settings.shutdownGrace
-        while ContinuousClock.now < deadline {
-            var open = 0
-            for reference in references { open += await reference.ask { $0.sessions.count } }
-            if open == 0 { break }
-            try? await Task.sleep(for: .milliseconds(20))
-        }
-        for reference in references { _ = await reference.ask { $0.closeAll() } }
     }
 }

@@ -1,40 +1,41 @@
 internal import Logging
 internal import NIOCore
-internal import NIOSSL
 internal import PGWire
 internal import ServerConfig
 internal import ShardModel
 internal import Synchronization
 
-/// What all event loops of a router know and never change.
+/// What all event loops of a router know, and what they share behind locks that no statement takes.
 final class RouterShared: Sendable {
     let routerID: String
-    let settings: RouterSettings
-    let limits: RouterLimits
     let control: ControlPlane
     let clients: ClientBudget
+    let consoles = ClientBudget(ClientBudget.Limits(total: ConsoleSession.sessionsMax, ofUser: 0, ofDatabase: 0))
     let budgets = SlotBudgets()
-    let tls: NIOSSLContext?
+    /// nil: the settings stay as they are.
+    let reloader = Mutex<Reloader?>(nil)
     /// Makes the salts of users that do not exist.
     let mockSecret: [UInt8]
     let loopCount: Int
     /// Drawn at each start of the router.
     let start = UInt64.random(in: .min ... .max)
     private let loops = Mutex<[LoopReference]>([])
+    private let current: Mutex<RouterSettings>
 
-    init(settings: RouterSettings, control: ControlPlane, tls: NIOSSLContext?, loopCount: Int) {
+    init(settings: RouterSettings, control: ControlPlane, loopCount: Int) {
         self.loopCount = loopCount
         routerID = settings.id
-        self.settings = settings
-        limits = RouterLimits(settings)
+        current = Mutex(settings)
         self.control = control
-        self.tls = tls
-        clients = ClientBudget(max: limits.clientsMax)
+        clients = ClientBudget(ClientBudget.Limits(settings))
         mockSecret = SecureRandom.bytes(32)
     }
 
-    var authenticates: Bool { settings.wireAuth == .scram }
-    var requiresTLS: Bool { settings.tlsMode == .require }
+    /// Those in force. What loops need of them they have themselves: `RouterLoop.limits`, `RouterLoop.admission`.
+    var settings: RouterSettings {
+        get { current.withLock { $0 } }
+        set { current.withLock { $0 = newValue } }
+    }
 
     func add(_ loop: LoopReference) { loops.withLock { $0.append(loop) } }
     var allLoops: [LoopReference] { loops.withLock { $0 } }
@@ -79,32 +80,4 @@ final class LoopReference: @unchecked Sendable {
         eventLoop.preconditionInEventLoop()
         return loop
     }
-}
-
-/// How many clients the router takes, over all loops.
-final class ClientBudget: Sendable {
-    private let max: Int
-    private let count = Mutex(0)
-
-    init(max: Int) { self.max = max }
-
-    /// nil: the limit is reached.
-    func admit() -> ClientPermit? {
-        let isAdmitted = count.withLock { count in
-            guard count < max else { return false }
-            count += 1
-            return true
-        }
-        return isAdmitted ? ClientPermit(self) : nil
-    }
-
-    fileprivate func release() { count.withLock { $0 -= 1 } }
-    var current: Int { count.withLock { $0 } }
-}
-
-/// A client's place; given back when the last reference goes.
-final class ClientPermit: Sendable {
-    private let budget: ClientBudget
-    fileprivate init(_ budget: ClientBudget) { self.budget = budget }
-    deinit { budget.release() }
 }

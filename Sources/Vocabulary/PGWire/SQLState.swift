@@ -48,6 +48,7 @@ extension SQLState {
     package static let noActiveTransaction = SQLState("25P01")
     package static let inFailedTransaction = SQLState("25P02")
     package static let idleInTransactionTimeout = SQLState("25P03")
+    package static let transactionTimeout = SQLState("25P04")
     package static let invalidStatementName = SQLState("26000")
     package static let invalidAuthorizationSpecification = SQLState("28000")
     package static let invalidPassword = SQLState("28P01")

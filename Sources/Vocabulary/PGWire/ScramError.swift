@@ -5,6 +5,8 @@ package enum ScramError: Error, Hashable, Sendable {
     case unsupportedMechanism
     /// The client insists on channel binding, which was not offered, or its two statements about it differ.
     case channelBinding
+    /// The client was made to believe that the server cannot bind the channel.
+    case downgrade
     /// The nonce does not continue the other side's.
     case nonceMismatch
     /// The server asks for more iterations than this client will compute on an event loop (or fewer than one).

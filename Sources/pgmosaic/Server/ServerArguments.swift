@@ -3,7 +3,7 @@ import Foundation
 import ServerConfig
 
 /// `--config`, and any setting as a flag. The flags are the settings catalogue's, so they are read by `ConfigLoader` and not declared here.
-struct ServerArguments: ParsableArguments {
+struct ServerArguments: ParsableArguments, Sendable {
     @Option(help: ArgumentHelp("YAML file with settings.", valueName: "file")) var config: String?
     @Argument(parsing: .allUnrecognized, help: .hidden) var flags: [String] = []
 

@@ -257,7 +257,7 @@ import Testing
     @Test func bytesInTheClearBehindTheAnswerToSSLRequestAreRefused() async throws {
         let error = try await withTemporaryFolder { folder in
             let files = try await TestCertificates.make(in: folder)
-            let tls = try ServerTLS.context(certificateFile: files.certificate, keyFile: files.key)
+            let tls = try ServerTLS(certificateFile: files.certificate, keyFile: files.key).context
             return try await failure(configuration {
                 $0.tls = tls
                 $0.bytesBehindTLSAnswer = Array("E\0\0\0\u{8}".utf8)
@@ -313,7 +313,7 @@ import Testing
             let files = try await TestCertificates.make(in: folder)
             func reason(_ certificate: String, _ key: String) -> ServerTLSError.Reason? {
                 do throws(ServerTLSError) {
-                    _ = try ServerTLS.context(certificateFile: certificate, keyFile: key)
+                    _ = try ServerTLS(certificateFile: certificate, keyFile: key)
                     return nil
                 } catch {
                     return error.reason

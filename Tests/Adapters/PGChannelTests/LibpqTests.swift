@@ -79,7 +79,7 @@ import Testing
     @Test func libpqSpeaksTLSWithACertificateThatItVerifies() async throws {
         try await withTemporaryFolder { folder in
             let files = try await TestCertificates.make(in: folder)
-            let tls = try ServerTLS.context(certificateFile: files.certificate, keyFile: files.key)
+            let tls = try ServerTLS(certificateFile: files.certificate, keyFile: files.key).context
             try await withServer({
                 $0.authentication = .scram(password: "pencil")
                 $0.tls = tls

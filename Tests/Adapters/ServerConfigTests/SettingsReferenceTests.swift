@@ -36,6 +36,8 @@ import Testing
         `PGMOSAIC_MANAGER_`), with the closest name there is; so is a value out of its bounds. The server then ends with status 78.
         Durations are written with a unit (`250ms`, `30s`, `5m`, `1h`; `0` is zero), sizes in bytes or with `KiB`, `MiB`, `GiB`.
 
+        A router takes up what "reload" says yes to on SIGHUP; see [operations](../guide/operations.md).
+
         \(section("Router", .router))
 
         \(section("Manager", .manager))
@@ -46,9 +48,11 @@ import Testing
     private static func section(_ title: String, _ role: ServerRole) -> String {
         let rows = SettingsCatalogue.settings(of: role).map { setting in
             let value = setting.defaultValue.map { $0.description.isEmpty ? "empty" : "`\($0)`" } ?? "none: must be given"
-            return "| `\(setting.name)` | `\(setting.environmentName(for: role))` | \(kind(setting.kind)) | \(value) | \(setting.description) |"
+            let reload = role != .router ? "" : " \(SettingsCatalogue.reloadable.contains(setting) ? "yes" : "no") |"
+            return "| `\(setting.name)` | `\(setting.environmentName(for: role))` | \(kind(setting.kind)) | \(value) |\(reload) \(setting.description) |"
         }
-        return "## \(title)\n\n| setting | variable | value | default | meaning |\n|---|---|---|---|---|\n" + rows.joined(separator: "\n")
+        let head = role == .router ? "| setting | variable | value | default | reload | meaning |\n|---|---|---|---|---|---|\n" : "| setting | variable | value | default | meaning |\n|---|---|---|---|---|\n"
+        return "## \(title)\n\n" + head + rows.joined(separator: "\n")
     }
 
     private static func kind(_ kind: SettingDeclaration.Kind) -> String {

@@ -4,7 +4,7 @@ import PoolCore
 final class PoolSimulation {
     enum Event: Hashable, CaseIterable {
         case acquire, release, releaseBroken, connect, failConnect, loseBackend, confirmClose, cancel, deliver, wait, waitLong
-        case retire, failHealthCheck, drain
+        case retire, failHealthCheck, drain, pause, resume
     }
 
     private final class Loop {
@@ -109,6 +109,12 @@ final class PoolSimulation {
             loop.waiting.append(waiter)
             loop.idle.append(backend)
             loop.pool.healthCheckFailed(backend, waiter: waiter, now: now, actions: &actions)
+        case .pause:
+            guard !loop.pool.isPaused else { return false }
+            loop.pool.pause(now: now, actions: &actions)
+        case .resume:
+            guard loop.pool.isPaused else { return false }
+            loop.pool.resume(now: now, actions: &actions)
         case .drain:
             guard !loop.isDraining else { return false }
             loop.isDraining = true
@@ -200,6 +206,7 @@ final class PoolSimulation {
             }
             if statistics.ignoredEvents > 0 { complain("an event is ignored") }
             if !loop.idle.isEmpty, !loop.waiting.isEmpty { complain("a request waits while a backend idles") }
+            if loop.pool.isPaused, !loop.idle.isEmpty || !loop.connecting.isEmpty { complain("a paused pool has something to hand out") }
             if loop.waiting.count > limits.waitersMax + 1 { complain("too many wait") }
             if loop.isDraining, !loop.waiting.isEmpty { complain("a request waits for a draining pool") }
             if let deadline = loop.pool.nextDeadline, deadline.nanoseconds == 0 { complain("a deadline at the beginning of time") }
@@ -212,6 +219,7 @@ final class PoolSimulation {
     /// Everything that is under way succeeds and every request is soon done: nobody may be left waiting, and no slot be lost.
     func settle() {
         var budgetOfSteps = 400
+        for index in loops.indices { apply(.resume, on: index) }
         var isBusy = true
         while isBusy, budgetOfSteps > 0 {
             isBusy = false

@@ -194,6 +194,27 @@ import Testing
         #expect(simulation.complaints == [])
     }
 
+    @Test func aPausedPoolLetsRequestsFinishAndOthersWaitUntilItIsResumed() {
+        let simulation = PoolSimulation(loops: 1, limits: Self.limits { $0.sizeMax = 2 })
+        for event in [PoolSimulation.Event.acquire, .connect, .acquire, .connect, .release, .pause, .confirmClose] { simulation.apply(event, on: 0) }
+        #expect(simulation.statistics(of: 0).busy == 1 && simulation.statistics(of: 0).live == 1)
+        simulation.apply(.acquire, on: 0)
+        simulation.apply(.release, on: 0)
+        simulation.apply(.confirmClose, on: 0)
+        #expect(simulation.open(on: 0) == 0 && simulation.statistics(of: 0).waiting == 1 && simulation.grants == 2)
+        simulation.apply(.resume, on: 0)
+        simulation.apply(.connect, on: 0)
+        #expect(simulation.grants == 3 && simulation.complaints == [])
+    }
+
+    @Test func whoWaitsForAPausedPoolWaitsNoLongerThanElse() {
+        let simulation = PoolSimulation(loops: 1, limits: Self.limits { $0.waitTimeout = .seconds(5) })
+        simulation.apply(.pause, on: 0)
+        simulation.apply(.acquire, on: 0)
+        simulation.apply(.waitLong, on: 0)
+        #expect(simulation.refusals == [.timedOut] && simulation.complaints == [])
+    }
+
     @Test func aDrainedPoolRefusesAndEnds() {
         let simulation = PoolSimulation(loops: 1, limits: Self.limits { $0.sizeMax = 1 })
         simulation.apply(.acquire, on: 0)

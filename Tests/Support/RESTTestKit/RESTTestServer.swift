@@ -15,7 +15,7 @@ package struct RESTTestServer: Sendable {
         let (ports, continuation) = AsyncStream.makeStream(of: Int.self)
         var logger = Logger(label: "test")
         logger.logLevel = .critical
-        let application = restApplication(
+        let application = RESTApplication(
             responder, host: "127.0.0.1", port: 0, limits: limits, group: MultiThreadedEventLoopGroup.singleton, logger: logger
         ) { port in
             continuation.yield(port)

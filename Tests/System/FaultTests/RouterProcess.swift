@@ -11,6 +11,9 @@ final class RouterProcess: @unchecked Sendable {
     let wirePort: Int
     let httpPort: Int
     private var process: SupervisedProcess?
+    /// Those that were told to end and may still be at it.
+    private var predecessors: [SupervisedProcess] = []
+    private var starts = 0
 
     var catalogFile: String { folder + "/catalog/catalog.sqlite" }
     var snapshotFile: String { folder + "/router.snapshot" }
@@ -21,8 +24,10 @@ final class RouterProcess: @unchecked Sendable {
         return (bundle as NSString).deletingLastPathComponent + "/pgmosaic"
     }()
 
-    /// Writes catalog and settings for these shards.
-    init(_ folder: String, _ servers: [PostgresServer], _ options: TestCluster.Options, ports: [Int]? = nil) async throws {
+    /// Writes catalog and settings for these shards. `settings`: further lines of YAML.
+    init(
+        _ folder: String, _ servers: [PostgresServer], _ options: TestCluster.Options, ports: [Int]? = nil, settings more: String = ""
+    ) async throws {
         self.folder = folder
         wirePort = try LoopbackPort.free()
         httpPort = try LoopbackPort.free()
@@ -35,6 +40,7 @@ final class RouterProcess: @unchecked Sendable {
             snapshot_file: "\(folder)/router.snapshot"
             wire: {port: \(wirePort), auth: trust}
             http: {port: \(httpPort)}
+            \(more)
 
             """
         try Data(settings.utf8).write(to: URL(fileURLWithPath: folder + "/router.yaml"))
@@ -42,8 +48,7 @@ final class RouterProcess: @unchecked Sendable {
 
     /// Starts it, and waits until it takes clients.
     func start() async throws {
-        process = try SupervisedProcess.start(
-            .init(Self.program, ["router", "--config", folder + "/router.yaml"], output: .file(folder + "/router.log")))
+        try launch()
         let port = wirePort
         try await eventually("the router takes clients", within: .seconds(60)) {
             let client = try await WireClient.login(port: port)
@@ -54,6 +59,42 @@ final class RouterProcess: @unchecked Sendable {
 
     /// Sends it SIGKILL, and does not wait.
     func strike() { process?.signal(SIGKILL) }
+
+    private func launch() throws {
+        starts += 1
+        process = try SupervisedProcess.start(.init(Self.program, ["router", "--config", folder + "/router.yaml"], output: .file(logFile)))
+    }
+
+    /// Of the process that was started last.
+    var logFile: String { folder + "/router-\(starts).log" }
+    var log: String { (try? String(contentsOfFile: logFile, encoding: .utf8)) ?? "" }
+
+    func signal(_ number: Int32) { process?.signal(number) }
+
+    /// Rolling restart: starts a successor beside the process, waits until it listens, and tells the old one to end.
+    func replace() async throws {
+        let old = process
+        try launch()
+        try await eventually("the successor listens", within: .seconds(60)) { self.log.contains("Listening") }
+        if let old {
+            old.signal(SIGTERM)
+            predecessors.append(old)
+        }
+    }
+
+    /// Every process that was told to end has.
+    func predecessorsEnd() async {
+        for process in predecessors { await process.waitForExit() }
+        predecessors = []
+    }
+
+    /// SIGTERM, and waits for the end.
+    func stop() async {
+        guard let process else { return }
+        process.signal(SIGTERM)
+        await process.waitForExit()
+        self.process = nil
+    }
 
     /// `kill -9`.
     func kill() async {

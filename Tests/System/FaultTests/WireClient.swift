@@ -163,6 +163,11 @@ final class WireClient: @unchecked Sendable {
         other.close()
     }
 
+    /// Waits until something has arrived, and leaves it where it is.
+    func hasBytes(within limit: Duration = .seconds(30)) async throws {
+        try await onThread { try self.wait(for: POLLIN, until: ContinuousClock.now + limit) }
+    }
+
     /// Hangs up without a word.
     func close() {
         guard isOpen else { return }

@@ -181,4 +181,79 @@ import WireFuzzing
         #expect(!ConstantTime.equal([1, 2], [1, 3]))
         #expect(!ConstantTime.equal([1, 2], [1, 2, 3]))
     }
+
+    // MARK: Channel binding
+
+    private static let endPointHash: [UInt8] = Array(0..<32)
+    private static let plus = "SCRAM-SHA-256-PLUS"
+
+    private func server(binding: Bool = true) -> ScramServer {
+        let verifier = ScramVerifier.make(password: "pencil", salt: Array(1...16), iterations: 10)
+        return ScramServer(verifier: verifier, nonce: "server", endPointHash: binding ? Self.endPointHash : nil)
+    }
+
+    /// client-final-message of somebody who knows the password, with this for `c=`.
+    private func final(_ binding: [UInt8], serverFirst: [UInt8]) -> [UInt8] {
+        let keys = ScramKeys(password: "pencil", salt: Array(1...16), iterations: 10)
+        let withoutProof = "c=\(Base64.encode(binding)),r=clientserver"
+        let message = "n=,r=client,\(String(decoding: serverFirst, as: UTF8.self)),\(withoutProof)"
+        let proof = ScramKeys.xor(keys.clientKey, ScramKeys.hmac(message, key: keys.storedKey))
+        return bytes("\(withoutProof),p=\(Base64.encode(proof))")
+    }
+
+    @Test func aBoundChannelIsAcceptedAndAnotherCertificateIsNot() throws {
+        let header = "p=tls-server-end-point,,"
+        for (hash, isRight) in [(Self.endPointHash, true), (Self.endPointHash.reversed(), false), ([], false)] {
+            var server = server()
+            #expect(server.mechanisms == [Self.plus, "SCRAM-SHA-256"])
+            let first = try server.receiveFirst(mechanism: Self.plus, data: bytes(header + "n=,r=client"))
+            let message = final(bytes(header) + hash, serverFirst: first)
+            if isRight { _ = try server.receiveFinal(message) } else {
+                #expect(throws: ScramError.channelBinding) { try server.receiveFinal(message) }
+            }
+        }
+    }
+
+    @Test func aClientThatWasToldOfNoBindingIsRefusedWhereThereIsOne() throws {
+        var bound = server()
+        #expect(throws: ScramError.downgrade) { try bound.receiveFirst(mechanism: "SCRAM-SHA-256", data: bytes("y,,n=,r=client")) }
+        var unbound = server(binding: false)
+        #expect(unbound.mechanisms == ["SCRAM-SHA-256"])
+        let first = try unbound.receiveFirst(mechanism: "SCRAM-SHA-256", data: bytes("y,,n=,r=client"))
+        _ = try unbound.receiveFinal(final(bytes("y,,"), serverFirst: first))
+    }
+
+    @Test(arguments: [
+        (plus, "n,,n=,r=client", ScramError.malformed), (plus, "y,,n=,r=client", .malformed), (plus, "p=tls-unique,,n=,r=client", .channelBinding),
+        (plus, "p=tls-server-end-point,a=x,n=,r=client", .channelBinding), ("SCRAM-SHA-256", "p=tls-server-end-point,,n=,r=client", .channelBinding),
+        ("SCRAM-SHA-1", "n,,n=,r=client", .unsupportedMechanism),
+    ])
+    func aMechanismAndItsHeaderMustAgree(_ mechanism: String, _ message: String, _ error: ScramError) {
+        var server = server()
+        #expect(throws: error) { try server.receiveFirst(mechanism: mechanism, data: bytes(message)) }
+    }
+
+    @Test func theHeaderAtTheEndIsTheOneAtTheBeginning() throws {
+        var server = server()
+        let first = try server.receiveFirst(mechanism: "SCRAM-SHA-256", data: bytes("n,,n=,r=client"))
+        #expect(throws: ScramError.channelBinding) { try server.receiveFinal(final(bytes("y,,"), serverFirst: first)) }
+    }
+
+    @Test func bindingIsNotTakenWhereItIsNotOffered() {
+        var server = server(binding: false)
+        #expect(throws: ScramError.unsupportedMechanism) {
+            try server.receiveFirst(mechanism: Self.plus, data: bytes("p=tls-server-end-point,,n=,r=client"))
+        }
+    }
+
+    @Test func brokenCertificatesHaveNoFields() {
+        #expect(CertificateFields(der: []) == nil)
+        for length in 1...8 { #expect(CertificateFields(der: [0x30, 0x84] + [UInt8](repeating: 0xFF, count: length)) == nil) }
+        withKnownBytes { #expect(CertificateFields(der: $0) == nil) }
+    }
+
+    /// Nested sequences that end too early, or claim more than there is.
+    private func withKnownBytes(_ body: ([UInt8]) -> Void) {
+        for bytes in [[0x30, 0x00], [0x30, 0x02, 0x30, 0x00], [0x30, 0x05, 0x30, 0x7F, 0x02, 0x01, 0x01], [0x3F, 0x81, 0x01, 0x00]] as [[UInt8]] { body(bytes) }
+    }
 }

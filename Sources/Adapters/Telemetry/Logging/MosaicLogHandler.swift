@@ -1,6 +1,7 @@
 package import ControlAPI
 package import Logging
 import Foundation
+import Synchronization
 
 /// One log record as one line: JSON for machines, or text for a terminal.
 ///
@@ -9,20 +10,27 @@ import Foundation
 package struct MosaicLogHandler: LogHandler {
     package enum Format: String, Sendable, CaseIterable { case json, text }
 
-    package var logLevel: Logger.Level
+    /// This logger's own; nil: the process's, which may change.
+    private var ownLevel: Logger.Level?
+    package var logLevel: Logger.Level {
+        get { ownLevel ?? Logger.Level.allCases[Self.processLevel.load(ordering: .relaxed)] }
+        set { ownLevel = newValue }
+    }
     package var metadata: Logger.Metadata = [:]
     package var metadataProvider: Logger.MetadataProvider?
+    /// Its place among all levels.
+    private static let processLevel = Atomic(2)
     private let label: String
     private let format: Format
     private let sink: LogSink
     private let now: @Sendable () -> Timestamp
 
     package init(
-        label: String, level: Logger.Level = .info, format: Format = .json, sink: LogSink = .standardError,
+        label: String, level: Logger.Level? = .info, format: Format = .json, sink: LogSink = .standardError,
         now: @escaping @Sendable () -> Timestamp = { Timestamp(seconds: Date().timeIntervalSince1970) }
     ) {
         self.label = label
-        logLevel = level
+        ownLevel = level
         self.format = format
         self.sink = sink
         self.now = now
@@ -78,7 +86,13 @@ package struct MosaicLogHandler: LogHandler {
 extension MosaicLogHandler {
     /// Makes this the process's log system; call it once, at the start.
     package static func bootstrap(level: Logger.Level, format: Format) {
-        LoggingSystem.bootstrap { MosaicLogHandler(label: $0, level: level, format: format) }
+        setLevel(level)
+        LoggingSystem.bootstrap { MosaicLogHandler(label: $0, level: nil, format: format) }
+    }
+
+    /// For every logger of the process that has none of its own.
+    package static func setLevel(_ level: Logger.Level) {
+        if let index = Logger.Level.allCases.firstIndex(of: level) { processLevel.store(index, ordering: .relaxed) }
     }
 
     /// Text when a person watches standard error, JSON otherwise.

@@ -62,7 +62,7 @@ final class BackendPool {
         slice = shard.slice.flatMap(SequenceSlice.init(number:))
         endpointText = shard.primaryEndpoint
         endpoint = Self.open(shard.primaryEndpoint, loop)
-        let limits = loop.shared.limits.pool
+        let limits = loop.limits.pool
         core = ShardPool(
             loop: LoopIndex(loop.number), limits: limits,
             budget: loop.shared.budgets.budget(of: shard.id, slotsMax: limits.sizeMax, loops: loop.shared.loopCount),
@@ -73,7 +73,7 @@ final class BackendPool {
         Result { try PostgresEndpoint.parse(EndpointSecrets.opened(endpoint, with: loop.shared.control.secrets)) }
     }
 
-    var limits: WireLimits { loop.shared.limits.wire }
+    var limits: WireLimits { loop.limits.wire }
 
     /// The catalog's present record of the shard.
     func update(_ shard: ShardRecord) {
@@ -159,6 +159,33 @@ final class BackendPool {
             next()
         }
     }
+
+    /// The number of slots is the budget's: `SlotBudgets.resize` comes first.
+    func reconfigure(_ limits: PoolLimits) { perform { $0.reconfigure(limits, now: loop.now, actions: &$1) } }
+
+    func pause() { perform { $0.pause(now: loop.now, actions: &$1) } }
+    func resume() {
+        perform { $0.resume(now: loop.now, actions: &$1) }
+        loop.needsTicks(self)
+    }
+
+    var statistics: PoolStatistics { core.statistics }
+
+    /// For the console.
+    func serverRows(_ loop: Int) -> [[ConsoleTable.Value]] {
+        let (host, port) = (try? endpoint.get())?.shown ?? (.null, .null)
+        return backends.compactMap { backend in
+            guard let backend, backend.isOpen else { return nil }
+            let client = backend.session.map { ConsoleTable.Value.number(Int64($0.processID)) } ?? .null
+            let state = backend.session != nil ? "active" : backend.hasExchange ? "used" : "idle"
+            return [
+                .text(database), .text(shardID.name), .text(state), host, port, .number(Int64(backend.processID)), client, .number(loop),
+            ]
+        }
+    }
+
+    /// Every backend is replaced: now where nobody uses it, or when it becomes free.
+    func reconnect() { perform { $0.retire(now: loop.now, actions: &$1) } }
 
     func retire() { perform { $0.drain(now: loop.now, actions: &$1) } }
 
@@ -388,6 +415,13 @@ final class SlotBudgets: Sendable {
             let new = SlotBudget(slotsMax: slotsMax, loops: loops)
             budgets[shard] = new
             return new
+        }
+    }
+
+    /// The pools that have to be told `slotGranted`, once for each mention, after all pools were reconfigured.
+    func resize(to slotsMax: Int) -> [(ShardID, LoopIndex)] {
+        budgets.withLock { budgets in
+            budgets.flatMap { shard, budget in budget.resize(to: slotsMax).map { (shard, $0) } }
         }
     }
 }

@@ -113,6 +113,7 @@ extension ClientSession {
         switch statement {
         case .begin(let options):
             transaction.begin(options: options, settings: settings.settings)
+            transactionNumber &+= 1
             done(.done(tag: tag, notice: nil))
         case .commit(let chain):
             if !chain { dropPortals() }
@@ -172,6 +173,7 @@ extension ClientSession {
             if !participants.isEmpty { participants[speaker].settingsInside = loop.settings(there) }
         case .begin(let options):
             transaction.begin(options: options, settings: settings.settings)
+            transactionNumber &+= 1
             for index in participants.indices { participants[index].settingsOutside = participants[index].settingsInside }
         case .commit(let chain):
             unit.hasCommitted = true
@@ -214,6 +216,7 @@ extension ClientSession {
         guard !transaction.isIdle else { return }
         privateSchema = nil
         unheardLoss = nil
+        transactionNumber &+= 1
         let after =
             chain
             ? transaction.chain(committed: committed, settings: settings.settings)

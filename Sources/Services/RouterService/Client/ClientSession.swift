@@ -1,5 +1,7 @@
+internal import Listening
 internal import Logging
 internal import NIOCore
+internal import NIOSSL
 internal import PGWire
 internal import PoolCore
 internal import RoutePlanning
@@ -35,6 +37,7 @@ final class ClientSession: ChannelInboundHandler {
     /// A connection of the router's own REST service.
     let isInternal: Bool
     let startupSettings: SettingsRef
+    let openedAt: PoolInstant
     private(set) var processID: Int32 = 0
     let secret: Int32
 
@@ -91,7 +94,14 @@ final class ClientSession: ChannelInboundHandler {
     private let outbox = Outbox()
     private var isPumping = false
     private var isReading = true
-    private var isDraining = false
+    /// The session ends with its transaction, or at once: `ClientSession+Goodbye`.
+    var isDraining = false
+    /// Why, where the session ends whether or not its transaction has; and since when.
+    var cutOff: (reason: ServerError, since: PoolInstant)?
+    /// Grows with each transaction block.
+    var transactionNumber: UInt32 = 0
+    /// The transaction that was seen by the sweep last, and since when.
+    var seenTransaction: (number: UInt32, since: PoolInstant) = (0, PoolInstant(nanoseconds: 0))
     private var idleInTransactionSince = PoolInstant(nanoseconds: 0)
     /// What the channel last told: asking it costs a lookup and an atomic read. A client that sends without reading the answers is not
     /// read either.
@@ -107,12 +117,13 @@ final class ClientSession: ChannelInboundHandler {
         self.user = user
         self.settings = settings
         startupSettings = settings
+        openedAt = loop.now
         self.secret = secret
         self.isInternal = isInternal
         processID = loop.register(self)
     }
 
-    var limits: RouterLimits { loop.shared.limits }
+    var limits: RouterLimits { loop.limits }
 
     // MARK: Channel
 
@@ -150,22 +161,22 @@ final class ClientSession: ChannelInboundHandler {
         context.close(promise: nil)
     }
 
-    /// Lets a connection end once its transaction has.
-    func drain() {
-        isDraining = true
-        closeIfDrained()
-    }
-
     /// Ends the session when its open transaction has waited for the client longer than `limit`.
     func endIfIdleInTransaction(for limit: PoolNanoseconds, now: PoolInstant) {
         guard work == .ready, !transaction.isIdle, now.elapsed(since: idleInTransactionSince) > limit else { return }
         fatal(.idleInTransaction)
     }
 
-    private func closeIfDrained() {
-        guard isDraining, work == .ready, transaction.isIdle else { return }
-        fatal(.shuttingDown)
+    /// Where the client is, and whether the way there is encrypted.
+    var peer: (SocketAddress?, isEncrypted: Bool) {
+        guard let context else { return (nil, false) }
+        return (context.remoteAddress, (try? context.pipeline.syncOperations.handler(type: NIOSSLServerHandler.self)) != nil)
     }
+
+    func restartIdleClock() { idleInTransactionSince = loop.now }
+
+    /// Something of the client's has arrived that is not being worked on yet.
+    var hasUnreadBytes: Bool { inbox.readableBytes > 0 || context.map { Listening.hasUnreadBytes($0.channel) } == true }
 
     // MARK: The pump
 
@@ -384,6 +395,15 @@ final class ClientSession: ChannelInboundHandler {
         error[.severityPlain] = ServerError.Severity.fatal.rawValue
         answer { $0.writeErrorResponse(error) }
         closeClient()
+    }
+
+    /// As `fatal`, to a client that may be sending: it is sure to get the error, and not a reset instead.
+    func sayGoodbye(_ error: ServerError) {
+        guard work != .closed, let context else { return }
+        answer { $0.writeErrorResponse(error) }
+        flushClient()
+        clientGone()
+        loop.linger(context, before: self)
     }
 
     func closeClient() {

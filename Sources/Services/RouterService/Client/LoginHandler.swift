@@ -3,6 +3,7 @@ internal import NIOCore
 internal import NIOSSL
 internal import PGChannel
 internal import PGWire
+internal import ServerConfig
 internal import SessionCore
 internal import ShardModel
 
@@ -26,7 +27,11 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
     private var inbox = ByteBuffer()
     private var deadline: Scheduled<Void>?
     private var isEncrypted = false
-    /// Held while the client is logging in or logged in.
+    /// What the connection is encrypted with: the router may have another certificate since.
+    private var tls: ServerTLS?
+    private var pendingID: UInt64?
+    private var isCounted = false
+    /// Held from when the client has proved who it is.
     private var permit: ClientPermit?
 
     init(loop: RouterLoop, isInternal: Bool) {
@@ -35,8 +40,8 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
-        permit = loop.shared.clients.admit()
-        deadline = context.eventLoop.assumeIsolated().scheduleTask(in: loop.shared.limits.startupTimeout) {
+        begin(context)
+        deadline = context.eventLoop.assumeIsolated().scheduleTask(in: loop.limits.startupTimeout) {
             context.close(promise: nil)
         }
     }
@@ -44,6 +49,31 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
     func channelInactive(context: ChannelHandlerContext) {
         deadline?.cancel()
         stage = .done
+        end()
+        isKnown()
+    }
+
+    /// The connection has proved who it is, or is over.
+    private func isKnown() {
+        if let pendingID { loop.pendingLogins.remove(pendingID) }
+        pendingID = nil
+    }
+
+    // A router that ends waits for those who are logging in.
+
+    private func begin(_ context: ChannelHandlerContext) {
+        guard !isInternal else { return }
+        isCounted = true
+        loop.logins += 1
+        pendingID = loop.pendingLogins.add(context.channel)
+        // Afterwards, for a channel that is closed says so at once.
+        loop.pendingLogins.takeExcess(max: loop.limits.loginsMax)?.close(promise: nil)
+    }
+
+    private func end() {
+        guard isCounted else { return }
+        isCounted = false
+        loop.logins -= 1
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -66,16 +96,16 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
     private func step(_ context: ChannelHandlerContext) throws(WireError) -> Bool {
         switch stage {
         case .startup:
-            guard let packet = try StartupPacket.parse(from: &inbox, limits: loop.shared.limits.wire) else { return false }
+            guard let packet = try StartupPacket.parse(from: &inbox, limits: loop.limits.wire) else { return false }
             return received(packet, context)
         case .sasl(let startup, var server, let hasStarted):
-            guard let frame = try inbox.readFrame(limit: loop.shared.limits.wire.authenticationMessageMax) else { return false }
+            guard let frame = try inbox.readFrame(limit: loop.limits.wire.authenticationMessageMax) else { return false }
             guard frame.kind == FrontendKind.password else { throw WireError(.unexpectedMessage, kind: frame.kind) }
             do throws(ScramError) {
                 if hasStarted {
                     let last = try server.receiveFinal(Array(buffer: SASLResponse(body: frame.body).data))
                     send(context) { $0.writeAuthentication(.saslFinal(last)) }
-                    open(startup, context)
+                    admit(startup, context)
                 } else {
                     let initial: SASLInitialResponse
                     do { initial = try SASLInitialResponse(body: frame.body) } catch { throw .malformed }
@@ -86,13 +116,13 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
                 }
             } catch {
                 loop.metrics.clients.add(at: .rejectedAuth)
-                refuse(context, error == .wrongPassword ? .wrongPassword(user: startup.user) : .scram(error))
+                refuseLater(context, error == .wrongPassword ? .wrongPassword(user: startup.user) : .scram(error))
                 return false
             }
             return true
         case .opening:
             // Bounded like everything of a client that is not logged in.
-            if inbox.readableBytes > loop.shared.limits.clientBacklogMax { throw WireError(.messageTooLarge, kind: 0) }
+            if inbox.readableBytes > loop.limits.clientBacklogMax { throw WireError(.messageTooLarge, kind: 0) }
             return false
         case .done:
             return false
@@ -105,7 +135,7 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
             answerByte(context, "N")
             return true
         case .sslRequest:
-            guard let tls = loop.shared.tls, !isEncrypted, !isInternal else {
+            guard let tls = loop.admission.tls, !isEncrypted, !isInternal else {
                 answerByte(context, "N")
                 return true
             }
@@ -116,7 +146,8 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
             }
             answerByte(context, "S")
             isEncrypted = true
-            try? context.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls), position: .first)
+            self.tls = tls
+            try? context.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls.context), position: .first)
             return false
         case .cancel(let request):
             loop.shared.cancel(request)
@@ -129,12 +160,7 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     private func start(_ startup: StartupMessage, _ context: ChannelHandlerContext) -> Bool {
-        guard permit != nil else {
-            loop.metrics.clients.add(at: .rejectedLimit)
-            refuse(context, .tooManyClients)
-            return false
-        }
-        if loop.shared.requiresTLS, !isEncrypted, !isInternal {
+        if loop.admission.requiresTLS, !isEncrypted, !isInternal {
             refuse(context, .tlsRequired)
             return false
         }
@@ -148,33 +174,111 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
                     NegotiateProtocolVersion(minorVersion: 0, unrecognizedOptions: startup.protocolOptions))
             }
         }
-        guard loop.shared.authenticates, !isInternal else {
-            open(startup, context)
+        guard loop.admission.authenticates, !isInternal else {
+            admit(startup, context)
+            return false
+        }
+        if loop.admission.clientAuth != .password, let refusal = certificateRefusal(startup, context) {
+            loop.metrics.clients.add(at: .rejectedAuth)
+            refuse(context, refusal)
+            return false
+        }
+        if loop.admission.clientAuth == .certificate {
+            guard loop.catalog.users[startup.user] != nil else {
+                loop.metrics.clients.add(at: .rejectedAuth)
+                refuse(context, .wrongCertificate(user: startup.user))
+                return false
+            }
+            admit(startup, context)
             return false
         }
         let user = loop.catalog.users[startup.user]
         let known = user.flatMap { ScramVerifier.parse($0.verifier) }
         let verifier = known ?? .mock(user: startup.user, secret: loop.shared.mockSecret)
-        stage = .sasl(
-            startup, ScramServer(verifier: verifier, nonce: SecureRandom.nonce(), isMock: known == nil), hasStarted: false)
-        send(context) { $0.writeAuthentication(.sasl(mechanisms: [ScramClient.mechanism])) }
+        let server = ScramServer(verifier: verifier, nonce: SecureRandom.nonce(), isMock: known == nil, endPointHash: tls?.endPointHash)
+        stage = .sasl(startup, server, hasStarted: false)
+        send(context) { $0.writeAuthentication(.sasl(mechanisms: server.mechanisms)) }
         context.flush()
         return true
     }
 
+    /// nil: the client has shown a certificate of the user's. Whose signature it has was a matter of the handshake.
+    private func certificateRefusal(_ startup: StartupMessage, _ context: ChannelHandlerContext) -> ServerError? {
+        guard let certificate = try? context.pipeline.syncOperations.nioSSL_peerCertificate(), let der = try? certificate.toDERBytes() else {
+            return .certificateRequired
+        }
+        return CertificateFields(der: der)?.commonName == startup.user ? nil : .wrongCertificate(user: startup.user)
+    }
+
     // MARK: Opening the session
 
-    /// The client has proved who it is: finds its database, and tries its settings on a shard.
+    /// The client has proved who it is: takes its place, if there is one.
+    private func admit(_ startup: StartupMessage, _ context: ChannelHandlerContext) {
+        isKnown()
+        if !isInternal {
+            if startup.database == ConsoleSession.database { return openConsole(startup, context) }
+            switch loop.shared.clients.admit(user: startup.user, database: startup.database) {
+            case .success(let permit): self.permit = permit
+            case .failure(let refusal):
+                loop.metrics.clients.add(at: .rejectedLimit)
+                switch refusal {
+                case .total: return refuse(context, .tooManyClients)
+                case .user: return refuse(context, .tooManyOfUser(startup.user))
+                case .database: return refuse(context, .tooManyOfDatabase(startup.database))
+                }
+            }
+        }
+        open(startup, context)
+    }
+
+    /// The console has places of its own: it must be there when clients have taken all of theirs.
+    private func openConsole(_ startup: StartupMessage, _ context: ChannelHandlerContext) {
+        let user = loop.catalog.users[startup.user]
+        let isNamed = loop.admission.consoleUsers.contains(startup.user)
+        let mayAct = isNamed || user?.roles.contains { $0 == "admin" || $0 == "operator" } == true
+        let isOutside = user?.databases.map { !$0.contains(ConsoleSession.database) } ?? false
+        guard mayAct || user?.roles.contains("viewer") == true, isNamed || !isOutside else { return refuse(context, .consoleForbidden) }
+        guard case .success(let permit) = loop.shared.consoles.admit(user: startup.user, database: startup.database) else {
+            return refuse(context, .tooManyConsoles)
+        }
+        stage = .done
+        end()
+        deadline?.cancel()
+        let console = ConsoleSession(loop: loop, onlyLooks: !mayAct, permit: permit)
+        send(context) { buffer in
+            buffer.writeAuthentication(.ok)
+            // What drivers ask for before anything else.
+            for (name, value) in [
+                ("client_encoding", "UTF8"), ("DateStyle", "ISO, MDY"), ("integer_datetimes", "on"), ("server_encoding", "UTF8"),
+                ("server_version", "15.0 (PGMosaic console)"), ("standard_conforming_strings", "on"), ("TimeZone", "UTC"),
+            ] { buffer.writeParameterStatus(name: name, value: value) }
+            buffer.writeBackendKeyData(processID: 0, secret: 0)
+            buffer.writeReadyForQuery(status: TransactionState.Phase.idle.rawValue)
+        }
+        context.flush()
+        do {
+            try context.pipeline.syncOperations.addHandler(console, position: .after(self))
+            let rest = inbox
+            inbox = ByteBuffer()
+            if rest.readableBytes > 0 { console.received(rest) }
+            context.pipeline.syncOperations.removeHandler(self, promise: nil)
+        } catch {
+            context.close(promise: nil)
+        }
+    }
+
+    /// Finds its database, and tries its settings on a shard.
     private func open(_ startup: StartupMessage, _ context: ChannelHandlerContext) {
         stage = .opening
         let name = startup.database
         guard let database = loop.databases[name] else {
             return refuse(context, loop.catalog.databases[name] == nil ? .noDatabase(name) : .noShards(name))
         }
-        if loop.shared.authenticates, !isInternal, let allowed = loop.catalog.users[startup.user]?.databases, !allowed.contains(name) {
+        if loop.admission.authenticates, !isInternal, let allowed = loop.catalog.users[startup.user]?.databases, !allowed.contains(name) {
             return refuse(context, .databaseForbidden(name, user: startup.user))
         }
-        guard !loop.isDraining else { return refuse(context, .shuttingDown) }
+        // A client that was accepted before the router took no more is served, and told goodbye in its own time.
+        guard !loop.isClosed else { return refuse(context, .shuttingDown) }
         guard database.schema != nil else {
             loop.shared.control.refreshSchema(database: name).hop(to: loop.eventLoop).assumeIsolated().whenComplete { [self] _ in
                 if database.schema == nil { refuse(context, .schemaUnknown(name)) } else { open(startup, context) }
@@ -235,6 +339,7 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
     ) {
         guard case .opening = stage, context.channel.isActive else { return }
         stage = .done
+        end()
         deadline?.cancel()
         let secret = Int32(truncatingIfNeeded: SecureRandom.bytes(4).reduce(0) { $0 << 8 | Int($1) })
         let session = ClientSession(
@@ -279,8 +384,19 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
         context.write(wrapOutboundOut(buffer), promise: nil)
     }
 
+    /// As `refuse`, to somebody who may be guessing. Who waits holds no place of a client's, and is the first to go where many wait.
+    private func refuseLater(_ context: ChannelHandlerContext, _ error: ServerError) {
+        stage = .done
+        end()
+        inbox = ByteBuffer()
+        context.eventLoop.assumeIsolated().scheduleTask(in: RouterLimits.loginFailureDelay) { [self] in
+            if context.channel.isActive { refuse(context, error) }
+        }
+    }
+
     private func refuse(_ context: ChannelHandlerContext, _ error: ServerError) {
         stage = .done
+        end()
         var error = error
         error[.severity] = ServerError.Severity.fatal.rawValue
         error[.severityPlain] = ServerError.Severity.fatal.rawValue

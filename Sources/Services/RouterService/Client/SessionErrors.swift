@@ -83,6 +83,8 @@ extension ServerError {
         hint: "Release savepoints that are done.")
     static let idleInTransaction = ServerError(
         severity: .fatal, sqlState: .idleInTransactionTimeout, message: "terminating connection due to idle-in-transaction timeout")
+    static let transactionTimeout = ServerError(
+        severity: .fatal, sqlState: .transactionTimeout, message: "terminating connection due to transaction timeout")
     static let functionCall = ServerError(
         sqlState: .featureNotSupported, message: "the function call protocol is not supported", detail: "PGM-FUNCTION-CALL",
         hint: "Call the function in a SELECT.")
@@ -117,6 +119,10 @@ extension ServerError {
         sqlState: .programLimitExceeded, message: "the answer of a statement that runs on several shards is too large")
     static let shuttingDown = ServerError(
         severity: .fatal, sqlState: .adminShutdown, message: "terminating connection due to administrator command")
+    /// The router ends while a statement that it cannot stop may yet take effect.
+    static let shutdownUnknown = ServerError(
+        severity: .fatal, sqlState: .transactionResolutionUnknown, message: "terminating connection due to administrator command",
+        detail: "Whether the statement took effect is unknown.")
     static let canceled = ServerError(sqlState: .queryCanceled, message: "canceling statement due to user request")
     static func schemaUnknown(_ database: String) -> ServerError {
         ServerError(
@@ -168,7 +174,28 @@ extension ServerError {
             severity: .fatal, sqlState: .invalidPassword, message: "password authentication failed for user \"\(user)\"")
     }
     static func scram(_ error: ScramError) -> ServerError {
-        ServerError(severity: .fatal, sqlState: .protocolViolation, message: "malformed SCRAM message", detail: "\(error)")
+        switch error {
+        case .downgrade:
+            ServerError(
+                severity: .fatal, sqlState: .invalidAuthorizationSpecification, message: "SCRAM channel binding negotiation error",
+                detail: "The client supports SCRAM channel binding but thinks the server does not. However, this server does support channel binding.")
+        case .channelBinding:
+            ServerError(severity: .fatal, sqlState: .invalidAuthorizationSpecification, message: "SCRAM channel binding check failed")
+        default: ServerError(severity: .fatal, sqlState: .protocolViolation, message: "malformed SCRAM message", detail: "\(error)")
+        }
+    }
+    static let certificateRequired = ServerError(
+        severity: .fatal, sqlState: .invalidAuthorizationSpecification, message: "connection requires a valid client certificate")
+    static func wrongCertificate(user: String) -> ServerError {
+        ServerError(
+            severity: .fatal, sqlState: .invalidAuthorizationSpecification, message: "certificate authentication failed for user \"\(user)\"",
+            detail: "The certificate's common name is another one.")
+    }
+    static func tooManyOfUser(_ user: String) -> ServerError {
+        ServerError(severity: .fatal, sqlState: .tooManyConnections, message: "too many connections for role \"\(user)\"")
+    }
+    static func tooManyOfDatabase(_ database: String) -> ServerError {
+        ServerError(severity: .fatal, sqlState: .tooManyConnections, message: "too many connections for database \"\(database)\"")
     }
     static let tooManyClients = ServerError(
         severity: .fatal, sqlState: .tooManyConnections, message: "sorry, too many clients already")

@@ -133,7 +133,7 @@ final class CommitDriver {
     private func restartDeadline() {
         guard machine.needsPreparation else { return }
         deadline?.cancel()
-        deadline = loop.eventLoop.assumeIsolated().scheduleTask(in: loop.shared.limits.commitPhaseTimeout) { self.receive(.timeout) }
+        deadline = loop.eventLoop.assumeIsolated().scheduleTask(in: loop.limits.commitPhaseTimeout) { self.receive(.timeout) }
     }
 
     // MARK: The end

@@ -1,4 +1,5 @@
 internal import CatalogStore
+internal import Foundation
 internal import Logging
 internal import NIOCore
 internal import PGChannel
@@ -18,6 +19,8 @@ final class ControlPlane: Sendable {
     let logger: Logger
     let secrets: SecretBox?
     let routerID: String
+    /// Seconds since 1970.
+    let startedAt = Date().timeIntervalSince1970
     private let state = Mutex(State())
 
     private struct State {
@@ -25,6 +28,7 @@ final class ControlPlane: Sendable {
         var catalog: CatalogSnapshot?
         var schemas: [String: SchemaKeeper] = [:]
         var announcement: Task<Void, Never>?
+        var isWithdrawn = false
     }
 
     init(store: any CatalogStore, group: any EventLoopGroup, routerID: String, secrets: SecretBox?, logger: Logger) {
@@ -39,8 +43,10 @@ final class ControlPlane: Sendable {
     var loops: [LoopReference] { state.withLock { $0.loops } }
 
     func setAnnouncement(_ task: Task<Void, Never>) { state.withLock { $0.announcement = task } }
+    private var isWithdrawn: Bool { state.withLock { $0.isWithdrawn } }
     func takeAnnouncement() -> Task<Void, Never>? {
         state.withLock { state in
+            state.isWithdrawn = true
             defer { state.announcement = nil }
             return state.announcement
         }
@@ -82,7 +88,8 @@ final class ControlPlane: Sendable {
         if let first, let snapshotFile { save(first, to: snapshotFile) }
         for await snapshot in store.watch(after: first?.epoch ?? .zero) {
             await install(snapshot)
-            if let snapshotFile { save(snapshot, to: snapshotFile) }
+            // A successor may have saved a newer one.
+            if let snapshotFile, !isWithdrawn { save(snapshot, to: snapshotFile) }
         }
     }
 

@@ -1,4 +1,5 @@
 internal import NIOCore
+internal import PoolCore
 internal import RoutePlanning
 internal import SessionCore
 internal import ShardModel
@@ -28,6 +29,8 @@ final class DatabaseState {
     /// What a shard reported for sets of settings that clients start with.
     private(set) var reports: [ObjectIdentifier: SettingsReport] = [:]
     private var nextAnyShard = 0
+    /// By the console: see `ShardPool.pause`.
+    private(set) var isPaused = false
 
     init(_ topology: Topology, loop: RouterLoop) {
         name = topology.database.name
@@ -47,6 +50,7 @@ final class DatabaseState {
             pool.update(shard)
             return pool
         }
+        if isPaused { for pool in pools { pool.pause() } }
         for pool in old.values { loop.retire(pool) }
         self.topology = topology
         ring = RingReference(topology.ring)
@@ -64,15 +68,35 @@ final class DatabaseState {
 
     /// Keeps what a shard reported (ParameterStatus) for a client's settings, so that the next client with the same ones need not ask.
     func remember(_ settings: SettingsRef, _ parameters: [String: String]) {
-        if reports.count >= loop.shared.limits.planScopesMax { reports.removeAll(keepingCapacity: true) }
+        if reports.count >= loop.limits.planScopesMax { reports.removeAll(keepingCapacity: true) }
         reports[ObjectIdentifier(settings)] = SettingsReport(settings: settings, parameters: parameters)
     }
+
+    func pause() {
+        isPaused = true
+        for pool in pools { pool.pause() }
+    }
+
+    func resume() {
+        isPaused = false
+        for pool in pools { pool.resume() }
+    }
+
+    func reconnect() {
+        for pool in pools { pool.reconnect() }
+    }
+
+    /// Connections that somebody uses, or that are not closed yet.
+    var openBackends: Int { pools.reduce(0) { $0 + $1.statistics.live } }
 
     func retire() {
         for pool in pools { loop.retire(pool) }
         pools = []
         changed()
     }
+
+    /// Plans are made anew.
+    func forgetPlans() { changed() }
 
     private func changed() {
         generation += 1
@@ -86,7 +110,7 @@ final class DatabaseState {
         var key = settings.settings
         key.reset("application_name")
         if let known = scopes[key] { return known }
-        if scopes.count >= loop.shared.limits.planScopesMax { scopes.removeAll(keepingCapacity: true) }
+        if scopes.count >= loop.limits.planScopesMax { scopes.removeAll(keepingCapacity: true) }
         let context = planningContext(schema, placements: topology.placements, searchPath: key.searchPath)
         let scope = PlanScope(context: context, generation: generation, loop: loop)
         scopes[key] = scope

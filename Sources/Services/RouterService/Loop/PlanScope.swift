@@ -24,7 +24,7 @@ final class PlanScope {
         self.context = context
         self.generation = generation
         self.loop = loop
-        let limits = loop.shared.limits
+        let limits = loop.limits
         shapes = ByteKeyedCache(capacity: isPrivate ? 8 : limits.shapeCacheMax)
         texts = ByteKeyedCache(capacity: isPrivate ? 8 : limits.textCacheMax)
         prepared = ByteKeyedCache(capacity: isPrivate ? 8 : limits.statementCacheMax)

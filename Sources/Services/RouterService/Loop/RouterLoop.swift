@@ -1,8 +1,10 @@
 internal import CommitCore
+internal import Listening
 internal import Logging
 internal import NIOCore
 internal import PGWire
 internal import PoolCore
+internal import ServerConfig
 internal import SQLSyntax
 internal import SessionCore
 internal import ShardModel
@@ -14,6 +16,10 @@ final class RouterLoop {
     let shared: RouterShared
     let logger: Logger
     let metrics = LoopMetrics()
+    private(set) var limits: RouterLimits
+    private(set) var admission: Admission
+    var pendingLogins = PendingLogins()
+    private var consoles: [ObjectIdentifier: ConsoleSession] = [:]
 
     private(set) var catalog: CatalogSnapshot
     private(set) var databases: [String: DatabaseState] = [:]
@@ -30,17 +36,23 @@ final class RouterLoop {
     private var tickingPools: [ObjectIdentifier: BackendPool] = [:]
     private var retiredPools: [ObjectIdentifier: BackendPool] = [:]
     private var ticker: Scheduled<Void>?
-    private var idleSweep: Scheduled<Void>?
+    private var sweep: Scheduled<Void>?
     /// Nothing is scheduled any more: the event loop is about to end.
-    private var isClosed = false
+    private(set) var isClosed = false
+    /// Clients that are logging in.
+    var logins = 0
+    /// Connections that have been told goodbye and are not closed yet.
+    private(set) var lingering = 0
 
-    init(eventLoop: any EventLoop, number: Int, shared: RouterShared, logger: Logger) {
+    init(eventLoop: any EventLoop, number: Int, shared: RouterShared, admission: Admission, logger: Logger) {
+        limits = RouterLimits(shared.settings, loops: shared.loopCount)
+        self.admission = admission
         self.eventLoop = eventLoop
         self.number = number
         self.shared = shared
         self.logger = logger
         catalog = CatalogSnapshot(clusterID: "")
-        slots = StatementSlots(max: shared.limits.statementSlotsMax)
+        slots = StatementSlots(max: limits.statementSlotsMax)
     }
 
     // MARK: What the control plane tells it
@@ -50,7 +62,7 @@ final class RouterLoop {
         eventLoop.preconditionInEventLoop()
         guard snapshot.epoch >= catalog.epoch || snapshot.clusterID != catalog.clusterID else { return }
         catalog = snapshot
-        if idleSweep == nil { scheduleIdleSweep() }
+        if sweep == nil { scheduleSweep() }
         for (name, state) in databases where snapshot.databases[name] == nil {
             state.retire()
             databases[name] = nil
@@ -111,15 +123,38 @@ final class RouterLoop {
         if !tickingPools.isEmpty, ticker == nil, !isClosed { scheduleTick() }
     }
 
-    /// Looks for sessions that are idle in a transaction, as often as a limit of seconds needs.
-    private func scheduleIdleSweep() {
-        guard let limit = shared.limits.idleTransactionTimeout, !isClosed else { return }
+    /// Looks for sessions that take too long, as often as limits of seconds need.
+    private func scheduleSweep() {
+        guard let limit = [limits.idleTransactionTimeout, limits.transactionTimeout].compactMap({ $0 }).min(), !isClosed else { return }
         let pause = TimeAmount.nanoseconds(Int64(min(max(limit.count / 4, 50_000_000), 1_000_000_000)))
-        idleSweep = eventLoop.assumeIsolated().scheduleTask(in: pause) {
+        sweep = eventLoop.assumeIsolated().scheduleTask(in: pause) {
             let now = self.now
-            for session in self.sessions.values { session.endIfIdleInTransaction(for: limit, now: now) }
-            self.scheduleIdleSweep()
+            let limits = self.limits
+            for session in self.sessions.values {
+                if let limit = limits.idleTransactionTimeout { session.endIfIdleInTransaction(for: limit, now: now) }
+                if let limit = limits.transactionTimeout { session.endIfInTransaction(for: limit, now: now) }
+            }
+            self.scheduleSweep()
         }
+    }
+
+    /// Settings were read anew.
+    func reconfigure(_ settings: RouterSettings, _ admission: Admission) {
+        eventLoop.preconditionInEventLoop()
+        let old = limits
+        limits = RouterLimits(settings, loops: shared.loopCount)
+        self.admission = admission
+        for database in databases.values {
+            for pool in database.pools {
+                pool.reconfigure(limits.pool)
+                needsTicks(pool)
+            }
+            if old.shapeCacheMax != limits.shapeCacheMax || old.textCacheMax != limits.textCacheMax { database.forgetPlans() }
+        }
+        // Nobody has measured how long they have been idle.
+        if old.idleTransactionTimeout == nil { for session in sessions.values { session.restartIdleClock() } }
+        sweep?.cancel()
+        scheduleSweep()
     }
 
     /// The pool serves nobody any more, and is let go of when its backends are closed.
@@ -138,12 +173,17 @@ final class RouterLoop {
             nextSession = (nextSession + 1) & 0x00FF_FFFF
         } while sessions[nextSession] != nil || nextSession == 0
         sessions[nextSession] = session
+        if isDraining, !session.isInternal { session.drain() }
         return Int32(number) << 24 | nextSession
     }
 
     func unregister(processID: Int32) { sessions[processID & 0x00FF_FFFF] = nil }
 
     func session(processID: Int32) -> ClientSession? { sessions[processID & 0x00FF_FFFF] }
+
+    func add(_ console: ConsoleSession) { consoles[ObjectIdentifier(console)] = console }
+
+    func remove(_ console: ConsoleSession) { consoles[ObjectIdentifier(console)] = nil }
 
     func settings(_ settings: SessionSettings) -> SettingsRef { settingsTable.intern(settings) }
 
@@ -170,19 +210,43 @@ final class RouterLoop {
         return scopeCount
     }
 
+    // MARK: The end
+
+    /// Lets clients' sessions end with their transactions. REST's own go on: its requests end by themselves.
+    func drain() {
+        isDraining = true
+        for session in sessions.values where !session.isInternal { session.drain() }
+        for console in consoles.values { console.end() }
+    }
+
+    /// Clients that are served, or are about to be.
+    var clients: Int { sessions.values.reduce(0) { $0 + ($1.isInternal ? 0 : 1) } }
+
+    /// Rolls back and cancels what is under way.
+    func cutOff() {
+        for session in sessions.values { session.cutOff(.shuttingDown) }
+    }
+
     func closeAll() {
+        isDraining = true
         isClosed = true
         ticker?.cancel()
-        idleSweep?.cancel()
-        for session in sessions.values { session.fatal(.shuttingDown) }
+        sweep?.cancel()
+        for session in sessions.values { session.abort() }
         for database in databases.values { database.retire() }
         databases.removeAll()
     }
 
-    /// Lets open transactions end, and refuses new ones.
-    func drain() {
-        isDraining = true
-        for session in sessions.values { session.drain() }
+    /// Ends a connection whose peer must read what it was sent last.
+    func linger(_ context: ChannelHandlerContext, before handler: some ChannelHandler) {
+        lingering += 1
+        let end = LingeringClose(limit: TimeAmount(RouterLimits.lingerTime)) { self.lingering -= 1 }
+        do {
+            try context.pipeline.syncOperations.addHandler(end, position: .before(handler))
+        } catch {
+            lingering -= 1
+            context.close(promise: nil)
+        }
     }
 }
 

@@ -52,6 +52,11 @@ final class LoopMetrics {
         }
     }
 
+    /// Statements and their time, by shard.
+    var totals: [(shard: String, count: UInt64, nanoseconds: UInt64)] {
+        seconds.enumerated().map { (statements.axes[0][$0], $1.count, $1.sum) }.filter { $0.1 > 0 }
+    }
+
     func snapshot(of loop: RouterLoop) -> MetricSnapshot {
         var result = MetricSnapshot()
         statements.collect(into: &result)

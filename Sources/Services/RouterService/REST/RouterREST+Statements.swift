@@ -10,6 +10,7 @@ extension RouterREST {
     func execute(_ request: RESTRequest, _ statements: StatementRunner) async throws -> RESTAnswer {
         let start = ContinuousClock.now
         let execute = try ExecuteRequest(body: request.body)
+        let settings = shared.settings
         let statement = try StatementRequest(
             execute, database: try database(execute.database),
             limits: StatementLimits(rowsMax: settings.restRowsMax, bytesMax: settings.restBytesMax),
@@ -19,7 +20,7 @@ extension RouterREST {
 
     /// The database of a request: the one it names, else the router's own default, else the only one there is.
     func database(_ name: String?) throws(APIError) -> String {
-        if let name = name ?? settings.database { return name }
+        if let name = name ?? shared.settings.database { return name }
         let names = shared.control.catalog?.databases.keys.sorted() ?? []
         guard let only = names.first else { throw APIError(.databaseNotFound, "the catalog has no database yet") }
         guard names.count == 1 else { throw APIError(.invalidRequest, "name a database: there are several") }

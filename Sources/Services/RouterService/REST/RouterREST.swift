@@ -34,8 +34,8 @@ struct RouterREST: Sendable {
         let responder = RESTResponder(
             title: "PGMosaic router", routes: RouteCatalogue.router, handlers: handlers(statements), bodyMax: settings.httpBodyMax,
             metrics: metrics, idempotency: IdempotencyCache(capacity: Self.idempotencyMax), logger: logger)
-        let application = restApplication(
-            responder, host: settings.httpHost, port: settings.httpPort,
+        let application = RESTApplication(
+            responder, host: settings.httpHost, port: settings.httpPort, sharesPort: settings.sharesPorts,
             limits: RESTLimits(connectionsMax: settings.httpConnectionsMax, idleTimeout: settings.httpIdleTimeout), group: group, logger: logger,
             isListening: isListening)
         let result: Result<Void, any Error>

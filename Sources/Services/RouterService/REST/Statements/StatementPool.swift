@@ -196,7 +196,7 @@ final class StatementPool {
 extension RouterLoop {
     /// Throws an `APIError`: 404 where the catalog has no such database, 409 where it has no shard yet, 503 during a shutdown.
     func servedDatabase(_ name: String) throws(APIError) -> DatabaseState {
-        guard !isDraining else { throw APIError(.notReady, "the router is shutting down") }
+        guard !isClosed else { throw APIError(.notReady, "the router is shutting down") }
         if let database = databases[name] { return database }
         guard catalog.databases[name] != nil else { throw APIError(.databaseNotFound, "there is no database of that name") }
         throw APIError(.noShards, "the database has no shard yet; register one first")

@@ -1,0 +1,81 @@
+internal import Logging
+internal import PGChannel
+internal import PoolCore
+package import ServerConfig
+internal import ShardModel
+internal import Telemetry
+
+/// Where a router's settings come from while it runs.
+package struct SettingsSource: Sendable {
+    /// Those it was started with.
+    package var initial: ResolvedSettings
+    /// Reads them anew. Throws a `ConfigError`.
+    package var read: @Sendable () throws -> ResolvedSettings
+    /// One for each time that somebody asks for it (SIGHUP).
+    package var requests: AsyncStream<Void>
+
+    package init(initial: ResolvedSettings, read: @escaping @Sendable () throws -> ResolvedSettings, requests: AsyncStream<Void>) {
+        self.initial = initial
+        self.read = read
+        self.requests = requests
+    }
+}
+
+/// Reads settings and certificates anew and puts them in force, all of them or, where one is wrong, none.
+actor Reloader {
+    private let source: SettingsSource
+    private let shared: RouterShared
+    private let logger: Logger
+    private var current: ResolvedSettings
+
+    init(_ source: SettingsSource, shared: RouterShared, logger: Logger) {
+        self.source = source
+        self.shared = shared
+        self.logger = logger
+        current = source.initial
+    }
+
+    /// Until the task is cancelled.
+    func run() async {
+        for await _ in source.requests { _ = await reload() }
+    }
+
+    /// What was wrong; nil when all is in force.
+    func reload() async -> String? {
+        let (settings, admission, reloaded): (RouterSettings, Admission, (settings: ResolvedSettings, applied: [ResolvedSettings.Change], needRestart: [ResolvedSettings.Change]))
+        do {
+            reloaded = current.reloading(try source.read())
+            settings = try RouterSettings(reloaded.settings)
+            admission = try Admission(settings)
+        } catch {
+            logger.error("The settings were not reloaded; those in force stay", metadata: ["reason": "\(error)"])
+            return "\(error)"
+        }
+        current = reloaded.settings
+        await apply(settings, admission)
+        logger.notice(
+            "Settings reloaded",
+            metadata: [
+                "changed": .array(reloaded.applied.map { "\($0)" }),
+                "tls": admission.tls == nil ? "off" : "certificates read anew, for new connections",
+            ])
+        if !reloaded.needRestart.isEmpty {
+            logger.warning("Settings that changed take effect at the next start only", metadata: ["settings": .array(reloaded.needRestart.map { "\($0)" })])
+        }
+        return nil
+    }
+
+    private func apply(_ settings: RouterSettings, _ admission: Admission) async {
+        MosaicLogHandler.setLevel(settings.logLevel)
+        shared.settings = settings
+        shared.clients.change(ClientBudget.Limits(settings))
+        let granted = shared.budgets.resize(to: settings.poolSizeMax)
+        for loop in shared.allLoops { _ = await loop.ask { $0.reconfigure(settings, admission) } }
+        for (shard, index) in granted {
+            guard let loop = shared.allLoops.first(where: { $0.number == index.value }) else { continue }
+            loop.run { loop in
+                for database in loop.databases.values { database.pools.first { $0.shardID == shard }?.slotGranted() }
+            }
+        }
+    }
+}
