@@ -69,6 +69,7 @@ package struct RouterServer: Service {
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { await control.follow(snapshotFile: settings.snapshotFile) }
             tasks.addTask { await Recovery(control: control, logger: logger).run() }
+            tasks.addTask { await ReplicaMonitor(control: control, servers: shared.replicas, times: .init(settings), logger: logger).run() }
             tasks.addTask {
                 try await http.run(group: group) { httpPort in
                     logger.info("Listening", metadata: ["wire_port": "\(wirePort)", "http_port": "\(httpPort)"])

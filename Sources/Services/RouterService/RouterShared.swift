@@ -2,6 +2,8 @@ internal import Logging
 internal import NIOCore
 internal import NIOSSL
 internal import PGWire
+internal import PoolCore
+internal import ReplicaCore
 internal import ServerConfig
 internal import ShardModel
 internal import Synchronization
@@ -14,6 +16,8 @@ final class RouterShared: Sendable {
     let control: ControlPlane
     let clients: ClientBudget
     let budgets = SlotBudgets()
+    let replicas: ReplicaServers
+    let replicaChoice: ReplicaChoice
     let tls: NIOSSLContext?
     /// Makes the salts of users that do not exist.
     let mockSecret: [UInt8]
@@ -27,6 +31,8 @@ final class RouterShared: Sendable {
         routerID = settings.id
         self.settings = settings
         limits = RouterLimits(settings)
+        replicas = ReplicaServers(slotsMax: limits.pool.sizeMax, loops: loopCount)
+        replicaChoice = ReplicaChoice(lagMax: PoolNanoseconds(settings.replicaLagMax))
         self.control = control
         self.tls = tls
         clients = ClientBudget(max: limits.clientsMax)

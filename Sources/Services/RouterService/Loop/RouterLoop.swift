@@ -90,8 +90,11 @@ final class RouterLoop {
         return lately
     }
 
-    func pool(of shard: ShardID, in database: String) -> BackendPool? {
-        databases[database]?.pools.first { $0.shardID == shard }
+    /// - replica: the endpoint of a replica of the shard; nil for its primary.
+    func pool(of shard: ShardID, in database: String, replica: String? = nil) -> BackendPool? {
+        let primary = databases[database]?.pools.first { $0.shardID == shard }
+        guard let replica else { return primary }
+        return primary?.replicas.first { $0.replica?.key.endpoint == replica }
     }
 
     /// The pool has something that time changes: a wait that ends, a backend that grows old.
