@@ -200,7 +200,11 @@ extension FaultTests {
                 try await eventually("the catalog is served, and the replica known") {
                     try await self.cluster.reader(of: key, client) == self.cluster.replicas[1][0].port
                 }
-                for _ in 0..<20 { #expect(try await cluster.reader(of: key, client) == cluster.replicas[1][0].port) }
+                // While it is looked at for the first time, and afterwards.
+                for _ in 0..<60 {
+                    #expect(try await cluster.reader(of: key, client) == cluster.replicas[1][0].port)
+                    try await Task.sleep(for: .milliseconds(5))
+                }
             }
             try await setReplicas(own, of: 1)
             try await cluster.allUsable()
