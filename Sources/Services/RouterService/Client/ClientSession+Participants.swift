@@ -19,6 +19,7 @@ extension ClientSession {
                 catchUp(then)
             }
         }
+        if isOnReplica, pool.replica == nil { return leaveReplica { [self] in reach(pool, role, writes: writes, then) } }
         if participants.isEmpty {
             return acquire(pool) { [self] backend in enlist(backend, role, writes: writes, then) }
         }

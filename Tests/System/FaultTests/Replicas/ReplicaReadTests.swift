@@ -220,6 +220,7 @@ extension FaultTests {
         @Test func aFailingReadFailsAsOnThePrimaryAndTheSessionGoesOn() async throws {
             let key = try await key(on: 1)
             let client = try await cluster.eventualLogin()
+            let before = try await cluster.served(by: "retried")
             for _ in 0..<3 {
                 #expect(try await client.query("SELECT v / 0 FROM kv WHERE k = \(key)").map(\.description) == ["T", "E(22012)", "Z(I)"])
                 try await client.send(
@@ -228,6 +229,8 @@ extension FaultTests {
                 #expect(try await client.until("Z").map(\.description) == ["1", "2", "E(22012)", "Z(I)"])
                 #expect(try await cluster.reader(of: key, client) != cluster.servers[1].port)
             }
+            // The error is the primary's.
+            #expect(try await cluster.served(by: "retried") == before + 6)
             client.close()
             try await cluster.expectNoLeak()
         }
@@ -251,6 +254,24 @@ extension FaultTests {
                     try await self.cluster.reader(of: key, client) != self.cluster.servers[1].port
                 }
             }
+            client.close()
+            try await cluster.expectNoLeak()
+        }
+
+        /// A transaction of several shards, begun by a pipeline whose first part a replica has answered.
+        @Test func aPipelineGoesOnToOtherShards() async throws {
+            let (near, far) = (try await key(on: 1), try await key(on: 0))
+            let client = try await cluster.eventualLogin()
+            func run(_ sql: String) -> [UInt8] { WireMessages.parse("", sql) + WireMessages.bind("", "") + WireMessages.execute("") }
+            // The portal of the write to every shard is older than the read.
+            try await client.send(
+                WireMessages.parse("all", "UPDATE ref SET v = v") + WireMessages.bind("all", "all") + run("SELECT v FROM kv WHERE k = \(near)")
+                    + WireMessages.execute("all") + run("UPDATE kv SET v = 11 WHERE k = \(near)") + run("UPDATE kv SET v = 12 WHERE k = \(far)")
+                    + run("SELECT v FROM kv WHERE k = \(near)") + WireMessages.sync)
+            let answer = try await client.until("Z").map(\.description)
+            #expect(!answer.contains { $0.hasPrefix("E") } && answer.contains("D(11)") && answer.last == "Z(I)", "\(answer)")
+            #expect(try await client.rows("SELECT v FROM kv WHERE k = \(far)") == [["12"]])
+            #expect(try await client.rows("SELECT v FROM kv WHERE k = \(near)") == [["11"]])
             client.close()
             try await cluster.expectNoLeak()
         }
