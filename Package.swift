@@ -79,6 +79,7 @@ let package = Package(
         decision("RoutePlanning", ["ShardModel", "PGTypes", "SQLSyntax", "CPGQuery"]),
         decision("SessionCore", ["ShardModel", "PGTypes", "PGWire", "RoutePlanning"] + nio),
         decision("PoolCore", ["ShardModel"]),
+        decision("ReplicaCore", ["PoolCore"]),
         decision("CommitCore", ["ShardModel"]),
         // 2 adapters
         adapter("PGChannel", ["PGWire", nioPosix, nioTLS, nioSSL] + nio),
@@ -102,7 +103,7 @@ let package = Package(
         // 3 services
         service("RouterService", [
             "ShardModel", "PGTypes", "PGWire", "SQLSyntax", "ControlAPI", "RoutePlanning", "SessionCore", "PoolCore",
-            "CommitCore", "PGChannel", "CatalogStore", "Telemetry", "ServerConfig", "Security", "RESTServer", "Listening",
+            "ReplicaCore", "CommitCore", "PGChannel", "CatalogStore", "Telemetry", "ServerConfig", "Security", "RESTServer", "Listening",
             nioPosix, nioSSL, log, atomics,
             .product(name: "Hummingbird", package: "hummingbird"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -142,6 +143,7 @@ let package = Package(
             resources: [.copy("Resources")]),
         test("CommitCoreTests", in: "Decisions", ["CommitCore", "ShardModel"]),
         test("PoolCoreTests", in: "Decisions", ["PoolCore"]),
+        test("ReplicaCoreTests", in: "Decisions", ["ReplicaCore", "PoolCore", "TestKit"]),
         test(
             "SessionCoreTests", in: "Decisions", ["SessionCore", "RoutePlanning", "PGTypes", "PGWire", "ShardModel"] + nio,
             resources: [.copy("Resources")]),

@@ -6,9 +6,33 @@ package struct ClusterPlan: Codable, Equatable, Sendable {
         package var id: String
         package var port: Int
         package var dataDirectory: String
+        package var replicas: [Replica]
 
-        package init(id: String, port: Int, dataDirectory: String) {
+        package init(id: String, port: Int, dataDirectory: String, replicas: [Replica] = []) {
             self.id = id
+            self.port = port
+            self.dataDirectory = dataDirectory
+            self.replicas = replicas
+        }
+
+        private enum CodingKeys: String, CodingKey { case id, port, dataDirectory, replicas }
+
+        package init(from decoder: any Decoder) throws {
+            let container = try decoder.container(keyedBy: CodingKeys.self)
+            id = try container.decode(String.self, forKey: .id)
+            port = try container.decode(Int.self, forKey: .port)
+            dataDirectory = try container.decode(String.self, forKey: .dataDirectory)
+            // Plans of earlier versions have none.
+            replicas = try container.decodeIfPresent([Replica].self, forKey: .replicas) ?? []
+        }
+    }
+
+    /// A streaming replica of a shard's server.
+    package struct Replica: Codable, Equatable, Sendable {
+        package var port: Int
+        package var dataDirectory: String
+
+        package init(port: Int, dataDirectory: String) {
             self.port = port
             self.dataDirectory = dataDirectory
         }

@@ -13,6 +13,8 @@ package actor LocalCluster {
     nonisolated let extraSettings: [String: String]
 
     package private(set) var servers: [PostgresServer] = []
+    /// Of each server, in the same order.
+    package private(set) var replicas: [[PostgresServer]] = []
     package private(set) var manager: SupervisedProcess?
     package private(set) var routers: [SupervisedProcess] = []
 
@@ -48,6 +50,35 @@ package actor LocalCluster {
             }
             try await group.waitForAll()
         }
+        try await startReplicas()
+    }
+
+    /// Copies those that are missing from their primaries, which run.
+    private func startReplicas() async throws {
+        replicas = servers.map { _ in [] }
+        try await withThrowingTaskGroup(of: (shard: Int, number: Int, server: PostgresServer).self) { group in
+            for (shard, plan) in plan.shards.enumerated() {
+                for (number, replica) in plan.replicas.enumerated() {
+                    let (primary, options) = (servers[shard], replicaOptions(replica, number, of: plan))
+                    group.addTask {
+                        (shard, number, try await primary.createReplica(options, slot: "pgmosaic_replica_\(number + 1)"))
+                    }
+                }
+            }
+            var started: [(shard: Int, number: Int, server: PostgresServer)] = []
+            var failure: (any Error)?
+            // Every one of them, also where another one failed: `stop` ends those that came up.
+            while let result = await group.nextResult() {
+                do {
+                    started.append(try result.get())
+                } catch {
+                    failure = failure ?? error
+                    group.cancelAll()
+                }
+            }
+            for (shard, _, server) in started.sorted(by: { $0.number < $1.number }) { replicas[shard].append(server) }
+            if let failure { throw failure }
+        }
     }
 
     package func startManager() async throws {
@@ -78,8 +109,10 @@ package actor LocalCluster {
     package func register(tables: [(name: String, shardKey: String?)]) async throws {
         _ = try await api.setUp(plan.administrator)
         try await api.createDatabase(plan.database)
-        for (shard, server) in zip(plan.shards, servers) {
-            try await api.createShard(id: shard.id, database: plan.database, endpoint: server.dsn(database: plan.database))
+        for (index, (shard, server)) in zip(plan.shards, servers).enumerated() {
+            let replicas = replicas[index].map { $0.dsn(database: plan.database) }
+            try await api.createShard(
+                id: shard.id, database: plan.database, endpoint: server.dsn(database: plan.database), replicas: replicas)
         }
         for table in tables {
             try await api.placeTable(table.name, database: plan.database, shardKey: table.shardKey)
@@ -93,17 +126,26 @@ package actor LocalCluster {
         }
         await manager?.terminate(grace: .seconds(15))
         await withTaskGroup(of: Void.self) { group in
-            for server in servers { group.addTask { await server.stop(.fast) } }
+            for server in servers + replicas.joined() { group.addTask { await server.stop(.fast) } }
         }
         routers = []
         manager = nil
         servers = []
+        replicas = []
     }
 
     private func serverOptions(_ shard: ClusterPlan.Shard) -> PostgresServerOptions {
         PostgresServerOptions(
             dataDirectory: shard.dataDirectory, port: shard.port, password: plan.shardPassword, authentication: .scram,
             durability: durability, settings: extraSettings, logFile: folder.log(of: shard.id))
+    }
+
+    private func replicaOptions(_ replica: ClusterPlan.Replica, _ number: Int, of shard: ClusterPlan.Shard) -> PostgresServerOptions {
+        var options = serverOptions(shard)
+        options.dataDirectory = replica.dataDirectory
+        options.port = replica.port
+        options.logFile = folder.log(of: "\(shard.id)-replica-\(number + 1)")
+        return options
     }
 
     private func launch(_ command: String, _ name: String, _ config: String, readyURL: String) async throws -> SupervisedProcess {

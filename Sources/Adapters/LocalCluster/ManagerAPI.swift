@@ -35,9 +35,14 @@ package struct ManagerAPI: Sendable {
         try check(await send(.POST, "/api/v1/databases", ["name": name]), "POST databases")
     }
 
-    package func createShard(id: String, database: String, endpoint: String) async throws(ClusterError) {
-        let body = ["id": id, "name": id, "database": database, "primary_endpoint": endpoint]
+    package func createShard(id: String, database: String, endpoint: String, replicas: [String] = []) async throws(ClusterError) {
+        let body = NewShard(id: id, name: id, database: database, primary_endpoint: endpoint, replicas: replicas)
         try check(await send(.POST, "/api/v1/shards", body), "POST shards")
+    }
+
+    private struct NewShard: Encodable {
+        var id, name, database, primary_endpoint: String
+        var replicas: [String]
     }
 
     /// Declares where a table lives; it need not exist yet. `shardKey` nil means reference.
@@ -53,7 +58,7 @@ package struct ManagerAPI: Sendable {
         package var body: String
     }
 
-    package func get(_ path: String) async throws(ClusterError) -> Answer { try await send(.GET, path, nil) }
+    package func get(_ path: String) async throws(ClusterError) -> Answer { try await send(.GET, path, nil as [String: String]?) }
 
     private func check(_ answer: Answer, _ call: String) throws(ClusterError) {
         guard (200..<300).contains(answer.status) else {
@@ -61,7 +66,7 @@ package struct ManagerAPI: Sendable {
         }
     }
 
-    private func send(_ method: HTTPMethod, _ path: String, _ body: [String: String]?) async throws(ClusterError) -> Answer {
+    private func send(_ method: HTTPMethod, _ path: String, _ body: (some Encodable)?) async throws(ClusterError) -> Answer {
         var request = HTTPClientRequest(url: baseURL + path)
         request.method = method
         if let token { request.headers.add(name: "authorization", value: "Bearer \(token)") }

@@ -64,6 +64,10 @@ package struct RouterSettings: Hashable, Sendable {
     package var poolHealthCheckAfter: Duration
     package var poolConnectTimeout: Duration
 
+    package var replicaLagMax: Duration
+    package var replicaProbeInterval: Duration
+    package var replicaProbeTimeout: Duration
+
     package var logLevel: Logger.Level
     package var logFormat: LogFormat
     package var shutdownGrace: Duration
@@ -125,6 +129,9 @@ package struct RouterSettings: Hashable, Sendable {
         poolWaitTimeout = values.duration(Name.poolWaitTimeout)
         poolHealthCheckAfter = values.duration(Name.poolHealthCheckAfter)
         poolConnectTimeout = values.duration(Name.poolConnectTimeout)
+        replicaLagMax = values.duration(Name.replicaLagMax)
+        replicaProbeInterval = values.duration(Name.replicaProbeInterval)
+        replicaProbeTimeout = values.duration(Name.replicaProbeTimeout)
         logLevel = values.choice(Name.logLevel)
         logFormat = values.choice(Name.logFormat)
         shutdownGrace = values.duration(Name.shutdownGrace)
@@ -139,6 +146,9 @@ package struct RouterSettings: Hashable, Sendable {
             if tlsMode != .require { throw ConfigError("tls.client_auth", .inconsistent("\(tlsClientAuth.rawValue) needs tls.mode require")) }
             if tlsClientCAFile == nil { throw ConfigError("tls.client_auth", .inconsistent("\(tlsClientAuth.rawValue) needs tls.client_ca_file")) }
             if wireAuth == .trust { throw ConfigError("tls.client_auth", .inconsistent("\(tlsClientAuth.rawValue) needs wire.auth scram")) }
+        }
+        if replicaLagMax < replicaProbeInterval * 2 {
+            throw ConfigError("replica.lag_max", .inconsistent("must be at least twice replica.probe_interval, or every replica seems to lag"))
         }
         if tlsMode != .disable, tlsCertificateFile == nil || tlsKeyFile == nil {
             throw ConfigError("tls.mode", .inconsistent("\(tlsMode.rawValue) needs tls.certificate_file and tls.key_file"))

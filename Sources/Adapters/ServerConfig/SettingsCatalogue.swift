@@ -139,6 +139,16 @@ package enum SettingsCatalogue {
         "pool.connect_timeout", .duration(.milliseconds(10) ... .seconds(300)), default: .duration(.seconds(5)),
         "Longest time to connect to a shard, authentication included.")
 
+    package static let replicaLagMax = SettingDeclaration(
+        "replica.lag_max", .duration(.milliseconds(100) ... .seconds(86_400)), default: .duration(.seconds(10)),
+        "Replicas that are further behind their primary are not read from.")
+    package static let replicaProbeInterval = SettingDeclaration(
+        "replica.probe_interval", .duration(.milliseconds(10) ... .seconds(3600)), default: .duration(.milliseconds(500)),
+        "Between two looks at a replica, and at a primary that has some. A session that wrote reads from replicas after the next look at the earliest.")
+    package static let replicaProbeTimeout = SettingDeclaration(
+        "replica.probe_timeout", .duration(.milliseconds(10) ... .seconds(300)), default: .duration(.seconds(3)),
+        "A replica that does not answer a look for longer is not read from; reads that wait for it go to the primary.")
+
     package static let router: [SettingDeclaration] = [
         routerID, catalog, snapshotFile, database, loops, secretsKeyFile, sharePorts,
         wireHost, wirePort, wireAuth, clientsMax, startupTimeout, messageMax, preparedStatementsMax, idleTransactionTimeout,
@@ -147,7 +157,7 @@ package enum SettingsCatalogue {
         httpHost, routerHTTPPort, httpBodyMax, httpConnectionsMax, httpIdleTimeout, restRowsMax, restBytesMax,
         statementTimeout, lockTimeout, textCacheMax, shapeCacheMax,
         poolSizeMax, poolSizeMin, poolIdleTimeout, poolLifetimeMax, poolWaitersMax, poolWaitTimeout, poolHealthCheckAfter,
-        poolConnectTimeout,
+        poolConnectTimeout, replicaLagMax, replicaProbeInterval, replicaProbeTimeout,
         logLevel, logFormat, shutdownGrace,
     ]
 

@@ -53,6 +53,9 @@ package struct ShardPool: ~Copyable, Sendable {
         return statistics
     }
 
+    /// Requests that have a backend, or wait for one.
+    package var outstanding: Int { counters.busy + waiters.count }
+
     /// A request needs a backend. It has exactly one outcome, here or in a later event's actions, unless it is cancelled.
     ///
     /// Cost: a few nanoseconds, and no allocation, while a backend idles.

@@ -10,6 +10,9 @@ package struct StatementPlan: Hashable, Sendable {
     package var route: Route
     /// False only when the statement provably cannot write.
     package var writes: Bool
+    /// A query that a replica can answer as its primary would: true only when it provably neither writes, nor locks, nor asks for anything that
+    /// one server has for itself.
+    package var mayReadReplica: Bool
     package var reuse: Reuse
     /// The tables it names, for `route` explanations and invalidation.
     package var tables: [QualifiedName]
@@ -22,12 +25,13 @@ package struct StatementPlan: Hashable, Sendable {
     package var reason: String
 
     package init(
-        kind: StatementKind, route: Route, writes: Bool, reuse: Reuse, tables: [QualifiedName] = [],
+        kind: StatementKind, route: Route, writes: Bool, mayReadReplica: Bool = false, reuse: Reuse, tables: [QualifiedName] = [],
         keyLengthMax: Int? = nil, spread: Spread? = nil, reason: String
     ) {
         self.kind = kind
         self.route = route
         self.writes = writes
+        self.mayReadReplica = mayReadReplica
         self.reuse = reuse
         self.tables = tables
         self.keyLengthMax = keyLengthMax

@@ -21,6 +21,7 @@ private struct StatementList {
     private var readsReference = false
     private var kind: StatementKind?
     private var writes = false
+    private var mayReadReplica = true
     private var fitsShape = true
     private var tables: [QualifiedName] = []
 
@@ -47,6 +48,7 @@ private struct StatementList {
         // The metrics' label: what writes is what counts.
         if kind == nil || plan.writes && !writes { kind = plan.kind }
         writes = writes || plan.writes
+        mayReadReplica = mayReadReplica && plan.mayReadReplica
         for table in plan.tables where !tables.contains(table) { tables.append(table) }
     }
 
@@ -54,7 +56,8 @@ private struct StatementList {
         if needsHome, !keys.isEmpty { throw Refusal(.statementList) }
         let route: Route = !keys.isEmpty ? .keyed(keys) : needsHome ? .homeShard : readsReference ? .anyShard : .currentShard
         return StatementPlan(
-            kind: kind ?? .utility, route: route, writes: writes, reuse: fitsShape ? .shape : .text, tables: tables, keyLengthMax: keyLengthMax ?? nil,
+            kind: kind ?? .utility, route: route, writes: writes, mayReadReplica: mayReadReplica, reuse: fitsShape ? .shape : .text, tables: tables,
+            keyLengthMax: keyLengthMax ?? nil,
             reason: "\(count) statements of one shard")
     }
 }

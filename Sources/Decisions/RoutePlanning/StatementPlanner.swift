@@ -53,8 +53,9 @@ package enum StatementPlanner {
         _ = try analyzer.analyze(statement: node, parent: nil)
         let verdict = try Verdict(analyzer, statement: node)
         return StatementPlan(
-            kind: kind, route: verdict.route, writes: verdict.writes, reuse: verdict.reuse, tables: analyzer.findings.tables,
-            keyLengthMax: verdict.keyLengthMax, spread: verdict.spread, reason: verdict.reason)
+            kind: kind, route: verdict.route, writes: verdict.writes, mayReadReplica: kind == .select && verdict.mayReadReplica,
+            reuse: verdict.reuse, tables: analyzer.findings.tables, keyLengthMax: verdict.keyLengthMax,
+            spread: verdict.spread, reason: verdict.reason)
     }
 }
 

@@ -65,17 +65,20 @@ actor Reloader {
         return nil
     }
 
+    private func grant(_ index: LoopIndex, _ isMeant: @escaping @Sendable (BackendPool) -> Bool) {
+        shared.allLoops.first { $0.number == index.value }?.run { loop in
+            for database in loop.databases.values { database.allPools.first(where: isMeant)?.slotGranted() }
+        }
+    }
+
     private func apply(_ settings: RouterSettings, _ admission: Admission) async {
         MosaicLogHandler.setLevel(settings.logLevel)
         shared.settings = settings
         shared.clients.change(ClientBudget.Limits(settings))
         let granted = shared.budgets.resize(to: settings.poolSizeMax)
+        let replicasGranted = shared.replicas.resize(to: settings.poolSizeMax)
         for loop in shared.allLoops { _ = await loop.ask { $0.reconfigure(settings, admission) } }
-        for (shard, index) in granted {
-            guard let loop = shared.allLoops.first(where: { $0.number == index.value }) else { continue }
-            loop.run { loop in
-                for database in loop.databases.values { database.pools.first { $0.shardID == shard }?.slotGranted() }
-            }
-        }
+        for (shard, index) in granted { grant(index) { $0.replica == nil && $0.shardID == shard } }
+        for (replica, index) in replicasGranted { grant(index) { $0.replica?.key == replica } }
     }
 }

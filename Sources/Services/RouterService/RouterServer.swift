@@ -82,6 +82,7 @@ package struct RouterServer: Service {
                 }
             }
             tasks.addTask { await Recovery(control: control, logger: logger).run() }
+            tasks.addTask { await ReplicaMonitor(control: control, servers: shared.replicas, times: .init(settings), logger: logger).run() }
             tasks.addTask {
                 defer { restHasEnded.set() }
                 try await http.run(group: group) { httpPort in

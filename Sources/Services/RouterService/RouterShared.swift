@@ -1,6 +1,8 @@
 internal import Logging
 internal import NIOCore
 internal import PGWire
+internal import PoolCore
+internal import ReplicaCore
 internal import ServerConfig
 internal import ShardModel
 internal import Synchronization
@@ -14,6 +16,8 @@ final class RouterShared: Sendable {
     let budgets = SlotBudgets()
     /// nil: the settings stay as they are.
     let reloader = Mutex<Reloader?>(nil)
+    let replicas: ReplicaServers
+    let replicaChoice: ReplicaChoice
     /// Makes the salts of users that do not exist.
     let mockSecret: [UInt8]
     let loopCount: Int
@@ -26,6 +30,8 @@ final class RouterShared: Sendable {
         self.loopCount = loopCount
         routerID = settings.id
         current = Mutex(settings)
+        replicas = ReplicaServers(slotsMax: settings.poolSizeMax, loops: loopCount)
+        replicaChoice = ReplicaChoice(lagMax: PoolNanoseconds(settings.replicaLagMax))
         self.control = control
         clients = ClientBudget(ClientBudget.Limits(settings))
         mockSecret = SecureRandom.bytes(32)

@@ -9,8 +9,9 @@ struct DemoCommand: AsyncParsableCommand {
         commandName: "demo",
         abstract: "Start PostgreSQL shards, a manager and routers on this machine, with data in them.",
         usage: """
-            pgmosaic demo [--dir <dir>] [--shards <n>] [--routers <n>] [--dataset shop|flights|none]
-                          [--wire-port <port>] [--router-port <port>] [--manager-port <port>] [--detach]
+            pgmosaic demo [--dir <dir>] [--shards <n>] [--replicas <n>] [--routers <n>]
+                          [--dataset shop|flights|none] [--wire-port <port>] [--router-port <port>]
+                          [--manager-port <port>] [--detach]
             pgmosaic demo status|stop [--dir <dir>]
             """,
         discussion: """
@@ -22,6 +23,8 @@ struct DemoCommand: AsyncParsableCommand {
               pgmosaic demo
             New York's flights of 2013 on eight shards, behind two routers:
               pgmosaic demo --dir flights --dataset flights --shards 8 --routers 2
+            Two shards, each with two streaming replicas that eventual reads go to:
+              pgmosaic demo --dir replicated --shards 2 --replicas 2
             In the background, on free ports:
               pgmosaic demo --dir /tmp/d --detach \\
                 --wire-port 0 --router-port 0 --manager-port 0
@@ -38,6 +41,7 @@ struct DemoCommand: AsyncParsableCommand {
 
         @OptionGroup var folder: DemoFolderOption
         @Option(help: "PostgreSQL servers to start (4 for a new folder).") var shards: Int?
+        @Option(help: "Streaming replicas of each server (0 for a new folder).") var replicas: Int?
         @Option(help: "Routers to start (1 for a new folder).") var routers: Int?
         @Option(help: "shop: generated web shop; flights: New York's flights of 2013; none: empty. (shop for a new folder)")
         var dataset: DemoDataset?
@@ -49,7 +53,7 @@ struct DemoCommand: AsyncParsableCommand {
 
         func run() async throws {
             let options = DemoOptions(
-                dir: folder.folder.path, shards: shards, routers: routers, dataset: dataset, wirePort: wirePort,
+                dir: folder.folder.path, shards: shards, replicas: replicas, routers: routers, dataset: dataset, wirePort: wirePort,
                 routerPort: routerPort, managerPort: managerPort, flightsFolder: DemoFolder(flightsDir).path)
             try await DemoFolderOption.reportingErrors {
                 if detach {

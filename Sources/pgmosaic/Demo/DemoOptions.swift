@@ -5,6 +5,8 @@ import PostgresProcess
 struct DemoOptions {
     var dir: String
     var shards: Int?
+    /// Of each shard.
+    var replicas: Int?
     var routers: Int?
     var dataset: DemoDataset?
     var wirePort: Int?
@@ -14,10 +16,12 @@ struct DemoOptions {
     var flightsFolder: String
 
     static let shardsMax = 64
+    static let replicasMax = 4
     static let routersMax = 16
 
     func check() throws {
         if let shards, !(1...Self.shardsMax).contains(shards) { throw DemoError("--shards takes 1 to \(Self.shardsMax)") }
+        if let replicas, !(0...Self.replicasMax).contains(replicas) { throw DemoError("--replicas takes 0 to \(Self.replicasMax)") }
         if let routers, !(1...Self.routersMax).contains(routers) { throw DemoError("--routers takes 1 to \(Self.routersMax)") }
         for (name, port) in [("--wire-port", wirePort), ("--router-port", routerPort), ("--manager-port", managerPort)] {
             if let port, !(0...65_535).contains(port) { throw DemoError("\(name) takes a port number, or 0 for a free one") }
@@ -27,8 +31,8 @@ struct DemoOptions {
     /// The plan for a folder: the saved one with the ports asked for now, or a new one.
     func plan(saved: DemoPlan?, dataRoot: String) throws -> DemoPlan {
         guard var plan = saved else { return try newPlan(dataRoot: dataRoot) }
-        let shape = (plan.cluster.shards.count, plan.dataset)
-        guard (shards ?? shape.0, dataset ?? shape.1) == shape else { throw DemoError.otherShape(folder: dir, saved: plan) }
+        let shape = (plan.cluster.shards.count, plan.cluster.shards.first?.replicas.count ?? 0, plan.dataset)
+        guard (shards ?? shape.0, replicas ?? shape.1, dataset ?? shape.2) == shape else { throw DemoError.otherShape(folder: dir, saved: plan) }
         if routers != nil || wirePort != nil || routerPort != nil {
             plan.cluster.routers = try newRouters(
                 routers ?? plan.cluster.routers.count, wire: wirePort ?? plan.cluster.routers[0].wirePort,
@@ -46,7 +50,11 @@ struct DemoOptions {
     private func newPlan(dataRoot: String) throws -> DemoPlan {
         let dataset = dataset ?? .shop
         let shards = try (1...(shards ?? 4)).map { number in
-            ClusterPlan.Shard(id: "shard-\(number)", port: try LoopbackPort.free(), dataDirectory: "\(dataRoot)/shard-\(number)")
+            let folder = "\(dataRoot)/shard-\(number)"
+            let replicas = try (0..<(replicas ?? 0)).map { index in
+                ClusterPlan.Replica(port: try LoopbackPort.free(), dataDirectory: "\(folder)-replica-\(index + 1)")
+            }
+            return ClusterPlan.Shard(id: "shard-\(number)", port: try LoopbackPort.free(), dataDirectory: folder, replicas: replicas)
         }
         let routers = try newRouters(routers ?? 1, wire: wirePort ?? 6432, rest: routerPort ?? 8080)
         let cluster = ClusterPlan(

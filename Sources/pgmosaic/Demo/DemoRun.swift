@@ -69,7 +69,9 @@ struct DemoRun {
     private func bringUp(_ cluster: LocalCluster, _ plan: DemoPlan, _ tables: [DemoTable]) async throws -> DemoPlan {
         var plan = plan
         let installation = try PostgresInstallation.find()
-        progress.step("starting \(plan.cluster.shards.count) PostgreSQL servers from \(installation.binDirectory)")
+        let replicas = plan.cluster.shards.map(\.replicas.count).reduce(0, +)
+        let replicated = replicas == 0 ? "" : " and \(replicas) replicas of them"
+        progress.step("starting \(plan.cluster.shards.count) PostgreSQL servers\(replicated) from \(installation.binDirectory)")
         if let dataRoot = plan.cluster.shards.first?.dataDirectory, !dataRoot.hasPrefix(folder.path) {
             progress.step("their data is in \((dataRoot as NSString).deletingLastPathComponent): PostgreSQL's account may not enter \(folder.path)")
         }
@@ -109,11 +111,18 @@ struct DemoRun {
         description.managers = [.init(url: plan.cluster.managerURL, pid: await cluster.manager?.pid ?? 0)]
         description.admin = .init(username: plan.cluster.administrator.username, password: plan.cluster.administrator.password)
         var shards: [DemoDescription.Shard] = []
-        for (shard, server) in zip(plan.cluster.shards, await cluster.servers) {
+        for ((shard, server), replicas) in zip(zip(plan.cluster.shards, await cluster.servers), await cluster.replicas) {
+            var described: [DemoDescription.Replica] = []
+            for replica in replicas {
+                described.append(
+                    .init(
+                        dsn: replica.dsn(database: plan.cluster.database), port: replica.port, pid: await replica.pid ?? 0,
+                        dataDir: replica.dataDirectory))
+            }
             shards.append(
                 .init(
                     id: shard.id, dsn: server.dsn(database: plan.cluster.database), port: server.port, pid: await server.pid ?? 0,
-                    dataDir: server.dataDirectory, replicas: []))
+                    dataDir: server.dataDirectory, replicas: described))
         }
         description.shards = shards
         return description

@@ -42,6 +42,11 @@ struct DemoStatusCommand: AsyncParsableCommand {
         for shard in description.shards ?? [] {
             let alive = ProcessTree.isAlive(shard.pid)
             lines.append(("\(shard.id)  \(alive ? "runs" : "DOWN")  127.0.0.1:\(shard.port)  pid \(shard.pid)", alive))
+            for (index, replica) in shard.replicas.enumerated() {
+                let alive = ProcessTree.isAlive(replica.pid)
+                let name = "\(shard.id) replica \(index + 1)"
+                lines.append(("\(name)  \(alive ? "runs" : "DOWN")  127.0.0.1:\(replica.port)  pid \(replica.pid)", alive))
+            }
         }
         return lines
     }

@@ -25,6 +25,7 @@ import Testing
         try await ManagerKit.run { kit in
             try await kit.makeDatabase()
             kit.servers["h/d"] = .init()
+            kit.servers["r/d"] = .init(inspection: .init(inRecovery: true))
             let answer = try await kit.server.post(
                 "/api/v1/shards",
                 ["id": "s", "database": "app", "primary_endpoint": "postgres://u:hunter2@h/d", "replicas": ["postgres://u@r/d?password=hunter2"]])

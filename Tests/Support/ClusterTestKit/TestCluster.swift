@@ -14,6 +14,9 @@ package import ShardModel
 package struct TestCluster: Sendable {
     package struct Options: Sendable {
         package var shards = 2
+        /// Streaming replicas of each shard.
+        package var replicas = 0
+        package var consistency = Consistency.strong
         /// Declared before anything runs.
         package var tables: [String: Placement] = [:]
         /// PostgreSQL's settings on every shard.
@@ -31,6 +34,8 @@ package struct TestCluster: Sendable {
     package let store: InMemoryCatalogStore
     /// In the order of their ids "s1", "s2", …; the first is the home shard. The data are in the database of that name.
     package let servers: [PostgresServer]
+    /// Of each shard, in the same order.
+    package let replicas: [[PostgresServer]]
     package let wirePort: Int
     package let httpPort: Int
 
@@ -43,11 +48,36 @@ package struct TestCluster: Sendable {
 
     /// Runs `body` with a cluster that is ready, and takes it away afterwards.
     package static func with<Value: Sendable>(_ options: Options = Options(), _ body: @Sendable (TestCluster) async throws -> Value) async throws -> Value {
-        try await withShards(options) { _, servers in
-            let store = InMemoryCatalogStore()
-            try await register(servers, options, in: store)
-            return try await run(store, servers, options, body)
+        try await withShards(options) { folder, servers in
+            try await withReplicas(of: servers, options, in: folder) { replicas in
+                let store = InMemoryCatalogStore()
+                try await register(servers, replicas: replicas, options, in: store)
+                return try await run(store, servers, replicas, options, body)
+            }
         }
+    }
+
+    private static func withReplicas<Value: Sendable>(
+        of servers: [PostgresServer], _ options: Options, in folder: String, _ body: @Sendable ([[PostgresServer]]) async throws -> Value
+    ) async throws -> Value {
+        var replicas = servers.map { _ in [PostgresServer]() }
+        let result: Result<Value, any Error>
+        do {
+            for (index, server) in servers.enumerated() {
+                for number in 0..<options.replicas {
+                    var settings = server.options
+                    settings.dataDirectory = "\(folder)/\(id(of: index))-replica-\(number + 1)"
+                    settings.logFile = settings.dataDirectory + ".log"
+                    settings.port = 0
+                    replicas[index].append(try await server.createReplica(settings))
+                }
+            }
+            result = .success(try await body(replicas))
+        } catch {
+            result = .failure(error)
+        }
+        for replica in replicas.joined() { await replica.stop(.immediate) }
+        return try result.get()
     }
 
     /// Runs `body` with the shards alone, and a folder for its own use: for routers in processes of their own.
@@ -94,13 +124,15 @@ package struct TestCluster: Sendable {
 
     /// Claims every server as the manager does, and records shards, ring and tables. `ports`: where the router shall find them instead.
     package static func register(
-        _ servers: [PostgresServer], _ options: Options, ports: [Int]? = nil, in store: some CatalogStore
+        _ servers: [PostgresServer], replicas: [[PostgresServer]] = [], _ options: Options, ports: [Int]? = nil, in store: some CatalogStore
     ) async throws {
         let catalog = try await store.load()
         let inspector = PostgresShardInspector(box: nil, group: .singleton, timeout: .seconds(10))
         let rings = RingCut.even(over: servers.count, vnodesEach: 16, after: 0)
         var operations: [CatalogChange.Operation] = [
-            .putDatabase(DatabaseRecord(name: database, vnodeCount: 16, homeShard: id(of: 0), nextSlice: servers.count))
+            .putDatabase(
+                DatabaseRecord(
+                    name: database, vnodeCount: 16, defaultConsistency: options.consistency, homeShard: id(of: 0), nextSlice: servers.count))
         ]
         for (index, server) in servers.enumerated() {
             let endpoint = server.dsn(database: database)
@@ -109,7 +141,8 @@ package struct TestCluster: Sendable {
             operations.append(
                 .putShard(
                     ShardRecord(
-                        id: id(of: index), name: id(of: index).name, database: database, primaryEndpoint: recorded, vnodes: rings[index],
+                        id: id(of: index), name: id(of: index).name, database: database, primaryEndpoint: recorded,
+                        replicas: replicas.isEmpty ? [] : replicas[index].map { $0.dsn(database: database) }, vnodes: rings[index],
                         slice: index)))
         }
         for (name, placement) in options.tables.sorted(by: { $0.key < $1.key }) {
@@ -122,7 +155,8 @@ package struct TestCluster: Sendable {
     // MARK: The router
 
     private static func run<Value: Sendable>(
-        _ store: InMemoryCatalogStore, _ servers: [PostgresServer], _ options: Options, _ body: @Sendable (TestCluster) async throws -> Value
+        _ store: InMemoryCatalogStore, _ servers: [PostgresServer], _ replicas: [[PostgresServer]], _ options: Options,
+        _ body: @Sendable (TestCluster) async throws -> Value
     ) async throws -> Value {
         var settings = RouterSettings.defaults(catalog: "memory:")
         settings.wirePort = 0
@@ -146,7 +180,9 @@ package struct TestCluster: Sendable {
                 try await group.next()
                 throw TestClusterError.routerEnded
             }
-            return try await body(TestCluster(store: store, servers: servers, wirePort: addresses.wirePort, httpPort: addresses.httpPort))
+            return try await body(
+                TestCluster(
+                    store: store, servers: servers, replicas: replicas, wirePort: addresses.wirePort, httpPort: addresses.httpPort))
         }
     }
 }

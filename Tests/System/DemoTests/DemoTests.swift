@@ -36,6 +36,40 @@ import Testing
         }
     }
 
+    @Test func aDemoWithReplicasReadsFromThemAlsoAfterAResume() async throws {
+        try await withDemoFolder { demo in
+            for words in [["--shards", "2", "--replicas", "1", "--dataset", "shop"], []] {
+                let start = try await demo.start(words)
+                #expect(start.status == 0, "\(start.output)\(start.errors)")
+                let description = try demo.description()
+                let shards = try #require(description["shards"] as? [[String: Any]])
+                let replicas = shards.compactMap { ($0["replicas"] as? [[String: Any]])?.first }
+                #expect(shards.count == 2 && replicas.count == 2)
+                for replica in replicas {
+                    let dsn = try #require(replica["dsn"] as? String)
+                    #expect(try await Demo.psql(dsn, "SELECT pg_is_in_recovery()") == "t")
+                    #expect(ProcessTree.isAlive(Int32(try #require(replica["pid"] as? Int))))
+                    #expect(FileManager.default.fileExists(atPath: try #require(replica["data_dir"] as? String)))
+                }
+                let ports = Set(replicas.compactMap { $0["port"] as? Int })
+                let wire = try #require(description["dsn"] as? String)
+                let eventual = wire + "?options=-c%20pgmosaic.consistency%3Deventual"
+                var port: Int?
+                for _ in 0..<100 where !ports.contains(port ?? 0) {
+                    port = Int(try await demo.psql(eventual, "SELECT inet_server_port() FROM customers WHERE customer_id = 42"))
+                    try await Task.sleep(for: .milliseconds(100))
+                }
+                #expect(ports.contains(try #require(port)))
+                let status = try await demo.run(["status"])
+                #expect(status.status == 0 && status.output.contains("shard-1 replica 1  runs"), "\(status.output)")
+                #expect(try await demo.run(["stop"]).status == 0)
+                #expect(demo.processes.isEmpty, "nothing of the demo runs after stop")
+            }
+            let reshaped = try await demo.start(["--replicas", "2"])
+            #expect(reshaped.status == 1 && reshaped.output.contains("2 shards of 1 replica each"), "\(reshaped.output)")
+        }
+    }
+
     @Test func aDemoThatIsKilledLeavesNoProcess() async throws {
         try await withDemoFolder { demo in
             let start = try await demo.start(["--shards", "1", "--dataset", "none"])

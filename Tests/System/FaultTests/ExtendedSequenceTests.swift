@@ -120,6 +120,12 @@ extension FaultTests {
         /// With all keys on one shard, and with each on another.
         @Test(arguments: [[1, 1, 1], [0, 1, 2]])
         func theRouterAnswersAsPostgreSQLDoes(shards: [Int]) async throws {
+            try await compare(shards, rounds: 300) {}
+        }
+
+        /// - shards: of the keys.
+        /// - before: called before each sequence.
+        func compare(_ shards: [Int], rounds count: Int, before: () async throws -> Void) async throws {
             var keys: [Int64] = []
             for shard in shards { keys.append(try await cluster.key(on: shard, from: (keys.last ?? 0) + 1)) }
             try await cluster.servers[1].psql("DROP DATABASE IF EXISTS plain", database: "postgres")
@@ -131,7 +137,8 @@ extension FaultTests {
             let first = given ?? (isCI ? 4_178_185_500 : UInt64.random(in: 0...UInt64(UInt32.max)))
             print("replay: PGMOSAIC_SEED=\(first) swift test --filter theRouterAnswersAsPostgreSQLDoes")
             var differences = 0
-            for seed in first..<(first + UInt64(rounds(300))) {
+            for seed in first..<(first + UInt64(rounds(count))) {
+                try await before()
                 var sequence = Sequence(keys: keys, generator: SeededGenerator(seed: seed))
                 for _ in 0..<Int.random(in: 1...14, using: &sequence.generator) { sequence.step() }
                 sequence.finish()

@@ -36,9 +36,12 @@ struct FaultClusterTrait: SuiteTrait, TestScoping {
 
 extension Trait where Self == FaultClusterTrait {
     static func faultCluster(
-        postgres: [String: String] = [:], _ router: @escaping @Sendable (inout RouterSettings) -> Void = { _ in }
+        shards: Int = 3, replicas: Int = 0, consistency: Consistency = .strong, postgres: [String: String] = [:],
+        _ router: @escaping @Sendable (inout RouterSettings) -> Void = { _ in }
     ) -> Self {
-        var options = TestCluster.Options(shards: 3, tables: FaultClusterTrait.tables)
+        var options = TestCluster.Options(shards: shards, tables: FaultClusterTrait.tables)
+        options.replicas = replicas
+        options.consistency = consistency
         // What is acknowledged must survive a killed server.
         options.postgres = ["synchronous_commit": "on"].merging(postgres) { $1 }
         options.router = router

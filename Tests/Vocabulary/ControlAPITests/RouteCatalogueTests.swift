@@ -58,6 +58,7 @@ import Testing
             "Table": keys(TableResource.CodingKeys.self), "DeclareTable": keys(DeclareTableRequest.CodingKeys.self),
             "VNode": keys(VNodeResource.CodingKeys.self), "Shard": keys(ShardResource.CodingKeys.self),
             "RegisterShard": keys(RegisterShardRequest.CodingKeys.self), "ShardStatus": keys(ShardStatusRequest.CodingKeys.self),
+            "ShardReplicas": keys(ShardReplicasRequest.CodingKeys.self),
             "ShardHealth": keys(ShardHealthAnswer.CodingKeys.self), "ShardStats": keys(ShardStatsAnswer.CodingKeys.self),
             "Catalog": keys(CatalogAnswer.CodingKeys.self), "Router": keys(RouterResource.CodingKeys.self),
             "User": keys(UserResource.CodingKeys.self), "Setup": keys(SetupRequest.CodingKeys.self),

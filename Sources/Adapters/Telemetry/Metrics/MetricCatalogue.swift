@@ -38,6 +38,20 @@ package enum MetricCatalogue {
         "pgmosaic_pool_failures_total", .counter, labels: ["shard", "reason"],
         "Requests for a connection that failed, by reason (connect, timeout, queue_full, closed).")
 
+    // Replicas
+    package static let replicaUsable = MetricFamily(
+        "pgmosaic_replica_usable", .gauge, labels: ["shard", "replica"], merge: .min,
+        "1 while the replica (host and port) may be read from: it answers, follows the shard's primary, and lags by no more than `replica.lag_max`.")
+    package static let replicaLagSeconds = MetricFamily(
+        "pgmosaic_replica_lag_seconds", .gauge, labels: ["shard", "replica"], merge: .max,
+        "Time since the last moment whose commits the replica is known to have; absent while that is unknown. Grows by up to `replica.probe_interval` between two looks.")
+    package static let replicaBackends = MetricFamily(
+        "pgmosaic_replica_backends", .gauge, labels: ["shard", "replica", "state"],
+        "Connections to a replica, by state (idle, busy, connecting, closing).")
+    package static let eventualReads = MetricFamily(
+        "pgmosaic_eventual_reads_total", .counter, labels: ["shard", "served_by"],
+        "Reads that a replica might have answered, by who did: replica, primary (no replica qualified), retried (sent to a replica that failed, and then answered by the primary; counted under replica, too).")
+
     // Caches and catalog
     package static let cacheHits = MetricFamily(
         "pgmosaic_cache_hits_total", .counter, labels: ["cache"], "Cache hits, by cache (text, shape, prepared).")
@@ -84,6 +98,7 @@ package enum MetricCatalogue {
         statements, statementSeconds, refusals, twoPhase,
         clients, clientsTotal, bytes,
         poolBackends, poolWaiting, poolWaitSeconds, poolFailures,
+        replicaUsable, replicaLagSeconds, replicaBackends, eventualReads,
         cacheHits, cacheMisses, cacheEntries, catalogEpoch, catalogConnected, catalogCommits, schemaLoads,
         httpRequests, httpSeconds,
         build, logDropped, residentMemory, cpuSeconds, startTime, openFiles,

@@ -69,6 +69,11 @@ enum FunctionRules {
             + "overlaps textanycat anytextcat")
             .split(separator: " ").map(String.init))
 
+    /// Volatile functions that only tell of the server they run on, and that a reader of replicas may well ask.
+    static let tellOfReplica: Set<String> = [
+        "pg_is_in_recovery", "pg_last_wal_receive_lsn", "pg_last_wal_replay_lsn", "pg_last_xact_replay_timestamp",
+    ]
+
     /// Aggregates whose value does not depend on the order of rows, not even in the last digit.
     static let orderFreeAggregates: Set<String> = [
         "count", "min", "max", "bool_and", "bool_or", "every", "bit_and", "bit_or", "bit_xor",

@@ -13,7 +13,9 @@ extension QueryAnalyzer {
         let overloads = try resolveFunction(schema: names.count == 2 ? names[0] : nil, name: name, location: location)
         let isVolatile = overloads.contains { $0.volatility == .volatile }
         let isStable = overloads.contains { $0.volatility != .immutable }
-        switch FunctionRules.verdict(name, isVolatile: isVolatile) {
+        let verdict = FunctionRules.verdict(name, isVolatile: isVolatile)
+        if isVolatile || verdict != .allowed, !FunctionRules.tellOfReplica.contains(name) { findings.needsPrimary = true }
+        switch verdict {
         case .allowed:
             if isStable, !FunctionRules.sameOnEveryShard.contains(name) {
                 findings.noteNondeterminism(.volatileReferenceWrite, "\(name)()", at: location)

@@ -45,6 +45,10 @@ extension QueryAnalyzer {
         if relation.hasRowSecurity, resolved.placement != .local {
             throw Refusal(.rowSecurity, resolved.name.description, at: location)
         }
+        // What is in a view's body, or a policy, is not seen here; a sequence's place is not written to the log at each step.
+        if ![.table, .partitioned, .materializedView].contains(relation.kind) || relation.isUnlogged || relation.hasRowSecurity || relation.hasRules {
+            findings.needsPrimary = true
+        }
         if relation.kind == .view || relation.kind == .materializedView {
             try noteView(resolved, relation, use: use, at: location)
         }

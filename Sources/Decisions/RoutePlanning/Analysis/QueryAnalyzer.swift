@@ -80,6 +80,8 @@ struct Findings {
     var lockedReference: Int?
     /// Something else that may write or leave a mark (nextval, pg_notify).
     var hasSideEffect = false
+    /// Something that a replica may not answer as its primary would: a volatile function, a view, an unlogged table.
+    var needsPrimary = false
     /// A function that must run on the home shard: its name.
     var homeFunction: String?
     /// An INSERT leaves a column of a sharded table to its sequence.

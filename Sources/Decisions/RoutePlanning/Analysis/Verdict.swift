@@ -8,6 +8,7 @@ struct Verdict {
     var route: Route
     var reason: String
     var writes: Bool
+    var mayReadReplica: Bool
     var reuse: StatementPlan.Reuse
     var keyLengthMax: Int?
     var spread: Spread?
@@ -17,6 +18,8 @@ struct Verdict {
         writes =
             findings.writesSharded || !findings.writtenReferences.isEmpty || !findings.writtenLocals.isEmpty
             || findings.locksRows || findings.hasSideEffect
+        // What the system's catalogs and views show is partly one server's own.
+        mayReadReplica = !writes && !findings.needsPrimary && findings.catalogs.isEmpty
         reuse = findings.dependsOnText || analyzer.literals.isEmpty ? .text : .shape
         keyLengthMax = findings.keyLengthMax
         if !findings.sharded.isEmpty {

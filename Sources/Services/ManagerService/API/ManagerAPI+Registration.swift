@@ -17,6 +17,7 @@ extension ManagerAPI {
         let identity = ShardIdentity(clusterID: catalog.clusterID, database: record.database, shard: record.id)
         let inspection = try await suitable(record, as: identity)
         try await compareSchema(inspection, of: record, in: catalog)
+        try await checkReplicas(record.replicas, of: record, inspection)
         do {
             try await inspector.claim(record.primaryEndpoint, as: identity)
         } catch {
@@ -80,16 +81,14 @@ extension ManagerAPI {
         guard let id = body.id ?? body.name else { throw APIError(.invalidRequest, "field \"id\" is missing") }
         try Names.checkID(id, "id")
         if let name = body.name { try Names.checkIdentifier(name, "name") }
-        let replicas = body.replicas ?? []
-        guard replicas.count <= 32 else { throw APIError(.invalidRequest, "at most 32 replicas") }
         let time = now()
         return ShardRecord(
             id: ShardID(id), name: body.name ?? id, database: body.database,
             primaryEndpoint: try sealed(body.primaryEndpoint),
-            replicas: try replicas.map { (replica) throws(APIError) in try sealed(replica) }, createdAt: time, updatedAt: time)
+            replicas: try replicas(body.replicas ?? [], of: body.primaryEndpoint), createdAt: time, updatedAt: time)
     }
 
-    private func sealed(_ endpoint: String) throws(APIError) -> String {
+    func sealed(_ endpoint: String) throws(APIError) -> String {
         do {
             let parsed = try PostgresEndpoint.parse(endpoint)
             guard parsed.user != nil, parsed.database != nil else { throw APIError(.invalidEndpoint, "an endpoint must name a user and a database") }

@@ -21,6 +21,7 @@ extension ManagerAPI {
             "POST /api/v1/shards": { request in try await register(request) },
             "DELETE /api/v1/shards/{id}": { request in try await remove(request) },
             "PUT /api/v1/shards/{id}/status": { request in try await changeStatus(request) },
+            "PUT /api/v1/shards/{id}/replicas": { request in try await changeReplicas(request) },
             "GET /api/v1/shards/{id}/health": { request in try await health(request) },
             "GET /api/v1/shards/{id}/stats": { request in try await stats(request) },
         ]

@@ -27,7 +27,8 @@ package struct PostgresShardInspector: ShardInspector {
             var inspection = ShardInspection(
                 versionNumber: row.integer(0) ?? 0, versionText: row.text(1) ?? "", inRecovery: row.bool(2) ?? true, walLevel: row.text(3) ?? "",
                 preparedTransactionsMax: row.integer(4) ?? 0, encoding: row.text(5) ?? "", collation: row.text(6) ?? "", role: row.text(7) ?? "",
-                mayCreateSchema: row.bool(8) ?? false, isSuperuser: row.bool(9) ?? false, inDoubt: row.integer(11) ?? 0, latency: latency)
+                mayCreateSchema: row.bool(8) ?? false, isSuperuser: row.bool(9) ?? false, inDoubt: row.integer(11) ?? 0, latency: latency,
+                systemIdentifier: row.text(12) ?? "")
             if row.bool(10) == true { inspection.identity = try await Self.identity(client) }
             inspection.tables = try await client.query(ShardQueries.tables).rows.compactMap { row in
                 guard let schema = row.text(0), let name = row.text(1) else { return nil }

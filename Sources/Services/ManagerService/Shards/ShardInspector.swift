@@ -17,6 +17,8 @@ package struct ShardInspection: Hashable, Sendable {
     /// Whether that role may make our schema.
     package var mayCreateSchema: Bool
     package var isSuperuser: Bool
+    /// `system_identifier`: a primary and its replicas have the same one, and nobody else has.
+    package var systemIdentifier: String
     /// Who the database already belongs to; nil when it was never a shard.
     package var identity: ShardIdentity?
     /// Transactions that routers prepared here, and that are neither committed nor rolled back yet.
@@ -31,7 +33,7 @@ package struct ShardInspection: Hashable, Sendable {
         versionNumber: Int = 150_000, versionText: String = "15", inRecovery: Bool = false, walLevel: String = "logical",
         preparedTransactionsMax: Int = 100, encoding: String = "UTF8", collation: String = "C.UTF-8 C.UTF-8", role: String = "postgres",
         mayCreateSchema: Bool = true, isSuperuser: Bool = true, identity: ShardIdentity? = nil, inDoubt: Int = 0, tables: [QualifiedName] = [],
-        schemaFingerprint: String = "", latency: Duration = .zero
+        schemaFingerprint: String = "", latency: Duration = .zero, systemIdentifier: String = "1"
     ) {
         self.versionNumber = versionNumber
         self.versionText = versionText
@@ -48,6 +50,7 @@ package struct ShardInspection: Hashable, Sendable {
         self.tables = tables
         self.schemaFingerprint = schemaFingerprint
         self.latency = latency
+        self.systemIdentifier = systemIdentifier
     }
 }
 

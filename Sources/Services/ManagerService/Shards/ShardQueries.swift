@@ -7,7 +7,8 @@ enum ShardQueries {
                pg_catalog.pg_encoding_to_char(d.encoding), d.datcollate || ' ' || d.datctype, current_user,
                pg_catalog.has_database_privilege(d.oid, 'CREATE'), current_setting('is_superuser') = 'on',
                pg_catalog.to_regclass('pgmosaic.identity') IS NOT NULL,
-               (SELECT count(*) FROM pg_catalog.pg_prepared_xacts p WHERE p.database = d.datname AND pg_catalog.starts_with(p.gid, 'pgmosaic:'))
+               (SELECT count(*) FROM pg_catalog.pg_prepared_xacts p WHERE p.database = d.datname AND pg_catalog.starts_with(p.gid, 'pgmosaic:')),
+               (SELECT s.system_identifier::text FROM pg_catalog.pg_control_system() s)
         FROM pg_catalog.pg_database d WHERE d.datname = current_database()
         """
 

@@ -16,10 +16,18 @@ final class BackendPool {
     let metricPosition: Int
     let logger: Logger
     private let database: String
+    /// The replica that its backends are connected to; nil: the primary.
+    let replica: ReplicaServer?
+    /// Of a primary's pool: those of its replicas.
+    var replicas: [BackendPool] = []
+    /// What eventual reads of the shard became of; of a primary's pool.
+    var eventualReads = EventualReadCounts()
+    /// What `replica` was told of `core.outstanding`.
+    private var toldWork = 0
     /// Held strongly, as a backend holds its pool: the loop lets go of its pools, and a pool of its backends, when they are closed. The hot path
     /// reads them several times a statement, and an unowned reference costs two more atomic operations each time.
-    private let loop: RouterLoop
-    private var core: ShardPool
+    let loop: RouterLoop
+    private(set) var core: ShardPool
     /// What its sequences give out; nil: not given out yet.
     private(set) var slice: SequenceSlice?
     private var endpointText: String
@@ -31,8 +39,8 @@ final class BackendPool {
     /// Attempts to connect that the pool has given up: what comes of them is closed.
     private var abandoned: Set<BackendID> = []
     private var lastError = ""
-    private var waitSeconds = LatencyHistogram()
-    private var failures: [String: UInt64] = [:]
+    private(set) var waitSeconds = LatencyHistogram()
+    private(set) var failures: [String: UInt64] = [:]
 
     /// A request for a backend that has to wait.
     final class Waiter {
@@ -53,19 +61,20 @@ final class BackendPool {
         func cancel() { pool.withdraw(self) }
     }
 
-    init(shard: ShardRecord, database: String, loop: RouterLoop) {
+    init(shard: ShardRecord, replica: ReplicaServer? = nil, database: String, loop: RouterLoop) {
         shardID = shard.id
+        self.replica = replica
         self.database = database
         self.loop = loop
         logger = loop.logger
         metricPosition = loop.metrics.position(ofShard: shard.id.name)
         slice = shard.slice.flatMap(SequenceSlice.init(number:))
-        endpointText = shard.primaryEndpoint
-        endpoint = Self.open(shard.primaryEndpoint, loop)
+        endpointText = replica?.key.endpoint ?? shard.primaryEndpoint
+        endpoint = Self.open(endpointText, loop)
         let limits = loop.limits.pool
         core = ShardPool(
             loop: LoopIndex(loop.number), limits: limits,
-            budget: loop.shared.budgets.budget(of: shard.id, slotsMax: limits.sizeMax, loops: loop.shared.loopCount),
+            budget: replica?.budget ?? loop.shared.budgets.budget(of: shard.id, slotsMax: limits.sizeMax, loops: loop.shared.loopCount),
             seed: UInt64.random(in: .min ... .max))
     }
 
@@ -78,7 +87,7 @@ final class BackendPool {
     /// The catalog's present record of the shard.
     func update(_ shard: ShardRecord) {
         slice = shard.slice.flatMap(SequenceSlice.init(number:))
-        guard shard.primaryEndpoint != endpointText else { return }
+        guard replica == nil, shard.primaryEndpoint != endpointText else { return }
         endpointText = shard.primaryEndpoint
         endpoint = Self.open(endpointText, loop)
         perform { $0.retire(now: loop.now, actions: &$1) }
@@ -93,6 +102,7 @@ final class BackendPool {
     @inline(__always)
     func take(at now: PoolInstant) -> Backend? {
         guard let id = core.takeIdle(now: now) else { return nil }
+        if replica != nil { tellWork() }
         return backends[Int(id.slot)]
     }
 
@@ -116,6 +126,7 @@ final class BackendPool {
         case .queued:
             break
         }
+        if replica != nil { tellWork() }
         // The caller is not ready for an answer before it has the waiter.
         if !actions.isEmpty { loop.eventLoop.assumeIsolated().execute { [self] in carryOut(actions) } }
     }
@@ -135,7 +146,16 @@ final class BackendPool {
         let isReusable = isReusable && !backend.mayBeCancelled
         if !core.releasedQuietly(backend.id, reusable: isReusable, now: loop.lately) {
             perform { $0.released(backend.id, reusable: isReusable, now: loop.now, actions: &$1) }
+        } else if replica != nil {
+            tellWork()
         }
+    }
+
+    /// Whoever chooses a replica, on any loop, sees how much it has to do.
+    private func tellWork() {
+        let work = core.outstanding
+        replica?.addWork(work - toldWork)
+        toldWork = work
     }
 
     /// A backend's connection is gone.
@@ -189,6 +209,17 @@ final class BackendPool {
 
     func retire() { perform { $0.drain(now: loop.now, actions: &$1) } }
 
+    /// The replica is not to be used any more: who waits for it, or reads there and can still be answered by the primary, goes there. Its
+    /// connections are not used again, for another server may answer at the address next.
+    func abandon() {
+        for waiter in Array(waiters.values) where waiters[waiter.id] != nil {
+            perform { _ = $0.waiterCancelled(waiter.id, now: loop.now, actions: &$1) }
+            deliver(.failure(.shardUnavailable(shardID, "The replica does not answer, or is none any more.")), to: waiter)
+        }
+        perform { $0.retire(now: loop.now, actions: &$1) }
+        for case let backend? in backends { backend.session?.replicaAbandoned(backend) }
+    }
+
     // MARK: Time, and other loops
 
     /// True while there is something that time could change.
@@ -206,6 +237,7 @@ final class BackendPool {
     private func perform(_ event: (inout ShardPool, inout [PoolAction]) -> Void) {
         var actions: [PoolAction] = []
         event(&core, &actions)
+        if replica != nil { tellWork() }
         carryOut(actions)
     }
 
@@ -224,9 +256,9 @@ final class BackendPool {
     }
 
     private func on(_ target: LoopIndex, _ work: @escaping @Sendable (BackendPool) -> Void) {
-        let (database, shardID) = (database, shardID)
+        let (database, shardID, replica) = (database, shardID, replica?.key.endpoint)
         loop.shared.allLoops.first { $0.number == target.value }?.run { loop in
-            if let pool = loop.pool(of: shardID, in: database) { work(pool) }
+            if let pool = loop.pool(of: shardID, in: database, replica: replica) { work(pool) }
         }
     }
 
@@ -334,10 +366,13 @@ final class BackendPool {
             return connectFailed(id, "\(error)", ConnectFailure(.lost))
         }
         backend.setReading(true)
-        let hello = loop.hello(to: shardID)
+        let hello = replica == nil ? loop.hello(to: shardID) : "\(loop.hello(to: shardID)); \(ReplicaQueries.greeting)"
         backend.run(
-            Exchange { [self] exchange, result in
-                if result == .done, exchange.error == nil {
+            Exchange(.simpleQuery) { [self] exchange, result in
+                if let problem = result == .done && exchange.error == nil ? misgiving(exchange) : nil {
+                    backend.close()
+                    connectFailed(id, problem, ConnectFailure(.rejected))
+                } else if result == .done, exchange.error == nil {
                     backends[Int(id.slot)] = backend
                     backend.isAdmitted = true
                     perform { $0.connected(id, now: loop.now, actions: &$1) }
@@ -351,31 +386,22 @@ final class BackendPool {
         ) { $0.writeQuery(hello) }
     }
 
+    /// Why the server that greeted is not the replica it should be; nil: it is, or need not be one.
+    private func misgiving(_ exchange: Exchange) -> String? {
+        guard let replica else { return nil }
+        guard let facts = exchange.textResults.last?.first, facts.count == 2, let system = facts[1] else { return "it did not say what it is" }
+        if facts[0] != "t" { return "it is not in recovery: it was promoted, or never was a replica" }
+        return system == replica.expectedSystem ? nil : "its system identifier is not the primary's"
+    }
+
     private func connectFailed(_ id: BackendID, _ reason: String, _ failure: ConnectFailure) {
         abandoned.remove(id)
         lastError = reason
         failures["connect", default: 0] += 1
-        logger.warning("A shard does not take connections", metadata: ["shard": "\(shardID)", "reason": "\(reason)"])
+        var metadata: Logger.Metadata = ["shard": "\(shardID)", "reason": "\(reason)"]
+        if let replica { metadata["replica"] = "\(replica.label)" }
+        logger.warning("A shard does not take connections", metadata: metadata)
         perform { $0.connectFailed(id, failure, now: loop.now, actions: &$1) }
-    }
-
-    // MARK: Metrics
-
-    func collect(into snapshot: inout MetricSnapshot) {
-        let statistics = core.statistics
-        for (state, count) in [
-            ("idle", statistics.idle), ("busy", statistics.busy), ("connecting", statistics.connecting),
-            ("closing", statistics.closing),
-        ] where statistics.live > 0 {
-            snapshot.add(MetricCatalogue.poolBackends, [shardID.name, state], gauge: Double(count))
-        }
-        if statistics.waits > 0 {
-            snapshot.add(MetricCatalogue.poolWaiting, [shardID.name], gauge: Double(statistics.waiting))
-            snapshot.add(MetricCatalogue.poolWaitSeconds, [shardID.name], histogram: waitSeconds)
-        }
-        for (reason, count) in failures {
-            snapshot.add(MetricCatalogue.poolFailures, [shardID.name, reason], counter: count)
-        }
     }
 }
 

@@ -7,7 +7,7 @@ extension ClientSession {
     /// The router refuses a message of the batch: what was sent before it is undone, as PostgreSQL would, and the rest up to Sync is
     /// passed over.
     func failBatch(_ error: ServerError) {
-        guard work != .closed else { return }
+        guard work != .closed, !retryOnPrimary() else { return }
         if !batch.held.isEmpty, !batch.isFailing, !transaction.isFailed {
             // What came before has its answers first, and perhaps an error of its own.
             batch.isFailing = true

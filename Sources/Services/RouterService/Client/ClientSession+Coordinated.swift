@@ -57,6 +57,8 @@ extension ClientSession {
     func executeEverywhere(_ everyShard: EveryShard, _ statement: Statement, _ bind: BindMessage) {
         unit.ranEverywhere = true
         guard everyShard.transactional else { return failBatch(.refusal(Refusal(.extendedMaintenance))) }
+        // Its portal is older than a read of the same pipeline.
+        if isOnReplica { return leaveReplica { [self] in executeEverywhere(everyShard, statement, bind) } }
         if transaction.isIdle, !batch.isImplicitlyCoordinated, batch.needsSync || !participants.isEmpty {
             return openForSeveral { [self] in executeEverywhere(everyShard, statement, bind) }
         }

@@ -179,6 +179,13 @@ extension ClientSession {
                 return failBatch(error)
             }
         }
+        if plan.writes { replicas.mayHaveWritten = true }
+        if database.hasReplicas {
+            if readsReplicas, let pool = replica(for: plan, inputs, frame) {
+                return send(frame, message, statement, pool, .reader, writes: false)
+            }
+            if isOnReplica { return leaveReplica { [self] in bind(frame, message, mayReload: mayReload) } }
+        }
         switch plan.route {
         case .keyed(let sources):
             if let wanted = inputs.missingParameter(in: sources) { return failBatch(.parameterCount(message.parameterCount, wanted: wanted)) }

@@ -45,8 +45,8 @@ extension ClientSession {
             guard !isImplicit, participants.count > 1 else { return start(plan, text, isImplicit: isImplicit) }
             // It reads rows of each, in a transaction that goes on.
             for index in participants.indices { participants[index].role = .bound }
-            boundLocks(of: participants.indices.filter { !participants[$0].hasLockBound }) { [self] in
-                if let isolationProblem { return failUnit(isolationProblem) }
+            boundLocks(of: Array(participants.indices)) { [self] error in
+                if let error { return failUnit(error) }
                 start(plan, text, isImplicit: false)
             }
         }

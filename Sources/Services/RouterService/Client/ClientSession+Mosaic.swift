@@ -19,6 +19,7 @@ extension ClientSession {
 
     func executeHere(_ statement: Statement) {
         guard let plan = statement.planned.plan else { return failBatch(.failedTransaction) }
+        if isOnReplica { return leaveReplica { [self] in executeHere(statement) } }
         afterAnswers { [self] in
             switch plan.route {
             case .transaction(let transactionStatement):

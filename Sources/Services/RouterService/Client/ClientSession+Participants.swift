@@ -19,6 +19,7 @@ extension ClientSession {
                 catchUp(then)
             }
         }
+        if isOnReplica, pool.replica == nil { return leaveReplica { [self] in reach(pool, role, writes: writes, then) } }
         if participants.isEmpty {
             return acquire(pool) { [self] backend in enlist(backend, role, writes: writes, then) }
         }
@@ -209,6 +210,7 @@ extension ClientSession {
     /// A backend's connection broke. Where an exchange was under way on it, its completion follows.
     func backendLost(_ backend: Backend, midFrame: Bool) {
         guard work != .closed, let index = participants.firstIndex(where: { $0.backend === backend }) else { return }
+        if retryOnPrimary() { return }
         let wasCommitting = pendingEffects.contains { if case .commit = $0 { true } else { false } }
         let mayHaveRun = participants[index].wrote && (mayHaveCommitted || wasCommitting) || unit.hasCommitted
         let isSpeaking = index == speaker && !(script.isEmpty && !batch.needsSync)

@@ -12,6 +12,7 @@ extension ClientSession {
                 backend.farewell = farewell
                 return backend.close()
             }
+            if replicas.read != nil, retriesOnPrimary(after: message) { return }
             receivedError(message)
         case BackendKind.copyInResponse:
             script.copyInStarted()

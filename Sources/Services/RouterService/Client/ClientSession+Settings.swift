@@ -77,7 +77,7 @@ extension ClientSession {
             statements.removeAll()
             unnamedStatement = nil
             portals.removeAll()
-            variables = MosaicVariables()
+            variables = MosaicVariables(consistency: startupConsistency)
             return .success { $0.writeCommandComplete(tag: "DISCARD ALL") }
         case .deallocate(let name):
             guard let name else {
@@ -89,6 +89,7 @@ extension ClientSession {
         case .setMosaic(let name, let value):
             do {
                 try variables.set(name, value)
+                if value == nil, name == MosaicVariables.consistencyName { variables.consistency = startupConsistency }
             } catch {
                 return .failure(error)
             }
@@ -108,6 +109,7 @@ extension ClientSession {
         switch name {
         case "pgmosaic.shard_key": variables.shardKey ?? ""
         case "pgmosaic.explain": variables.explains ? "on" : "off"
+        case MosaicVariables.consistencyName: consistency.rawValue
         case "pgmosaic.epoch": database.topology.epoch.description
         case "pgmosaic.database": database.name
         case "pgmosaic.router": loop.shared.routerID
@@ -118,6 +120,13 @@ extension ClientSession {
 }
 
 extension MosaicVariables {
+    static let consistencyName = "pgmosaic.consistency"
+
+    static func consistency(_ value: String) throws(ServerError) -> Consistency {
+        guard let consistency = Consistency(rawValue: value.lowercased()) else { throw .invalidSetting(consistencyName) }
+        return consistency
+    }
+
     mutating func set(_ name: String, _ value: String?) throws(ServerError) {
         switch name {
         case "pgmosaic.shard_key":
@@ -128,6 +137,8 @@ extension MosaicVariables {
             case "on", "true", "1", "yes": explains = true
             default: throw .invalidSetting(name)
             }
+        case Self.consistencyName:
+            consistency = try value.map(Self.consistency)
         default:
             throw .unknownSetting(name)
         }

@@ -35,6 +35,11 @@ extension ClientSession {
         if transaction.isFailed, !plan.leavesFailedTransaction, !plan.isEmpty { return failUnit(.failedTransaction) }
         let inputs = KeyInputs(text: text, literals: loop.shape.literals)
         if variables.explains, plan.isExplainable { return explainSimple(plan, inputs) }
+        if plan.writes {
+            replicas.mayHaveWritten = true
+        } else if readsReplicas, let pool = replica(for: plan, inputs, frame) {
+            return forwardSimple(frame, pool, .reader, writes: false)
+        }
         switch plan.route {
         case .keyed(let sources):
             do throws(KeyProblem) {

@@ -167,6 +167,7 @@ extension ClientSession {
             } else {
                 new = startupSettings.settings
                 there = SessionSettings()
+                variables.consistency = startupConsistency
             }
             settingsChanged(to: loop.settings(new))
             // The shard went back to its own default, which need not be the client's.

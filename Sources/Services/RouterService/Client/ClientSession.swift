@@ -81,7 +81,10 @@ final class ClientSession: ChannelInboundHandler {
     var unnamedStatement: Statement?
     var portals: [String: Portal] = [:]
     var unnamedPortal: Portal?
-    var variables = MosaicVariables()
+    var variables: MosaicVariables
+    /// `pgmosaic.consistency` of the startup packet, which RESET goes back to.
+    let startupConsistency: Consistency?
+    var replicas = ReplicaUse()
 
     var unit = UnitRecord()
     private var scopeCache: PlanScope?
@@ -108,10 +111,12 @@ final class ClientSession: ChannelInboundHandler {
     private(set) var isClientWritable = true
 
     init(
-        loop: RouterLoop, database: DatabaseState, user: String, settings: SettingsRef, secret: Int32, isInternal: Bool,
-        permit: ClientPermit?
+        loop: RouterLoop, database: DatabaseState, user: String, settings: SettingsRef, consistency: Consistency?, secret: Int32,
+        isInternal: Bool, permit: ClientPermit?
     ) {
         self.permit = permit
+        startupConsistency = consistency
+        variables = MosaicVariables(consistency: consistency)
         self.loop = loop
         self.database = database
         self.user = user
@@ -200,6 +205,7 @@ final class ClientSession: ChannelInboundHandler {
                     throw WireError(.messageTooLarge, kind: header.kind)
                 }
                 let frame = inbox.readSlice(length: header.totalLength)!
+                if let read = replicas.read { keepForPrimary(header.kind, frame, read) }
                 try handle(header.kind, frame)
             } catch {
                 fatal(error.serverError)
@@ -288,7 +294,22 @@ final class ClientSession: ChannelInboundHandler {
         while let bytes = script.takeDueEmission() { forward(bytes) }
     }
 
-    func flushClient() { outbox.flush() }
+    func flushClient() {
+        if let read = replicas.read, holdsAnswers(read) { return }
+        outbox.flush()
+    }
+
+    var outboxMark: Outbox.Mark { outbox.mark }
+    func heldBytes(behind mark: Outbox.Mark) -> Int? { outbox.heldBytes(behind: mark) }
+    func rewindAnswers(to mark: Outbox.Mark) -> Bool { outbox.rewind(to: mark) }
+
+    /// The client's messages that are to be handled again, before all that have not been yet.
+    func putBack(_ frames: [ByteBuffer]) {
+        var bytes = ByteBuffer()
+        for frame in frames { bytes.writeImmutableBuffer(frame) }
+        bytes.writeImmutableBuffer(inbox)
+        inbox = bytes
+    }
 
     func backendBurstEnded() {
         flushClient()
@@ -332,6 +353,7 @@ final class ClientSession: ChannelInboundHandler {
     func finishUnit() {
         let finished = exchange(&unit, with: UnitRecord())
         loop.metrics.record(finished, at: loop.readClock())
+        replicas.unitEnded(isIdle: transaction.isIdle, at: loop.lately)
         batch.reset()
         stepLoss = nil
         work = .ready
@@ -351,7 +373,7 @@ final class ClientSession: ChannelInboundHandler {
 
     /// Answers the unit, which has no outstanding answers, with an error.
     func failUnit(_ error: ServerError) {
-        guard work != .closed else { return }
+        guard work != .closed, !retryOnPrimary() else { return }
         if work == .batch || batch.isOpen { return failBatch(error) }
         let error = unheardLoss(insteadOf: error)
         transaction.fail()
@@ -407,6 +429,7 @@ final class ClientSession: ChannelInboundHandler {
     }
 
     func closeClient() {
+        replicas.read = nil
         flushClient()
         context?.close(promise: nil)
         clientGone()
@@ -415,6 +438,7 @@ final class ClientSession: ChannelInboundHandler {
     private func clientGone() {
         guard work != .closed else { return }
         work = .closed
+        replicas.read = nil
         loop.unregister(processID: processID)
         if let waiter {
             self.waiter = nil
@@ -429,6 +453,7 @@ final class ClientSession: ChannelInboundHandler {
 
     /// CancelRequest: stops what the session is doing.
     func cancel() {
+        replicas.read = nil
         if let waiter {
             self.waiter = nil
             waiter.cancel()

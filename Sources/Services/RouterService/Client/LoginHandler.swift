@@ -31,6 +31,8 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
     private var tls: ServerTLS?
     private var pendingID: UInt64?
     private var isCounted = false
+    /// `pgmosaic.consistency` of the startup packet.
+    private var consistency: Consistency?
     /// Held from when the client has proved who it is.
     private var permit: ClientPermit?
 
@@ -291,6 +293,7 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
         } catch {
             return refuse(context, error)
         }
+        consistency = requested.consistency
         guard !requested.settings.isEmpty else { return finish(startup, database, loop.settings(SessionSettings()), [:], context) }
         let settings = loop.settings(requested.settings)
         if let known = database.reports[ObjectIdentifier(settings)], known.settings === settings {
@@ -343,8 +346,8 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
         deadline?.cancel()
         let secret = Int32(truncatingIfNeeded: SecureRandom.bytes(4).reduce(0) { $0 << 8 | Int($1) })
         let session = ClientSession(
-            loop: loop, database: database, user: startup.user, settings: settings, secret: secret, isInternal: isInternal,
-            permit: permit)
+            loop: loop, database: database, user: startup.user, settings: settings, consistency: consistency, secret: secret,
+            isInternal: isInternal, permit: permit)
         loop.metrics.clients.add(at: .accepted)
         send(context) { buffer in
             buffer.writeAuthentication(.ok)

@@ -133,6 +133,8 @@ struct MosaicVariables {
     var shardKey: String?
     /// Statements are explained instead of run.
     var explains = false
+    /// nil: the database's default.
+    var consistency: Consistency?
 }
 
 /// What metrics and logs learn of one unit.

@@ -1,10 +1,13 @@
 internal import PGWire
 internal import RoutePlanning
 internal import SessionCore
+internal import ShardModel
 
 /// The settings in a startup packet: its parameters, and the `-c name=value` switches in `options`.
 struct StartupSettings {
     private(set) var settings = SessionSettings()
+    /// `pgmosaic.consistency`, which the router keeps for itself.
+    private(set) var consistency: Consistency?
 
     /// Throws for an encoding that is not served, and for switches other than -c and --name=value.
     init(_ startup: StartupMessage) throws(ServerError) {
@@ -22,6 +25,8 @@ struct StartupSettings {
             let schemas = SearchPathText.schemas(value)
             try Self.check(name, schemas)
             settings.set(name, statement: SessionSettings.assignment(name, value), searchPath: schemas)
+        case MosaicVariables.consistencyName:
+            consistency = try MosaicVariables.consistency(value)
         default:
             try Self.check(name, [value])
             settings.set(name, statement: SessionSettings.assignment(name, value))

@@ -48,7 +48,7 @@ struct ConsoleReports: Sendable {
         case .pools: await pools()
         case .shards: shards()
         case .clients: await each { loop in loop.sessions.values.map { $0.clientRow(loop) } }
-        case .servers: await each { loop in loop.databases.values.flatMap { database in database.pools.flatMap { $0.serverRows(loop.number) } } }
+        case .servers: await each { loop in loop.databases.values.flatMap { database in database.allPools.flatMap { $0.serverRows(loop.number) } } }
         case .transactions: await each { loop in loop.sessions.values.compactMap { $0.transactionRow(loop) } }
         case .prepared: await each { loop in loop.sessions.values.flatMap { $0.preparedRows(loop) } }
         case .stats: await stats()

@@ -7,6 +7,7 @@ final class CachedPlan {
     let kind: StatementKind
     let route: Route
     let writes: Bool
+    let mayReadReplica: Bool
     let keyLengthMax: Int?
     /// Nothing at all, which a failed transaction takes, too, where it is not bound.
     let isEmpty: Bool
@@ -20,6 +21,7 @@ final class CachedPlan {
     init(_ plan: StatementPlan) {
         value = plan
         (kind, route, writes, keyLengthMax) = (plan.kind, plan.route, plan.writes, plan.keyLengthMax)
+        mayReadReplica = plan.mayReadReplica
         isEmpty = plan.isEmpty
         leavesFailedTransaction = plan.leavesFailedTransaction
         needsShard = plan.needsShard

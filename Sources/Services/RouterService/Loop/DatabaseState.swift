@@ -1,5 +1,6 @@
 internal import NIOCore
 internal import PoolCore
+internal import ReplicaCore
 internal import RoutePlanning
 internal import SessionCore
 internal import ShardModel
@@ -31,13 +32,20 @@ final class DatabaseState {
     private var nextAnyShard = 0
     /// By the console: see `ShardPool.pause`.
     private(set) var isPaused = false
+    private var nextReplica = 0
+    /// Some shard has replicas.
+    private(set) var hasReplicas = false
+    /// Where reads go that do not say.
+    private(set) var defaultConsistency: Consistency
 
     init(_ topology: Topology, loop: RouterLoop) {
         name = topology.database.name
         self.loop = loop
         self.topology = topology
         ring = RingReference(topology.ring)
+        defaultConsistency = topology.database.defaultConsistency
         pools = topology.shards.map { BackendPool(shard: $0, database: topology.database.name, loop: loop) }
+        updateReplicas()
     }
 
     func install(_ topology: Topology) {
@@ -50,12 +58,43 @@ final class DatabaseState {
             pool.update(shard)
             return pool
         }
-        if isPaused { for pool in pools { pool.pause() } }
-        for pool in old.values { loop.retire(pool) }
+        for pool in old.values { retire(pool) }
         self.topology = topology
         ring = RingReference(topology.ring)
+        defaultConsistency = topology.database.defaultConsistency
+        updateReplicas()
+        if isPaused { for pool in allPools { pool.pause() } }
         for pool in pools { loop.needsTicks(pool) }
         changed()
+    }
+
+    private func updateReplicas() {
+        for (pool, shard) in zip(pools, topology.shards) {
+            var old = pool.replicas
+            pool.replicas = shard.replicas.map { endpoint in
+                if let index = old.firstIndex(where: { $0.replica?.key.endpoint == endpoint }) { return old.remove(at: index) }
+                return BackendPool(
+                    shard: shard, replica: loop.shared.replicas.server(endpoint, of: shard.id), database: topology.database.name, loop: loop)
+            }
+            for gone in old { loop.retire(gone) }
+        }
+        hasReplicas = pools.contains { !$0.replicas.isEmpty }
+    }
+
+    /// The replica of the pool's shard for a read of a session that wrote last at `wrote`; nil where none qualifies.
+    func replica(of pool: BackendPool, wrote: PoolInstant?) -> BackendPool? {
+        nextReplica &+= 1
+        let replicas = pool.replicas
+        let index = loop.shared.replicaChoice.choose(among: replicas.count, now: loop.lately, wrote: wrote, turn: nextReplica) { index in
+            replicas[index].replica?.candidate ?? ReplicaCandidate(currentTo: nil, outstanding: 0)
+        }
+        return index.map { replicas[$0] }
+    }
+
+    private func retire(_ pool: BackendPool) {
+        for replica in pool.replicas { loop.retire(replica) }
+        pool.replicas = []
+        loop.retire(pool)
     }
 
     func install(_ loaded: LoadedSchema) {
@@ -74,24 +113,28 @@ final class DatabaseState {
 
     func pause() {
         isPaused = true
-        for pool in pools { pool.pause() }
+        for pool in allPools { pool.pause() }
     }
 
     func resume() {
         isPaused = false
-        for pool in pools { pool.resume() }
+        for pool in allPools { pool.resume() }
     }
 
     func reconnect() {
-        for pool in pools { pool.reconnect() }
+        for pool in allPools { pool.reconnect() }
     }
 
+    /// Those of the primaries and of their replicas.
+    var allPools: [BackendPool] { pools + pools.flatMap(\.replicas) }
+
     /// Connections that somebody uses, or that are not closed yet.
-    var openBackends: Int { pools.reduce(0) { $0 + $1.statistics.live } }
+    var openBackends: Int { allPools.reduce(0) { $0 + $1.statistics.live } }
 
     func retire() {
-        for pool in pools { loop.retire(pool) }
+        for pool in pools { retire(pool) }
         pools = []
+        hasReplicas = false
         changed()
     }
 
@@ -133,6 +176,9 @@ final class DatabaseState {
     var home: BackendPool { pools[topology.homeShard.value] }
 
     func pool(_ shard: ShardIndex) -> BackendPool { pools[shard.value] }
+
+    /// nil: the shard has gone.
+    func pool(ofShard id: ShardID) -> BackendPool? { topology.index(of: id).map(pool) }
 
     /// For statements that any shard answers equally: in turn.
     func anyPool() -> BackendPool {

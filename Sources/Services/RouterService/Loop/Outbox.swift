@@ -32,6 +32,8 @@ final class Outbox {
     private var channelWrites = 0
     /// Of the write that the next flush passes to the channel; made when the first bytes of it were passed on unflushed.
     private var flushed: EventLoopPromise<Void>?
+    /// Grows whenever bytes leave for the socket or the channel.
+    private var departures: UInt64 = 0
 
     /// Bytes that no flush has sent on yet.
     var readableBytes: Int { buffer.readableBytes }
@@ -71,6 +73,7 @@ final class Outbox {
             buffer.writeImmutableBuffer(bytes)
             return
         }
+        departures &+= 1
         guard let context else { return }
         willWriteThroughChannel(context)
         if buffer.readableBytes > 0 { context.write(takeBuffer(), promise: nil) }
@@ -83,11 +86,34 @@ final class Outbox {
         build(&buffer)
     }
 
+    // MARK: Taking back
+
+    /// A place between bytes.
+    struct Mark {
+        fileprivate let departures: UInt64
+        fileprivate let count: Int
+    }
+
+    var mark: Mark { Mark(departures: departures, count: buffer.readableBytes) }
+
+    /// The bytes behind the mark; nil when some have left.
+    func heldBytes(behind mark: Mark) -> Int? {
+        departures == mark.departures && buffer.readableBytes >= mark.count ? buffer.readableBytes - mark.count : nil
+    }
+
+    /// Takes back what came behind the mark; false when some of it has left.
+    func rewind(to mark: Mark) -> Bool {
+        guard heldBytes(behind: mark) != nil else { return false }
+        buffer.moveWriterIndex(to: buffer.readerIndex + mark.count)
+        return true
+    }
+
     // MARK: Writing
 
     func flush() {
         guard hasUnflushed else { return }
         hasUnflushed = false
+        departures &+= 1
         guard context != nil else { return buffer.clear() }
         if channelWrites == 0, let socket, let channel, channel.isActive { send(to: socket) }
         if buffer.readableBytes > 0 || flushed != nil { flushThroughChannel() }

@@ -102,8 +102,11 @@ final class RouterLoop {
         return lately
     }
 
-    func pool(of shard: ShardID, in database: String) -> BackendPool? {
-        databases[database]?.pools.first { $0.shardID == shard }
+    /// - replica: the endpoint of a replica of the shard; nil for its primary.
+    func pool(of shard: ShardID, in database: String, replica: String? = nil) -> BackendPool? {
+        let primary = databases[database]?.pools.first { $0.shardID == shard }
+        guard let replica else { return primary }
+        return primary?.replicas.first { $0.replica?.key.endpoint == replica }
     }
 
     /// The pool has something that time changes: a wait that ends, a backend that grows old.
@@ -145,7 +148,7 @@ final class RouterLoop {
         limits = RouterLimits(settings, loops: shared.loopCount)
         self.admission = admission
         for database in databases.values {
-            for pool in database.pools {
+            for pool in database.allPools {
                 pool.reconfigure(limits.pool)
                 needsTicks(pool)
             }

@@ -47,6 +47,7 @@ package enum APISchemas {
             .optional("replicas", .array(.string)),
         ]),
         ("ShardStatus", [.init("status", shardStatus), .init("version", .integer)]),
+        ("ShardReplicas", [.init("replicas", .array(.string)), .init("version", .integer)]),
         ("ShardHealth", [
             .init("shard_id", .string), .init("healthy", .boolean), .optional("latency_ms", .number),
             .optional("server_version", .string), .optional("in_recovery", .boolean), .optional("problem", .string),

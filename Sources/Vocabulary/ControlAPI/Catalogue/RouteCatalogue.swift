@@ -73,6 +73,9 @@ package enum RouteCatalogue {
             .put, "/api/v1/shards/{id}/status", tag: "shards", "Change a shard's status", request: .reference("ShardStatus"),
             answer: .json(.reference("Shard"))),
         APIRoute(
+            .put, "/api/v1/shards/{id}/replicas", tag: "shards", "Replace the list of a shard's replicas, each of them checked",
+            request: .reference("ShardReplicas"), answer: .json(.reference("Shard"))),
+        APIRoute(
             .get, "/api/v1/shards/{id}/health", tag: "shards", "Probe the shard now", answer: .json(.reference("ShardHealth"))),
         APIRoute(
             .get, "/api/v1/shards/{id}/stats", tag: "shards", "Read figures from the shard now", answer: .json(.reference("ShardStats"))),

@@ -108,6 +108,20 @@ package struct ShardStatusRequest: APIRequest, Encodable, Hashable {
     }
 }
 
+/// PUT /api/v1/shards/{id}/replicas
+package struct ShardReplicasRequest: APIRequest, Encodable, Hashable {
+    /// All of them, in order. One that is written as the API shows it is kept.
+    package var replicas: [String]
+    package var version: UInt64
+
+    package enum CodingKeys: String, CodingKey, CaseIterable { case replicas, version }
+
+    package init(replicas: [String], version: UInt64) {
+        self.replicas = replicas
+        self.version = version
+    }
+}
+
 /// GET /api/v1/shards/{id}/health: what a probe just saw, not what the catalog says.
 package struct ShardHealthAnswer: Codable, Hashable, Sendable {
     package var shardID: String

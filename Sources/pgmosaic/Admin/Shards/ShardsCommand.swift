@@ -15,6 +15,7 @@ struct ShardsCommand: AsyncParsableCommand {
             """,
         subcommands: [
             ShardsListCommand.self, ShardsShowCommand.self, ShardsAddCommand.self, ShardsRemoveCommand.self, ShardsStatusCommand.self,
+            ShardsReplicasCommand.self,
             ShardsHealthCommand.self, ShardsStatsCommand.self,
         ],
         defaultSubcommand: ShardsListCommand.self)

@@ -104,6 +104,8 @@ final class StatementConnection: ChannelInboundHandler {
     func run(_ call: StatementCall) {
         precondition(isIdle, "a session of REST runs one statement at a time")
         state = .running(call)
+        // Before its messages: they go through a socket.
+        if let processID { pool.loop.session(processID: processID)?.variables.consistency = call.request.consistency }
         send(call.exchange.open())
     }
 

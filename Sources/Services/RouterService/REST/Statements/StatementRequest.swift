@@ -1,5 +1,6 @@
 internal import ControlAPI
 internal import NIOCore
+internal import ShardModel
 
 /// One statement of a REST request, checked for itself and ready to go to an event loop.
 struct StatementRequest: Sendable {
@@ -7,6 +8,8 @@ struct StatementRequest: Sendable {
     let query: String
     let params: [JSONValue]
     let shardKey: JSONValue?
+    /// nil: the database's default.
+    let consistency: Consistency?
     let rowFormat: ExecuteRequest.Options.RowFormat
     let limits: StatementLimits
     let explains: Bool
@@ -27,6 +30,7 @@ struct StatementRequest: Sendable {
         query = request.query
         params = request.params
         shardKey = request.shardKey
+        consistency = request.consistency
         rowFormat = request.options.rowFormat
         explains = request.options.explain
         self.limits = limits.narrowed(toRows: request.options.rowsMax)
