@@ -192,8 +192,8 @@ let package = Package(
             "RouterService", "ManagerService", "CatalogStore", "PostgresProcess", "ServerConfig", "ShardModel", log, nioPosix,
         ]),
         test("RouterServiceTests", in: "Services", [
-            "RouterService", "ControlAPI", "PGChannel", "PGWire", "PostgresProcess", "RoutePlanning", "ShardModel", "ClusterTestKit", "RESTTestKit",
-            "TestKit", nioPosix,
+            "RouterService", "ControlAPI", "PGChannel", "PGTypes", "PGWire", "PostgresProcess", "RoutePlanning", "ShardModel", "ClusterTestKit",
+            "RESTTestKit", "TestKit", nioPosix,
         ] + nio),
     ]
 )

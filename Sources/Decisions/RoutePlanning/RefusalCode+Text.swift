@@ -122,7 +122,8 @@ extension RefusalCode {
         case .holdCursor:
             ("WITH HOLD cursors outlive their transaction's server session", "Declare the cursor without HOLD.")
         case .sqlPrepare:
-            ("PREPARE and EXECUTE as SQL are refused", "Use the driver's prepared statements (the extended protocol).")
+            ("this form of PREPARE or EXECUTE is not routed",
+             "Use types of PostgreSQL's own, plain values for arguments, and EXECUTE as a statement of its own; or the driver's prepared statements.")
         case .listen:
             ("LISTEN is not routed yet", "Connect to the home shard for notifications.")
         case .lockTable:

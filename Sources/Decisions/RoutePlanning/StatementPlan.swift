@@ -204,6 +204,10 @@ package enum SessionStatement: Hashable, Sendable {
     case discard
     /// DEALLOCATE name; nil: ALL.
     case deallocate(name: String?)
+    /// PREPARE: defines a statement of the session's.
+    case prepare(PrepareStatement)
+    /// EXECUTE: goes where the prepared statement goes.
+    case execute(ExecuteStatement)
     /// SET/SHOW of a `pgmosaic.…` setting, kept by the router.
     case setMosaic(name: String, value: String?)
     case showMosaic(name: String)

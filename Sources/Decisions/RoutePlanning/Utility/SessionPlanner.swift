@@ -12,7 +12,8 @@ package enum SessionPlanner {
             session(node.pointee.discard_stmt.pointee.target == PG_QUERY__DISCARD_MODE__DISCARD_ALL ? .discardAll : .discard)
         case PG_QUERY__NODE__NODE_DEALLOCATE_STMT: session(deallocate(string(node.pointee.deallocate_stmt.pointee.name)))
         case PG_QUERY__NODE__NODE_CONSTRAINTS_SET_STMT: session(try setConstraints(node))
-        case PG_QUERY__NODE__NODE_PREPARE_STMT, PG_QUERY__NODE__NODE_EXECUTE_STMT: throw Refusal(.sqlPrepare)
+        case PG_QUERY__NODE__NODE_PREPARE_STMT: try PreparedPlanner.plan(prepare: node.pointee.prepare_stmt, request)
+        case PG_QUERY__NODE__NODE_EXECUTE_STMT: try PreparedPlanner.plan(execute: node.pointee.execute_stmt, request)
         case PG_QUERY__NODE__NODE_LISTEN_STMT: throw Refusal(.listen)
         // Nothing is listened to, so there is nothing to end: pools send it when they reset a connection.
         case PG_QUERY__NODE__NODE_UNLISTEN_STMT:

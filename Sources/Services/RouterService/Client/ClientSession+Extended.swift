@@ -35,6 +35,7 @@ extension ClientSession {
         if transaction.isFailed, !plan.leavesFailedTransaction, !plan.isEmpty { return failParse(name, .failedTransaction) }
         if !name.isEmpty, statements[name] != nil { return failBatch(.duplicateStatement(name)) }
         define(name, statement)
+        unit.positionShift = 0
         if statement.isValidated || !plan.needsShard {
             answerInTurn(as: .parse) { $0.writeParseComplete() }
         } else if batch.needsSync {
@@ -104,7 +105,7 @@ extension ClientSession {
     }
 
     /// Makes sure that the speaker knows the statement, without the client's seeing it. Returns its name there.
-    private func ensurePrepared(_ statement: Statement) -> String {
+    func ensurePrepared(_ statement: Statement) -> String {
         let slot = loop.slot(of: statement)
         if !backend.prepared.contains(slot) {
             closeDisplaced(by: slot)
@@ -133,6 +134,10 @@ extension ClientSession {
             case .parse(let statement, let frame, let isUnnamed): sendParse(statement, frame, isUnnamed: isUnnamed)
             case .describe(let statement): sendDescribe(statement)
             case .answer(let bytes, let expectation): answerInTurn(as: expectation) { $0.writeImmutableBuffer(bytes) }
+            case .prepare(let statement):
+                _ = ensurePrepared(statement)
+                batch.unvalidated.append(statement)
+            case .describeExecution(let statement, let tail): sendDescribeExecution(statement, tail)
             }
         }
     }
@@ -212,12 +217,14 @@ extension ClientSession {
             } else {
                 bindHere(message, statement, .router)
             }
+        case .session(.execute(let execute)):
+            bindExecution(message, statement, execute)
         case .session(let sessionStatement):
             switch sessionStep(sessionStatement, statement.parse.query) {
             case .forward(let effect):
                 send(frame, message, statement, poolOfCurrentShard(), .passing, writes: false, effect)
             case .here: bindHere(message, statement, .router)
-            case .refuse(let error): failBatch(error)
+            case .refuse(let error): bindHere(message, statement, .failing(error))
             }
         case .mosaic, .empty:
             bindHere(message, statement, .router)
@@ -267,18 +274,18 @@ extension ClientSession {
     }
 
     /// A portal that only the router knows.
-    private func bindHere(_ message: BindMessage, _ statement: Statement, _ target: Portal.Target) {
+    func bindHere(_ message: BindMessage, _ statement: Statement, _ target: Portal.Target) {
         if case .router = target, message.parameterCount > 0 { return failBatch(.parameterCount(message.parameterCount, wanted: 0)) }
         if isTaken(message) { return failBatch(.duplicatePortal(String(buffer: message.portal))) }
         setPortal(message, Portal(statement: statement, target: target))
         answerInTurn(as: .bind) { $0.writeBindComplete() }
     }
 
-    private func setPortal(_ message: BindMessage, _ portal: Portal) {
+    func setPortal(_ message: BindMessage, _ portal: Portal) {
         if message.hasNamedPortal { portals[String(buffer: message.portal)] = portal } else { unnamedPortal = portal }
     }
 
-    private func isTaken(_ message: BindMessage) -> Bool { message.hasNamedPortal && portal(message.portal) != nil }
+    func isTaken(_ message: BindMessage) -> Bool { message.hasNamedPortal && portal(message.portal) != nil }
 
     func portal(_ name: ByteBuffer) -> Portal? {
         name.readableBytes == 0 ? unnamedPortal : portals[String(buffer: name)]
@@ -303,6 +310,8 @@ extension ClientSession {
                 speak(as: owner, portal: message.name) { [self] in passOn(frame, .describePortal) }
             case .router:
                 answerInTurn(as: .describePortal) { self.describeHere(portal.statement, &$0) }
+            case .failing:
+                answerInTurn(as: .describePortal) { $0.writeNoData() }
             case .explanation:
                 answerInTurn(as: .describePortal) { $0.writeRowDescription(Self.explanationColumns) }
             case .everyShard(_, let bind):
@@ -319,6 +328,7 @@ extension ClientSession {
                 $0.writeRowDescription(Self.explanationColumns)
             }
         }
+        if case .session(.execute(let execute)) = plan.route { return describeExecution(execute, statement) }
         if !plan.needsShard {
             return answerInTurn(as: .describeStatement) {
                 $0.writeParameterDescription([])
@@ -400,6 +410,8 @@ extension ClientSession {
                 $0.writeDataRow(text: row)
                 $0.writeCommandComplete(tag: "EXPLAIN")
             }
+        case .failing(let error):
+            failBatch(error)
         case .everyShard(let everyShard, let bind):
             guard useUp(portal, message.portal) else { return }
             executeEverywhere(everyShard, portal.statement, bind)

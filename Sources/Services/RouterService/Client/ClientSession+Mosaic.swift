@@ -32,6 +32,8 @@ extension ClientSession {
                     case .failed(let error): failBatch(error)
                     }
                 }
+            case .session(.prepare(let prepare)):
+                self.prepare(prepare)
             case .session(let sessionStatement):
                 switch answerSession(sessionStatement, statement.parse.query) {
                 case .success(let build): answer(build)
@@ -103,10 +105,11 @@ extension ClientSession {
         }
     }
 
-    func explanation(_ plan: CachedPlan, _ inputs: KeyInputs) throws(ServerError) -> [String?] {
+    /// `keys`: the plan's own where they are not given.
+    func explanation(_ plan: CachedPlan, _ inputs: KeyInputs, keys: [KeySource]? = nil) throws(ServerError) -> [String?] {
         let (route, shard): (String, String?) =
             switch plan.route {
-            case .keyed(let sources): ("keyed", try pool(for: sources, plan, inputs).shardID.name)
+            case .keyed(let sources): ("keyed", try pool(for: keys ?? sources, plan, inputs).shardID.name)
             case .anyShard: ("any shard", nil)
             case .homeShard: ("home shard", database.home.shardID.name)
             case .currentShard: ("current shard", poolOfCurrentShard().shardID.name)

@@ -43,7 +43,7 @@ extension ClientSession {
         if script.received(BackendKind.errorResponse) == .replace {
             if let bytes = script.takeReplacement() { forward(bytes) }
         } else {
-            forward(message)
+            forward(asClientsOwn(message))
         }
         pendingEffects.removeAll()
         undoDefinitions(script.takeSkippedDefinitions())

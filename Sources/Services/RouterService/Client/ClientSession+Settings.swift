@@ -39,8 +39,8 @@ extension ClientSession {
         case .show, .discard:
             return .forward(nil)
         case .discardAll:
-            return transaction.isIdle ? .here : .refuse(.notInTransactionBlock)
-        case .deallocate, .setMosaic, .showMosaic:
+            return transaction.isIdle ? .here : .refuse(.discardAllInTransaction)
+        case .deallocate, .prepare, .execute, .setMosaic, .showMosaic:
             return .here
         }
     }
@@ -49,6 +49,11 @@ extension ClientSession {
     private func setting(_ effect: Effect) -> SessionStep { .forward(effect) }
 
     func runSession(_ statement: SessionStatement, _ frame: ByteBuffer, _ text: ByteBuffer) {
+        switch statement {
+        case .prepare(let prepare): return prepareSimple(prepare)
+        case .execute(let execute): return executeSimple(execute, text)
+        default: break
+        }
         switch sessionStep(statement, text) {
         case .forward(let effect):
             forwardSimple(frame, poolOfCurrentShard(), .passing, writes: false, effect)

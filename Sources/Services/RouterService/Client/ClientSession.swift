@@ -300,6 +300,14 @@ final class ClientSession: ChannelInboundHandler {
 
     func forgetScope() { scopeCache = nil }
 
+    /// Ends a batch that the router made of a simple query: the message comes before whatever the client sent next.
+    func injectSync() {
+        var bytes = ByteBuffer()
+        bytes.writeSync()
+        bytes.writeImmutableBuffer(inbox)
+        inbox = bytes
+    }
+
     /// The kind of the client's next message; nil while it has not arrived.
     var nextMessageKind: UInt8? { inbox.getInteger(at: inbox.readerIndex) }
 

@@ -43,6 +43,8 @@ extension ServerError {
         severity: .warning, sqlState: .noActiveTransaction, message: "there is no transaction in progress")
     static let notInTransactionBlock = ServerError(
         sqlState: .activeTransaction, message: "the statement cannot run inside a transaction block")
+    static let discardAllInTransaction = ServerError(
+        sqlState: .activeTransaction, message: "DISCARD ALL cannot run inside a transaction block")
     static func noTransaction(_ command: String) -> ServerError {
         ServerError(sqlState: .noActiveTransaction, message: "\(command) can only be used in transaction blocks")
     }

@@ -57,6 +57,10 @@ struct Batch {
         case parse(Statement, frame: ByteBuffer, isUnnamed: Bool)
         case describe(Statement)
         case answer(ByteBuffer, as: ResponseScript.Expectation)
+        /// PREPARE: a shard must accept it; the client's answer comes later.
+        case prepare(Statement)
+        /// Describe of an EXECUTE of this statement.
+        case describeExecution(Statement, tail: ByteBuffer)
     }
     var isOpen = false
     /// After an error: everything up to Sync is passed over.
@@ -110,6 +114,8 @@ struct Portal {
         indirect case everyShard(EveryShard, BindMessage)
         /// The plan is told instead.
         indirect case explanation([String?])
+        /// What EXECUTE names cannot be run: PostgreSQL says so when it is executed.
+        indirect case failing(ServerError)
     }
     let statement: Statement
     let target: Target
@@ -120,7 +126,7 @@ struct Portal {
     var owner: Backend? {
         switch target {
         case .backend(let backend), .effect(let backend, _): backend
-        case .router, .everyShard, .explanation: nil
+        case .router, .everyShard, .explanation, .failing: nil
         }
     }
 }
@@ -152,6 +158,11 @@ struct UnitRecord {
     var hasFailed = false
     /// A COMMIT of the client's succeeded in it.
     var hasCommitted = false
+    /// What must be added to the positions in a shard's errors, behind `from` characters of the text that it was sent.
+    var positionShift = 0
+    var positionsFrom = 0
+    /// What EXECUTE named, where several names have one text.
+    var executedName: String?
 
     mutating func begin(at now: PoolInstant) {
         isRunning = true

@@ -43,7 +43,7 @@ extension StatementPlan {
         case .session(let statement):
             switch statement {
             case .set, .setLocal, .reset, .setCharacteristics, .show, .discard: true
-            case .setTransaction, .discardAll, .deallocate, .setMosaic, .showMosaic: false
+            case .setTransaction, .discardAll, .deallocate, .prepare, .execute, .setMosaic, .showMosaic: false
             }
         case .keyed, .anyShard, .homeShard, .currentShard, .everyShard, .splitCopy, .broadcastCopy: true
         }

@@ -114,6 +114,8 @@ final class Statement {
     var uses = 1
     /// Some backend has prepared it without an error, so that a ParseComplete may be given without asking.
     var isValidated = false
+    /// How many parameters EXECUTE must give; a Bind's are counted by the shard.
+    private(set) lazy var parameterCount = StatementPlanner.parameterCount(ofPrepared: Array(buffer: parse.query), declared: parameterTypes.count)
     /// Its name on backends; nil until it is first used under a name.
     var slot: StatementSlot?
 
