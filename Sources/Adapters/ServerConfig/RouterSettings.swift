@@ -22,6 +22,7 @@ package struct RouterSettings: Hashable, Sendable {
     package var startupTimeout: Duration
     package var messageMax: Int
     package var preparedStatementsMax: Int
+    package var pinnedSessionsMax: Int
     /// Zero: never.
     package var idleTransactionTimeout: Duration
     package var tlsMode: TLSMode
@@ -81,6 +82,7 @@ package struct RouterSettings: Hashable, Sendable {
         startupTimeout = values.duration(Name.startupTimeout)
         messageMax = values.bytes(Name.messageMax)
         preparedStatementsMax = values.integer(Name.preparedStatementsMax)
+        pinnedSessionsMax = values.integer(Name.pinnedSessionsMax)
         idleTransactionTimeout = values.duration(Name.idleTransactionTimeout)
         tlsMode = values.choice(Name.tlsMode)
         tlsCertificateFile = values.path(Name.tlsCertificateFile)

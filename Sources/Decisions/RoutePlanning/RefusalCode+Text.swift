@@ -74,7 +74,7 @@ extension RefusalCode {
             ("the function acts on one server, or runs text as SQL", "Connect to the shard itself.")
         case .sessionFunction:
             ("the function depends on the state of one server session",
-             "Use RETURNING instead of currval(), pg_advisory_xact_lock() instead of pg_advisory_lock(), SET instead of set_config().")
+             "Use RETURNING instead of currval(), SET instead of set_config().")
         case .sequenceFunction:
             ("each shard has a sequence of its own, so values would repeat",
              "Use gen_random_uuid(), a key made by the application, or nextval() in a statement of its own.")
@@ -119,13 +119,12 @@ extension RefusalCode {
             ("SELECT INTO and CREATE TABLE AS are not routed", "CREATE TABLE, then INSERT ... SELECT.")
         case .explainAnalyze:
             ("EXPLAIN ANALYZE of a statement for every shard is refused", "Leave out ANALYZE.")
-        case .holdCursor:
-            ("WITH HOLD cursors outlive their transaction's server session", "Declare the cursor without HOLD.")
         case .sqlPrepare:
             ("this form of PREPARE or EXECUTE is not routed",
              "Use types of PostgreSQL's own, plain values for arguments, and EXECUTE as a statement of its own; or the driver's prepared statements.")
-        case .listen:
-            ("LISTEN is not routed yet", "Connect to the home shard for notifications.")
+        case .cannotPrepare:
+            ("on two shards of the transaction something ran that PostgreSQL does not let be prepared",
+             "Keep LISTEN, NOTIFY and the declaration of cursors WITH HOLD in one transaction to one shard.")
         case .lockTable:
             ("LOCK TABLE is refused", "Use SELECT ... FOR UPDATE on rows of one shard.")
         case .twoPhase:

@@ -18,6 +18,9 @@ package struct StatementPlan: Hashable, Sendable {
     package var keyLengthMax: Int?
     /// One sentence for `pgmosaic route`: why it goes where it goes ("orders.customer_id = $1").
     package var reason: String
+    /// What it leaves behind in the server session.
+    package var traces = SessionTraces.none
+    package var cursor: CursorUse?
 
     package init(
         kind: StatementKind, route: Route, writes: Bool, reuse: Reuse, tables: [QualifiedName] = [],

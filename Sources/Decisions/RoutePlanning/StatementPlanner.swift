@@ -35,7 +35,7 @@ package enum StatementPlanner {
         case PG_QUERY__NODE__NODE_DECLARE_CURSOR_STMT:
             return try CursorPlanner.plan(declare: node.pointee.declare_cursor_stmt, request)
         case PG_QUERY__NODE__NODE_FETCH_STMT, PG_QUERY__NODE__NODE_CLOSE_PORTAL_STMT:
-            return CursorPlanner.planUse()
+            return CursorPlanner.plan(use: node)
         case PG_QUERY__NODE__NODE_CREATE_TABLE_AS_STMT: throw Refusal(.createTableAs)
         default:
             if let plan = try SessionPlanner.plan(node, request) { return plan }
@@ -52,9 +52,11 @@ package enum StatementPlanner {
             context: request.context, literals: request.literals, parameterTypes: request.parameterTypes)
         _ = try analyzer.analyze(statement: node, parent: nil)
         let verdict = try Verdict(analyzer, statement: node)
-        return StatementPlan(
+        var plan = StatementPlan(
             kind: kind, route: verdict.route, writes: verdict.writes, reuse: verdict.reuse, tables: analyzer.findings.tables,
             keyLengthMax: verdict.keyLengthMax, reason: verdict.reason)
+        plan.traces = analyzer.findings.traces
+        return plan
     }
 }
 

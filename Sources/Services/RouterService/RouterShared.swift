@@ -13,6 +13,7 @@ final class RouterShared: Sendable {
     let limits: RouterLimits
     let control: ControlPlane
     let clients: ClientBudget
+    let pins: PinBudget
     let budgets = SlotBudgets()
     let tls: NIOSSLContext?
     /// Makes the salts of users that do not exist.
@@ -30,6 +31,7 @@ final class RouterShared: Sendable {
         self.control = control
         self.tls = tls
         clients = ClientBudget(max: limits.clientsMax)
+        pins = PinBudget(max: settings.pinnedSessionsMax)
         mockSecret = SecureRandom.bytes(32)
     }
 

@@ -71,6 +71,8 @@ struct Findings {
     var writesSharded = false
     var locksRows = false
     var lockedReference: Int?
+    /// What functions leave behind in the server session.
+    var traces = SessionTraces.none
     /// Something else that may write or leave a mark (nextval, pg_notify).
     var hasSideEffect = false
     /// A function that must run on the home shard: its name.

@@ -14,10 +14,6 @@ package enum SessionPlanner {
         case PG_QUERY__NODE__NODE_CONSTRAINTS_SET_STMT: session(try setConstraints(node))
         case PG_QUERY__NODE__NODE_PREPARE_STMT: try PreparedPlanner.plan(prepare: node.pointee.prepare_stmt, request)
         case PG_QUERY__NODE__NODE_EXECUTE_STMT: try PreparedPlanner.plan(execute: node.pointee.execute_stmt, request)
-        case PG_QUERY__NODE__NODE_LISTEN_STMT: throw Refusal(.listen)
-        // Nothing is listened to, so there is nothing to end: pools send it when they reset a connection.
-        case PG_QUERY__NODE__NODE_UNLISTEN_STMT:
-            StatementPlan(kind: .session, route: .currentShard, writes: false, reuse: .text, reason: "no table")
         default: nil
         }
     }

@@ -33,6 +33,9 @@ extension ClientSession {
             if mayReload, error.isCuredByReload {
                 return reloadSchema { [self] in executeSimple(execute, inputs, mayReload: false) }
             }
+            if let unknown = error.unknown {
+                return learnResult(of: unknown) { [self] in executeSimple(execute, inputs, mayReload: mayReload) }
+            }
             return failUnit(error.serverError)
         }
         if variables.explains {
@@ -58,6 +61,7 @@ extension ClientSession {
         guard let pool = execution.pool else { return failUnit(.refusal(Refusal(.sqlPrepare, execute.name))) }
         unit.shard = pool
         reach(pool, execution.role, writes: execution.plan.writes) { [self] in
+            if let error = note(execution.plan) { return failUnit(error) }
             prepare(execution.statement, on: speaker) { [self] name in
                 shiftPositions(execute, name)
                 backend.send { $0.writeQuery(String(buffer: Self.execution(of: name, tail ?? ByteBuffer()))) }
@@ -138,6 +142,9 @@ extension ClientSession {
             if mayReload, error.isCuredByReload {
                 return reloadSchema { [self] in bindExecution(message, outer, execute, mayReload: false) }
             }
+            if let unknown = error.unknown {
+                return captureResult(of: unknown) { [self] in bindExecution(message, outer, execute, mayReload: mayReload) }
+            }
             return bindHere(message, outer, .failing(error.serverError))
         }
         // What runs on every shard is prepared on each before: a pipeline has no place for that.
@@ -145,6 +152,7 @@ extension ClientSession {
         unit.shard = pool
         let tail = Self.tail(of: outer, execute)
         reach(pool, execution.role, writes: execution.plan.writes) { [self] in
+            if let error = note(execution.plan) { return failBatch(error) }
             sendHeld()
             let name = ensurePrepared(execution.statement)
             sendExecution(name, tail)
@@ -170,7 +178,7 @@ extension ClientSession {
 
     /// Describe of a statement that is an EXECUTE: it takes no parameters, and gives what the prepared statement gives.
     func describeExecution(_ execute: ExecuteStatement, _ outer: Statement) {
-        guard let scope, let statement = preparedStatement(execute.name, scope), statement.planned.plan != nil else {
+        guard let scope, let known = statements[execute.name], case .usable(let statement) = renewal(of: known, in: scope), statement.planned.plan != nil else {
             // PostgreSQL says so at Bind only.
             return answerInTurn(as: .describeStatement) {
                 $0.writeParameterDescription([])
@@ -189,11 +197,15 @@ extension ClientSession {
 
     // MARK: Routing
 
-    private struct ExecutionError: Error {
+    /// `@unchecked`: errors must be sendable, and this one never leaves the event loop of the statement in it.
+    private struct ExecutionError: Error, @unchecked Sendable {
         var serverError: ServerError
         var isCuredByReload = false
+        /// What this statement gives must be asked first.
+        var unknown: Statement?
 
         static func failed(_ error: ServerError) -> Self { Self(serverError: error) }
+        static func unknown(_ statement: Statement) -> Self { Self(serverError: .planChanged, unknown: statement) }
         /// The prepared statement has no plan any more.
         static func unplanned(_ planned: PlannedStatement) -> Self {
             Self(serverError: planned.error(inFailedTransaction: false), isCuredByReload: planned.isCuredByReload)
@@ -202,7 +214,14 @@ extension ClientSession {
 
     private func execution(_ execute: ExecuteStatement, _ inputs: KeyInputs) throws(ExecutionError) -> Execution {
         guard let scope else { throw .failed(.schemaUnknown(database.name)) }
-        guard let statement = preparedStatement(execute.name, scope) else { throw .failed(.unknownStatement(execute.name)) }
+        guard let known = statements[execute.name] else { throw .failed(.unknownStatement(execute.name)) }
+        let statement: Statement
+        switch renewal(of: known, in: scope) {
+        case .usable(let renewed): statement = renewed
+        case .changed: throw .failed(.planChanged)
+        case .unknown(let renewed): throw .unknown(renewed)
+        }
+        statements[execute.name] = statement
         guard let plan = statement.planned.plan else { throw .unplanned(statement.planned) }
         unit.kind = plan.kind
         unit.executedName = execute.name
@@ -210,7 +229,7 @@ extension ClientSession {
         let wanted = statement.parameterCount
         // Without parameters PostgreSQL does not look at the arguments; with another number it has an error of its own.
         if wanted > 0, execute.arguments.count != wanted {
-            (execution.pool, execution.role) = (poolOfCurrentShard(), .reader)
+            (execution.pool, execution.role) = (poolOfCurrentShard(), .passing)
             return execution
         }
         switch plan.route {
@@ -226,7 +245,7 @@ extension ClientSession {
             do throws(ServerError) { execution.pool = try pool(for: execution.keys, plan, inputs) } catch { throw .failed(error) }
         case .anyShard: (execution.pool, execution.role) = (poolForReading(), .reader)
         case .homeShard: (execution.pool, execution.role) = (database.home, plan.writes ? .bound : .reader)
-        case .currentShard: (execution.pool, execution.role) = (poolOfCurrentShard(), .reader)
+        case .currentShard: (execution.pool, execution.role) = (poolOfCurrentShard(), .passing)
         case .everyShard(let everyShard):
             guard everyShard.reason == .referenceWrite, execute.hasConstantsOnly else { throw .failed(.refusal(Refusal(.sqlPrepare, execute.name))) }
             if !everyShard.clockParameters.isEmpty, ClockText.mayNameNow(String(buffer: inputs.text)) {

@@ -36,7 +36,8 @@ extension ClientSession {
         if !name.isEmpty, statements[name] != nil { return failBatch(.duplicateStatement(name)) }
         define(name, statement)
         unit.positionShift = 0
-        if statement.isValidated || !plan.needsShard {
+        // Under a name it may be used long after, so what it gives must be known.
+        if statement.isValidated && (name.isEmpty || statement.result != nil) || !plan.needsShard {
             answerInTurn(as: .parse) { $0.writeParseComplete() }
         } else if batch.needsSync {
             sendParse(statement, frame, isUnnamed: name.isEmpty)
@@ -94,10 +95,20 @@ extension ClientSession {
             batch.rawUnnamed = statement
         } else {
             let slot = loop.slot(of: statement)
-            if backend.prepared.contains(slot) { return answerInTurn(as: .parse) { $0.writeParseComplete() } }
-            closeDisplaced(by: slot)
-            backend.send { $0.writeParse(rewriting: statement.parse, name: slot.serverName) }
-            backend.prepared.add(slot)
+            let isKnown = backend.prepared.contains(slot)
+            if isKnown {
+                answerInTurn(as: .parse) { $0.writeParseComplete() }
+            } else {
+                closeDisplaced(by: slot)
+                backend.send { $0.writeParse(rewriting: statement.parse, name: slot.serverName) }
+                backend.prepared.add(slot)
+                script.expect(.parse)
+            }
+            if !isUnnamed, statement.result == nil { sendCapture(statement, slot.serverName) }
+            if isKnown { return }
+            batch.needsSync = true
+            batch.unvalidated.append(statement)
+            return
         }
         script.expect(.parse)
         batch.needsSync = true
@@ -135,8 +146,10 @@ extension ClientSession {
             case .describe(let statement): sendDescribe(statement)
             case .answer(let bytes, let expectation): answerInTurn(as: expectation) { $0.writeImmutableBuffer(bytes) }
             case .prepare(let statement):
-                _ = ensurePrepared(statement)
+                let name = ensurePrepared(statement)
+                if statement.result == nil { sendCapture(statement, name) }
                 batch.unvalidated.append(statement)
+            case .capture(let statement): sendCapture(statement, ensurePrepared(statement))
             case .describeExecution(let statement, let tail): sendDescribeExecution(statement, tail)
             }
         }
@@ -165,7 +178,13 @@ extension ClientSession {
         guard let scope else { return failBatch(.schemaUnknown(database.name)) }
         if statement.scopeID != scope.id {
             // The schema, the placements or the settings have changed since it was parsed.
-            statement = scope.statement(statement.parse)
+            switch renewal(of: statement, in: scope) {
+            case .usable(let renewed): statement = renewed
+            case .changed: return failBatch(.planChanged)
+            case .unknown(let renewed):
+                guard !transaction.isFailed else { return failBatch(.failedTransaction) }
+                return captureResult(of: renewed) { [self] in bind(frame, message, mayReload: mayReload) }
+            }
             if name.isEmpty { unnamedStatement = statement } else { statements[name] = statement }
         }
         guard let plan = statement.planned.plan else {
@@ -183,6 +202,9 @@ extension ClientSession {
             } catch {
                 return failBatch(error)
             }
+        }
+        if plan.isTraced {
+            return bindTraced(plan, inputs) { [self] in sendBind(frame, message, statement, nil) }
         }
         switch plan.route {
         case .keyed(let sources):
@@ -236,7 +258,7 @@ extension ClientSession {
         _ effect: Effect? = nil
     ) {
         unit.shard = pool
-        if !participants.isEmpty || !transaction.isIdle || effect != nil {
+        if !participants.isEmpty || !transaction.isIdle || effect != nil || !pins.isEmpty {
             return reach(pool, role, writes: writes) { [self] in sendBind(frame, message, statement, effect) }
         }
         guard let backend = pool.take(at: loop.lately) else {
@@ -344,8 +366,10 @@ extension ClientSession {
     /// transaction's shard knows.
     func passToCursor(_ name: ByteBuffer, _ frame: ByteBuffer, _ expectation: ResponseScript.Expectation) {
         // A failed transaction has lost its cursors.
-        guard name.readableBytes > 0, transaction.phase == .open else { return failBatch(.unknownPortal(String(buffer: name))) }
-        reach(poolOfCurrentShard(), .passing, writes: false) { [self] in
+        guard name.readableBytes > 0, transaction.phase == .open || transaction.isIdle && heldCursors[String(buffer: name)] != nil else {
+            return failBatch(.unknownPortal(String(buffer: name)))
+        }
+        reach(pool(ofCursor: String(buffer: name)), .passing, writes: false) { [self] in
             sendHeld()
             backend.send(frame)
             script.expect(expectation)

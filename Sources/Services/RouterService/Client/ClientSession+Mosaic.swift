@@ -12,7 +12,7 @@ extension ClientSession {
     func describeHere(_ statement: Statement, _ buffer: inout ByteBuffer) {
         switch statement.planned.plan?.route {
         case .mosaic(let mosaic): buffer.writeRowDescription([.text(mosaic.functionName)])
-        case .session(.showMosaic(let name)): buffer.writeRowDescription([.text(name)])
+        case .session(.showMosaic(let name)): buffer.writeRowDescription(Self.columns(ofShow: name))
         default: buffer.writeNoData()
         }
     }

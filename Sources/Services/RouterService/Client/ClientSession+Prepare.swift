@@ -39,20 +39,12 @@ extension ClientSession {
             statements[prepare.name] = inner
             answer { $0.writeCommandComplete(tag: "PREPARE") }
         }
-        guard !inner.isValidated else { return finish() }
+        guard !inner.isValidated || inner.result == nil else { return finish() }
         (unit.positionShift, unit.positionsFrom) = (prepare.prefixLength, 0)
         batch.held.append(.prepare(inner))
         afterAnswers(finish)
     }
 
-    /// The statement of that name, planned for the session as it is now.
-    func preparedStatement(_ name: String, _ scope: PlanScope) -> Statement? {
-        guard let known = statements[name] else { return nil }
-        guard known.scopeID != scope.id else { return known }
-        let renewed = scope.statement(known.parse)
-        statements[name] = renewed
-        return renewed
-    }
 
     // MARK: Errors
 

@@ -61,7 +61,7 @@ extension ClientSession {
             switch answerSession(statement, text) {
             case .success(let build):
                 completeUnit { buffer in
-                    if case .showMosaic(let name) = statement { buffer.writeRowDescription([.text(name)]) }
+                    if case .showMosaic(let name) = statement { buffer.writeRowDescription(Self.columns(ofShow: name)) }
                     build(&buffer)
                 }
             case .failure(let error): failUnit(error)
@@ -83,6 +83,7 @@ extension ClientSession {
             unnamedStatement = nil
             portals.removeAll()
             variables = MosaicVariables()
+            dropPins()
             return .success { $0.writeCommandComplete(tag: "DISCARD ALL") }
         case .deallocate(let name):
             guard let name else {
@@ -99,6 +100,13 @@ extension ClientSession {
             }
             return .success { $0.writeCommandComplete(tag: "SET") }
         case .showMosaic(let name):
+            if name == "pgmosaic.session" {
+                let row = sessionRow
+                return .success { buffer in
+                    buffer.writeDataRow(text: row)
+                    buffer.writeCommandComplete(tag: "SHOW")
+                }
+            }
             guard let value = showMosaic(name) else { return .failure(.unknownSetting(name)) }
             return .success { buffer in
                 buffer.writeDataRow(text: [value])
@@ -107,6 +115,21 @@ extension ClientSession {
         default:
             preconditionFailure("a shard runs this statement")
         }
+    }
+
+    static func columns(ofShow name: String) -> [RowDescription.Column] {
+        guard name == "pgmosaic.session" else { return [.text(name)] }
+        return ["database", "user", "pid", "shard", "pinned", "pinned_by", "pinned_shards", "consistency", "prepared_statements"].map { .text($0) }
+    }
+
+    /// What SHOW pgmosaic.session tells.
+    private var sessionRow: [String?] {
+        let reasons = Set(pins.flatMap(\.kept)).map(\.rawValue).sorted()
+        return [
+            database.name, user, String(processID), participants.isEmpty ? nil : participants[speaker].backend.pool.shardID.name,
+            pins.isEmpty ? "no" : "yes", reasons.isEmpty ? nil : reasons.joined(separator: ","),
+            pins.isEmpty ? nil : pins.map(\.backend.pool.shardID.name).joined(separator: ","), "strong", String(statements.count),
+        ]
     }
 
     private func showMosaic(_ name: String) -> String? {

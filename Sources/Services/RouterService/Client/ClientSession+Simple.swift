@@ -35,6 +35,7 @@ extension ClientSession {
         if transaction.isFailed, !plan.leavesFailedTransaction, !plan.isEmpty { return failUnit(.failedTransaction) }
         let inputs = KeyInputs(text: text, literals: loop.shape.literals)
         if variables.explains, plan.isExplainable { return explainSimple(plan, inputs) }
+        if plan.isTraced { return runTraced(frame, plan, inputs) }
         switch plan.route {
         case .keyed(let sources):
             do {
@@ -69,7 +70,7 @@ extension ClientSession {
     /// Sends the query as it came, and passes its answers on.
     func forwardSimple(_ frame: ByteBuffer, _ pool: BackendPool, _ role: Role, writes: Bool, _ effect: Effect? = nil) {
         unit.shard = pool
-        if participants.isEmpty, transaction.isIdle, effect == nil, let backend = pool.take(at: loop.lately) {
+        if participants.isEmpty, transaction.isIdle, effect == nil, pins.isEmpty, let backend = pool.take(at: loop.lately) {
             if backend.settings === settings {
                 // The path of nearly every statement: nothing to wait for, nothing to allocate.
                 backend.lend(to: self)

@@ -70,9 +70,23 @@ final class ClientSession: ChannelInboundHandler {
     var privateSchema: PrivateSchema?
     var copy: SplitCopyState?
 
+    /// Backends that the session keeps.
+    var pins: [Pin] = []
+    /// Their notifications that wait for the end of the unit.
+    var notifications: [ByteBuffer] = []
+    var notificationBytes = 0
+    /// The end of a transaction is under way on backends that belong to `CommitDriver` until it is over.
+    var isCommitting = false
+    /// Where the cursors of the transaction live, and those WITH HOLD.
+    var cursors: [String: BackendPool] = [:]
+    var heldCursors: [String: BackendPool] = [:]
+
     var batch = Batch()
     var statements: [String: Statement] = [:]
     var unnamedStatement: Statement?
+    /// Statements of which the speaker was asked what they give, and the answer that is on its way.
+    var captures: [Statement] = []
+    var capturing: PreparedResult?
     var portals: [String: Portal] = [:]
     var unnamedPortal: Portal?
     var variables = MosaicVariables()
@@ -136,6 +150,7 @@ final class ClientSession: ChannelInboundHandler {
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         isClientWritable = context.channel.isWritable
         for participant in participants { participant.backend.setReading(isClientWritable) }
+        for pin in pins { pin.backend.setReading(isClientWritable) }
         // What the client sent in the meantime.
         if isClientWritable { pump() }
     }
@@ -281,6 +296,7 @@ final class ClientSession: ChannelInboundHandler {
         guard !isClientWritable else { return }
         // A client that does not read stops the reading of its backends; `channelWritabilityChanged` starts it again.
         for participant in participants { participant.backend.setReading(false) }
+        for pin in pins { pin.backend.setReading(false) }
     }
 
     // MARK: Units
@@ -317,6 +333,10 @@ final class ClientSession: ChannelInboundHandler {
         privateSchema?.rebase(on: self)
     }
 
+    var isClientReading: Bool { isClientWritable }
+
+    func endIfDraining() { closeIfDrained() }
+
     /// The unit is answered: lets go of what only it needed.
     func finishUnit() {
         let finished = exchange(&unit, with: UnitRecord())
@@ -329,11 +349,14 @@ final class ClientSession: ChannelInboundHandler {
             privateSchema = nil
             unnamedPortal = nil
             if !portals.isEmpty { portals.removeAll() }
+            if !cursors.isEmpty { cursors.removeAll() }
         } else if limits.idleTransactionTimeout != nil {
             idleInTransactionSince = loop.lately
         }
+        if !notifications.isEmpty { deliverNotifications() }
         flushClient()
         closeIfDrained()
+        if !pins.isEmpty, transaction.isIdle, work == .ready { settlePins() }
         // Nearly always there is nothing: the client waits for the answer that was just written.
         if inbox.readableBytes > 0 || !participants.isEmpty || !isReading || !isClientWritable { pump() }
     }

@@ -18,6 +18,10 @@ struct Participant {
     var hasBegun = true
     /// Its waits for locks are bounded, as those of a transaction of several shards must be.
     var hasLockBound = false
+    /// It ran what PostgreSQL does not let be prepared: of several writers it must be the one that decides.
+    var cannotPrepare = false
+    /// The session keeps the backend.
+    var isKept = false
     /// In effect now, and in effect again should the transaction be rolled back.
     var settingsInside: SettingsRef
     var settingsOutside: SettingsRef
@@ -59,6 +63,8 @@ struct Batch {
         case answer(ByteBuffer, as: ResponseScript.Expectation)
         /// PREPARE: a shard must accept it; the client's answer comes later.
         case prepare(Statement)
+        /// The session itself asks what the statement gives.
+        case capture(Statement)
         /// Describe of an EXECUTE of this statement.
         case describeExecution(Statement, tail: ByteBuffer)
     }

@@ -14,6 +14,8 @@ final class CachedPlan {
     let leavesFailedTransaction: Bool
     /// Whether a shard has to see it: else the router answers all of it.
     let needsShard: Bool
+    /// It leaves something behind in the server session, or belongs to a cursor.
+    let isTraced: Bool
     /// `pgmosaic.explain` explains it; the others run, so that it can be switched off again.
     let isExplainable: Bool
 
@@ -24,6 +26,7 @@ final class CachedPlan {
         leavesFailedTransaction = plan.leavesFailedTransaction
         needsShard = plan.needsShard
         isExplainable = plan.isExplainable
+        isTraced = plan.traces != .none || plan.cursor != nil
     }
 }
 

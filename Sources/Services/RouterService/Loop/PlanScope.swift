@@ -110,6 +110,10 @@ final class Statement {
     let planned: PlannedStatement
     let parameterTypes: [UInt32]
     let scopeID: UInt64
+    let schemaGeneration: UInt64
+    let searchPath: [String]
+    /// What a shard said that it takes and gives; nil while none was asked.
+    var result: PreparedResult?
     /// How often it was parsed, by any client of this loop.
     var uses = 1
     /// Some backend has prepared it without an error, so that a ParseComplete may be given without asking.
@@ -124,5 +128,7 @@ final class Statement {
         self.planned = planned
         parameterTypes = parse.parameterTypes.array
         scopeID = scope.id
+        schemaGeneration = scope.context.schema.generation
+        searchPath = scope.context.searchPath
     }
 }
