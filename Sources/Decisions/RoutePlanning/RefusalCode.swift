@@ -14,6 +14,7 @@ package enum RefusalCode: String, Hashable, Sendable, CaseIterable {
     case keyUpdate = "PGM-KEY-UPDATE"
     case keyColumn = "PGM-KEY-COLUMN"
     case shardKeyDisagrees = "PGM-SHARD-KEY"
+    case hint = "PGM-HINT"
     case keyMalformed = "PGM-KEY-MALFORMED"
     // What the statement names
     case unknownTable = "PGM-UNKNOWN-TABLE"

@@ -23,6 +23,7 @@ package enum StatementPlanner {
         switch node.kind {
         case PG_QUERY__NODE__NODE_SELECT_STMT:
             if let plan = try MosaicPlanner.plan(node.pointee.select_stmt, request) { return plan }
+            if let plan = try SessionPlanner.plan(setConfig: node.pointee.select_stmt) { return plan }
             return try planQuery(node, .select, request)
         case PG_QUERY__NODE__NODE_INSERT_STMT: return try planQuery(node, .insert, request)
         case PG_QUERY__NODE__NODE_UPDATE_STMT: return try planQuery(node, .update, request)

@@ -268,7 +268,7 @@ import Testing
         Routing("SELECT * FROM pg_class", "home"), Routing("SELECT * FROM pg_catalog.pg_tables", "home"),
         Routing("SELECT * FROM information_schema.columns", "home"), Routing("SELECT * FROM pg_class, countries", "home"),
         Routing("SELECT pg_backend_pid()", "home"), Routing("SELECT nextval('ids')", "home"), Routing("SELECT last_value FROM ids", "home"),
-        Routing("SELECT currval('ids')", "PGM-SESSION-FUNCTION"), Routing("SELECT set_config('a.b', 'c', false)", "PGM-SESSION-FUNCTION"),
+        Routing("SELECT currval('ids')", "PGM-SESSION-FUNCTION"), Routing("SELECT set_config('a.b', 'c', false)", "session"), Routing("SELECT set_config('a.b', note, false) FROM orders WHERE customer_id = 5", "PGM-SESSION-FUNCTION"),
         Routing("SELECT pg_advisory_lock(1)", "home"), Routing("SELECT pg_advisory_lock(1), note FROM orders WHERE customer_id = 5", "PGM-SERVER-FUNCTION"), Routing("SELECT pg_advisory_xact_lock(1)", "home"),
         Routing("SELECT pg_read_file('x')", "PGM-SERVER-FUNCTION"), Routing("SELECT query_to_xml('x', true, true, '')", "PGM-SERVER-FUNCTION"),
         Routing("SELECT pg_total_relation_size('orders')", "PGM-SHARD-SIZE"), Routing("SELECT pg_total_relation_size('settings')", "home"),

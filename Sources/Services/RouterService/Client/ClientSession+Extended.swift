@@ -319,11 +319,7 @@ extension ClientSession {
         let message = try DescribeMessage(body: body)
         switch message.target {
         case .statement:
-            let name = String(buffer: message.name)
-            guard let statement = name.isEmpty ? unnamedStatement : statements[name] else {
-                return failBatch(.unknownStatement(name))
-            }
-            describe(statement)
+            describeStatement(String(buffer: message.name))
         case .portal:
             if pass(frame, to: message.name, expecting: .describePortal) { return }
             guard let portal = portal(message.name) else { return passToCursor(message.name, frame, .describePortal) }
@@ -339,6 +335,16 @@ extension ClientSession {
             case .everyShard(_, let bind):
                 describeAside(portal.statement, resultFormats: bind.resultFormats)
             }
+        }
+    }
+
+    private func describeStatement(_ name: String) {
+        guard let statement = name.isEmpty ? unnamedStatement : statements[name] else { return failBatch(.unknownStatement(name)) }
+        guard let scope, statement.scopeID != scope.id, statement.result != nil, !transaction.isFailed else { return describe(statement) }
+        switch renewal(of: statement, in: scope) {
+        case .usable(let renewed): describe(renewed)
+        case .changed: failBatch(.planChanged)
+        case .unknown(let renewed): captureResult(of: renewed) { [self] in describeStatement(name) }
         }
     }
 

@@ -29,6 +29,9 @@ extension ClientSession {
             if mayReload, planned.isCuredByReload, !transaction.isFailed {
                 return reloadSchema { [self] in runSimple(frame, text, mayReload: false) }
             }
+            if let key = planned.hint ?? variables.shardKey, planned.isCuredByHint, !transaction.isFailed, StatementHint.isOneQuery(Array(buffer: text)) {
+                return runHinted(text, key)
+            }
             return failUnit(planned.error(inFailedTransaction: transaction.isFailed))
         }
         unit.kind = plan.kind
@@ -121,6 +124,7 @@ extension ClientSession {
             }
         }
         if let named = variables.shardKey { try compare(owner, withShardOf: named, sources) }
+        if let hint = plan.hint { try compare(owner, withShardOf: hint, sources) }
         // A list without any key matches no row on whatever shard.
         return owner.map(database.pool) ?? poolOfCurrentShard()
     }

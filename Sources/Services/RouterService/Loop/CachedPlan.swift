@@ -16,10 +16,13 @@ final class CachedPlan {
     let needsShard: Bool
     /// It leaves something behind in the server session, or belongs to a cursor.
     let isTraced: Bool
+    /// The key that a comment of the text names.
+    let hint: String?
     /// `pgmosaic.explain` explains it; the others run, so that it can be switched off again.
     let isExplainable: Bool
 
-    init(_ plan: StatementPlan) {
+    init(_ plan: StatementPlan, hint: String? = nil) {
+        self.hint = hint
         value = plan
         (kind, route, writes, keyLengthMax) = (plan.kind, plan.route, plan.writes, plan.keyLengthMax)
         isEmpty = plan.isEmpty
