@@ -196,7 +196,7 @@ let package = Package(
             "RouterService", "ManagerService", "CatalogStore", "PostgresProcess", "ServerConfig", "ShardModel", log, nioPosix,
         ]),
         test("RouterServiceTests", in: "Services", [
-            "RouterService", "CatalogStore", "ControlAPI", "PGChannel", "PGWire", "PostgresProcess", "RoutePlanning", "ServerConfig", "ShardModel", "ClusterTestKit",
+            "RouterService", "CatalogStore", "ControlAPI", "PGChannel", "PGTypes", "PGWire", "PostgresProcess", "RoutePlanning", "ServerConfig", "ShardModel", "ClusterTestKit",
             "RESTTestKit", "TestKit", nioPosix,
         ] + nio),
     ]

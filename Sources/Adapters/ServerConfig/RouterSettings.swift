@@ -25,6 +25,7 @@ package struct RouterSettings: Hashable, Sendable {
     package var startupTimeout: Duration
     package var messageMax: Int
     package var preparedStatementsMax: Int
+    package var pinnedSessionsMax: Int
     /// Zero: never.
     package var idleTransactionTimeout: Duration
     /// Zero: never.
@@ -99,6 +100,7 @@ package struct RouterSettings: Hashable, Sendable {
         startupTimeout = values.duration(Name.startupTimeout)
         messageMax = values.bytes(Name.messageMax)
         preparedStatementsMax = values.integer(Name.preparedStatementsMax)
+        pinnedSessionsMax = values.integer(Name.pinnedSessionsMax)
         idleTransactionTimeout = values.duration(Name.idleTransactionTimeout)
         transactionTimeout = values.duration(Name.transactionTimeout)
         loginsMax = values.integer(Name.loginsMax)

@@ -70,6 +70,9 @@ package enum SettingsCatalogue {
         "Longest protocol message of a client; a longer one ends the connection before memory is taken for it.")
     package static let preparedStatementsMax = SettingDeclaration(
         "wire.prepared_statements_max", .integer(1...1_000_000), default: .integer(1000), "Most prepared statements of one session.")
+    package static let pinnedSessionsMax = SettingDeclaration(
+        "wire.pinned_sessions_max", .integer(0...100_000), default: .integer(10),
+        "Most shard connections that sessions keep for themselves (LISTEN, session advisory locks, cursors WITH HOLD); each counts in its shard's `pool.size_max`.")
     package static let idleTransactionTimeout = SettingDeclaration(
         "wire.idle_transaction_timeout", .duration(.zero ... .seconds(86_400)), default: .duration(.zero),
         "A session that is idle in a transaction for longer is ended, which frees its shard connection; 0: never.")
@@ -151,7 +154,7 @@ package enum SettingsCatalogue {
 
     package static let router: [SettingDeclaration] = [
         routerID, catalog, snapshotFile, database, loops, secretsKeyFile, sharePorts,
-        wireHost, wirePort, wireAuth, clientsMax, startupTimeout, messageMax, preparedStatementsMax, idleTransactionTimeout,
+        wireHost, wirePort, wireAuth, clientsMax, startupTimeout, messageMax, preparedStatementsMax, pinnedSessionsMax, idleTransactionTimeout,
         transactionTimeout, loginsMax, clientsPerUserMax, clientsPerDatabaseMax, consoleUsers,
         tlsMode, tlsCertificateFile, tlsKeyFile, tlsClientAuth, tlsClientCAFile,
         httpHost, routerHTTPPort, httpBodyMax, httpConnectionsMax, httpIdleTimeout, restRowsMax, restBytesMax,
@@ -164,7 +167,8 @@ package enum SettingsCatalogue {
     /// What a router takes up when it is told to reload; the others are read at its start only.
     package static let reloadable: [SettingDeclaration] = [
         database, wireAuth, clientsMax, startupTimeout, messageMax, preparedStatementsMax, idleTransactionTimeout, transactionTimeout, loginsMax,
-        clientsPerUserMax, clientsPerDatabaseMax, consoleUsers, tlsMode, tlsCertificateFile, tlsKeyFile, tlsClientAuth, tlsClientCAFile, restRowsMax,
+        clientsPerUserMax, clientsPerDatabaseMax, pinnedSessionsMax,
+        consoleUsers, tlsMode, tlsCertificateFile, tlsKeyFile, tlsClientAuth, tlsClientCAFile, restRowsMax,
         restBytesMax, statementTimeout, lockTimeout, textCacheMax, shapeCacheMax, poolSizeMax, poolSizeMin, poolIdleTimeout, poolLifetimeMax, poolWaitersMax,
         poolWaitTimeout, poolHealthCheckAfter, poolConnectTimeout, logLevel, shutdownGrace,
     ]

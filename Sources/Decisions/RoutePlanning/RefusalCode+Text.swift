@@ -58,6 +58,9 @@ extension RefusalCode {
         case .shardKeyDisagrees:
             ("the shard key given beside the statement lives on another shard than the statement's own key",
              "Leave the separate key out, or give the key that the statement names.")
+        case .hint:
+            ("a statement that only its hint places runs by itself and read only",
+             "Give the hint to a single SELECT outside of a transaction, in the simple protocol, with a key of the type that the tables' keys have.")
         case .keyMalformed:
             ("the shard key's value cannot be read as the key column's type",
              "Give a value that the column can hold: an integer within its range, a uuid, a text.")
@@ -74,7 +77,7 @@ extension RefusalCode {
             ("the function acts on one server, or runs text as SQL", "Connect to the shard itself.")
         case .sessionFunction:
             ("the function depends on the state of one server session",
-             "Use RETURNING instead of currval(), pg_advisory_xact_lock() instead of pg_advisory_lock(), SET instead of set_config().")
+             "Use RETURNING instead of currval(), SET instead of set_config().")
         case .sequenceFunction:
             ("each shard has a sequence of its own, so values would repeat",
              "Use gen_random_uuid(), a key made by the application, or nextval() in a statement of its own.")
@@ -119,12 +122,12 @@ extension RefusalCode {
             ("SELECT INTO and CREATE TABLE AS are not routed", "CREATE TABLE, then INSERT ... SELECT.")
         case .explainAnalyze:
             ("EXPLAIN ANALYZE of a statement for every shard is refused", "Leave out ANALYZE.")
-        case .holdCursor:
-            ("WITH HOLD cursors outlive their transaction's server session", "Declare the cursor without HOLD.")
         case .sqlPrepare:
-            ("PREPARE and EXECUTE as SQL are refused", "Use the driver's prepared statements (the extended protocol).")
-        case .listen:
-            ("LISTEN is not routed yet", "Connect to the home shard for notifications.")
+            ("this form of PREPARE or EXECUTE is not routed",
+             "Use types of PostgreSQL's own, plain values for arguments, and EXECUTE as a statement of its own; or the driver's prepared statements.")
+        case .cannotPrepare:
+            ("on two shards of the transaction something ran that PostgreSQL does not let be prepared",
+             "Keep LISTEN, NOTIFY and the declaration of cursors WITH HOLD in one transaction to one shard.")
         case .lockTable:
             ("LOCK TABLE is refused", "Use SELECT ... FOR UPDATE on rows of one shard.")
         case .twoPhase:

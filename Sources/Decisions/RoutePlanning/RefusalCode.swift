@@ -14,6 +14,7 @@ package enum RefusalCode: String, Hashable, Sendable, CaseIterable {
     case keyUpdate = "PGM-KEY-UPDATE"
     case keyColumn = "PGM-KEY-COLUMN"
     case shardKeyDisagrees = "PGM-SHARD-KEY"
+    case hint = "PGM-HINT"
     case keyMalformed = "PGM-KEY-MALFORMED"
     // What the statement names
     case unknownTable = "PGM-UNKNOWN-TABLE"
@@ -43,9 +44,8 @@ package enum RefusalCode: String, Hashable, Sendable, CaseIterable {
     case merge = "PGM-MERGE"
     case createTableAs = "PGM-CREATE-TABLE-AS"
     case explainAnalyze = "PGM-EXPLAIN-ANALYZE"
-    case holdCursor = "PGM-HOLD-CURSOR"
     case sqlPrepare = "PGM-SQL-PREPARE"
-    case listen = "PGM-LISTEN"
+    case cannotPrepare = "PGM-CANNOT-PREPARE"
     case lockTable = "PGM-LOCK-TABLE"
     case twoPhase = "PGM-TWO-PHASE"
     case setting = "PGM-SETTING"

@@ -23,6 +23,9 @@ package struct StatementPlan: Hashable, Sendable {
     package var spread: Spread?
     /// One sentence for `pgmosaic route`: why it goes where it goes ("orders.customer_id = $1").
     package var reason: String
+    /// What it leaves behind in the server session.
+    package var traces = SessionTraces.none
+    package var cursor: CursorUse?
 
     package init(
         kind: StatementKind, route: Route, writes: Bool, mayReadReplica: Bool = false, reuse: Reuse, tables: [QualifiedName] = [],
@@ -170,6 +173,10 @@ package enum SessionStatement: Hashable, Sendable {
     case discard
     /// DEALLOCATE name; nil: ALL.
     case deallocate(name: String?)
+    /// PREPARE: defines a statement of the session's.
+    case prepare(PrepareStatement)
+    /// EXECUTE: goes where the prepared statement goes.
+    case execute(ExecuteStatement)
     /// SET/SHOW of a `pgmosaic.…` setting, kept by the router.
     case setMosaic(name: String, value: String?)
     case showMosaic(name: String)

@@ -30,6 +30,8 @@ private struct StatementList {
         case .select, .insert, .update, .delete: break
         default: throw Refusal(.statementList)
         }
+        // What it leaves behind would have to be looked for in the middle of the list.
+        guard plan.traces == .none else { throw Refusal(.statementList) }
         switch plan.route {
         case .keyed(let sources):
             if let known = keyLengthMax, known != plan.keyLengthMax { throw Refusal(.statementList) }

@@ -23,6 +23,7 @@ package enum StatementPlanner {
         switch node.kind {
         case PG_QUERY__NODE__NODE_SELECT_STMT:
             if let plan = try MosaicPlanner.plan(node.pointee.select_stmt, request) { return plan }
+            if let plan = try SessionPlanner.plan(setConfig: node.pointee.select_stmt) { return plan }
             return try planQuery(node, .select, request)
         case PG_QUERY__NODE__NODE_INSERT_STMT: return try planQuery(node, .insert, request)
         case PG_QUERY__NODE__NODE_UPDATE_STMT: return try planQuery(node, .update, request)
@@ -35,7 +36,7 @@ package enum StatementPlanner {
         case PG_QUERY__NODE__NODE_DECLARE_CURSOR_STMT:
             return try CursorPlanner.plan(declare: node.pointee.declare_cursor_stmt, request)
         case PG_QUERY__NODE__NODE_FETCH_STMT, PG_QUERY__NODE__NODE_CLOSE_PORTAL_STMT:
-            return CursorPlanner.planUse()
+            return CursorPlanner.plan(use: node)
         case PG_QUERY__NODE__NODE_CREATE_TABLE_AS_STMT: throw Refusal(.createTableAs)
         default:
             if let plan = try SessionPlanner.plan(node, request) { return plan }
@@ -52,10 +53,12 @@ package enum StatementPlanner {
             context: request.context, literals: request.literals, parameterTypes: request.parameterTypes)
         _ = try analyzer.analyze(statement: node, parent: nil)
         let verdict = try Verdict(analyzer, statement: node)
-        return StatementPlan(
+        var plan = StatementPlan(
             kind: kind, route: verdict.route, writes: verdict.writes, mayReadReplica: kind == .select && verdict.mayReadReplica,
             reuse: verdict.reuse, tables: analyzer.findings.tables, keyLengthMax: verdict.keyLengthMax,
             spread: verdict.spread, reason: verdict.reason)
+        plan.traces = analyzer.findings.traces
+        return plan
     }
 }
 

@@ -19,6 +19,8 @@ package import NIOCore
         case drop
         /// Forward it; it is the CommandComplete of a step that was marked.
         case forwardMarked
+        /// It belongs to a step that the session itself looks at, and the client does not see it.
+        case capture
         /// The error that `provokeError` asked for: the client gets `takeReplacement()` instead.
         case replace
     }
@@ -74,6 +76,12 @@ package import NIOCore
     package mutating func swallow(_ expectation: Expectation) {
         special += 1
         append(expectation.rawValue | Step.swallowed)
+    }
+
+    /// Like `swallow`; what comes is reported as `.capture`.
+    package mutating func capture(_ expectation: Expectation) {
+        special += 1
+        append(expectation.rawValue | Step.swallowed | Step.marked)
     }
 
     /// An answer of the router's own at this place, to a message of the kind `expectation`. With an empty script the caller writes
@@ -137,7 +145,7 @@ package import NIOCore
             let step = steps[head]
             let completes = Self.completes(kind, step.expectation)
             if completes { pop() }
-            if step.isSwallowed { return .drop }
+            if step.isSwallowed { return step.isMarked ? .capture : .drop }
             return step.isMarked && kind == UInt8(ascii: "C") ? .forwardMarked : .forward
         }
     }

@@ -74,6 +74,7 @@ actor Reloader {
     private func apply(_ settings: RouterSettings, _ admission: Admission) async {
         MosaicLogHandler.setLevel(settings.logLevel)
         shared.settings = settings
+        shared.pins.change(max: settings.pinnedSessionsMax)
         shared.clients.change(ClientBudget.Limits(settings))
         let granted = shared.budgets.resize(to: settings.poolSizeMax)
         let replicasGranted = shared.replicas.resize(to: settings.poolSizeMax)

@@ -13,6 +13,7 @@ final class RouterShared: Sendable {
     let control: ControlPlane
     let clients: ClientBudget
     let consoles = ClientBudget(ClientBudget.Limits(total: ConsoleSession.sessionsMax, ofUser: 0, ofDatabase: 0))
+    let pins: PinBudget
     let budgets = SlotBudgets()
     /// nil: the settings stay as they are.
     let reloader = Mutex<Reloader?>(nil)
@@ -34,6 +35,7 @@ final class RouterShared: Sendable {
         replicaChoice = ReplicaChoice(lagMax: PoolNanoseconds(settings.replicaLagMax))
         self.control = control
         clients = ClientBudget(ClientBudget.Limits(settings))
+        pins = PinBudget(max: settings.pinnedSessionsMax)
         mockSecret = SecureRandom.bytes(32)
     }
 

@@ -94,6 +94,21 @@ struct BackendModel {
         ]
     }()
 
+    @Test func whatTheSessionLooksAtIsNotTheClients() {
+        var script = ResponseScript()
+        script.expect(.parse)
+        script.capture(.describeStatement)
+        script.expect(.sync)
+        #expect(script.received(UInt8(ascii: "1")) == .forward)
+        #expect(script.received(UInt8(ascii: "t")) == .capture)
+        #expect(script.received(UInt8(ascii: "T")) == .capture)
+        #expect(script.received(UInt8(ascii: "Z")) == .forward && script.isEmpty && !script.hasDueEmission)
+        // An error skips it like every other step.
+        script.capture(.describeStatement)
+        script.expect(.sync)
+        #expect(script.received(UInt8(ascii: "E")) == .forward && script.count == 1)
+    }
+
     @Test func theClientSeesOneAnswerAMessageInOrderForEveryShortSequence() {
         let end = ScriptedMessage(kind: .sync, handling: .passed, fails: false)
         var failures = 0
@@ -129,7 +144,7 @@ struct BackendModel {
         for kind in model.sent {
             switch script.received(kind) {
             case .forward: seen.append(Character(Unicode.Scalar(kind)))
-            case .drop: break
+            case .drop, .capture: break
             case .forwardMarked: seen.append("c")
             case .replace: seen.append(script.takeReplacement().map { Character(String(buffer: $0)) } ?? "?")
             }

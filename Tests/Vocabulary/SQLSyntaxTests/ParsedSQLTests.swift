@@ -89,3 +89,25 @@ import Testing
         return deepest + 1
     }
 }
+
+@Suite struct StatementHintTests {
+    @Test(arguments: [
+        ("/* pgmosaic: shard_key=42 */ SELECT 1", "42"), ("SELECT 1 /*pgmosaic:shard_key = 42*/", "42"), ("SELECT 1 /* pgmosaic: shard_key='it''s' */ ; ", "it's"),
+        ("  /* pgmosaic: shard_key='a b' */SELECT 1", "a b"), ("/* other */ SELECT 1", nil), ("SELECT '/* pgmosaic: shard_key=42 */'", nil),
+        ("SELECT /* pgmosaic: shard_key=42 */ 1", nil), ("/* pgmosaic: shard_key= */ SELECT 1", nil), ("/* pgmosaic: shard_key=1 2 */ SELECT 1", nil),
+        ("/* pgmosaic: shard_key=42", nil), ("-- pgmosaic: shard_key=42", nil), ("/*/ pgmosaic: shard_key=42 */ SELECT 1", nil), ("*/", nil), ("/*/", nil), ("", nil),
+        ("SELECT 1 / pgmosaic", nil), ("SELECT 1 */", nil),
+    ] as [(String, String?)])
+    func aHintIsReadFromTheFirstOrTheLastComment(text: String, key: String?) {
+        #expect(StatementHint.shardKey(in: Array(text.utf8)) == key)
+    }
+
+    @Test func oneQueryIsToldFromSeveralAndFromEverythingElse() {
+        for text in ["SELECT 1", "select 1;", "WITH a AS (SELECT ';') TABLE a ; -- ;", "(VALUES (1));", "/* x */ SELECT $$;$$"] {
+            #expect(StatementHint.isOneQuery(Array(text.utf8)), "\(text)")
+        }
+        for text in ["SELECT 1; COMMIT", "DELETE FROM a", "COMMIT", "", ";", "SELECT 'x", "SELECTED", "SELECT 1;;SELECT 2", "\"select\" 1"] {
+            #expect(!StatementHint.isOneQuery(Array(text.utf8)), "\(text)")
+        }
+    }
+}

@@ -22,6 +22,9 @@ package enum MetricCatalogue {
     package static let clientsTotal = MetricFamily(
         "pgmosaic_clients_total", .counter, labels: ["outcome"],
         "Client connections taken, by outcome of the start (accepted, rejected_auth, rejected_limit, rejected_protocol).")
+    package static let pinnedSessions = MetricFamily(
+        "pgmosaic_sessions_pinned", .gauge, labels: ["reason"],
+        "Shard connections that client sessions keep, by what they are kept for (listen, advisory_lock, held_cursor); one may count under several.")
     package static let bytes = MetricFamily(
         "pgmosaic_bytes_total", .counter, labels: ["side", "direction"],
         "Bytes moved, by side (client, backend) and direction (in, out).")
@@ -96,7 +99,7 @@ package enum MetricCatalogue {
     /// In the order of exposition and of the reference.
     package static let all: [MetricFamily] = [
         statements, statementSeconds, refusals, twoPhase,
-        clients, clientsTotal, bytes,
+        clients, clientsTotal, pinnedSessions, bytes,
         poolBackends, poolWaiting, poolWaitSeconds, poolFailures,
         replicaUsable, replicaLagSeconds, replicaBackends, eventualReads,
         cacheHits, cacheMisses, cacheEntries, catalogEpoch, catalogConnected, catalogCommits, schemaLoads,

@@ -9,6 +9,8 @@ enum FunctionRules {
         case allowedVolatile
         /// Takes effect on, or tells of, the home shard.
         case homeOnly(hasSideEffect: Bool)
+        /// Leaves something behind in the home shard's session: all clients must meet there.
+        case traced(SessionTraces)
         case size
         case refused(RefusalCode)
     }
@@ -37,18 +39,21 @@ enum FunctionRules {
                 + "pg_current_wal_lsn pg_current_wal_flush_lsn pg_current_wal_insert_lsn pg_last_wal_receive_lsn "
                 + "pg_last_wal_replay_lsn pg_last_xact_replay_timestamp pg_xact_status txid_status pg_backend_pid "
                 + "pg_current_xact_id pg_current_xact_id_if_assigned pg_current_snapshot txid_current "
-                + "txid_current_if_assigned txid_current_snapshot pg_postmaster_start_time pg_conf_load_time "
+                + "txid_current_if_assigned txid_current_snapshot pg_listening_channels pg_postmaster_start_time pg_conf_load_time "
                 + "pg_database_size pg_tablespace_size")
         list(
             .homeOnly(hasSideEffect: true),
-            "nextval setval pg_notify pg_advisory_xact_lock pg_advisory_xact_lock_shared pg_try_advisory_xact_lock "
+            "nextval setval pg_advisory_xact_lock pg_advisory_xact_lock_shared pg_try_advisory_xact_lock "
                 + "pg_try_advisory_xact_lock_shared")
+        list(.traced(SessionTraces(preventsPrepare: true)), "pg_notify")
+        list(
+            .traced(SessionTraces(keeps: .advisoryLock)),
+            "pg_advisory_lock pg_advisory_lock_shared pg_try_advisory_lock pg_try_advisory_lock_shared")
+        list(.traced(SessionTraces(releases: true)), "pg_advisory_unlock pg_advisory_unlock_shared pg_advisory_unlock_all")
         list(.size, "pg_relation_size pg_table_size pg_indexes_size pg_total_relation_size")
         list(
             .refused(.sessionFunction),
-            "set_config currval lastval setseed pg_advisory_lock pg_advisory_lock_shared pg_try_advisory_lock "
-                + "pg_try_advisory_lock_shared pg_advisory_unlock pg_advisory_unlock_shared pg_advisory_unlock_all "
-                + "pg_prepared_statement pg_cursor pg_listening_channels pg_my_temp_schema pg_export_snapshot")
+            "set_config currval lastval setseed pg_prepared_statement pg_cursor pg_my_temp_schema pg_export_snapshot")
         // Run text as SQL, or read tables by name.
         list(
             .refused(.serverFunction),

@@ -22,6 +22,12 @@ extension QueryAnalyzer {
             }
         case .allowedVolatile:
             findings.noteNondeterminism(.volatileReferenceWrite, "\(name)()", at: location)
+        case .traced(let traces):
+            findings.homeFunction = findings.homeFunction ?? "\(name)()"
+            findings.dependsOnText = true
+            findings.hasSideEffect = true
+            findings.traces.formUnion(traces)
+            findings.noteNondeterminism(.volatileReferenceWrite, "\(name)()", at: location)
         case .homeOnly(let hasSideEffect):
             findings.homeFunction = findings.homeFunction ?? "\(name)()"
             findings.dependsOnText = true

@@ -78,6 +78,8 @@ struct Findings {
     var writesSharded = false
     var locksRows = false
     var lockedReference: Int?
+    /// What functions leave behind in the server session.
+    var traces = SessionTraces.none
     /// Something else that may write or leave a mark (nextval, pg_notify).
     var hasSideEffect = false
     /// Something that a replica may not answer as its primary would: a volatile function, a view, an unlogged table.

@@ -22,6 +22,7 @@ enum CursorPlanner {
         }
         plan.kind = .utility
         plan.spread = nil
+        plan.cursor = nil
         let runs = NodeList(explain.pointee.n_options, explain.pointee.options).contains { node in
             node.kind == PG_QUERY__NODE__NODE_DEF_ELEM && string(node.pointee.def_elem.pointee.defname) == "analyze"
                 && DefinitionValue(node.pointee.def_elem).boolean != false
@@ -42,16 +43,30 @@ enum CursorPlanner {
     static func plan(
         declare: UnsafeMutablePointer<PgQuery__DeclareCursorStmt>, _ request: PlanningRequest
     ) throws(Refusal) -> StatementPlan {
-        if declare.pointee.options & holdOption != 0 { throw Refusal(.holdCursor, string(declare.pointee.portalname)) }
         guard let query = declare.pointee.query, query.kind == PG_QUERY__NODE__NODE_SELECT_STMT else {
             throw Refusal(.unsupported, "DECLARE CURSOR")
         }
-        return try StatementPlanner.planQuery(query, .utility, request)
+        var plan = try StatementPlanner.planQuery(query, .utility, request)
+        let holds = declare.pointee.options & holdOption != 0
+        plan.cursor = .declare(string(declare.pointee.portalname), holds: holds)
+        if holds {
+            // Its commit stores the rows, on the one shard that must not be prepared.
+            plan.traces.formUnion(SessionTraces(keeps: .heldCursor, preventsPrepare: true))
+            plan.writes = true
+        }
+        return plan
     }
 
     /// FETCH, MOVE, CLOSE: a cursor lives on its transaction's shard.
-    static func planUse() -> StatementPlan {
-        StatementPlan(
-            kind: .utility, route: .currentShard, writes: true, reuse: .text, reason: "a cursor of the transaction")
+    static func plan(use node: SQLNode) -> StatementPlan {
+        var plan = StatementPlan(
+            kind: .utility, route: .currentShard, writes: true, reuse: .text, reason: "a cursor of the session")
+        if node.kind == PG_QUERY__NODE__NODE_FETCH_STMT {
+            plan.cursor = .use(string(node.pointee.fetch_stmt.pointee.portalname))
+        } else {
+            let name = string(node.pointee.close_portal_stmt.pointee.portalname)
+            plan.cursor = name.isEmpty ? .closeAll : .close(name)
+        }
+        return plan
     }
 }

@@ -12,14 +12,22 @@ enum MaintenancePlanner {
         case PG_QUERY__NODE__NODE_CLUSTER_STMT: try cluster(node.pointee.cluster_stmt, request.context)
         case PG_QUERY__NODE__NODE_LOCK_STMT: try lock(node.pointee.lock_stmt, request.context)
         case PG_QUERY__NODE__NODE_NOTIFY_STMT:
-            StatementPlan(
-                kind: .utility, route: .homeShard, writes: true, reuse: .text,
-                reason: "notifications pass through the home shard")
+            notifications(SessionTraces(preventsPrepare: true))
+        case PG_QUERY__NODE__NODE_LISTEN_STMT: notifications(SessionTraces(keeps: .listen, preventsPrepare: true))
+        case PG_QUERY__NODE__NODE_UNLISTEN_STMT: notifications(SessionTraces(releases: true, preventsPrepare: true))
         case PG_QUERY__NODE__NODE_CHECK_POINT_STMT, PG_QUERY__NODE__NODE_LOAD_STMT, PG_QUERY__NODE__NODE_ALTER_SYSTEM_STMT:
             throw Refusal(.unsupported, node.kindName)
         case PG_QUERY__NODE__NODE_DO_STMT, PG_QUERY__NODE__NODE_CALL_STMT: throw Refusal(.userFunction, node.kindName)
         default: nil
         }
+    }
+
+    /// All listeners are on the home shard, whichever router they come through.
+    private static func notifications(_ traces: SessionTraces) -> StatementPlan {
+        var plan = StatementPlan(
+            kind: .utility, route: .homeShard, writes: true, reuse: .text, reason: "notifications pass through the home shard")
+        plan.traces = traces
+        return plan
     }
 
     // MARK: the statements

@@ -168,10 +168,18 @@ final class Backend: ChannelInboundHandler {
                 if frame.kind == BackendKind.readyForQuery {
                     status = try ReadyForQuery(body: frame.body).status
                 }
+                if frame.kind == BackendKind.notificationResponse {
+                    var message = ByteBuffer()
+                    message.writeFrame(frame.kind) { $0.writeImmutableBuffer(frame.body) }
+                    session?.notified(message, by: self)
+                }
                 if exchange.received(frame) {
                     self.exchange = nil
                     exchange.finish(status: status)
                 }
+            } else if let session, session.isKeptAside(self) {
+                guard let frame = try buffer.readFrame(limit: pool.limits.backendMessageMax) else { return }
+                session.receivedAside(frame, from: self)
             } else if let session {
                 let before = buffer.readableBytes
                 try forward(&buffer, to: session)
@@ -258,6 +266,11 @@ final class Backend: ChannelInboundHandler {
                     let body = buffer.getSlice(at: position - header.bodyLength, length: header.bodyLength)!
                     passRun()
                     session.markedStepCompleted(body)
+                case .capture:
+                    passRun()
+                    position = next
+                    runStart = next
+                    session.captured(header.kind, buffer.getSlice(at: position - header.bodyLength, length: header.bodyLength)!)
                 case .replace:
                     preconditionFailure("only errors are replaced")
                 }

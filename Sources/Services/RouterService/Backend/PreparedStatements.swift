@@ -50,6 +50,9 @@ struct StatementSlot: Equatable {
     /// The name under which backends know it.
     let serverName: String
 
+    /// How a message of a shard's that names one of them does it.
+    static let quotedPrefix = Array("\"pgm_".utf8)
+
     init(index: Int, incarnation: UInt32) {
         self.index = index
         self.incarnation = incarnation

@@ -15,7 +15,9 @@ extension ClientSession {
             if let owner = portal(message.name)?.owner, participants.contains(where: { $0.backend === owner }) {
                 forgetPortal(message.name)
                 return speak(as: owner, portal: message.name) { [self] in passOn(frame, .close) }
-            } else if portal(message.name) == nil, message.name.readableBytes > 0, !transaction.isIdle, !transaction.isFailed {
+            } else if portal(message.name) == nil, message.name.readableBytes > 0, !transaction.isFailed,
+                !transaction.isIdle || heldCursors[String(buffer: message.name)] != nil
+            {
                 return passToCursor(message.name, frame, .close)
             } else {
                 // Not as `.close`, which stands for statements: an error undoes those.

@@ -291,12 +291,17 @@ extension ClientSession {
     /// Commits on every participant: the one that wrote last of all, several writers in two phases. Whatever becomes of it, the session
     /// has no participants afterwards.
     func commitAll(_ done: @escaping (CommitResult) -> Void) {
-        let (begun, others) = (participants.filter(\.hasBegun), participants.filter { !$0.hasBegun })
-        participants = others
+        for index in participants.indices { participants[index].isKept = isPinned(participants[index].backend) }
+        // The first writer decides, and is not prepared.
+        let begun = participants.filter { $0.hasBegun && $0.cannotPrepare } + participants.filter { $0.hasBegun && !$0.cannotPrepare }
+        participants = participants.filter { !$0.hasBegun }
         releaseParticipants()
         guard !begun.isEmpty else { return done(.committed) }
         suspend()
+        isCommitting = true
         let commit = CommitDriver(begun, loop: loop, database: database) { [self] result in
+            isCommitting = false
+            if work == .closed { dropPins() }
             guard resume() else { return }
             done(result)
             pump()
@@ -331,7 +336,7 @@ extension ClientSession {
             acquire(database.home) { [self] backend in
                 suspend()
                 let exchange = Exchange(.simpleQuery, bytesMax: limits.coordinatedAnswerMax) { [self] exchange, result in
-                    if result == .done { backend.pool.release(backend) }
+                    if result == .done { giveBack(backend) }
                     guard resume() else { return }
                     finish(exchange, result, backend)
                     pump()

@@ -35,7 +35,9 @@ extension ClientSession {
         if transaction.isFailed, !plan.leavesFailedTransaction, !plan.isEmpty { return failParse(name, .failedTransaction) }
         if !name.isEmpty, statements[name] != nil { return failBatch(.duplicateStatement(name)) }
         define(name, statement)
-        if statement.isValidated || !plan.needsShard {
+        unit.positionShift = 0
+        // Under a name it may be used long after, so what it gives must be known.
+        if statement.isValidated && (name.isEmpty || statement.result != nil) || !plan.needsShard {
             answerInTurn(as: .parse) { $0.writeParseComplete() }
         } else if batch.needsSync {
             sendParse(statement, frame, isUnnamed: name.isEmpty)
@@ -93,10 +95,20 @@ extension ClientSession {
             batch.rawUnnamed = statement
         } else {
             let slot = loop.slot(of: statement)
-            if backend.prepared.contains(slot) { return answerInTurn(as: .parse) { $0.writeParseComplete() } }
-            closeDisplaced(by: slot)
-            backend.send { $0.writeParse(rewriting: statement.parse, name: slot.serverName) }
-            backend.prepared.add(slot)
+            let isKnown = backend.prepared.contains(slot)
+            if isKnown {
+                answerInTurn(as: .parse) { $0.writeParseComplete() }
+            } else {
+                closeDisplaced(by: slot)
+                backend.send { $0.writeParse(rewriting: statement.parse, name: slot.serverName) }
+                backend.prepared.add(slot)
+                script.expect(.parse)
+            }
+            if !isUnnamed, statement.result == nil { sendCapture(statement, slot.serverName) }
+            if isKnown { return }
+            batch.needsSync = true
+            batch.unvalidated.append(statement)
+            return
         }
         script.expect(.parse)
         batch.needsSync = true
@@ -104,7 +116,7 @@ extension ClientSession {
     }
 
     /// Makes sure that the speaker knows the statement, without the client's seeing it. Returns its name there.
-    private func ensurePrepared(_ statement: Statement) -> String {
+    func ensurePrepared(_ statement: Statement) -> String {
         let slot = loop.slot(of: statement)
         if !backend.prepared.contains(slot) {
             closeDisplaced(by: slot)
@@ -133,6 +145,12 @@ extension ClientSession {
             case .parse(let statement, let frame, let isUnnamed): sendParse(statement, frame, isUnnamed: isUnnamed)
             case .describe(let statement): sendDescribe(statement)
             case .answer(let bytes, let expectation): answerInTurn(as: expectation) { $0.writeImmutableBuffer(bytes) }
+            case .prepare(let statement):
+                let name = ensurePrepared(statement)
+                if statement.result == nil { sendCapture(statement, name) }
+                batch.unvalidated.append(statement)
+            case .capture(let statement): sendCapture(statement, ensurePrepared(statement))
+            case .describeExecution(let statement, let tail): sendDescribeExecution(statement, tail)
             }
         }
     }
@@ -160,7 +178,13 @@ extension ClientSession {
         guard let scope else { return failBatch(.schemaUnknown(database.name)) }
         if statement.scopeID != scope.id {
             // The schema, the placements or the settings have changed since it was parsed.
-            statement = scope.statement(statement.parse)
+            switch renewal(of: statement, in: scope) {
+            case .usable(let renewed): statement = renewed
+            case .changed: return failBatch(.planChanged)
+            case .unknown(let renewed):
+                guard !transaction.isFailed else { return failBatch(.failedTransaction) }
+                return captureResult(of: renewed) { [self] in bind(frame, message, mayReload: mayReload) }
+            }
             if name.isEmpty { unnamedStatement = statement } else { statements[name] = statement }
         }
         guard let plan = statement.planned.plan else {
@@ -181,10 +205,13 @@ extension ClientSession {
         }
         if plan.writes { replicas.mayHaveWritten = true }
         if database.hasReplicas {
-            if readsReplicas, let pool = replica(for: plan, inputs, frame) {
+            if readsReplicas, !plan.isTraced, let pool = replica(for: plan, inputs, frame) {
                 return send(frame, message, statement, pool, .reader, writes: false)
             }
             if isOnReplica { return leaveReplica { [self] in bind(frame, message, mayReload: mayReload) } }
+        }
+        if plan.isTraced {
+            return bindTraced(plan, inputs) { [self] in sendBind(frame, message, statement, nil) }
         }
         switch plan.route {
         case .keyed(let sources):
@@ -218,12 +245,14 @@ extension ClientSession {
             } else {
                 bindHere(message, statement, .router)
             }
+        case .session(.execute(let execute)):
+            bindExecution(message, statement, execute)
         case .session(let sessionStatement):
             switch sessionStep(sessionStatement, statement.parse.query) {
             case .forward(let effect):
                 send(frame, message, statement, poolOfCurrentShard(), .passing, writes: false, effect)
             case .here: bindHere(message, statement, .router)
-            case .refuse(let error): failBatch(error)
+            case .refuse(let error): bindHere(message, statement, .failing(error))
             }
         case .mosaic, .empty:
             bindHere(message, statement, .router)
@@ -235,7 +264,7 @@ extension ClientSession {
         _ effect: Effect? = nil
     ) {
         unit.shard = pool
-        if !participants.isEmpty || !transaction.isIdle || effect != nil {
+        if !participants.isEmpty || !transaction.isIdle || effect != nil || !pins.isEmpty {
             return reach(pool, role, writes: writes) { [self] in sendBind(frame, message, statement, effect) }
         }
         guard let backend = pool.take(at: loop.lately) else {
@@ -289,18 +318,18 @@ extension ClientSession {
     }
 
     /// A portal that only the router knows.
-    private func bindHere(_ message: BindMessage, _ statement: Statement, _ target: Portal.Target) {
+    func bindHere(_ message: BindMessage, _ statement: Statement, _ target: Portal.Target) {
         if case .router = target, message.parameterCount > 0 { return failBatch(.parameterCount(message.parameterCount, wanted: 0)) }
         if isTaken(message) { return failBatch(.duplicatePortal(String(buffer: message.portal))) }
         setPortal(message, Portal(statement: statement, target: target))
         answerInTurn(as: .bind) { $0.writeBindComplete() }
     }
 
-    private func setPortal(_ message: BindMessage, _ portal: Portal) {
+    func setPortal(_ message: BindMessage, _ portal: Portal) {
         if message.hasNamedPortal { portals[String(buffer: message.portal)] = portal } else { unnamedPortal = portal }
     }
 
-    private func isTaken(_ message: BindMessage) -> Bool { message.hasNamedPortal && portal(message.portal) != nil }
+    func isTaken(_ message: BindMessage) -> Bool { message.hasNamedPortal && portal(message.portal) != nil }
 
     func portal(_ name: ByteBuffer) -> Portal? {
         name.readableBytes == 0 ? unnamedPortal : portals[String(buffer: name)]
@@ -312,11 +341,7 @@ extension ClientSession {
         let message = try DescribeMessage(body: body)
         switch message.target {
         case .statement:
-            let name = String(buffer: message.name)
-            guard let statement = name.isEmpty ? unnamedStatement : statements[name] else {
-                return failBatch(.unknownStatement(name))
-            }
-            describe(statement)
+            describeStatement(String(buffer: message.name))
         case .portal:
             if pass(frame, to: message.name, expecting: .describePortal) { return }
             guard let portal = portal(message.name) else { return passToCursor(message.name, frame, .describePortal) }
@@ -325,6 +350,8 @@ extension ClientSession {
                 speak(as: owner, portal: message.name) { [self] in passOn(frame, .describePortal) }
             case .router:
                 answerInTurn(as: .describePortal) { self.describeHere(portal.statement, &$0) }
+            case .failing:
+                answerInTurn(as: .describePortal) { $0.writeNoData() }
             case .explanation:
                 answerInTurn(as: .describePortal) { $0.writeRowDescription(Self.explanationColumns) }
             case .everyShard(_, let bind):
@@ -332,6 +359,16 @@ extension ClientSession {
             case .spread(let work):
                 describeAside(portal.statement, resultFormats: work.resultFormats)
             }
+        }
+    }
+
+    private func describeStatement(_ name: String) {
+        guard let statement = name.isEmpty ? unnamedStatement : statements[name] else { return failBatch(.unknownStatement(name)) }
+        guard let scope, statement.scopeID != scope.id, statement.result != nil, !transaction.isFailed else { return describe(statement) }
+        switch renewal(of: statement, in: scope) {
+        case .usable(let renewed): describe(renewed)
+        case .changed: failBatch(.planChanged)
+        case .unknown(let renewed): captureResult(of: renewed) { [self] in describeStatement(name) }
         }
     }
 
@@ -343,6 +380,7 @@ extension ClientSession {
                 $0.writeRowDescription(Self.explanationColumns)
             }
         }
+        if case .session(.execute(let execute)) = plan.route { return describeExecution(execute, statement) }
         if !plan.needsShard {
             return answerInTurn(as: .describeStatement) {
                 $0.writeParameterDescription([])
@@ -358,8 +396,10 @@ extension ClientSession {
     /// transaction's shard knows.
     func passToCursor(_ name: ByteBuffer, _ frame: ByteBuffer, _ expectation: ResponseScript.Expectation) {
         // A failed transaction has lost its cursors.
-        guard name.readableBytes > 0, transaction.phase == .open else { return failBatch(.unknownPortal(String(buffer: name))) }
-        reach(poolOfCurrentShard(), .passing, writes: false) { [self] in
+        guard name.readableBytes > 0, transaction.phase == .open || transaction.isIdle && heldCursors[String(buffer: name)] != nil else {
+            return failBatch(.unknownPortal(String(buffer: name)))
+        }
+        reach(pool(ofCursor: String(buffer: name)), .passing, writes: false) { [self] in
             sendHeld()
             backend.send(frame)
             script.expect(expectation)
@@ -424,6 +464,8 @@ extension ClientSession {
                 $0.writeDataRow(text: row)
                 $0.writeCommandComplete(tag: "EXPLAIN")
             }
+        case .failing(let error):
+            failBatch(error)
         case .everyShard(let everyShard, let bind):
             guard useUp(portal, message.portal) else { return }
             executeEverywhere(everyShard, portal.statement, bind)

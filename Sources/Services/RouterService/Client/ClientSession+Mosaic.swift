@@ -12,7 +12,7 @@ extension ClientSession {
     func describeHere(_ statement: Statement, _ buffer: inout ByteBuffer) {
         switch statement.planned.plan?.route {
         case .mosaic(let mosaic): buffer.writeRowDescription([.text(mosaic.functionName)])
-        case .session(.showMosaic(let name)): buffer.writeRowDescription([.text(name)])
+        case .session(.showMosaic(let name)): buffer.writeRowDescription(Self.columns(ofShow: name))
         default: buffer.writeNoData()
         }
     }
@@ -33,6 +33,8 @@ extension ClientSession {
                     case .failed(let error): failBatch(error)
                     }
                 }
+            case .session(.prepare(let prepare)):
+                self.prepare(prepare)
             case .session(let sessionStatement):
                 switch answerSession(sessionStatement, statement.parse.query) {
                 case .success(let build): answer(build)
@@ -104,10 +106,11 @@ extension ClientSession {
         }
     }
 
-    func explanation(_ plan: CachedPlan, _ inputs: KeyInputs) throws(ServerError) -> [String?] {
+    /// `keys`: the plan's own where they are not given.
+    func explanation(_ plan: CachedPlan, _ inputs: KeyInputs, keys: [KeySource]? = nil) throws(ServerError) -> [String?] {
         let (route, shard): (String, String?) =
             switch plan.route {
-            case .keyed(let sources): ("keyed", try owners(sources, plan, inputs))
+            case .keyed(let sources): ("keyed", try owners(keys ?? sources, plan, inputs))
             case .anyShard: ("any shard", nil)
             case .homeShard: ("home shard", database.home.shardID.name)
             case .currentShard: ("current shard", poolOfCurrentShard().shardID.name)

@@ -52,6 +52,10 @@ extension ClientSession {
 
     /// Takes a backend of `pool` with the session's settings in effect, now or when there is one.
     func acquire(_ pool: BackendPool, _ then: @escaping (Backend) -> Void) {
+        if !pins.isEmpty, let backend = pinned(on: pool) {
+            backend.setReading(true)
+            return adoptSettings(backend, then)
+        }
         if let backend = pool.take() { return adoptSettings(backend, then) }
         suspend()
         waiter = pool.wait { [self] result in
@@ -166,8 +170,9 @@ extension ClientSession {
         // Taken out one by one: going through them would copy each, references and all.
         while let participant = participants.popLast() {
             let backend = participant.backend
-            backend.takeBack()
             backend.settings = participant.settingsInside
+            if isPinned(backend) { continue }
+            backend.takeBack()
             backend.pool.release(backend, isReusable: backend.status == TransactionState.Phase.idle.rawValue)
         }
     }
@@ -178,8 +183,11 @@ extension ClientSession {
         let isBusy = !script.isEmpty || onDrained != nil || batch.needsSync
         onDrained = nil
         pendingEffects.removeAll()
+        let kept = pins.map(\.backend)
+        if !isCommitting { dropPins() }
         for (index, participant) in participants.enumerated() {
             let backend = participant.backend
+            if kept.contains(where: { $0 === backend }) { continue }
             backend.takeBack()
             if isBusy && index == speaker || copy != nil || gather != nil {
                 // A COPY that waits for data would wait for ever, and one that gives data would give all of them.
@@ -209,7 +217,11 @@ extension ClientSession {
 
     /// A backend's connection broke. Where an exchange was under way on it, its completion follows.
     func backendLost(_ backend: Backend, midFrame: Bool) {
-        guard work != .closed, let index = participants.firstIndex(where: { $0.backend === backend }) else { return }
+        guard work != .closed else { return }
+        guard let index = participants.firstIndex(where: { $0.backend === backend }) else {
+            if isPinned(backend) { pinnedBackendLost(backend, mayHaveRun: isCommitting) }
+            return
+        }
         if retryOnPrimary() { return }
         let wasCommitting = pendingEffects.contains { if case .commit = $0 { true } else { false } }
         let mayHaveRun = participants[index].wrote && (mayHaveCommitted || wasCommitting) || unit.hasCommitted
@@ -217,6 +229,7 @@ extension ClientSession {
         participants.remove(at: index)
         if speaker > index || speaker == participants.count { speaker = max(0, speaker - 1) }
         if midFrame { return closeClient() }
+        if isPinned(backend) { return pinnedBackendLost(backend, mayHaveRun: mayHaveRun) }
         let error = ServerError.shardLost(backend.pool.shardID, mayHaveRun: mayHaveRun, farewell: backend.farewell)
         // In a failed transaction it makes no difference, but to a step that is to mend it.
         let isNews = !transaction.isFailed || work == .suspended
@@ -240,6 +253,7 @@ extension ClientSession {
     private func speakerLost(_ error: ServerError) {
         let alreadyFailed = unit.hasFailed
         script.reset()
+        forgetCaptures()
         onDrained = nil
         stepLoss = nil
         pendingEffects.removeAll()

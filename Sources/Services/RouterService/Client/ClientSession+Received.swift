@@ -23,8 +23,9 @@ extension ClientSession {
         case BackendKind.parameterStatus:
             if script.received(kind) != .drop { forward(message) }
         default:
-            // Notifications: LISTEN is refused, so none is ours.
-            break
+            // A notification: of the speaker it stands where it may in the answer.
+            // Of a backend that is not kept it is another client's, which listened there before.
+            if isPinned(backend) { forward(message) }
         }
     }
 
@@ -44,9 +45,10 @@ extension ClientSession {
         if script.received(BackendKind.errorResponse) == .replace {
             if let bytes = script.takeReplacement() { forward(bytes) }
         } else {
-            forward(message)
+            forward(asClientsOwn(message))
         }
         pendingEffects.removeAll()
+        forgetCaptures()
         undoDefinitions(script.takeSkippedDefinitions())
         if work == .copyIn { leaveCopyIn() }
         if batch.isOpen { batch.isSkipping = true }

@@ -39,8 +39,8 @@ extension ClientSession {
         case .show, .discard:
             return .forward(nil)
         case .discardAll:
-            return transaction.isIdle ? .here : .refuse(.notInTransactionBlock)
-        case .deallocate, .setMosaic, .showMosaic:
+            return transaction.isIdle ? .here : .refuse(.discardAllInTransaction)
+        case .deallocate, .prepare, .execute, .setMosaic, .showMosaic:
             return .here
         }
     }
@@ -49,6 +49,11 @@ extension ClientSession {
     private func setting(_ effect: Effect) -> SessionStep { .forward(effect) }
 
     func runSession(_ statement: SessionStatement, _ frame: ByteBuffer, _ text: ByteBuffer) {
+        switch statement {
+        case .prepare(let prepare): return prepareSimple(prepare)
+        case .execute(let execute): return executeSimple(execute, text)
+        default: break
+        }
         switch sessionStep(statement, text) {
         case .forward(let effect):
             forwardSimple(frame, poolOfCurrentShard(), .passing, writes: false, effect)
@@ -56,7 +61,7 @@ extension ClientSession {
             switch answerSession(statement, text) {
             case .success(let build):
                 completeUnit { buffer in
-                    if case .showMosaic(let name) = statement { buffer.writeRowDescription([.text(name)]) }
+                    if case .showMosaic(let name) = statement { buffer.writeRowDescription(Self.columns(ofShow: name)) }
                     build(&buffer)
                 }
             case .failure(let error): failUnit(error)
@@ -78,6 +83,7 @@ extension ClientSession {
             unnamedStatement = nil
             portals.removeAll()
             variables = MosaicVariables(consistency: startupConsistency)
+            dropPins()
             return .success { $0.writeCommandComplete(tag: "DISCARD ALL") }
         case .deallocate(let name):
             guard let name else {
@@ -95,6 +101,13 @@ extension ClientSession {
             }
             return .success { $0.writeCommandComplete(tag: "SET") }
         case .showMosaic(let name):
+            if name == "pgmosaic.session" {
+                let row = sessionRow
+                return .success { buffer in
+                    buffer.writeDataRow(text: row)
+                    buffer.writeCommandComplete(tag: "SHOW")
+                }
+            }
             guard let value = showMosaic(name) else { return .failure(.unknownSetting(name)) }
             return .success { buffer in
                 buffer.writeDataRow(text: [value])
@@ -103,6 +116,21 @@ extension ClientSession {
         default:
             preconditionFailure("a shard runs this statement")
         }
+    }
+
+    static func columns(ofShow name: String) -> [RowDescription.Column] {
+        guard name == "pgmosaic.session" else { return [.text(name)] }
+        return ["database", "user", "pid", "shard", "pinned", "pinned_by", "pinned_shards", "consistency", "prepared_statements"].map { .text($0) }
+    }
+
+    /// What SHOW pgmosaic.session tells.
+    private var sessionRow: [String?] {
+        let reasons = Set(pins.flatMap(\.kept)).map(\.rawValue).sorted()
+        return [
+            database.name, user, String(processID), participants.isEmpty ? nil : participants[speaker].backend.pool.shardID.name,
+            pins.isEmpty ? "no" : "yes", reasons.isEmpty ? nil : reasons.joined(separator: ","),
+            pins.isEmpty ? nil : pins.map(\.backend.pool.shardID.name).joined(separator: ","), consistency.rawValue, String(statements.count),
+        ]
     }
 
     private func showMosaic(_ name: String) -> String? {

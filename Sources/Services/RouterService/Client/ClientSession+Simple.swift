@@ -29,6 +29,9 @@ extension ClientSession {
             if mayReload, planned.isCuredByReload, !transaction.isFailed {
                 return reloadSchema { [self] in runSimple(frame, text, mayReload: false) }
             }
+            if let key = planned.hint ?? variables.shardKey, planned.isCuredByHint, !transaction.isFailed, StatementHint.isOneQuery(Array(buffer: text)) {
+                return runHinted(text, key)
+            }
             return failUnit(planned.error(inFailedTransaction: transaction.isFailed))
         }
         unit.kind = plan.kind
@@ -37,9 +40,10 @@ extension ClientSession {
         if variables.explains, plan.isExplainable { return explainSimple(plan, inputs) }
         if plan.writes {
             replicas.mayHaveWritten = true
-        } else if readsReplicas, let pool = replica(for: plan, inputs, frame) {
+        } else if readsReplicas, !plan.isTraced, let pool = replica(for: plan, inputs, frame) {
             return forwardSimple(frame, pool, .reader, writes: false)
         }
+        if plan.isTraced { return runTraced(frame, plan, inputs) }
         switch plan.route {
         case .keyed(let sources):
             do throws(KeyProblem) {
@@ -76,7 +80,7 @@ extension ClientSession {
     /// Sends the query as it came, and passes its answers on.
     func forwardSimple(_ frame: ByteBuffer, _ pool: BackendPool, _ role: Role, writes: Bool, _ effect: Effect? = nil) {
         unit.shard = pool
-        if participants.isEmpty, transaction.isIdle, effect == nil, let backend = pool.take(at: loop.lately) {
+        if participants.isEmpty, transaction.isIdle, effect == nil, pins.isEmpty, let backend = pool.take(at: loop.lately) {
             if backend.settings === settings {
                 // The path of nearly every statement: nothing to wait for, nothing to allocate.
                 backend.lend(to: self)
@@ -129,6 +133,7 @@ extension ClientSession {
             }
         }
         if let named = variables.shardKey { try compare(owner, withShardOf: named, sources) }
+        if let hint = plan.hint { try compare(owner, withShardOf: hint, sources) }
         // A list without any key matches no row on whatever shard.
         return owner.map(database.pool) ?? poolOfCurrentShard()
     }

@@ -76,9 +76,23 @@ final class ClientSession: ChannelInboundHandler {
     var copy: SplitCopyState?
     var gather: GatherCopyState?
 
+    /// Backends that the session keeps.
+    var pins: [Pin] = []
+    /// Their notifications that wait for the end of the unit.
+    var notifications: [ByteBuffer] = []
+    var notificationBytes = 0
+    /// The end of a transaction is under way on backends that belong to `CommitDriver` until it is over.
+    var isCommitting = false
+    /// Where the cursors of the transaction live, and those WITH HOLD.
+    var cursors: [String: BackendPool] = [:]
+    var heldCursors: [String: BackendPool] = [:]
+
     var batch = Batch()
     var statements: [String: Statement] = [:]
     var unnamedStatement: Statement?
+    /// Statements of which the speaker was asked what they give, and the answer that is on its way.
+    var captures: [Statement] = []
+    var capturing: PreparedResult?
     var portals: [String: Portal] = [:]
     var unnamedPortal: Portal?
     var variables: MosaicVariables
@@ -321,6 +335,7 @@ final class ClientSession: ChannelInboundHandler {
     private func steerBackends() {
         if let gather { return steer(gather) }
         for participant in participants { participant.backend.setReading(isClientWritable) }
+        for pin in pins { pin.backend.setReading(isClientWritable) }
     }
 
     // MARK: Units
@@ -340,6 +355,14 @@ final class ClientSession: ChannelInboundHandler {
 
     func forgetScope() { scopeCache = nil }
 
+    /// Ends a batch that the router made of a simple query: the message comes before whatever the client sent next.
+    func injectSync() {
+        var bytes = ByteBuffer()
+        bytes.writeSync()
+        bytes.writeImmutableBuffer(inbox)
+        inbox = bytes
+    }
+
     /// The kind of the client's next message; nil while it has not arrived.
     var nextMessageKind: UInt8? { inbox.getInteger(at: inbox.readerIndex) }
 
@@ -348,6 +371,10 @@ final class ClientSession: ChannelInboundHandler {
         scopeCache = nil
         privateSchema?.rebase(on: self)
     }
+
+    var isClientReading: Bool { isClientWritable }
+
+    func endIfDraining() { closeIfDrained() }
 
     /// The unit is answered: lets go of what only it needed.
     func finishUnit() {
@@ -362,11 +389,14 @@ final class ClientSession: ChannelInboundHandler {
             privateSchema = nil
             unnamedPortal = nil
             if !portals.isEmpty { portals.removeAll() }
+            if !cursors.isEmpty { cursors.removeAll() }
         } else if limits.idleTransactionTimeout != nil {
             idleInTransactionSince = loop.lately
         }
+        if !notifications.isEmpty { deliverNotifications() }
         flushClient()
         closeIfDrained()
+        if !pins.isEmpty, transaction.isIdle, work == .ready { settlePins() }
         // Nearly always there is nothing: the client waits for the answer that was just written.
         if inbox.readableBytes > 0 || !participants.isEmpty || !isReading || !isClientWritable { pump() }
     }

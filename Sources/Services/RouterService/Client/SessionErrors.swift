@@ -43,6 +43,8 @@ extension ServerError {
         severity: .warning, sqlState: .noActiveTransaction, message: "there is no transaction in progress")
     static let notInTransactionBlock = ServerError(
         sqlState: .activeTransaction, message: "the statement cannot run inside a transaction block")
+    static let discardAllInTransaction = ServerError(
+        sqlState: .activeTransaction, message: "DISCARD ALL cannot run inside a transaction block")
     static func noTransaction(_ command: String) -> ServerError {
         ServerError(sqlState: .noActiveTransaction, message: "\(command) can only be used in transaction blocks")
     }
@@ -60,6 +62,12 @@ extension ServerError {
     static func duplicateStatement(_ name: String) -> ServerError {
         ServerError(sqlState: .duplicatePreparedStatement, message: "prepared statement \"\(name)\" already exists")
     }
+    /// PostgreSQL's own, by whose routine drivers know that they may prepare again.
+    static let planChanged: ServerError = {
+        var error = ServerError(sqlState: .featureNotSupported, message: "cached plan must not change result type")
+        error[.routine] = "RevalidateCachedQuery"
+        return error
+    }()
     static func duplicatePortal(_ name: String) -> ServerError {
         ServerError(sqlState: .duplicateCursor, message: "cursor \"\(name)\" already exists")
     }
@@ -115,6 +123,15 @@ extension ServerError {
             detail: "PGM-SHARDS-DISAGREE: shard \(shard) differs from the home shard. Nothing was changed.",
             hint: "Compare the table's contents on the two shards.")
     }
+    /// The server session that held what the client relies on is gone.
+    static func pinLost(_ shard: ShardID, mayHaveRun: Bool, farewell: String?) -> ServerError {
+        var error = shardLost(shard, mayHaveRun: mayHaveRun, farewell: farewell)
+        error[.message] = "lost the connection to shard \(shard), which held the session's LISTEN, locks or cursors"
+        return error
+    }
+    static let tooManyPinned = ServerError(
+        sqlState: .tooManyConnections, message: "too many sessions keep a shard connection for themselves",
+        hint: "End LISTEN, session advisory locks and cursors WITH HOLD that are done, or raise the router's wire.pinned_sessions_max.")
     static let answerTooLarge = ServerError(
         sqlState: .programLimitExceeded, message: "the answer of a statement that runs on several shards is too large")
     static let shuttingDown = ServerError(

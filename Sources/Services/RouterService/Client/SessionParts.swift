@@ -18,6 +18,10 @@ struct Participant {
     var hasBegun = true
     /// Its waits for locks are bounded, as those of a transaction of several shards must be.
     var hasLockBound = false
+    /// It ran what PostgreSQL does not let be prepared: of several writers it must be the one that decides.
+    var cannotPrepare = false
+    /// The session keeps the backend.
+    var isKept = false
     /// In effect now, and in effect again should the transaction be rolled back.
     var settingsInside: SettingsRef
     var settingsOutside: SettingsRef
@@ -57,6 +61,12 @@ struct Batch {
         case parse(Statement, frame: ByteBuffer, isUnnamed: Bool)
         case describe(Statement)
         case answer(ByteBuffer, as: ResponseScript.Expectation)
+        /// PREPARE: a shard must accept it; the client's answer comes later.
+        case prepare(Statement)
+        /// The session itself asks what the statement gives.
+        case capture(Statement)
+        /// Describe of an EXECUTE of this statement.
+        case describeExecution(Statement, tail: ByteBuffer)
     }
     var isOpen = false
     /// After an error: everything up to Sync is passed over.
@@ -112,6 +122,8 @@ struct Portal {
         indirect case spread(SpreadWork)
         /// The plan is told instead.
         indirect case explanation([String?])
+        /// What EXECUTE names cannot be run: PostgreSQL says so when it is executed.
+        indirect case failing(ServerError)
     }
     let statement: Statement
     let target: Target
@@ -122,7 +134,7 @@ struct Portal {
     var owner: Backend? {
         switch target {
         case .backend(let backend), .effect(let backend, _): backend
-        case .router, .everyShard, .spread, .explanation: nil
+        case .router, .everyShard, .spread, .explanation, .failing: nil
         }
     }
 }
@@ -156,6 +168,11 @@ struct UnitRecord {
     var hasFailed = false
     /// A COMMIT of the client's succeeded in it.
     var hasCommitted = false
+    /// What must be added to the positions in a shard's errors, behind `from` characters of the text that it was sent.
+    var positionShift = 0
+    var positionsFrom = 0
+    /// What EXECUTE named, where several names have one text.
+    var executedName: String?
 
     mutating func begin(at now: PoolInstant) {
         isRunning = true

@@ -36,7 +36,8 @@ final class CommitDriver {
     }
 
     func start() {
-        for participant in participants { participant.backend.takeBack() }
+        // What a session keeps stays lent to it, for its notifications.
+        for participant in participants where !participant.isKept { participant.backend.takeBack() }
         guard machine.needsPreparation, let decider = machine.decider else { return carryOut(machine.start()) }
         guard participants.count <= GlobalTransactionID.participantsMax else { return refuse(.tooManyWriters) }
         do throws(GlobalTransactionIDError) {
@@ -144,6 +145,10 @@ final class CommitDriver {
         for participant in participants where participant.backend.isOpen {
             let backend = participant.backend
             backend.settings = isCommitted ? participant.settingsInside : participant.settingsOutside
+            if participant.isKept {
+                if backend.status != TransactionState.Phase.idle.rawValue || backend.hasExchange { backend.close() }
+                continue
+            }
             backend.pool.release(backend, isReusable: backend.status == TransactionState.Phase.idle.rawValue && !backend.hasExchange)
         }
         if !unfinished.isEmpty {

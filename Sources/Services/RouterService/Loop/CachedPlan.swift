@@ -15,10 +15,15 @@ final class CachedPlan {
     let leavesFailedTransaction: Bool
     /// Whether a shard has to see it: else the router answers all of it.
     let needsShard: Bool
+    /// It leaves something behind in the server session, or belongs to a cursor.
+    let isTraced: Bool
+    /// The key that a comment of the text names.
+    let hint: String?
     /// `pgmosaic.explain` explains it; the others run, so that it can be switched off again.
     let isExplainable: Bool
 
-    init(_ plan: StatementPlan) {
+    init(_ plan: StatementPlan, hint: String? = nil) {
+        self.hint = hint
         value = plan
         (kind, route, writes, keyLengthMax) = (plan.kind, plan.route, plan.writes, plan.keyLengthMax)
         mayReadReplica = plan.mayReadReplica
@@ -26,6 +31,7 @@ final class CachedPlan {
         leavesFailedTransaction = plan.leavesFailedTransaction
         needsShard = plan.needsShard
         isExplainable = plan.isExplainable
+        isTraced = plan.traces != .none || plan.cursor != nil
     }
 }
 
@@ -45,7 +51,7 @@ extension StatementPlan {
         case .session(let statement):
             switch statement {
             case .set, .setLocal, .reset, .setCharacteristics, .show, .discard: true
-            case .setTransaction, .discardAll, .deallocate, .setMosaic, .showMosaic: false
+            case .setTransaction, .discardAll, .deallocate, .prepare, .execute, .setMosaic, .showMosaic: false
             }
         case .keyed, .anyShard, .homeShard, .currentShard, .everyShard, .splitCopy, .broadcastCopy, .gatherCopy: true
         }

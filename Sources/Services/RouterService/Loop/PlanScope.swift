@@ -73,14 +73,18 @@ final class PlanScope {
 /// The outcome of planning one text: a plan, or why there is none.
 final class PlannedStatement {
     let plan: CachedPlan?
+    /// The key that a comment of the text names.
+    let hint: String?
     private let refusal: Refusal?
     private let syntaxError: SyntaxError?
 
     init(_ text: [UInt8], literals: LiteralRanges?, parameterTypes: [UInt32], allowsSeveral: Bool, context: PlanningContext) {
+        hint = StatementHint.shardKey(in: text)
         do throws(StatementPlanner.TextError) {
             plan = CachedPlan(
                 try StatementPlanner.plan(
-                    bytes: text, literals: literals, parameterTypes: parameterTypes, allowsSeveral: allowsSeveral, context: context))
+                    bytes: text, literals: literals, parameterTypes: parameterTypes, allowsSeveral: allowsSeveral, context: context),
+                hint: hint)
             refusal = nil
             syntaxError = nil
         } catch {
@@ -94,6 +98,9 @@ final class PlannedStatement {
 
     /// A look at the shards as they are now may give a plan: the schema could be older than the table.
     var isCuredByReload: Bool { refusal?.code.isCuredByReload ?? false }
+
+    /// A hint may place it: the planner could not, or the text is newer than the parser.
+    var isCuredByHint: Bool { plan == nil && (refusal?.code.isCuredByHint ?? true) }
 
     /// Precondition: there is no plan. In a failed transaction PostgreSQL sees syntax errors, and nothing else.
     func error(inFailedTransaction: Bool) -> ServerError {
@@ -110,10 +117,16 @@ final class Statement {
     let planned: PlannedStatement
     let parameterTypes: [UInt32]
     let scopeID: UInt64
+    let schemaGeneration: UInt64
+    let searchPath: [String]
+    /// What a shard said that it takes and gives; nil while none was asked.
+    var result: PreparedResult?
     /// How often it was parsed, by any client of this loop.
     var uses = 1
     /// Some backend has prepared it without an error, so that a ParseComplete may be given without asking.
     var isValidated = false
+    /// How many parameters EXECUTE must give; a Bind's are counted by the shard.
+    private(set) lazy var parameterCount = StatementPlanner.parameterCount(ofPrepared: Array(buffer: parse.query), declared: parameterTypes.count)
     /// Its name on backends; nil until it is first used under a name.
     var slot: StatementSlot?
 
@@ -122,5 +135,7 @@ final class Statement {
         self.planned = planned
         parameterTypes = parse.parameterTypes.array
         scopeID = scope.id
+        schemaGeneration = scope.context.schema.generation
+        searchPath = scope.context.searchPath
     }
 }

@@ -72,7 +72,12 @@ final class LoopMetrics {
         for (outcome, count) in commits.byOutcome { result.add(MetricCatalogue.twoPhase, [outcome], counter: count) }
         for (outcome, count) in clients.byOutcome { result.add(MetricCatalogue.clientsTotal, [outcome], counter: count) }
         var states = ["idle": 0.0, "active": 0.0, "waiting": 0.0]
-        for session in loop.sessions.values { states[session.stateName, default: 0] += 1 }
+        var kept: [String: Double] = [:]
+        for session in loop.sessions.values {
+            states[session.stateName, default: 0] += 1
+            for pin in session.pins { for reason in pin.kept { kept[reason.rawValue, default: 0] += 1 } }
+        }
+        for (reason, count) in kept { result.add(MetricCatalogue.pinnedSessions, [reason], gauge: count) }
         for (state, count) in states { result.add(MetricCatalogue.clients, [state], gauge: count) }
         for database in loop.databases.values {
             for pool in database.pools { pool.collect(into: &result) }

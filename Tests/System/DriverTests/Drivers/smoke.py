@@ -303,9 +303,46 @@ def many_connections():
         show(connection.execute("SELECT balance FROM psycopg_accounts WHERE id = -7").fetchone())
 
 
+def kept(connection):
+    section("statements of SQL, notifications, locks, cursors that are held, plans that change")
+    connection.execute("PREPARE by_id (bigint) AS SELECT owner FROM psycopg_accounts WHERE id = $1")
+    for sql in ("EXECUTE by_id(1)", "EXECUTE by_id('-7')", "EXECUTE by_id"):
+        try:
+            show(connection.execute(sql).fetchall())
+        except psycopg.Error as error:
+            show(error.sqlstate, error.diag.message_primary, error.diag.message_detail)
+    failing(connection, "PREPARE by_id AS SELECT 1")
+    connection.execute("DEALLOCATE by_id")
+    failing(connection, "EXECUTE by_id(1)")
+    with psycopg.connect(DSN, autocommit=True) as other:
+        connection.execute("LISTEN psycopg_news")
+        other.execute("NOTIFY psycopg_news, 'one'")
+        with other.transaction():
+            other.execute("SELECT pg_notify('psycopg_news', %s)", ("two",))
+        show([(notice.channel, notice.payload) for notice in connection.notifies(timeout=20, stop_after=2)])
+        connection.execute("UNLISTEN *")
+        show(connection.execute("SELECT pg_try_advisory_lock(77)").fetchone(), other.execute("SELECT pg_try_advisory_lock(77)").fetchone())
+        show(connection.execute("SELECT pg_advisory_unlock(77)").fetchone(), other.execute("SELECT pg_try_advisory_lock(77)").fetchone())
+        other.execute("SELECT pg_advisory_unlock_all()")
+        cursor = connection.cursor("held", withhold=True)
+        with connection.transaction():
+            cursor.execute("SELECT entry_id FROM psycopg_entries WHERE account_id = 1 ORDER BY 1 LIMIT 5")
+            show(cursor.fetchone())
+        show(connection.execute("SELECT owner FROM psycopg_accounts WHERE id = -7").fetchone())
+        show(cursor.fetchmany(2), cursor.fetchall())
+        cursor.close()
+        connection.execute("SELECT set_config('psycopg.who', 'ada', false)")
+        show(connection.execute("SELECT current_setting('psycopg.who'), id FROM psycopg_accounts WHERE id = 1").fetchone())
+        query = "SELECT * FROM psycopg_settings WHERE name = %s"
+        connection.execute(query, ("a",), prepare=True)
+        other.execute("ALTER TABLE psycopg_settings ADD COLUMN more int")
+        failing(connection, query, ("a",), prepare=True)
+        other.execute("ALTER TABLE psycopg_settings DROP COLUMN more")
+
+
 def main():
     with psycopg.connect(DSN, autocommit=True) as connection:
-        for step in (definition, values, prepared, transactions, errors, copies, pipelines, cursors, large, cancelling, settings, metadata):
+        for step in (definition, values, prepared, transactions, errors, copies, pipelines, cursors, large, cancelling, settings, metadata, kept):
             step(connection)
         shared_tables(connection)
         many_connections()

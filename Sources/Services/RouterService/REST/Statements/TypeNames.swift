@@ -1,5 +1,6 @@
 internal import NIOCore
 internal import PGChannel
+internal import PGTypes
 internal import ShardModel
 
 /// Names of the types that a shard made itself (enums, composites, extensions), asked for once and remembered.

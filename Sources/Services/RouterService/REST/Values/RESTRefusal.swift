@@ -15,6 +15,8 @@ enum RESTRefusal: String, CaseIterable {
         case .splitCopy, .broadcastCopy, .gatherCopy: self = .copy
         case .session(.show), .session(.showMosaic): return nil
         case .session: self = .session
+        // The session that runs it is the next request's, too.
+        case _ where plan.traces.keeps != nil || plan.traces.releases || plan.cursor != nil: self = .session
         default:
             guard plan.kind == .copy else { return nil }
             self = .copy

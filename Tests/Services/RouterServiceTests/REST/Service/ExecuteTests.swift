@@ -79,7 +79,7 @@ struct ExecuteTests {
     @Test(arguments: [
         ("BEGIN", "PGM-REST-TRANSACTION"), ("COMMIT", "PGM-REST-TRANSACTION"), ("SET work_mem = '1MB'", "PGM-REST-SESSION"),
         ("DISCARD ALL", "PGM-REST-SESSION"), ("SET pgmosaic.explain = on", "PGM-REST-SESSION"), ("COPY notes TO STDOUT", "PGM-REST-COPY"),
-        ("COPY orders FROM STDIN", "PGM-REST-COPY"), ("LISTEN x", "PGM-LISTEN"), ("SELECT 1; SELECT 2", "PGM-MULTIPLE-STATEMENTS"),
+        ("COPY orders FROM STDIN", "PGM-REST-COPY"), ("LISTEN x", "PGM-REST-SESSION"), ("SELECT pg_advisory_lock(1)", "PGM-REST-SESSION"), ("SELECT 1; SELECT 2", "PGM-MULTIPLE-STATEMENTS"),
         ("SELECT count(*) FROM orders", "PGM-NO-KEY"), ("SELECT * FROM nowhere", "PGM-UNKNOWN-TABLE"),
     ])
     func whatCannotRunIsRefusedWithItsCode(_ query: String, _ code: String) async throws {

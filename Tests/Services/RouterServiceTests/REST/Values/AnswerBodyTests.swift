@@ -1,5 +1,6 @@
 import ControlAPI
 import NIOCore
+import PGTypes
 import PGWire
 import Testing
 

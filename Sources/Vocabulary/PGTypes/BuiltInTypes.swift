@@ -1,12 +1,17 @@
 /// Names of PostgreSQL's own types by oid: these are fixed, and the same on every server.
 ///
 /// Source: `pg_type` of PostgreSQL 15. Types of extensions and of users have an oid of each shard's own (`TypeNames` asks for them).
-enum BuiltInTypes {
+package enum BuiltInTypes {
     /// Oids from here on are handed out by each server (FirstNormalObjectId in PostgreSQL's transam.h).
-    static let firstUserOID: UInt32 = 16_384
+    package static let firstUserOID: UInt32 = 16_384
 
     /// "int8", or "int8[]" for an array; nil for an oid that is not in the list.
-    static func name(of oid: UInt32) -> String? { names[oid] }
+    package static func name(of oid: UInt32) -> String? { names[oid] }
+
+    /// The oid of "int8" or "int8[]"; nil for a name that is not in the list.
+    package static func oid(of name: String) -> UInt32? { oids[name] }
+
+    private static let oids = Dictionary(uniqueKeysWithValues: names.map { ($1, $0) })
 
     private static let names: [UInt32: String] = {
         var names: [UInt32: String] = [:]

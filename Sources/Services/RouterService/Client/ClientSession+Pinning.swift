@@ -1,0 +1,254 @@
+internal import NIOCore
+internal import PGWire
+internal import RoutePlanning
+internal import SessionCore
+internal import Synchronization
+
+/// A backend that a session keeps beyond its transactions, for it holds what cannot be carried to another one.
+struct Pin {
+    let backend: Backend
+    var kept: Set<SessionTraces.Kept>
+    /// Something ran since the backend was last asked what it holds.
+    var isDoubtful = true
+    /// The session's place among those that may keep one.
+    fileprivate let permit: PinPermit
+}
+
+/// Statements that leave something behind in a server session: LISTEN, session advisory locks, cursors WITH HOLD.
+///
+/// Whether a backend must be kept is not worked out from statements, which may fail, be rolled back, or count (a lock is taken twice): behind each such
+/// statement, once no transaction is open, the backend itself is asked what it holds.
+extension ClientSession {
+    /// Bytes of notifications that wait for the end of a unit.
+    private static var notificationBytesMax: Int { 1 << 20 }
+
+    func pinned(on pool: BackendPool) -> Backend? { pins.first { $0.backend.pool === pool }?.backend }
+
+    /// A backend that was borrowed for an exchange.
+    func giveBack(_ backend: Backend) {
+        if !isPinned(backend) { backend.pool.release(backend) }
+    }
+
+    func isPinned(_ backend: Backend) -> Bool { !pins.isEmpty && pins.contains { $0.backend === backend } }
+
+    // MARK: Statements that leave traces
+
+    /// The simple protocol's.
+    func runTraced(_ frame: ByteBuffer, _ plan: CachedPlan, _ inputs: KeyInputs) {
+        do throws(ServerError) {
+            let (pool, role) = try target(of: plan, inputs)
+            unit.shard = pool
+            reach(pool, role, writes: plan.writes) { [self] in
+                if let error = note(plan) { return failUnit(error) }
+                script.expect(.query)
+                backend.send(frame)
+                work = .awaitingReady
+            }
+        } catch {
+            failUnit(error)
+        }
+    }
+
+    /// The extended protocol's: a Bind.
+    func bindTraced(_ plan: CachedPlan, _ inputs: KeyInputs, _ send: @escaping () -> Void) {
+        do throws(ServerError) {
+            let (pool, role) = try target(of: plan, inputs)
+            unit.shard = pool
+            reach(pool, role, writes: plan.writes) { [self] in
+                if let error = note(plan) { failBatch(error) } else { send() }
+            }
+        } catch {
+            failBatch(error)
+        }
+    }
+
+    private func target(of plan: CachedPlan, _ inputs: KeyInputs) throws(ServerError) -> (BackendPool, Role) {
+        switch plan.value.cursor {
+        case .use(let name), .close(let name): return (pool(ofCursor: name), .passing)
+        case .closeAll:
+            let pools = (Array(cursors.values) + Array(heldCursors.values))
+            guard let first = pools.first else { return (poolOfCurrentShard(), .passing) }
+            guard pools.allSatisfy({ $0 === first }) else { throw .refusal(Refusal(.manyShards, "CLOSE ALL")) }
+            return (first, .passing)
+        case .declare, nil: break
+        }
+        switch plan.route {
+        case .keyed(let sources):
+            if let wanted = inputs.missingParameter(in: sources) { throw .parameterCount(wanted - 1, wanted: wanted) }
+            do throws(KeyProblem) { return (try pool(for: sources, plan, inputs), .bound) } catch { throw error.error }
+        case .anyShard: return (poolForReading(), .reader)
+        case .homeShard: return (database.home, plan.writes ? .bound : .reader)
+        default: return (poolOfCurrentShard(), .passing)
+        }
+    }
+
+    /// The shard that a cursor lives on, so far as the session knows.
+    func pool(ofCursor name: String) -> BackendPool { cursors[name] ?? heldCursors[name] ?? poolOfCurrentShard() }
+
+    /// The speaker is about to run a statement that leaves traces. Returns why it may not.
+    func note(_ plan: CachedPlan) -> ServerError? {
+        let traces = plan.value.traces
+        let backend = backend
+        if traces.preventsPrepare {
+            // One participant commits without being prepared, so one may have run such a statement.
+            guard !participants.contains(where: { $0.cannotPrepare && $0.backend !== backend }) else { return .refusal(Refusal(.cannotPrepare)) }
+            participants[speaker].cannotPrepare = true
+        }
+        let index = pins.firstIndex { $0.backend === backend }
+        if let kept = traces.keeps {
+            if let index {
+                pins[index].kept.insert(kept)
+                pins[index].isDoubtful = true
+            } else {
+                guard let permit = loop.shared.pins.admit() else { return .tooManyPinned }
+                pins.append(Pin(backend: backend, kept: [kept], permit: permit))
+            }
+        } else if traces.releases, let index {
+            pins[index].isDoubtful = true
+        }
+        switch plan.value.cursor {
+        case .declare(let name, let holds):
+            if let other = cursors[name] ?? heldCursors[name], other !== backend.pool { return .duplicatePortal(name) }
+            guard cursors.count + heldCursors.count < limits.portalsMax else { return .tooManyPortals }
+            cursors[name] = backend.pool
+            if holds { heldCursors[name] = backend.pool }
+        case .close, .closeAll: if let index { pins[index].isDoubtful = true }
+        case .use, nil: break
+        }
+        return nil
+    }
+
+    // MARK: Unpinning
+
+    /// No transaction is open: asks those backends that may have nothing to keep any more.
+    func settlePins() {
+        guard let pin = pins.first(where: \.isDoubtful) else { return }
+        let backend = pin.backend
+        suspend()
+        let exchange = Exchange(.simpleQuery) { [self] exchange, result in
+            guard resume() else { return }
+            settle(backend, exchange.error == nil && !exchange.isTooLarge ? exchange.textResults.first : nil)
+            if pins.contains(where: \.isDoubtful) { return settlePins() }
+            deliverNotifications()
+            flushClient()
+            endIfDraining()
+            pump()
+        }
+        backend.run(exchange) { $0.writeQuery(SessionTraces.question) }
+    }
+
+    /// `held`: what the backend says that it holds; nil where it could not be asked, and so keeps what it may have.
+    private func settle(_ backend: Backend, _ held: [[String?]]?) {
+        guard let index = pins.firstIndex(where: { $0.backend === backend }) else { return }
+        pins[index].isDoubtful = false
+        guard let held else { return }
+        pins[index].kept = Set(held.compactMap { $0.first.flatMap { $0 }.flatMap(SessionTraces.Kept.init(rawValue:)) })
+        let names = Set(held.filter { $0.first == SessionTraces.Kept.heldCursor.rawValue }.compactMap { $0.last ?? nil })
+        heldCursors = heldCursors.filter { $0.value !== backend.pool || names.contains($0.key) }
+        for name in names { heldCursors[name] = backend.pool }
+        guard pins[index].kept.isEmpty else { return }
+        pins.remove(at: index)
+        backend.takeBack()
+        backend.pool.release(backend, isReusable: backend.status == TransactionState.Phase.idle.rawValue)
+    }
+
+    /// DISCARD ALL, or the session's end: what is kept goes with the server sessions.
+    func dropPins() {
+        let dropped = pins
+        pins.removeAll()
+        heldCursors.removeAll()
+        notifications.removeAll()
+        for pin in dropped {
+            pin.backend.takeBack()
+            if pin.backend.hasExchange || pin.backend.status != TransactionState.Phase.idle.rawValue || isBusy(pin.backend) {
+                // It may be running something, and would only see that the connection is gone when it answers.
+                pin.backend.pool.cancel(pin.backend)
+            }
+            pin.backend.close()
+        }
+    }
+
+    private func isBusy(_ backend: Backend) -> Bool {
+        participants.indices.contains(speaker) && participants[speaker].backend === backend && (!script.isEmpty || batch.needsSync)
+    }
+
+    /// A backend that was kept is gone, and with it what the client relies on: the session ends, as it would with PostgreSQL.
+    func pinnedBackendLost(_ backend: Backend, mayHaveRun: Bool) {
+        pins.removeAll { $0.backend === backend }
+        fatal(.pinLost(backend.pool.shardID, mayHaveRun: mayHaveRun, farewell: backend.farewell))
+    }
+
+    // MARK: Messages of a kept backend that nothing was asked of
+
+    /// Whether the backend is kept, and not the one whose answers are on their way to the client.
+    func isKeptAside(_ backend: Backend) -> Bool {
+        guard !pins.isEmpty, isPinned(backend) else { return false }
+        return participants.isEmpty || participants[speaker].backend !== backend
+    }
+
+    func receivedAside(_ frame: Frame, from backend: Backend) {
+        switch frame.kind {
+        case BackendKind.notificationResponse, BackendKind.parameterStatus, BackendKind.noticeResponse:
+            var message = ByteBuffer()
+            message.writeFrame(frame.kind) { $0.writeImmutableBuffer(frame.body) }
+            notified(message, by: backend)
+        case BackendKind.errorResponse:
+            let error = try? ServerError(body: frame.body)
+            backend.farewell = error.map { "\($0.sqlState.code) \($0.message)" }
+            backend.close()
+        default:
+            backend.close()
+        }
+    }
+
+    /// A NotificationResponse of a backend that is lent to the session. Between two units it is passed on at once; inside of one it waits for
+    /// the end, for another shard's answer may be on its way to the client.
+    func notified(_ message: ByteBuffer, by backend: Backend) {
+        // Of a backend that is not kept it is another client's, which listened there before.
+        guard isPinned(backend), work != .closed else { return }
+        guard work != .ready else {
+            forward(message)
+            return flushClient()
+        }
+        notifications.append(message)
+        notificationBytes += message.readableBytes
+        // An exchange of the router's own must end.
+        if notificationBytes > Self.notificationBytesMax, !backend.hasExchange { backend.setReading(false) }
+    }
+
+    /// The unit's answer is complete.
+    func deliverNotifications() {
+        guard !notifications.isEmpty else { return }
+        for message in notifications { forward(message) }
+        notifications.removeAll()
+        notificationBytes = 0
+        if isClientReading { for pin in pins { pin.backend.setReading(true) } }
+    }
+}
+
+/// How many sessions may keep a backend, over all loops.
+final class PinBudget: Sendable {
+    private let places: Mutex<(max: Int, taken: Int)>
+
+    init(max: Int) { places = Mutex((max, 0)) }
+
+    func change(max: Int) { places.withLock { $0.max = max } }
+
+    /// nil: the limit is reached.
+    func admit() -> PinPermit? {
+        places.withLock { places in
+            guard places.taken < places.max else { return nil }
+            places.taken += 1
+            return PinPermit(self)
+        }
+    }
+
+    fileprivate func release() { places.withLock { $0.taken -= 1 } }
+}
+
+/// A place, given back when the last reference goes.
+final class PinPermit: Sendable {
+    private let budget: PinBudget
+    fileprivate init(_ budget: PinBudget) { self.budget = budget }
+    deinit { budget.release() }
+}
