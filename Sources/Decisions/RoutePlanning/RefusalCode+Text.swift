@@ -114,8 +114,7 @@ extension RefusalCode {
         case .multipleStatements:
             ("cannot insert multiple commands into a prepared statement", "Send one statement at a time.")
         case .statementList:
-            ("several statements in one query are routed only where all of them read or write rows of one shard",
-             "Send them one at a time, between BEGIN and COMMIT where they belong together.")
+            ("the statement cannot stand among several in one query", "Send it as a query of its own.")
         case .merge:
             ("MERGE is not routed yet", "Use INSERT ... ON CONFLICT, UPDATE and DELETE.")
         case .createTableAs:

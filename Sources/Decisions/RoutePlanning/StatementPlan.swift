@@ -19,6 +19,8 @@ package struct StatementPlan: Hashable, Sendable {
     /// The key column is varchar(n) and the statement inserts: a value of more than n characters must be refused (22001). PostgreSQL cuts
     /// trailing blanks off silently, and would store another key than the one that chose the shard.
     package var keyLengthMax: Int?
+    /// The text holds several statements.
+    package var isList = false
     /// How it runs when its keys live on several shards; nil: it does not.
     package var spread: Spread?
     /// One sentence for `pgmosaic route`: why it goes where it goes ("orders.customer_id = $1").
@@ -76,6 +78,8 @@ package enum Route: Hashable, Sendable {
     case broadcastCopy(BroadcastCopy)
     /// COPY table TO STDOUT of a sharded table: the rows of every shard, one after the other.
     case gatherCopy(GatherCopy)
+    /// Several statements, one after another.
+    case statements
     case transaction(TransactionStatement)
     case session(SessionStatement)
     /// Answered by the router itself.

@@ -3,11 +3,18 @@ internal import ShardModel
 
 extension StatementPlanner {
     /// The plan of a simple query that holds several statements: where all of them read or write rows, and of one shard only, that shard gets the
-    /// text as it is, and PostgreSQL runs it as the one transaction that it is.
-    static func plan(several statements: [ParsedStatement], literals: LiteralRanges?, context: PlanningContext) throws(Refusal) -> StatementPlan {
-        var list = StatementList()
-        for statement in statements { try list.add(plan(statement, literals: literals, context: context)) }
-        return try list.plan()
+    /// text as it is, and PostgreSQL runs it as the one transaction that it is. Otherwise they are planned one by one as they run, because what one
+    /// of them means may depend on those before it.
+    static func plan(several statements: [ParsedStatement], literals: LiteralRanges?, context: PlanningContext) -> StatementPlan {
+        do throws(Refusal) {
+            var list = StatementList()
+            for statement in statements { try list.add(plan(statement, literals: literals, context: context)) }
+            return try list.plan()
+        } catch {
+            var plan = StatementPlan(kind: .utility, route: .statements, writes: true, reuse: .text, reason: "\(statements.count) statements, one after another")
+            plan.isList = true
+            return plan
+        }
     }
 }
 
@@ -57,9 +64,11 @@ private struct StatementList {
     func plan() throws(Refusal) -> StatementPlan {
         if needsHome, !keys.isEmpty { throw Refusal(.statementList) }
         let route: Route = !keys.isEmpty ? .keyed(keys) : needsHome ? .homeShard : readsReference ? .anyShard : .currentShard
-        return StatementPlan(
+        var plan = StatementPlan(
             kind: kind ?? .utility, route: route, writes: writes, mayReadReplica: mayReadReplica, reuse: fitsShape ? .shape : .text, tables: tables,
             keyLengthMax: keyLengthMax ?? nil,
             reason: "\(count) statements of one shard")
+        plan.isList = true
+        return plan
     }
 }

@@ -27,7 +27,7 @@ extension StatementPlanner {
         do throws(Refusal) {
             guard statements.count == 1 else {
                 guard allowsSeveral else { throw Refusal(.multipleStatements) }
-                return try plan(several: statements, literals: literals, context: context)
+                return plan(several: statements, literals: literals, context: context)
             }
             return try plan(statement, literals: literals, parameterTypes: parameterTypes, context: context)
         } catch { throw .refused(error) }

@@ -69,6 +69,11 @@ extension FaultTests {
                         "SELECT 1", "ROLLBACK", "BEGIN", "SELECT v FROM kv WHERE k = \(keys[0])", "SELECT 1; SELECT count(*) FROM ref",
                         "UPDATE kv SET v = v + 1 WHERE k = \(keys[0]); INSERT INTO kv VALUES (\(keys[1]), 5)",
                         "DELETE FROM kv WHERE k = \(keys[0]); SELECT v / 0 FROM kv WHERE k = \(keys[1]);; SELECT 2",
+                        "BEGIN; UPDATE kv SET v = v + 1 WHERE k = \(keys[0]); COMMIT", "SELECT 1; COMMIT; SELECT v FROM kv WHERE k = \(keys[1])",
+                        "UPDATE kv SET v = v + 1 WHERE k = \(keys[2]); ROLLBACK; INSERT INTO ref VALUES (2, 2); SELECT 3",
+                        "INSERT INTO ref VALUES (3, 3); SAVEPOINT s; SELECT 4", "SELECT 5; BEGIN; DELETE FROM ref; SAVEPOINT s; SELECT 1 / 0; SELECT 6",
+                        "SELECT v FROM kv WHERE k = \(keys[0]); SHOW search_path; SELECT 7; ROLLBACK TO s; COMMIT",
+                        "START TRANSACTION; SELECT 8; COMMIT AND CHAIN; SELECT 9", "UPDATE ref SET v = v + 1; COMMIT AND CHAIN", "SELECT 10; SELEC; SELECT 11",
                     ])
                     add("query(\(sql))", WireMessages.query(sql))
                 default: add("sync", WireMessages.sync)

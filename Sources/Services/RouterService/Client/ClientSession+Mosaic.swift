@@ -118,6 +118,7 @@ extension ClientSession {
             case .splitCopy: ("split copy", nil)
             case .broadcastCopy: ("every shard", nil)
             case .gatherCopy: ("every shard", nil)
+            case .statements: ("one after another", nil)
             case .transaction, .session, .mosaic, .empty: ("router", nil)
             }
         return [

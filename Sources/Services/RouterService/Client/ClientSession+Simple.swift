@@ -22,7 +22,7 @@ extension ClientSession {
         runSimple(frame, text, mayReload: true)
     }
 
-    private func runSimple(_ frame: ByteBuffer, _ text: ByteBuffer, mayReload: Bool) {
+    func runSimple(_ frame: ByteBuffer, _ text: ByteBuffer, mayReload: Bool) {
         guard let scope else { return failUnit(.schemaUnknown(database.name)) }
         let planned = scope.plan(simple: text)
         guard let plan = planned.plan else {
@@ -36,6 +36,7 @@ extension ClientSession {
         }
         unit.kind = plan.kind
         if transaction.isFailed, !plan.leavesFailedTransaction, !plan.isEmpty { return failUnit(.failedTransaction) }
+        if list != nil, isForTheList(plan) { return }
         let inputs = KeyInputs(text: text, literals: loop.shape.literals)
         if variables.explains, plan.isExplainable { return explainSimple(plan, inputs) }
         if plan.writes {
@@ -50,6 +51,7 @@ extension ClientSession {
                 let pool = try pool(for: sources, plan, inputs)
                 forwardSimple(frame, pool, .bound, writes: plan.writes)
             } catch {
+                if plan.value.isList, case .several = error { return run(statementsOf: text) }
                 spreadSimple(sources, plan, inputs, frame, text, error)
             }
         case .anyShard:
@@ -66,6 +68,8 @@ extension ClientSession {
             beginCopy(.broadcast(broadcast), text: String(buffer: text))
         case .gatherCopy(let gather):
             beginGather(gather, text: String(buffer: text))
+        case .statements:
+            run(statementsOf: text)
         case .transaction(let statement):
             runTransaction(statement, frame, text)
         case .session(let statement):

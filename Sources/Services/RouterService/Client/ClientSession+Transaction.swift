@@ -252,7 +252,8 @@ extension ClientSession {
             default: break
             }
         }
-        return transaction.statusByte
+        // Zero is no status: it is not passed on.
+        return list == nil ? transaction.statusByte : 0
     }
 
     /// The ReadyForQuery has been passed on, or was the router's own.

@@ -73,6 +73,8 @@ final class ClientSession: ChannelInboundHandler {
     var isRollingBack = false
     /// Schema changes of the open transaction.
     var privateSchema: PrivateSchema?
+    /// The rest of a simple query with several statements, of which one is running.
+    var list: StatementList?
     var copy: SplitCopyState?
     var gather: GatherCopyState?
 
@@ -101,7 +103,7 @@ final class ClientSession: ChannelInboundHandler {
     var replicas = ReplicaUse()
 
     var unit = UnitRecord()
-    private var scopeCache: PlanScope?
+    var scopeCache: PlanScope?
     /// The client's place among the router's clients, given back with the session.
     private let permit: ClientPermit?
 
@@ -110,7 +112,7 @@ final class ClientSession: ChannelInboundHandler {
     /// Answers that wait for the end of the burst.
     private let outbox = Outbox()
     private var isPumping = false
-    private var isReading = true
+    private(set) var isReading = true
     /// The session ends with its transaction, or at once: `ClientSession+Goodbye`.
     var isDraining = false
     /// Why, where the session ends whether or not its transaction has; and since when.
@@ -119,7 +121,7 @@ final class ClientSession: ChannelInboundHandler {
     var transactionNumber: UInt32 = 0
     /// The transaction that was seen by the sweep last, and since when.
     var seenTransaction: (number: UInt32, since: PoolInstant) = (0, PoolInstant(nanoseconds: 0))
-    private var idleInTransactionSince = PoolInstant(nanoseconds: 0)
+    var idleInTransactionSince = PoolInstant(nanoseconds: 0)
     /// What the channel last told: asking it costs a lookup and an atomic read. A client that sends without reading the answers is not
     /// read either.
     private(set) var isClientWritable = true
@@ -302,7 +304,10 @@ final class ClientSession: ChannelInboundHandler {
 
     func answer(_ build: (inout ByteBuffer) -> Void) { outbox.append(build) }
 
-    func answerReady(_ status: UInt8) { answer { $0.writeReadyForQuery(status: status) } }
+    /// Between the statements of one simple query there is none.
+    func answerReady(_ status: UInt8) {
+        if list == nil { answer { $0.writeReadyForQuery(status: status) } }
+    }
 
     func writeDueEmissions() {
         while let bytes = script.takeDueEmission() { forward(bytes) }
@@ -325,6 +330,19 @@ final class ClientSession: ChannelInboundHandler {
         inbox = bytes
     }
 
+    /// Ends a batch that the router made of a simple query: the message comes before whatever the client sent next.
+    func injectSync() {
+        var bytes = ByteBuffer()
+        bytes.writeSync()
+        bytes.writeImmutableBuffer(inbox)
+        inbox = bytes
+    }
+
+    var hasInput: Bool { inbox.readableBytes > 0 }
+
+    /// The kind of the client's next message; nil while it has not arrived.
+    var nextMessageKind: UInt8? { inbox.getInteger(at: inbox.readerIndex) }
+
     func backendBurstEnded() {
         flushClient()
         guard !isClientWritable else { return }
@@ -336,106 +354,6 @@ final class ClientSession: ChannelInboundHandler {
         if let gather { return steer(gather) }
         for participant in participants { participant.backend.setReading(isClientWritable) }
         for pin in pins { pin.backend.setReading(isClientWritable) }
-    }
-
-    // MARK: Units
-
-    func beginUnit() {
-        if !unit.isRunning { unit.begin(at: loop.readClock()) }
-        if scopeCache?.generation != database.generation { scopeCache = nil }
-    }
-
-    /// The plans for the session as it is now. nil: the schema is not known.
-    var scope: PlanScope? {
-        if let privateSchema { return privateSchema.scope }
-        if let scopeCache { return scopeCache }
-        scopeCache = database.scope(for: settings)
-        return scopeCache
-    }
-
-    func forgetScope() { scopeCache = nil }
-
-    /// Ends a batch that the router made of a simple query: the message comes before whatever the client sent next.
-    func injectSync() {
-        var bytes = ByteBuffer()
-        bytes.writeSync()
-        bytes.writeImmutableBuffer(inbox)
-        inbox = bytes
-    }
-
-    /// The kind of the client's next message; nil while it has not arrived.
-    var nextMessageKind: UInt8? { inbox.getInteger(at: inbox.readerIndex) }
-
-    func settingsChanged(to new: SettingsRef) {
-        settings = new
-        scopeCache = nil
-        privateSchema?.rebase(on: self)
-    }
-
-    var isClientReading: Bool { isClientWritable }
-
-    func endIfDraining() { closeIfDrained() }
-
-    /// The unit is answered: lets go of what only it needed.
-    func finishUnit() {
-        let finished = exchange(&unit, with: UnitRecord())
-        loop.metrics.record(finished, at: loop.readClock())
-        replicas.unitEnded(isIdle: transaction.isIdle, at: loop.lately)
-        batch.reset()
-        stepLoss = nil
-        work = .ready
-        if transaction.isIdle {
-            releaseParticipants()
-            privateSchema = nil
-            unnamedPortal = nil
-            if !portals.isEmpty { portals.removeAll() }
-            if !cursors.isEmpty { cursors.removeAll() }
-        } else if limits.idleTransactionTimeout != nil {
-            idleInTransactionSince = loop.lately
-        }
-        if !notifications.isEmpty { deliverNotifications() }
-        flushClient()
-        closeIfDrained()
-        if !pins.isEmpty, transaction.isIdle, work == .ready { settlePins() }
-        // Nearly always there is nothing: the client waits for the answer that was just written.
-        if inbox.readableBytes > 0 || !participants.isEmpty || !isReading || !isClientWritable { pump() }
-    }
-
-    /// Answers the unit, which has no outstanding answers, with an error.
-    func failUnit(_ error: ServerError) {
-        guard work != .closed, !retryOnPrimary() else { return }
-        if work == .batch || batch.isOpen { return failBatch(error) }
-        let error = unheardLoss(insteadOf: error)
-        transaction.fail()
-        unit.outcome = .failed(error)
-        answer { $0.writeErrorResponse(error) }
-        answerReady(transaction.statusByte)
-        finishUnit()
-    }
-
-    /// Answers the unit with the router's own messages.
-    func completeUnit(_ build: (inout ByteBuffer) -> Void) {
-        answer(build)
-        answerReady(transaction.statusByte)
-        finishUnit()
-    }
-
-    // MARK: Suspension
-
-    /// Stops the pump until `resume`.
-    func suspend() {
-        if work != .closed { work = .suspended }
-    }
-
-    /// Goes on after a suspension; false when the client has gone in the meantime, or when a shard was lost and the unit has failed by it.
-    func resume() -> Bool {
-        guard work == .suspended else { return false }
-        work = batch.isOpen ? .batch : .ready
-        guard let loss = stepLoss else { return true }
-        stepLoss = nil
-        failUnit(loss)
-        pump()
-        return false
     }
 
     // MARK: The end
@@ -474,6 +392,7 @@ final class ClientSession: ChannelInboundHandler {
             self.waiter = nil
             waiter.cancel()
         }
+        list = nil
         abandonParticipants()
         statements.removeAll()
         inbox = ByteBuffer()

@@ -53,7 +53,7 @@ extension StatementPlan {
             case .set, .setLocal, .reset, .setCharacteristics, .show, .discard: true
             case .setTransaction, .discardAll, .deallocate, .prepare, .execute, .setMosaic, .showMosaic: false
             }
-        case .keyed, .anyShard, .homeShard, .currentShard, .everyShard, .splitCopy, .broadcastCopy, .gatherCopy: true
+        case .keyed, .anyShard, .homeShard, .currentShard, .everyShard, .splitCopy, .broadcastCopy, .gatherCopy, .statements: true
         }
     }
 

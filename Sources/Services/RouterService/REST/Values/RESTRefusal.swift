@@ -12,7 +12,7 @@ enum RESTRefusal: String, CaseIterable {
     init?(_ plan: StatementPlan) {
         switch plan.route {
         case .transaction: self = .transaction
-        case .splitCopy, .broadcastCopy, .gatherCopy: self = .copy
+        case .splitCopy, .broadcastCopy, .gatherCopy, .statements: self = .copy
         case .session(.show), .session(.showMosaic): return nil
         case .session: self = .session
         // The session that runs it is the next request's, too.

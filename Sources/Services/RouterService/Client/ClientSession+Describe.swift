@@ -1,0 +1,109 @@
+internal import NIOCore
+internal import PGWire
+internal import RoutePlanning
+internal import SessionCore
+
+/// Describe, and the ways to a portal.
+extension ClientSession {
+    func describe(_ frame: ByteBuffer, _ body: ByteBuffer) throws(WireError) {
+        let message = try DescribeMessage(body: body)
+        switch message.target {
+        case .statement:
+            describeStatement(String(buffer: message.name))
+        case .portal:
+            if pass(frame, to: message.name, expecting: .describePortal) { return }
+            guard let portal = portal(message.name) else { return passToCursor(message.name, frame, .describePortal) }
+            switch portal.target {
+            case .backend(let owner), .effect(let owner, _):
+                speak(as: owner, portal: message.name) { [self] in passOn(frame, .describePortal) }
+            case .router:
+                answerInTurn(as: .describePortal) { self.describeHere(portal.statement, &$0) }
+            case .failing:
+                answerInTurn(as: .describePortal) { $0.writeNoData() }
+            case .explanation:
+                answerInTurn(as: .describePortal) { $0.writeRowDescription(Self.explanationColumns) }
+            case .everyShard(_, let bind):
+                describeAside(portal.statement, resultFormats: bind.resultFormats)
+            case .spread(let work):
+                describeAside(portal.statement, resultFormats: work.resultFormats)
+            }
+        }
+    }
+
+    func describeStatement(_ name: String) {
+        guard let statement = name.isEmpty ? unnamedStatement : statements[name] else { return failBatch(.unknownStatement(name)) }
+        guard let scope, statement.scopeID != scope.id, statement.result != nil, !transaction.isFailed else { return describe(statement) }
+        switch renewal(of: statement, in: scope) {
+        case .usable(let renewed): describe(renewed)
+        case .changed: failBatch(.planChanged)
+        case .unknown(let renewed): captureResult(of: renewed) { [self] in describeStatement(name) }
+        }
+    }
+
+    func describe(_ statement: Statement) {
+        guard let plan = statement.planned.plan else { return failBatch(.failedTransaction) }
+        if variables.explains, plan.isExplainable {
+            return answerInTurn(as: .describeStatement) {
+                $0.writeParameterDescription(statement.parameterTypes)
+                $0.writeRowDescription(Self.explanationColumns)
+            }
+        }
+        if case .session(.execute(let execute)) = plan.route { return describeExecution(execute, statement) }
+        if !plan.needsShard {
+            return answerInTurn(as: .describeStatement) {
+                $0.writeParameterDescription([])
+                self.describeHere(statement, &$0)
+            }
+        }
+        if case .everyShard = plan.route, !batch.needsSync, batch.held.isEmpty { return describeAside(statement, resultFormats: nil) }
+        if batch.needsSync { return sendDescribe(statement) }
+        batch.held.append(.describe(statement))
+    }
+
+    /// A portal that no Bind of the client's has made: in a transaction it may be a cursor of DECLARE, which drivers describe, and the
+    /// transaction's shard knows.
+    func passToCursor(_ name: ByteBuffer, _ frame: ByteBuffer, _ expectation: ResponseScript.Expectation) {
+        // A failed transaction has lost its cursors.
+        guard name.readableBytes > 0, transaction.phase == .open || transaction.isIdle && heldCursors[String(buffer: name)] != nil else {
+            return failBatch(.unknownPortal(String(buffer: name)))
+        }
+        reach(pool(ofCursor: String(buffer: name)), .passing, writes: false) { [self] in
+            sendHeld()
+            backend.send(frame)
+            script.expect(expectation)
+            batch.needsSync = true
+        }
+    }
+
+    /// Passes a message on to the unnamed portal where nothing else is to be done: the case of nearly every statement, without a copy of the
+    /// portal.
+    func pass(_ frame: ByteBuffer, to name: ByteBuffer, expecting expectation: ResponseScript.Expectation) -> Bool {
+        guard name.readableBytes == 0, case .backend(let owner)? = unnamedPortal?.target, !participants.isEmpty, backend === owner, batch.held.isEmpty
+        else { return false }
+        passOn(frame, expectation)
+        return true
+    }
+
+    /// Makes the backend that has the portal the one that is spoken to.
+    func speak(as owner: Backend, portal: ByteBuffer, _ then: @escaping () -> Void) {
+        guard let index = participants.firstIndex(where: { $0.backend === owner }) else {
+            return failBatch(.unknownPortal(String(buffer: portal)))
+        }
+        if !batch.held.isEmpty {
+            return prepareHeld { [self] in
+                if !batch.isSkipping { speak(as: owner, portal: portal, then) }
+            }
+        }
+        if index == speaker { return then() }
+        drain { [self] in
+            speaker = index
+            then()
+        }
+    }
+
+    func passOn(_ frame: ByteBuffer, _ expectation: ResponseScript.Expectation) {
+        backend.send(frame)
+        script.expect(expectation)
+        batch.needsSync = true
+    }
+}

@@ -1,0 +1,96 @@
+internal import NIOCore
+internal import PGWire
+internal import PoolCore
+internal import RoutePlanning
+internal import SessionCore
+
+/// The life of a unit: begun, perhaps suspended, answered.
+extension ClientSession {
+    func beginUnit() {
+        if !unit.isRunning { unit.begin(at: loop.readClock()) }
+        if scopeCache?.generation != database.generation { scopeCache = nil }
+    }
+
+    /// The plans for the session as it is now. nil: the schema is not known.
+    var scope: PlanScope? {
+        if let privateSchema { return privateSchema.scope }
+        if let scopeCache { return scopeCache }
+        scopeCache = database.scope(for: settings)
+        return scopeCache
+    }
+
+    func forgetScope() { scopeCache = nil }
+
+    func settingsChanged(to new: SettingsRef) {
+        settings = new
+        scopeCache = nil
+        privateSchema?.rebase(on: self)
+    }
+
+    var isClientReading: Bool { isClientWritable }
+
+    func endIfDraining() { closeIfDrained() }
+
+    /// The unit is answered: lets go of what only it needed.
+    func finishUnit() {
+        batch.reset()
+        stepLoss = nil
+        work = .ready
+        if transaction.isIdle {
+            releaseParticipants()
+            privateSchema = nil
+            unnamedPortal = nil
+            if !portals.isEmpty { portals.removeAll() }
+            if !cursors.isEmpty { cursors.removeAll() }
+        } else if limits.idleTransactionTimeout != nil {
+            idleInTransactionSince = loop.lately
+        }
+        if list != nil { return statementEnded() }
+        let finished = exchange(&unit, with: UnitRecord())
+        loop.metrics.record(finished, at: loop.readClock())
+        replicas.unitEnded(isIdle: transaction.isIdle, at: loop.lately)
+        if !notifications.isEmpty { deliverNotifications() }
+        flushClient()
+        closeIfDrained()
+        if !pins.isEmpty, transaction.isIdle, work == .ready { settlePins() }
+        // Nearly always there is nothing: the client waits for the answer that was just written.
+        if hasInput || !participants.isEmpty || !isReading || !isClientWritable { pump() }
+    }
+
+    /// Answers the unit, which has no outstanding answers, with an error.
+    func failUnit(_ error: ServerError) {
+        guard work != .closed, !retryOnPrimary() else { return }
+        if work == .batch || batch.isOpen { return failBatch(error) }
+        let error = unheardLoss(insteadOf: error)
+        transaction.fail()
+        unit.outcome = .failed(error)
+        answer { $0.writeErrorResponse(error) }
+        answerReady(transaction.statusByte)
+        finishUnit()
+    }
+
+    /// Answers the unit with the router's own messages.
+    func completeUnit(_ build: (inout ByteBuffer) -> Void) {
+        answer(build)
+        answerReady(transaction.statusByte)
+        finishUnit()
+    }
+
+    // MARK: Suspension
+
+    /// Stops the pump until `resume`.
+    func suspend() {
+        if work != .closed { work = .suspended }
+    }
+
+    /// Goes on after a suspension; false when the client has gone in the meantime, or when a shard was lost and the unit has failed by it.
+    func resume() -> Bool {
+        guard work == .suspended else { return false }
+        work = batch.isOpen ? .batch : .ready
+        guard let loss = stepLoss else { return true }
+        stepLoss = nil
+        failUnit(loss)
+        pump()
+        return false
+    }
+}
