@@ -109,6 +109,9 @@ package struct EveryShard: Hashable, Sendable {
     /// Parameters (1-based) that may go to a date/time column: a text such as 'now' in one of them (`ClockText.mayNameNow`) would
     /// give another value on each shard and must be refused (`RefusalCode.volatileReferenceWrite`) when it is bound.
     package var clockParameters: [Int]
+    /// Reference tables that the statement reads beside the rows it writes. Their writers commit on one shard after the other, so the statement keeps
+    /// them out, or two shards could read different rows.
+    package var readTables: [QualifiedName] = []
     /// Whether it may have made a sequence, whose values the shards must share out (`SequenceSlicing`).
     package var sequences = Sequences.untouched
     package enum Sequences: Hashable, Sendable {

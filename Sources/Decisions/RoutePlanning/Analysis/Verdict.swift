@@ -30,7 +30,10 @@ struct Verdict {
             if sources.contains(where: { if case .constant = $0 { true } else { false } }) { reuse = .text }
         } else if !findings.writtenReferences.isEmpty {
             let parameters = try Self.checkReferenceWrite(findings)
-            route = .everyShard(EveryShard(reason: .referenceWrite, clockParameters: parameters))
+            var everyShard = EveryShard(reason: .referenceWrite, clockParameters: parameters)
+            // One query about one table reads the rows that it locks.
+            if analyzer.queries > 1 || findings.references.count > 1 { everyShard.readTables = findings.references.sorted() }
+            route = .everyShard(everyShard)
             reason = "\(Self.list(findings.writtenReferences)) is a reference table: written on every shard"
             reuse = .text
         } else if !findings.locals.isEmpty || !findings.catalogs.isEmpty || findings.homeFunction != nil {

@@ -2,6 +2,7 @@ internal import NIOCore
 internal import PGWire
 internal import RoutePlanning
 internal import SessionCore
+internal import ShardModel
 
 /// Statements that run on every shard, and the ends of transactions that have several.
 ///
@@ -17,7 +18,7 @@ extension ClientSession {
         unit.ranEverywhere = true
         guard everyShard.transactional else { return runUntransactional(everyShard, text) }
         let isImplicit = transaction.isIdle
-        onEveryShard({ $0.writeQuery(text) }, keep: .simpleQuery, sequences: everyShard.sequences) { [self] outcome in
+        onEveryShard({ $0.writeQuery(text) }, keep: .simpleQuery, everyShard) { [self] outcome in
             switch outcome {
             case .success(let answers) where !isImplicit:
                 noteSchemaChange(everyShard) { [self] in completeUnit { $0.writeImmutableBuffer(answers) } }
@@ -73,7 +74,7 @@ extension ClientSession {
                     buffer.writeExecute(portal: portal)
                     buffer.writeClose(.portal, name: portal)
                     buffer.writeSync()
-                }, keep: .executeOnly, sequences: everyShard.sequences
+                }, keep: .executeOnly, everyShard
             ) { [self] outcome in
                 switch outcome {
                 case .failure(let error):
@@ -150,35 +151,55 @@ extension ClientSession {
 
     /// Runs `messages` inside the transaction on every shard; all must succeed with the same command tag.
     private func onEveryShard(
-        _ messages: @escaping (inout ByteBuffer) -> Void, keep: Exchange.Keep, sequences: EveryShard.Sequences,
+        _ messages: @escaping (inout ByteBuffer) -> Void, keep: Exchange.Keep, _ everyShard: EveryShard,
         _ done: @escaping (EverywhereOutcome) -> Void
     ) {
+        let locks = Self.locks(of: everyShard.readTables)
         enlistAll { [self] in
-            guard let leader = participants.firstIndex(where: { $0.backend.pool === database.home }) else {
-                return done(.failure(.schemaUnknown(database.name)))
-            }
-            var answers = ByteBuffer()
-            var tags: [String] = []
-            var error: ServerError?
-            each([leader], { (self.prelude(of: $0), messages) }, keep: keep) { index, exchange, result in
-                error = Self.failure(exchange, result, self.participants[index].backend)
-                answers = exchange.answers
-                tags = exchange.tags
-            } then: { [self] in
-                if let error { return done(.failure(error)) }
-                let followers = participants.indices.filter { $0 != leader }
-                each(followers, { (self.prelude(of: $0) + [self.followerLockTimeout], messages) }, keep: .outcome) {
-                    index, exchange, result in
-                    guard error == nil else { return }
-                    let backend = self.participants[index].backend
-                    error = Self.failure(exchange, result, backend)
-                    if error == nil, exchange.tags != tags { error = .shardsDisagree(backend.pool.shardID) }
-                } then: {
-                    if let error { return done(.failure(error)) }
-                    self.sliceSequences(sequences) { error in done(error.map { .failure($0) } ?? .success(answers)) }
-                }
+            guard !locks.isEmpty, !transaction.isIdle else { return runOnEveryShard(messages, keep, everyShard, locks, done) }
+            // A snapshot from before the locks would show each shard its own past.
+            boundLocks(of: participants.indices.filter { participants[$0].hasBegun }) { [self] error in
+                if let error = error ?? strictIsolation.map({ .refusal(Refusal(.isolation, $0)) }) { return done(.failure(error)) }
+                runOnEveryShard(messages, keep, everyShard, locks, done)
             }
         }
+    }
+
+    private func runOnEveryShard(
+        _ messages: @escaping (inout ByteBuffer) -> Void, _ keep: Exchange.Keep, _ everyShard: EveryShard, _ locks: [String],
+        _ done: @escaping (EverywhereOutcome) -> Void
+    ) {
+        guard let leader = participants.firstIndex(where: { $0.backend.pool === database.home }) else {
+            return done(.failure(.schemaUnknown(database.name)))
+        }
+        var answers = ByteBuffer()
+        var tags: [String] = []
+        var error: ServerError?
+        each([leader], { (self.prelude(of: $0) + locks, messages) }, keep: keep) { index, exchange, result in
+            error = Self.failure(exchange, result, self.participants[index].backend)
+            answers = exchange.answers
+            tags = exchange.tags
+        } then: { [self] in
+            if let error { return done(.failure(error)) }
+            let followers = participants.indices.filter { $0 != leader }
+            each(followers, { (self.prelude(of: $0) + [self.followerLockTimeout] + locks, messages) }, keep: .outcome) {
+                index, exchange, result in
+                guard error == nil else { return }
+                let backend = self.participants[index].backend
+                error = Self.failure(exchange, result, backend)
+                if error == nil, exchange.tags != tags { error = .shardsDisagree(backend.pool.shardID) }
+            } then: {
+                if let error { return done(.failure(error)) }
+                self.sliceSequences(everyShard.sequences) { error in done(error.map { .failure($0) } ?? .success(answers)) }
+            }
+        }
+    }
+
+    /// Waits for the tables' writers, prepared ones included, and lets no other in.
+    private static func locks(of tables: [QualifiedName]) -> [String] {
+        guard !tables.isEmpty else { return [] }
+        let names = tables.map { "\(quoteIdentifier($0.schema)).\(quoteIdentifier($0.name))" }.joined(separator: ", ")
+        return ["LOCK TABLE \(names) IN SHARE ROW EXCLUSIVE MODE"]
     }
 
     /// A follower that waits for a lock longer than this is part of a deadlock that spans shards.
