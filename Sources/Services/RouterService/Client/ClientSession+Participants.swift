@@ -13,6 +13,7 @@ extension ClientSession {
             participants[index].role = max(role, participants[index].role)
             if let isolationProblem { return failUnit(isolationProblem) }
             if writes { participants[index].wrote = true }
+            if isInternal { reportShard(pool) }
             if index == speaker, isCurrent(participants[index]) { return then() }
             return drain { [self] in
                 speaker = index

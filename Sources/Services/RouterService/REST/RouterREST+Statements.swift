@@ -10,12 +10,22 @@ extension RouterREST {
     func execute(_ request: RESTRequest, _ statements: StatementRunner) async throws -> RESTAnswer {
         let start = ContinuousClock.now
         let execute = try ExecuteRequest(body: request.body)
-        let settings = shared.settings
         let statement = try StatementRequest(
-            execute, database: try database(execute.database),
-            limits: StatementLimits(rowsMax: settings.restRowsMax, bytesMax: settings.restBytesMax),
-            timeoutDefault: settings.statementTimeout, start: start)
+            execute, database: try database(execute.database), limits: limits, timeoutDefault: shared.settings.statementTimeout, start: start)
         return RESTAnswer(contentType: RESTAnswer.json, body: try await statements.run(statement))
+    }
+
+    /// POST /v1/batch
+    func batch(_ request: RESTRequest, _ statements: StatementRunner) async throws -> RESTAnswer {
+        let start = ContinuousClock.now
+        let batch = try BatchRequest(body: request.body)
+        let list = try StatementRequest.batch(
+            batch, database: try database(batch.database), limits: limits, timeoutDefault: shared.settings.statementTimeout, start: start)
+        return RESTAnswer(contentType: RESTAnswer.json, body: try await statements.run(batch: list))
+    }
+
+    private var limits: StatementLimits {
+        StatementLimits(rowsMax: shared.settings.restRowsMax, bytesMax: shared.settings.restBytesMax)
     }
 
     /// The database of a request: the one it names, else the router's own default, else the only one there is.

@@ -52,9 +52,7 @@ struct RouterREST: Sendable {
     func handlers(_ statements: StatementRunner) -> [String: RESTHandler] {
         [
             "POST /v1/execute": { request in try await execute(request, statements) },
-            "POST /v1/batch": { _ in
-                throw APIError(.notImplemented, "this version runs one statement a request; send them to /v1/execute, or use the PostgreSQL protocol")
-            },
+            "POST /v1/batch": { request in try await batch(request, statements) },
             "GET /v1/shard-for-key": { request in try await shardForKey(request, statements) },
             "GET /v1/health": { _ in health },
             "GET /health": { _ in health },

@@ -89,11 +89,26 @@ package enum APISchemas {
             ])),
         ]),
         ("ExecuteAnswer", [
-            .init("shard_id", .nullable(.string)), .init("columns", .array(.object([.init("name", .string), .init("type", .string)]))),
-            .init("rows", .array(.any)), .init("row_count", .integer), .init("affected_rows", .integer), .init("latency_ms", .number),
-            .optional("notices", .array(.object([
-                .init("severity", .string), .init("sqlstate", .string), .init("message", .string), .optional("hint", .string),
+            .init("shard_id", .nullable(.string)), .init("columns", columns), .init("rows", .array(.any)), .init("row_count", .integer),
+            .init("affected_rows", .integer), .init("latency_ms", .number), .optional("notices", notices),
+        ]),
+        ("Batch", [
+            .optional("database", .string),
+            .init("statements", .array(.object([
+                .init("query", .string), .optional("params", .array(.any)), .optional("shard_key", .any),
             ]))),
+            .optional("options", .object([
+                .optional("timeout_ms", .integer), .optional("row_format", .choice(ExecuteRequest.Options.RowFormat.allCases.map(\.rawValue))),
+                .optional("max_rows", .integer),
+            ])),
+        ]),
+        ("BatchAnswer", [
+            .init("shard_id", .nullable(.string)),
+            .init("results", .array(.object([
+                .init("shard_id", .nullable(.string)), .init("columns", columns), .init("rows", .array(.any)), .init("row_count", .integer),
+                .init("affected_rows", .integer), .optional("notices", notices),
+            ]))),
+            .init("latency_ms", .number),
         ]),
         ("RouteExplanation", [
             .init("kind", .string), .init("route", .string), .init("shards", .array(.string)), .init("tables", .array(.string)),
@@ -103,6 +118,10 @@ package enum APISchemas {
         ("ShardForKey", [.init("shard_id", .string), .init("token", .token), .init("epoch", .integer)]),
     ]
 
+    private static let columns = APISchema.array(.object([.init("name", .string), .init("type", .string)]))
+    private static let notices = APISchema.array(.object([
+        .init("severity", .string), .init("sqlstate", .string), .init("message", .string), .optional("hint", .string),
+    ]))
     private static let consistency = APISchema.choice(["strong", "eventual"])
     private static let placement = APISchema.choice(["refuse", "local"])
     private static let tableKind = APISchema.choice(TableKind.allCases.map(\.rawValue))

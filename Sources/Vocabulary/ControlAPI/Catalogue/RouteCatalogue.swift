@@ -6,8 +6,8 @@ package enum RouteCatalogue {
             "Run one statement with typed parameters, or, with `options.explain`, say where it would go (`RouteExplanation`)",
             request: .reference("Execute"), answer: .json(.reference("ExecuteAnswer"))),
         APIRoute(
-            .post, "/v1/batch", tag: "statements", "Several statements in one transaction; this version answers 501", request: .any,
-            answer: .json(.any)),
+            .post, "/v1/batch", tag: "statements", "Run several statements in one transaction: all of them, or none", request: .reference("Batch"),
+            answer: .json(.reference("BatchAnswer"))),
         APIRoute(
             .get, "/v1/shard-for-key", tag: "statements", "The shard that owns a key",
             query: [

@@ -59,20 +59,12 @@ extension ExecuteRequest {
         var reader = JSONFields(value)
         query = try reader.required("query", "a string", \.stringValue)
         database = try reader.optional("database", "a string", \.stringValue)
-        shardKey = try reader.optional("shard_key", "a string or an integer") { value in
-            switch value {
-            case .string, .integer: value
-            default: nil
-            }
-        }
-        params = try reader.optional("params", "an array", \.arrayValue) ?? []
+        shardKey = try reader.shardKey()
+        params = try reader.params()
         consistency = try reader.optional("consistency", "\"strong\" or \"eventual\"") {
             $0.stringValue.flatMap(Consistency.init(rawValue:))
         }
         options = try Options(value["options"] ?? .null)
-        guard params.count <= Self.paramsMax else {
-            throw APIError(.invalidRequest, "params holds more than \(Self.paramsMax) values")
-        }
     }
 
     /// As sent by our clients.
@@ -87,11 +79,12 @@ extension ExecuteRequest {
 }
 
 extension ExecuteRequest.Options {
-    init(_ value: JSONValue) throws(APIError) {
+    /// - known: the options that the request has.
+    init(_ value: JSONValue, known: [String] = Self.fields) throws(APIError) {
         self.init()
         if value.isNull { return }
         guard case .object = value else { throw APIError(.invalidRequest, "field \"options\" must be an object") }
-        try APICoding.refuseUnknownFields(of: value, known: Self.fields, within: "options")
+        try APICoding.refuseUnknownFields(of: value, known: known, within: "options")
         var reader = JSONFields(value, within: "options.")
         let positive: (JSONValue) -> Int64? = { $0.integerValue.flatMap { $0 > 0 ? $0 : nil } }
         timeoutMilliseconds = try reader.optional("timeout_ms", "a positive integer", positive)
@@ -140,5 +133,23 @@ struct JSONFields {
             throw APIError(.invalidRequest, "field \"\(prefix)\(name)\" is missing")
         }
         return result
+    }
+
+    /// A key that the statement must name.
+    mutating func shardKey() throws(APIError) -> JSONValue? {
+        try optional("shard_key", "a string or an integer") { value in
+            switch value {
+            case .string, .integer: value
+            default: nil
+            }
+        }
+    }
+
+    mutating func params() throws(APIError) -> [JSONValue] {
+        let params = try optional("params", "an array", \.arrayValue) ?? []
+        guard params.count <= ExecuteRequest.paramsMax else {
+            throw APIError(.invalidRequest, "field \"\(prefix)params\" holds more than \(ExecuteRequest.paramsMax) values")
+        }
+        return params
     }
 }

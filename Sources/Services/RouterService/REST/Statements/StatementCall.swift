@@ -2,7 +2,7 @@ internal import ControlAPI
 internal import NIOCore
 internal import PGWire
 
-/// One REST statement on its event loop, from its arrival to its answer. Confined to the loop.
+/// One REST request on its event loop, a statement or a batch of them, from its arrival to its answer. Confined to the loop.
 final class StatementCall {
     /// Why somebody wants it to end early.
     enum Interruption: Equatable {
@@ -12,21 +12,28 @@ final class StatementCall {
     }
 
     let id: UInt64
-    let request: StatementRequest
+    /// One, or those of a batch: of one database, with one deadline.
+    let statements: [StatementRequest]
+    let isBatch: Bool
     var database: DatabaseState?
-    var exchange: StatementExchange
+    var exchange: any SessionExchange
     /// The session that runs it.
     weak var connection: StatementConnection?
     private(set) var interruption: Interruption?
     private var promise: EventLoopPromise<[UInt8]>?
     private var timers: [Scheduled<Void>] = []
 
-    init(id: UInt64, _ request: StatementRequest, _ promise: EventLoopPromise<[UInt8]>) {
+    /// Precondition: there is a statement.
+    init(id: UInt64, _ statements: [StatementRequest], isBatch: Bool, _ promise: EventLoopPromise<[UInt8]>) {
         self.id = id
-        self.request = request
+        self.statements = statements
+        self.isBatch = isBatch
         self.promise = promise
-        exchange = StatementExchange(request, writes: true, defersSync: true)
+        exchange = BatchExchange(statements, writes: true)
     }
+
+    /// What is the same for all of its statements.
+    var request: StatementRequest { statements[0] }
 
     var isDone: Bool { promise == nil }
     /// The session has said all; only the answer's form is still to be settled, and no interruption can change the outcome.
@@ -34,6 +41,7 @@ final class StatementCall {
 
     func interrupt(_ reason: Interruption) {
         if interruption == nil { interruption = reason }
+        exchange.stop()
     }
 
     func keep(_ timer: Scheduled<Void>) { timers.append(timer) }
@@ -61,8 +69,10 @@ final class StatementCall {
     /// The session has answered.
     var failure: APIError? {
         guard let failure = exchange.failure else { return nil }
-        if interruption == .deadline, exchange.sqlState == .queryCanceled { return .deadline(mayHaveRun: false) }
-        return failure
+        guard interruption == .deadline, exchange.sqlState == .queryCanceled else { return failure }
+        var error = APIError.deadline(mayHaveRun: false)
+        if let index = failure.details?["statement"]?.integerValue { error = error.at(statement: Int(index)) }
+        return error
     }
 
     /// The session was lost before it had answered.

@@ -187,7 +187,7 @@ final class StatementConnection: ChannelInboundHandler {
         }
     }
 
-    private func act(_ action: StatementExchange.Action, _ call: StatementCall) {
+    private func act(_ action: ExchangeAction, _ call: StatementCall) {
         switch action {
         case .wait: break
         case .send(let bytes): send(bytes)

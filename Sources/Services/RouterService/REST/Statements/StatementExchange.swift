@@ -6,18 +6,7 @@ internal import PGWire
 ///
 /// A statement that writes and returns rows is synced (committed) only when all of its rows are here and fit the limits, so that an answer that is too large is never the
 /// only trace of a committed write.
-struct StatementExchange {
-    enum Action: Equatable {
-        case wait
-        case send(ByteBuffer)
-        /// The statement's outcome is settled; what it still does is in vain.
-        case cancel
-        /// The session is idle again.
-        case finished
-        /// The session cannot be used any further.
-        case hopeless
-    }
-
+struct StatementExchange: SessionExchange {
     private enum Stage {
         /// Parameters whose text depends on their type: the server is asked for the types first.
         case describing
@@ -34,6 +23,7 @@ struct StatementExchange {
     private let limits: StatementLimits
     private let writes: Bool
     private let defersSync: Bool
+    private let isInTransaction: Bool
     private var stage: Stage
     private var types: [UInt32] = []
     private var shards: Set<String> = []
@@ -51,8 +41,10 @@ struct StatementExchange {
 
     /// - writes: the statement may write.
     /// - defersSync: it may also return rows.
-    init(_ request: StatementRequest, writes: Bool, defersSync: Bool) {
+    /// - isInTransaction: the session is in a transaction, which goes on after the statement; it is not this exchange that ends it.
+    init(_ request: StatementRequest, writes: Bool, defersSync: Bool, isInTransaction: Bool = false) {
         self.writes = writes
+        self.isInTransaction = isInTransaction
         query = request.query
         params = request.params
         rowFormat = request.rowFormat
@@ -61,6 +53,7 @@ struct StatementExchange {
         stage = params.contains(where: ParameterText.dependsOnType) ? .describing : .running
     }
 
+    var results: [AnswerBody] { [AnswerBody(shard: shard, rows: rows, tag: tag, notices: notices)] }
     /// The shard that answered; nil when several took part, or none.
     var shard: String? { shards.count == 1 ? shards.first : nil }
 
@@ -95,7 +88,7 @@ struct StatementExchange {
     }
 
     /// Ends a batch that was left open: commits it, or undoes it where the answer cannot be given.
-    private mutating func close(undoing: Bool) -> Action {
+    private mutating func close(undoing: Bool) -> ExchangeAction {
         guard needsSync else { return .wait }
         needsSync = false
         var bytes = ByteBuffer()
@@ -107,7 +100,7 @@ struct StatementExchange {
 
     // MARK: Answers
 
-    mutating func received(_ kind: UInt8, _ body: ByteBuffer) throws(WireError) -> Action {
+    mutating func received(_ kind: UInt8, _ body: ByteBuffer) throws(WireError) -> ExchangeAction {
         switch kind {
         case BackendKind.dataRow: return try received(try DataRow(body: body))
         case BackendKind.rowDescription:
@@ -131,7 +124,7 @@ struct StatementExchange {
         case BackendKind.readyForQuery:
             let ready = try ReadyForQuery(body: body)
             if stage == .describing, failure == nil { return .send(run()) }
-            return ready.status == 0x49 ? .finished : .hopeless
+            return isInTransaction != (ready.status == TransactionStatus.idle) ? .finished : .hopeless
         case BackendKind.parseComplete, BackendKind.bindComplete, BackendKind.closeComplete, BackendKind.noData: break
         default: throw WireError(.unexpectedMessage, kind: kind)
         }
@@ -140,15 +133,15 @@ struct StatementExchange {
 
     /// A row of `size` bytes is about to arrive: what to do instead of waiting for it, where its size alone says that no answer can hold it,
     /// or nobody wants it any more.
-    mutating func passOver(rowOf size: Int) -> Action? {
+    mutating func passOver(rowOf size: Int) -> ExchangeAction? {
         guard failure == nil else { return .wait }
         // Each of at most 1,664 columns has four bytes of its own, which JSON may have no need of.
-        guard size - 8192 > limits.bytesMax else { return nil }
+        guard size - 8192 > limits.bytesMax - limits.bytesUsed else { return nil }
         fail(.resultTooLarge(limits.tooManyBytes))
         return .cancel
     }
 
-    private mutating func received(_ row: DataRow) throws(WireError) -> Action {
+    private mutating func received(_ row: DataRow) throws(WireError) -> ExchangeAction {
         guard failure == nil else { return .wait }
         do throws(RowEncoder.Failure) {
             guard rows != nil else { throw .shape }
@@ -167,7 +160,7 @@ struct StatementExchange {
         return .cancel
     }
 
-    private mutating func received(_ error: ServerError) -> Action {
+    private mutating func received(_ error: ServerError) -> ExchangeAction {
         // Behind a failure of our own it only says that the cancelling, or the undoing, has worked.
         sqlState = sqlState ?? error.sqlState
         var problem = APIError(error)

@@ -34,10 +34,9 @@ final class StatementPool {
 
     // MARK: Calls
 
-    func run(_ request: StatementRequest, id: UInt64, _ promise: EventLoopPromise<[UInt8]>) {
-        let call = StatementCall(id: id, request, promise)
-        calls[id] = call
-        if let timeout = request.timeout {
+    func run(_ call: StatementCall) {
+        calls[call.id] = call
+        if let timeout = call.request.timeout {
             call.keep(loop.eventLoop.assumeIsolated().scheduleTask(in: timeout) { self.interrupt(call, .deadline) })
         }
         check(call, mayRefresh: true)
@@ -76,25 +75,47 @@ final class StatementPool {
                 guard mayRefresh else { throw APIError(ServerError.schemaUnknown(database.name)) }
                 return refresh(call)
             }
-            let check: StatementCheck
-            do {
-                check = try StatementCheck(call.request, database, scope: scope)
-            } catch {
-                throw APIError(.invalidRequest, "field \"query\" is not a statement")
-            }
-            if call.request.explains {
+            let checks = try Self.checks(of: call, database, scope)
+            if call.request.explains, let check = checks.first {
                 // The schema could be older than the table; a statement that runs finds out in its session.
                 if check.planned.plan == nil, check.planned.isCuredByReload, mayRefresh { return refresh(call) }
                 return end(call, .success(APICoding.encode(check.explanation())))
             }
-            try check.admit()
+            for (index, check) in checks.enumerated() {
+                do throws(APIError) {
+                    try check.admit()
+                } catch {
+                    throw call.isBatch ? error.at(statement: index) : error
+                }
+            }
+            call.exchange = Self.exchange(of: call, checks)
             call.database = database
-            call.exchange = StatementExchange(
-                call.request, writes: check.planned.plan?.writes ?? true, defersSync: check.mayWriteAndReturn)
             try dispatch(call, database)
         } catch {
             end(call, .failure(error))
         }
+    }
+
+    private static func checks(
+        of call: StatementCall, _ database: DatabaseState, _ scope: PlanScope
+    ) throws(APIError) -> [StatementCheck] {
+        var checks: [StatementCheck] = []
+        for (index, statement) in call.statements.enumerated() {
+            do throws(WireError) {
+                checks.append(try StatementCheck(statement, database, scope: scope))
+            } catch {
+                let error = APIError(.invalidRequest, "field \"query\" is not a statement")
+                throw call.isBatch ? error.at(statement: index) : error
+            }
+        }
+        return checks
+    }
+
+    private static func exchange(of call: StatementCall, _ checks: [StatementCheck]) -> any SessionExchange {
+        // What cannot be planned yet may turn out to write.
+        let writes = checks.contains { $0.planned.plan?.writes ?? true }
+        if call.isBatch { return BatchExchange(call.statements, writes: writes) }
+        return StatementExchange(call.request, writes: writes, defersSync: checks.contains(where: \.mayWriteAndReturn))
     }
 
     private func refresh(_ call: StatementCall) {
@@ -153,11 +174,16 @@ final class StatementPool {
         call.connection = nil
         call.answered()
         if let failure = call.failure { return end(call, .failure(failure)) }
-        let exchange = call.exchange
-        let body = AnswerBody(
-            shard: exchange.shard, rows: exchange.rows, tag: exchange.tag, notices: exchange.notices, latency: .now - call.request.start)
-        typeNames.resolve(exchange.rows?.columns.map(\.typeOID) ?? [], shard: exchange.shard, in: connection.database) { [self] name in
-            end(call, .success(body.encoded(typeName: name)))
+        let results = call.exchange.results
+        let shard = call.exchange.shard
+        typeNames.resolve(results, in: connection.database) { [self] name in
+            let latency = ContinuousClock.now - call.request.start
+            if call.isBatch {
+                return end(call, .success(BatchBody(shard: shard, results: results, latency: latency).encoded(typeName: name)))
+            }
+            var body = results[0]
+            body.latency = latency
+            end(call, .success(body.encoded { name($0, body.shard) }))
         }
     }
 

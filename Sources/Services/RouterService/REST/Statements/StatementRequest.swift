@@ -11,10 +11,10 @@ struct StatementRequest: Sendable {
     /// nil: the database's default.
     let consistency: Consistency?
     let rowFormat: ExecuteRequest.Options.RowFormat
-    let limits: StatementLimits
+    var limits: StatementLimits
     let explains: Bool
     let start: ContinuousClock.Instant
-    /// nil: it may take as long as it takes.
+    /// For all statements of the request; nil: it may take as long as it takes.
     let timeout: TimeAmount?
 
     /// The longest time that a request may ask for.
@@ -40,10 +40,34 @@ struct StatementRequest: Sendable {
     }
 }
 
+extension StatementRequest {
+    /// The statements of a batch. Throws an `APIError` of 400.
+    static func batch(
+        _ request: BatchRequest, database: String, limits: StatementLimits, timeoutDefault: Duration, start: ContinuousClock.Instant
+    ) throws(APIError) -> [StatementRequest] {
+        var statements: [StatementRequest] = []
+        for (index, statement) in request.statements.enumerated() {
+            // A transaction's reads see its own writes, so they are the primary's.
+            let execute = ExecuteRequest(
+                shardKey: statement.shardKey, query: statement.query, params: statement.params, consistency: .strong, options: request.options)
+            do throws(APIError) {
+                statements.append(
+                    try StatementRequest(execute, database: database, limits: limits, timeoutDefault: timeoutDefault, start: start))
+            } catch {
+                throw error.at(statement: index)
+            }
+        }
+        return statements
+    }
+}
+
 /// How much one answer may hold.
 struct StatementLimits: Hashable, Sendable {
     var rowsMax: Int
     var bytesMax: Int
+    /// What earlier results of the same answer hold.
+    var rowsUsed = 0
+    var bytesUsed = 0
     /// `rowsMax` is the client's own `max_rows`.
     private(set) var isAsked = false
 
@@ -62,10 +86,10 @@ struct StatementLimits: Hashable, Sendable {
 
     /// What `rows` exceed, in words; nil while they fit.
     func exceeded(by rows: RowEncoder) -> String? {
-        if rows.rowCount > rowsMax {
+        if rows.rowCount + rowsUsed > rowsMax {
             return isAsked ? "max_rows (\(rowsMax) rows)" : "this router's rest.rows_max (\(rowsMax) rows)"
         }
-        return rows.byteCount > bytesMax ? tooManyBytes : nil
+        return rows.byteCount + bytesUsed > bytesMax ? tooManyBytes : nil
     }
 
     var tooManyBytes: String { "this router's rest.bytes_max (\(bytesMax) bytes)" }

@@ -28,12 +28,17 @@ final class StatementRunner: Sendable {
     var anyLoop: LoopReference { targets[Int(count.load(ordering: .relaxed) % UInt64(targets.count))].loop }
 
     /// The answer's body. Throws an `APIError`. A cancelled task's statement is cancelled too.
-    func run(_ request: StatementRequest) async throws -> [UInt8] {
+    func run(_ request: StatementRequest) async throws -> [UInt8] { try await run([request], isBatch: false) }
+
+    /// The same for statements that make one transaction. Precondition: there is one.
+    func run(batch: [StatementRequest]) async throws -> [UInt8] { try await run(batch, isBatch: true) }
+
+    private func run(_ statements: [StatementRequest], isBatch: Bool) async throws -> [UInt8] {
         let id = count.add(1, ordering: .relaxed).newValue
         let target = targets[Int(id % UInt64(targets.count))]
         let promise = target.loop.eventLoop.makePromise(of: [UInt8].self)
         return try await withTaskCancellationHandler {
-            target.loop.eventLoop.execute { target.pool.value.run(request, id: id, promise) }
+            target.loop.eventLoop.execute { target.pool.value.run(StatementCall(id: id, statements, isBatch: isBatch, promise)) }
             return try await promise.futureResult.get()
         } onCancel: {
             target.loop.eventLoop.execute { target.pool.value.abandon(id: id) }

@@ -1,6 +1,7 @@
 internal import NIOCore
 internal import PGChannel
 internal import PGTypes
+internal import PGWire
 internal import ShardModel
 
 /// Names of the types that a shard made itself (enums, composites, extensions), asked for once and remembered.
@@ -23,8 +24,29 @@ final class TypeNames {
 
     init(_ loop: RouterLoop) { self.loop = loop }
 
+    /// Calls `done` on the loop with names for the columns of all results, at once when they are known.
+    func resolve(_ results: [AnswerBody], in database: DatabaseState, _ done: @escaping ((UInt32, _ shard: String?) -> String) -> Void) {
+        var oids: [String?: Set<UInt32>] = [:]
+        for result in results { oids[result.shard, default: []].formUnion(result.rows?.columns.map(\.typeOID) ?? []) }
+        resolve(oids, in: database, [:], done)
+    }
+
+    /// One shard after the other: there are as many steps as shards.
+    private func resolve(
+        _ left: [String?: Set<UInt32>], in database: DatabaseState, _ names: [String?: (UInt32) -> String],
+        _ done: @escaping ((UInt32, _ shard: String?) -> String) -> Void
+    ) {
+        guard let (shard, oids) = left.first else { return done { oid, shard in names[shard]?(oid) ?? "oid \(oid)" } }
+        resolve(Array(oids), shard: shard, in: database) { [self] name in
+            var (left, names) = (left, names)
+            left[shard] = nil
+            names[shard] = name
+            resolve(left, in: database, names, done)
+        }
+    }
+
     /// Calls `done` on the loop with names for all of `oids`, at once when they are known. `shard` nil: the home shard answered.
-    func resolve(_ oids: [UInt32], shard: String?, in database: DatabaseState, _ done: @escaping ((UInt32) -> String) -> Void) {
+    private func resolve(_ oids: [UInt32], shard: String?, in database: DatabaseState, _ done: @escaping (@escaping (UInt32) -> String) -> Void) {
         let shard = shard.map { ShardID($0) } ?? database.home.shardID
         let missing = Set(oids).filter { BuiltInTypes.name(of: $0) == nil && known[Key(shard: shard, oid: $0)] == nil }
         guard !missing.isEmpty, let record = database.topology.shards.first(where: { $0.id == shard }) else {

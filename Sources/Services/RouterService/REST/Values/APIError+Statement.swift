@@ -44,6 +44,13 @@ extension APIError {
             details: ["outcome": mayHaveRun ? "unknown" : "not_executed"])
     }
 
+    /// The error is about one statement of a batch: `index` counts from 0.
+    func at(statement index: Int) -> APIError {
+        var error = self
+        error.details = .object([.init("statement", .integer(Int64(index)))] + (details?.members ?? []))
+        return error
+    }
+
     static func resultTooLarge(_ limit: String) -> APIError {
         APIError(.resultTooLarge, "the result exceeds \(limit); nothing of it is returned, and a write is undone")
     }

@@ -1,6 +1,6 @@
 internal import RoutePlanning
 
-/// Statements that the wire takes and /v1/execute does not: each request is a session of its own, so what they would leave behind is gone at once.
+/// Statements that the wire takes and REST does not: each request is a session of its own, so what they would leave behind is gone at once.
 ///
 /// The raw values are public, like those of `RefusalCode`: they stand in `details.refusal`.
 enum RESTRefusal: String, CaseIterable {
@@ -33,7 +33,7 @@ enum RESTRefusal: String, CaseIterable {
 
     var hint: String {
         switch self {
-        case .transaction: "Put the statements into one with WITH, or use the PostgreSQL protocol."
+        case .transaction: "Send the statements of a transaction to /v1/batch, or use the PostgreSQL protocol."
         case .session: "Use the PostgreSQL protocol, or name the schema in the statement where search_path is meant."
         case .copy: "Use INSERT with array parameters and unnest(), SELECT, or COPY over the PostgreSQL protocol."
         }

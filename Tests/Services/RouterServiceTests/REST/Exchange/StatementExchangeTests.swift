@@ -23,10 +23,10 @@ import Testing
         }
 
         @discardableResult
-        mutating func receive(_ write: (inout ByteBuffer) -> Void) throws -> StatementExchange.Action {
+        mutating func receive(_ write: (inout ByteBuffer) -> Void) throws -> ExchangeAction {
             var bytes = ByteBuffer()
             write(&bytes)
-            var last = StatementExchange.Action.wait
+            var last = ExchangeAction.wait
             while let frame = try bytes.readFrame(limit: .max) {
                 last = try exchange.received(frame.kind, frame.body)
                 if case .send(let bytes) = last { note(bytes) }

@@ -116,7 +116,6 @@ struct ExecuteTests {
             #expect(answer.error != nil)
         }
         #expect(try await cluster.post("/v1/execute", ["query": "SELECT 1", "database": "nowhere"]).error?.code == .databaseNotFound)
-        #expect(try await cluster.post("/v1/batch", [:]).error?.code == .notImplemented)
         #expect(try await cluster.get("/v1/execute").status == 405)
         #expect(try await cluster.get("/v1/nothing").error?.code == .notFound)
     }
