@@ -56,7 +56,7 @@ package struct RESTApplication: Service {
 
     package func run() async throws {
         let connections = OpenConnections()
-        let child = connectionHandler()
+        let child = connectionHandler(connections)
         let listener = try await Listening.bootstrap(group, sharesPort: sharesPort)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .serverChannelInitializer { [limits, logger] channel in
@@ -66,8 +66,12 @@ package struct RESTApplication: Service {
                 }
             }
             .bind(host: host, port: port, serverBackPressureStrategy: nil) { [logger] channel in
-                connections.add(channel)
-                return child.setup(channel: channel, logger: logger)
+                let watch = CallerWatch()
+                connections.add(channel, watch)
+                return channel.eventLoop.makeCompletedFuture {
+                    // First, so that no other handler keeps an event to itself.
+                    try channel.pipeline.syncOperations.addHandler(CallerWatchHandler(watch))
+                }.flatMap { child.setup(channel: channel, logger: logger) }
             }
         await withGracefulShutdownHandler {
             await isListening(listener.channel.localAddress?.port ?? port)
@@ -90,13 +94,15 @@ package struct RESTApplication: Service {
         }
     }
 
-    private func connectionHandler() -> HTTP1Channel {
+    private func connectionHandler(_ connections: OpenConnections) -> HTTP1Channel {
         HTTP1Channel(
             responder: { [responder, logger] request, writer, channel in
                 let context = BasicRequestContext(source: .init(channel: channel, logger: logger))
                 var response: Response
                 do {
-                    response = try await responder.respond(to: request, context: context)
+                    response = try await CallerWatch.$current.withValue(connections.watch(channel)) {
+                        try await responder.respond(to: request, context: context)
+                    }
                 } catch {
                     logger.debug("A request failed", metadata: ["error": "\(error)"])
                     response = Response(status: .internalServerError, body: .init())
@@ -110,15 +116,17 @@ package struct RESTApplication: Service {
 /// The connections that a server has taken.
 private final class OpenConnections: Sendable {
     private struct State {
-        var channels: [ObjectIdentifier: any Channel] = [:]
+        var channels: [ObjectIdentifier: (channel: any Channel, watch: CallerWatch)] = [:]
         var isQuiescing = false
     }
     private let state = Mutex(State())
 
-    func add(_ channel: any Channel) {
+    func watch(_ channel: any Channel) -> CallerWatch? { state.withLock { $0.channels[ObjectIdentifier(channel)]?.watch } }
+
+    func add(_ channel: any Channel, _ watch: CallerWatch) {
         let id = ObjectIdentifier(channel)
         let isLate = state.withLock { state in
-            state.channels[id] = channel
+            state.channels[id] = (channel, watch)
             return state.isQuiescing
         }
         channel.closeFuture.whenComplete { _ in self.state.withLock { $0.channels[id] = nil } }
@@ -130,7 +138,7 @@ private final class OpenConnections: Sendable {
     func quiesce() {
         let channels = state.withLock { state in
             state.isQuiescing = true
-            return Array(state.channels.values)
+            return state.channels.values.map(\.channel)
         }
         for channel in channels { channel.eventLoop.execute { Self.quiesce(channel, triesLeft: 20) } }
     }

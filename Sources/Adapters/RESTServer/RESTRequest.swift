@@ -15,6 +15,14 @@ package struct RESTRequest: Sendable {
     /// In the answer's `X-Request-Id`, in an error's body and in the log.
     package let id: String
     package let logger: Logger
+    /// nil where nobody watches the connection.
+    let caller: CallerWatch?
+
+    /// Runs `operation`, and cancels its task when the caller goes. For work that may be left at any point: changes of the catalog may not.
+    package func whileCallerWaits(_ operation: @escaping @Sendable () async throws -> RESTAnswer) async throws -> RESTAnswer {
+        guard let caller else { return try await operation() }
+        return try await caller.whileCallerWaits(operation)
+    }
 
     /// The body as `type`; throws an `APIError` of 400.
     package func decode<Body: APIRequest>(_ type: Body.Type) throws(APIError) -> Body {

@@ -86,7 +86,8 @@ package struct RESTResponder: HTTPResponder {
         let query = try Self.query(request, of: entry.route)
         let body = try await body(of: request, for: entry.route)
         let input = RESTRequest(
-            route: entry.route, parameters: parameters, query: query, headers: request.headers, body: body, id: id, logger: logger)
+            route: entry.route, parameters: parameters, query: query, headers: request.headers, body: body, id: id, logger: logger,
+            caller: CallerWatch.current)
         guard let idempotency, entry.route.isWrite, let name = HTTPField.Name("Idempotency-Key"), let key = request.headers[name] else {
             return try await entry.handler(input)
         }

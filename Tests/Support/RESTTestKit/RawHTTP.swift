@@ -42,20 +42,37 @@ package enum RawHTTP {
         }
     }
 
-    private static func blockingExchange(_ request: [UInt8], port: Int) throws -> [UInt8] {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        guard descriptor >= 0 else { throw RawHTTPError(description: "no socket") }
+    /// How a caller goes that does not wait for its answer.
+    package enum Leaving: CaseIterable, Sendable { case closing, resetting, endingItsSending }
+
+    /// Sends a request, waits for `ready`, and leaves.
+    package static func leave(
+        _ path: String, port: Int, headers: [(String, String)] = [], body: [UInt8], _ end: Leaving, when ready: () async throws -> Void
+    ) async throws {
+        var head = "POST \(path) HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: \(body.count)\r\n"
+        for (name, value) in headers { head += "\(name): \(value)\r\n" }
+        let request = Array((head + "\r\n").utf8) + body
+        let descriptor = try connected(to: port)
         defer { close(descriptor) }
-        var limit = timeval(tv_sec: 20, tv_usec: 0)
-        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = in_port_t(port).bigEndian
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        let connected = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+        guard request.withUnsafeBytes({ Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }) == request.count else {
+            throw RawHTTPError(description: "the request was not sent")
         }
-        guard connected == 0 else { throw RawHTTPError(description: "cannot connect: \(errno)") }
+        try await ready()
+        switch end {
+        case .closing: break
+        case .resetting:
+            var linger = linger(l_onoff: 1, l_linger: 0)
+            setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<linger>.size))
+        case .endingItsSending:
+            shutdown(descriptor, Int32(SHUT_WR))
+            var byte: UInt8 = 0
+            guard recv(descriptor, &byte, 1, 0) == 1 else { throw RawHTTPError(description: "there is no answer") }
+        }
+    }
+
+    private static func blockingExchange(_ request: [UInt8], port: Int) throws -> [UInt8] {
+        let descriptor = try connected(to: port)
+        defer { close(descriptor) }
         var sent = 0
         while sent < request.count {
             let count = request[sent...].withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
@@ -73,6 +90,26 @@ package enum RawHTTP {
             if isComplete(received) { break }
         }
         return received
+    }
+
+    /// A socket that waits 20 seconds for an answer.
+    private static func connected(to port: Int) throws -> CInt {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        guard descriptor >= 0 else { throw RawHTTPError(description: "no socket") }
+        var limit = timeval(tv_sec: 20, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = in_port_t(port).bigEndian
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        let connected = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+        }
+        guard connected == 0 else {
+            close(descriptor)
+            throw RawHTTPError(description: "cannot connect: \(errno)")
+        }
+        return descriptor
     }
 
     /// Saves waiting for the close where the length is known.

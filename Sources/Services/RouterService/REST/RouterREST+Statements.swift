@@ -12,7 +12,9 @@ extension RouterREST {
         let execute = try ExecuteRequest(body: request.body)
         let statement = try StatementRequest(
             execute, database: try database(execute.database), limits: limits, timeoutDefault: shared.settings.statementTimeout, start: start)
-        return RESTAnswer(contentType: RESTAnswer.json, body: try await statements.run(statement))
+        return try await request.whileCallerWaits {
+            RESTAnswer(contentType: RESTAnswer.json, body: try await statements.run(statement))
+        }
     }
 
     /// POST /v1/batch
@@ -21,7 +23,9 @@ extension RouterREST {
         let batch = try BatchRequest(body: request.body)
         let list = try StatementRequest.batch(
             batch, database: try database(batch.database), limits: limits, timeoutDefault: shared.settings.statementTimeout, start: start)
-        return RESTAnswer(contentType: RESTAnswer.json, body: try await statements.run(batch: list))
+        return try await request.whileCallerWaits {
+            RESTAnswer(contentType: RESTAnswer.json, body: try await statements.run(batch: list))
+        }
     }
 
     private var limits: StatementLimits {

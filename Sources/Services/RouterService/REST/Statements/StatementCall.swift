@@ -69,8 +69,8 @@ final class StatementCall {
     /// The session has answered.
     var failure: APIError? {
         guard let failure = exchange.failure else { return nil }
-        guard interruption == .deadline, exchange.sqlState == .queryCanceled else { return failure }
-        var error = APIError.deadline(mayHaveRun: false)
+        guard let interruption, exchange.sqlState == .queryCanceled || failure.code == .deadlinePassed else { return failure }
+        var error = interruption == .abandoned ? APIError.abandoned : .deadline(mayHaveRun: false)
         if let index = failure.details?["statement"]?.integerValue { error = error.at(statement: Int(index)) }
         return error
     }

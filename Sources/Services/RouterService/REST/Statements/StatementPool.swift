@@ -52,7 +52,7 @@ final class StatementPool {
         call.interrupt(reason)
         guard let connection = call.connection else {
             waiting.removeAll { $0 === call }
-            return end(call, .failure(.deadline(mayHaveRun: false)))
+            return end(call, .failure(reason == .abandoned ? .abandoned : .deadline(mayHaveRun: false)))
         }
         connection.cancel()
         guard !call.isDone else { return }

@@ -37,9 +37,10 @@ final class StatementRunner: Sendable {
         let id = count.add(1, ordering: .relaxed).newValue
         let target = targets[Int(id % UInt64(targets.count))]
         let promise = target.loop.eventLoop.makePromise(of: [UInt8].self)
+        // Before the task can be cancelled: what is abandoned must be known to the loop.
+        target.loop.eventLoop.execute { target.pool.value.run(StatementCall(id: id, statements, isBatch: isBatch, promise)) }
         return try await withTaskCancellationHandler {
-            target.loop.eventLoop.execute { target.pool.value.run(StatementCall(id: id, statements, isBatch: isBatch, promise)) }
-            return try await promise.futureResult.get()
+            try await promise.futureResult.get()
         } onCancel: {
             target.loop.eventLoop.execute { target.pool.value.abandon(id: id) }
         }

@@ -44,6 +44,12 @@ extension APIError {
             details: ["outcome": mayHaveRun ? "unknown" : "not_executed"])
     }
 
+    /// The caller closed its connection, or its side of it. Of 5xx, so that it is not kept as the answer to an `Idempotency-Key`: who comes back with the
+    /// key wants the statement run.
+    static let abandoned = APIError(
+        .deadlinePassed, "the caller closed the connection before the answer, so the statement was cancelled", sqlstate: SQLState.queryCanceled.code,
+        details: ["outcome": "not_executed"])
+
     /// The error is about one statement of a batch: `index` counts from 0.
     func at(statement index: Int) -> APIError {
         var error = self

@@ -1,0 +1,57 @@
+internal import NIOCore
+internal import Synchronization
+
+/// Notices that the caller of a connection has gone, so that work whose answer nobody reads can end.
+///
+/// A caller that has closed its connection and one that has only ended its own sending look alike until something is written: both are one FIN.
+/// Who ends its sending before it has its answer is taken for gone.
+package final class CallerWatch: Sendable {
+    private struct State {
+        var isGone = false
+        /// Requests of a connection are answered one after the other: there is one at most.
+        var work: Task<RESTAnswer, any Error>?
+    }
+    private let state = Mutex(State())
+
+    /// The watch of the connection whose request the task answers.
+    @TaskLocal static var current: CallerWatch?
+
+    /// Runs `operation` in a task of its own, which is cancelled when the caller goes, or when the task that waits for it is cancelled.
+    func whileCallerWaits(_ operation: @escaping @Sendable () async throws -> RESTAnswer) async throws -> RESTAnswer {
+        let task = Task { try await operation() }
+        let isGone = state.withLock { state in
+            state.work = task
+            return state.isGone
+        }
+        if isGone { task.cancel() }
+        defer { state.withLock { $0.work = nil } }
+        return try await withTaskCancellationHandler { try await task.value } onCancel: { task.cancel() }
+    }
+
+    func callerHasGone() {
+        let task = state.withLock { state in
+            state.isGone = true
+            return state.work
+        }
+        task?.cancel()
+    }
+}
+
+/// Tells a watch what happens to its connection.
+final class CallerWatchHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    private let watch: CallerWatch
+
+    init(_ watch: CallerWatch) { self.watch = watch }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case ChannelEvent.inputClosed? = event as? ChannelEvent { watch.callerHasGone() }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        watch.callerHasGone()
+        context.fireChannelInactive()
+    }
+}
