@@ -49,12 +49,11 @@ import Testing
             try await kit.makeDatabase()
             let epoch = try await kit.store.load().epoch.number
             #expect(try await kit.server.get("/api/v1/catalog?after_epoch=\(epoch - 1)").status == 200)
-            let start = ContinuousClock.now
+            // Without the news it would answer 304 at the end of its time.
             async let waiting = kit.server.get("/api/v1/catalog?after_epoch=\(epoch)&wait_ms=20000")
             try await Task.sleep(for: .milliseconds(100))
             try await kit.makeDatabase("other")
             #expect(try await waiting.json?["epoch"] == .integer(Int64(epoch + 1)))
-            #expect(ContinuousClock.now - start < .seconds(10))
         }
     }
 

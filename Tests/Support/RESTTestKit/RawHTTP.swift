@@ -92,11 +92,11 @@ package enum RawHTTP {
         return received
     }
 
-    /// A socket that waits 20 seconds for an answer.
+    /// A socket that waits a minute for an answer: more than any server here, however busy the machine.
     private static func connected(to port: Int) throws -> CInt {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         guard descriptor >= 0 else { throw RawHTTPError(description: "no socket") }
-        var limit = timeval(tv_sec: 20, tv_usec: 0)
+        var limit = timeval(tv_sec: 60, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
