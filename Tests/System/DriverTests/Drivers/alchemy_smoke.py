@@ -212,7 +212,7 @@ def many(engine):
 
 
 def main():
-    engine = create_engine(DSN, pool_size=50, pool_pre_ping=True)
+    engine = create_engine(DSN, pool_size=50, pool_pre_ping=True, enable_from_linting=False)
     for step in (definition, orm, core, errors, streams, many):
         step(engine)
     section("the end")
