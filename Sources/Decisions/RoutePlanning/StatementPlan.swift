@@ -168,6 +168,8 @@ package enum SessionStatement: Hashable, Sendable {
     /// SET [SESSION] name = …; the statement's own text is replayed on other backends.
     case set(name: String)
     case setLocal(name: String)
+    /// set_config() with a parameter for the value.
+    case setParameter(SetParameter)
     /// RESET name; nil: RESET ALL.
     case reset(name: String?)
     case show(name: String)
@@ -187,6 +189,15 @@ package enum SessionStatement: Hashable, Sendable {
     /// SET/SHOW of a `pgmosaic.…` setting, kept by the router.
     case setMosaic(name: String, value: String?)
     case showMosaic(name: String)
+}
+
+/// `SELECT set_config('name', $number, is_local)`: what is set is known at Bind.
+package struct SetParameter: Hashable, Sendable {
+    /// In lower case.
+    package var name: String
+    /// From 1.
+    package var number: Int
+    package var isLocal: Bool
 }
 
 package enum MosaicStatement: Hashable, Sendable {

@@ -17,7 +17,7 @@ package import NIOCore
     package enum Verdict: Hashable, Sendable {
         case forward
         case drop
-        /// Forward it; it is the CommandComplete of a step that was marked.
+        /// Forward it; it is the CommandComplete, or PortalSuspended, of a step that was marked.
         case forwardMarked
         /// It belongs to a step that the session itself looks at, and the client does not see it.
         case capture
@@ -146,7 +146,8 @@ package import NIOCore
             let completes = Self.completes(kind, step.expectation)
             if completes { pop() }
             if step.isSwallowed { return step.isMarked ? .capture : .drop }
-            return step.isMarked && kind == UInt8(ascii: "C") ? .forwardMarked : .forward
+            // Where the client limits the rows, PortalSuspended ends a SELECT of one row that has done what it does.
+            return step.isMarked && (kind == UInt8(ascii: "C") || kind == UInt8(ascii: "s")) ? .forwardMarked : .forward
         }
     }
 

@@ -49,8 +49,8 @@ package struct SessionSettings: Hashable, Sendable {
     }
 
     /// The statement that makes the setting of a startup packet, whose value is not SQL.
-    package static func assignment(_ name: String, _ value: String) -> String {
-        "SELECT pg_catalog.set_config(\(quoteLiteral(name)), \(quoteLiteral(value)), false)"
+    package static func assignment(_ name: String, _ value: String, isLocal: Bool = false) -> String {
+        "SELECT pg_catalog.set_config(\(quoteLiteral(name)), \(quoteLiteral(value)), \(isLocal))"
     }
 
     /// Settings that a statement may change in part: SET datestyle = DMY leaves the style, AS TRANSACTION READ ONLY the isolation.

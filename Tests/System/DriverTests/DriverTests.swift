@@ -6,21 +6,49 @@ import Testing
 
 /// The same program by the same driver, through the router over three shards and on one plain PostgreSQL: it prints the same.
 ///
-/// A driver that is not there is a failure in CI, and elsewhere a test that is skipped and says why.
+/// A driver that is not there is a failure in CI, and elsewhere a test that is skipped and names the package that is missing.
 @Suite(.serialized) struct DriverTests {
-    @Test(.enabled(if: Driver.psql.isPresent, "psql is not installed"))
-    func psql() async throws { try await compare(.psql, prefix: "psql") }
+    @Test(.enabled(if: Driver.psql.isPresent, Driver.psql.package))
+    func psql() async throws { try await compare(.psql) }
 
-    @Test(.enabled(if: Driver.psycopg.isPresent, "PGMOSAIC_TEST_PYTHON names no Python with psycopg 3: run scripts/install-drivers"))
-    func psycopg() async throws { try await compare(.psycopg, prefix: "psycopg") }
+    @Test(.enabled(if: Driver.psycopg.isPresent, Driver.psycopg.package))
+    func psycopg() async throws { try await compare(.psycopg) }
 
-    @Test(.enabled(if: Driver.node.isPresent, "node, or PGMOSAIC_TEST_NODE_PATH with node-postgres, is missing: run scripts/install-drivers"))
-    func nodePostgres() async throws { try await compare(.node, prefix: "node") }
+    @Test(.enabled(if: Driver.psycopg2.isPresent, Driver.psycopg2.package))
+    func psycopg2() async throws { try await compare(.psycopg2) }
 
-    @Test(.enabled(if: Driver.jdbc.isPresent, "javac, or Debian's libpostgresql-jdbc-java, is missing"))
-    func jdbc() async throws { try await compare(.jdbc, prefix: "jdbc") }
+    @Test(.enabled(if: Driver.asyncpg.isPresent, Driver.asyncpg.package))
+    func asyncpg() async throws { try await compare(.asyncpg) }
 
-    private func compare(_ driver: Driver, prefix: String) async throws {
+    @Test(.enabled(if: Driver.alchemy.isPresent, Driver.alchemy.package))
+    func sqlAlchemy() async throws { try await compare(.alchemy) }
+
+    @Test(.enabled(if: Driver.node.isPresent, Driver.node.package))
+    func nodePostgres() async throws { try await compare(.node) }
+
+    @Test(.enabled(if: Driver.jdbc.isPresent, Driver.jdbc.package))
+    func jdbc() async throws { try await compare(.jdbc) }
+
+    @Test(.enabled(if: Driver.ruby.isPresent, Driver.ruby.package))
+    func rubyPg() async throws { try await compare(.ruby) }
+
+    @Test(.enabled(if: Driver.perl.isPresent, Driver.perl.package))
+    func perlDBDPg() async throws { try await compare(.perl) }
+
+    @Test(.enabled(if: Driver.php.isPresent, Driver.php.package))
+    func phpPDO() async throws { try await compare(.php) }
+
+    @Test(.enabled(if: Driver.odbc.isPresent, Driver.odbc.package))
+    func odbc() async throws { try await compare(.odbc) }
+
+    @Test(.enabled(if: Driver.libpq.isPresent, Driver.libpq.package))
+    func libpqPipeline() async throws { try await compare(.libpq) }
+
+    @Test(.enabled(if: Driver.pgx.isPresent, Driver.pgx.package))
+    func goPgx() async throws { try await compare(.pgx) }
+
+    private func compare(_ driver: Driver) async throws {
+        let prefix = driver.prefix
         let tables: [String: Placement] = [
             "\(prefix)_accounts": .sharded(key: "id"), "\(prefix)_entries": .sharded(key: "account_id"),
             "\(prefix)_currencies": .reference, "\(prefix)_settings": .local,

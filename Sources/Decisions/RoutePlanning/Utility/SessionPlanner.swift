@@ -18,44 +18,7 @@ package enum SessionPlanner {
         }
     }
 
-    /// `SELECT set_config('name', 'value', is_local)` with literals, which is SET by another name. nil: the statement is none.
-    static func plan(setConfig select: SelectNode) throws(Refusal) -> StatementPlan? {
-        guard let call = setConfig(select) else { return nil }
-        let name = call.name.lowercased()
-        if name.hasPrefix("pgmosaic.") { throw Refusal(.setting, name) }
-        if let code = SettingRules.refusal(name, name == "search_path" ? SearchPathText.schemas(call.value) : [call.value]) { throw Refusal(code, name) }
-        return session(call.isLocal ? .setLocal(name: name) : .set(name: name))
-    }
-
-    private static func setConfig(_ select: SelectNode) -> (name: String, value: String, isLocal: Bool)? {
-        let targets = NodeList(select.pointee.n_target_list, select.pointee.target_list)
-        guard targets.count == 1, targets[0].kind == PG_QUERY__NODE__NODE_RES_TARGET, let value = targets[0].pointee.res_target.pointee.val,
-            value.kind == PG_QUERY__NODE__NODE_FUNC_CALL, let call = value.pointee.func_call,
-            select.pointee.n_from_clause == 0, select.pointee.where_clause == nil, select.pointee.with_clause == nil, select.pointee.into_clause == nil,
-            select.pointee.limit_count == nil, select.pointee.limit_offset == nil, select.pointee.n_group_clause == 0,
-            select.pointee.having_clause == nil, select.pointee.n_sort_clause == 0, select.pointee.n_distinct_clause == 0,
-            select.pointee.op == PG_QUERY__SET_OPERATION__SETOP_NONE, select.pointee.n_values_lists == 0,
-            select.pointee.n_locking_clause == 0, select.pointee.n_window_clause == 0,
-            call.pointee.over == nil, call.pointee.agg_filter == nil, call.pointee.func_variadic == 0,
-            let names = NodeList(call.pointee.n_funcname, call.pointee.funcname).strings,
-            names == ["set_config"] || names == ["pg_catalog", "set_config"]
-        else { return nil }
-        let arguments = NodeList(call.pointee.n_args, call.pointee.args)
-        guard arguments.count == 3, let name = literal(arguments[0]), let text = literal(arguments[1]),
-            arguments[2].kind == PG_QUERY__NODE__NODE_A_CONST,
-            arguments[2].pointee.a_const.pointee.val_case == PG_QUERY__A__CONST__VAL_BOOLVAL
-        else { return nil }
-        return (name, text, arguments[2].pointee.a_const.pointee.boolval.pointee.boolval != 0)
-    }
-
-    private static func literal(_ node: SQLNode) -> String? {
-        guard node.kind == PG_QUERY__NODE__NODE_A_CONST, node.pointee.a_const.pointee.isnull == 0,
-            node.pointee.a_const.pointee.val_case == PG_QUERY__A__CONST__VAL_SVAL
-        else { return nil }
-        return string(node.pointee.a_const.pointee.sval.pointee.sval)
-    }
-
-    private static func session(_ statement: SessionStatement) -> StatementPlan {
+    static func session(_ statement: SessionStatement) -> StatementPlan {
         StatementPlan(
             kind: .session, route: .session(statement), writes: false, reuse: .text, reason: "the session's own state")
     }
@@ -113,8 +76,9 @@ package enum SessionPlanner {
 
     /// The schemas of a `SET search_path`, `"$user"` unresolved; nil for any other statement. Empty for `SET search_path = ''`.
     package static func searchPath(from statement: ParsedStatement) -> [String]? {
-        if statement.node.kind == PG_QUERY__NODE__NODE_SELECT_STMT, let call = setConfig(statement.node.pointee.select_stmt) {
-            return call.name.lowercased() == "search_path" ? SearchPathText.schemas(call.value) : nil
+        if statement.node.kind == PG_QUERY__NODE__NODE_SELECT_STMT, let call = SetConfigCall(statement.node.pointee.select_stmt) {
+            guard call.name == "search_path", case .text(let value) = call.value else { return nil }
+            return SearchPathText.schemas(value)
         }
         guard statement.node.kind == PG_QUERY__NODE__NODE_VARIABLE_SET_STMT,
             let set = statement.node.pointee.variable_set_stmt,

@@ -248,7 +248,7 @@ extension ClientSession {
         case .session(.execute(let execute)):
             bindExecution(message, statement, execute)
         case .session(let sessionStatement):
-            switch sessionStep(sessionStatement, statement.parse.query) {
+            switch sessionStep(sessionStatement, statement.parse.query, message) {
             case .forward(let effect):
                 send(frame, message, statement, poolOfCurrentShard(), .passing, writes: false, effect)
             case .here: bindHere(message, statement, .router)

@@ -16,7 +16,9 @@ extension ClientSession {
     }
 
     /// How a session statement is carried out.
-    func sessionStep(_ statement: SessionStatement, _ text: ByteBuffer) -> SessionStep {
+    ///
+    /// - bind: the parameters; nil for a simple query, which has none: the shard refuses what names one.
+    func sessionStep(_ statement: SessionStatement, _ text: ByteBuffer, _ bind: BindMessage? = nil) -> SessionStep {
         switch statement {
         case .set(let name):
             guard settings.settings.count < limits.sessionSettingsMax else { return .refuse(.tooManySettings) }
@@ -26,6 +28,9 @@ extension ClientSession {
             guard transaction.historyCount < limits.transactionHistoryMax else { return .refuse(.transactionTooLong) }
             if name == "search_path" { return .refuse(.refusal(Refusal(.setLocalSearchPath))) }
             return setting(.setLocal(statement: String(buffer: text)))
+        case .setParameter(let change):
+            guard let bind else { return .forward(nil) }
+            return sessionStep(change, bind)
         case .reset(let name):
             return setting(.reset(name: name))
         case .setTransaction:
@@ -43,6 +48,17 @@ extension ClientSession {
         case .deallocate, .prepare, .execute, .setMosaic, .showMosaic:
             return .here
         }
+    }
+
+    /// set_config() with a parameter. Other shards are told its value as a literal.
+    private func sessionStep(_ change: SetParameter, _ bind: BindMessage) -> SessionStep {
+        guard change.number <= bind.parameterCount else { return .refuse(.parameterCount(bind.parameterCount, wanted: change.number)) }
+        // A text's bytes are the same in both formats. NULL means the default, which may be another than the client's start gave.
+        guard let bytes = bind.parameter(at: change.number - 1) else { return .refuse(.refusal(Refusal(.setting, "\(change.name) = NULL"))) }
+        let value = String(buffer: bytes)
+        if let code = SettingRules.refusal(configuring: change.name, value) { return .refuse(.refusal(Refusal(code, change.name))) }
+        let statement = SessionSettings.assignment(change.name, value, isLocal: change.isLocal)
+        return sessionStep(change.isLocal ? .setLocal(name: change.name) : .set(name: change.name), ByteBuffer(string: statement))
     }
 
     /// Inside a transaction that has no shard yet the home shard becomes its first: as a reader, which binds nothing.

@@ -136,13 +136,20 @@ extension ClientSession {
     // MARK: Effects
 
     /// A statement of the client's that was passed on has completed.
+    ///
+    /// - commandComplete: its body; empty for PortalSuspended.
     func markedStepCompleted(_ commandComplete: ByteBuffer) {
         guard !pendingEffects.isEmpty else { return }
         let effect = pendingEffects.removeFirst()
-        if case .commit(let chain) = effect, let tag = try? CommandTag(body: commandComplete), tag.text == "ROLLBACK" {
+        let tag = (try? CommandTag(body: commandComplete))?.text
+        switch effect {
+        case .commit(let chain) where tag == "ROLLBACK":
             // COMMIT of a failed transaction.
             apply(.rollback(chain: chain))
-        } else {
+        case .set where tag == "SELECT 0", .setLocal where tag == "SELECT 0":
+            // The rest of a set_config() whose row was read before: nothing was set again.
+            break
+        default:
             apply(effect)
         }
     }
