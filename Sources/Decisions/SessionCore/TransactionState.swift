@@ -20,12 +20,20 @@
     /// The settings before the transaction: ROLLBACK brings them back.
     private var settingsAtStart = SessionSettings()
 
-    private enum Event: Hashable, Sendable {
-        case savepoint(String, settings: SessionSettings)
-        /// SET LOCAL.
-        case local(String)
-        /// SET TRANSACTION.
-        case characteristics(String)
+    private struct Event: Hashable, Sendable {
+        enum Kind: Hashable, Sendable {
+            case savepoint(String)
+            /// SET LOCAL.
+            case local
+            /// SET or RESET behind a SET LOCAL, which it may end.
+            case session
+            /// SET TRANSACTION.
+            case characteristics
+        }
+        let kind: Kind
+        let statement: String
+        /// Those of the session at that moment: a savepoint goes back to them, and what is local comes before or behind them.
+        var settings: SessionSettings
     }
 
     package enum SavepointError: Error, Hashable, Sendable { case unknown }
@@ -37,11 +45,16 @@
     @inlinable package var isFailed: Bool { phase == .failed }
     @inlinable package var statusByte: UInt8 { phase.rawValue }
 
+    /// What was recorded outside of a block, in a pipeline that BEGIN makes one of, belongs to the block.
     package mutating func begin(options: String, settings: SessionSettings) {
-        self = TransactionState()
         phase = .open
         self.options = options
         settingsAtStart = settings
+    }
+
+    /// The transaction of a pipeline without BEGIN is over, or was undone.
+    package mutating func forgetHistory() {
+        if !history.isEmpty { history.removeAll() }
     }
 
     /// A statement failed, or was refused. Outside a transaction nothing changes.
@@ -59,21 +72,21 @@
     /// The next transaction of COMMIT AND CHAIN / ROLLBACK AND CHAIN keeps the options, and what SET TRANSACTION made of them.
     package mutating func chain(committed: Bool, settings: SessionSettings) -> SessionSettings {
         let options = self.options
-        let characteristics = history.filter { if case .characteristics = $0 { true } else { false } }
+        let characteristics = history.filter { $0.kind == .characteristics }
         let after = end(committed: committed, settings: settings)
         begin(options: options, settings: after)
-        history = characteristics
+        history = characteristics.map { Event(kind: $0.kind, statement: $0.statement, settings: after) }
         return after
     }
 
     package mutating func setSavepoint(_ name: String, settings: SessionSettings) {
-        history.append(.savepoint(name, settings: settings))
+        history.append(Event(kind: .savepoint(name), statement: "SAVEPOINT \(quoteIdentifier(name))", settings: settings))
     }
 
     /// Local settings made since the savepoint stay; the characteristics go back to what they were, as in PostgreSQL.
     package mutating func release(_ name: String) throws(SavepointError) {
         let index = try self.index(of: name)
-        history = history[..<index] + history[index...].filter { if case .local = $0 { true } else { false } }
+        history = history[..<index] + history[index...].filter { $0.kind == .local || $0.kind == .session }
     }
 
     /// Back to the savepoint, which stays; a failed transaction goes on. Returns the settings of that time.
@@ -81,34 +94,44 @@
         let index = try self.index(of: name)
         history.removeSubrange((index + 1)...)
         if phase == .failed { phase = .open }
-        guard case .savepoint(_, let settings) = history[index] else { throw .unknown }
-        return settings
+        return history[index].settings
     }
 
     package func hasSavepoint(_ name: String) -> Bool { (try? index(of: name)) != nil }
 
     private func index(of name: String) throws(SavepointError) -> Int {
-        let found = history.lastIndex { if case .savepoint(name, _) = $0 { true } else { false } }
+        let found = history.lastIndex { $0.kind == .savepoint(name) }
         guard let found else { throw .unknown }
         return found
     }
 
     /// A SET LOCAL, or with `isCharacteristic` a SET TRANSACTION, that took effect.
-    package mutating func recordLocal(_ statement: String, isCharacteristic: Bool = false) {
-        history.append(isCharacteristic ? .characteristics(statement) : .local(statement))
+    package mutating func recordLocal(_ statement: String, isCharacteristic: Bool = false, settings: SessionSettings) {
+        history.append(Event(kind: isCharacteristic ? .characteristics : .local, statement: statement, settings: settings))
+    }
+
+    /// A SET or RESET took effect, and led to `settings`. Only where something is local does it belong to the history.
+    package mutating func recordSession(_ statement: String, settings: SessionSettings) {
+        guard history.contains(where: { $0.kind == .local }) else { return }
+        history.append(Event(kind: .session, statement: statement, settings: settings))
     }
 
     /// BEGIN with its options.
     package var beginStatement: String { options.isEmpty ? "BEGIN" : "BEGIN \(options)" }
 
-    /// What a shard that has seen the first `count` events of the transaction still has to be told, one statement an element.
-    package func replay(after count: Int) -> [String] {
-        history.dropFirst(count).map { event in
-            switch event {
-            case .savepoint(let name, _): "SAVEPOINT \(quoteIdentifier(name))"
-            case .local(let statement), .characteristics(let statement): statement
-            }
+    /// What a shard that has seen the first `count` events of the transaction, and has the settings `old`, still has to be told so that it is where
+    /// the session is, with the settings `new`; one statement an element.
+    ///
+    /// Each savepoint is made with the settings of its time, for ROLLBACK TO goes back to them.
+    package func replay(after count: Int, from old: SessionSettings, to new: SessionSettings) -> [String] {
+        var statements: [String] = []
+        var settings = old
+        for event in history.dropFirst(count) {
+            statements += event.settings.statements(from: settings)
+            settings = event.settings
+            statements.append(event.statement)
         }
+        return statements + new.statements(from: settings)
     }
 
     /// A plain BEGIN cannot fail, so that a statement may be sent behind it without waiting.

@@ -8,6 +8,10 @@ import Testing
         return settings
     }
 
+    private static func replay(_ state: TransactionState, after count: Int) -> [String] {
+        state.replay(after: count, from: SessionSettings(), to: SessionSettings())
+    }
+
     @Test func hasTheStatusBytesOfReadyForQuery() {
         var state = TransactionState()
         #expect(state.statusByte == UInt8(ascii: "I"))
@@ -22,26 +26,26 @@ import Testing
     @Test func aShardThatJoinsLateIsToldWhatItMissed() {
         var state = TransactionState()
         state.begin(options: "READ ONLY", settings: SessionSettings())
-        state.recordLocal("SET LOCAL x = 1")
+        state.recordLocal("SET LOCAL x = 1", settings: SessionSettings())
         state.setSavepoint("A \"b\"", settings: SessionSettings())
         #expect(state.beginStatement == "BEGIN READ ONLY")
         #expect(!state.startsPlainly)
-        #expect(state.replay(after: 0) == ["SET LOCAL x = 1", "SAVEPOINT \"A \"\"b\"\"\""])
-        #expect(state.replay(after: 1) == ["SAVEPOINT \"A \"\"b\"\"\""])
-        #expect(state.replay(after: 2) == [])
+        #expect(Self.replay(state, after: 0) == ["SET LOCAL x = 1", "SAVEPOINT \"A \"\"b\"\"\""])
+        #expect(Self.replay(state, after: 1) == ["SAVEPOINT \"A \"\"b\"\"\""])
+        #expect(Self.replay(state, after: 2) == [])
     }
 
     @Test func releaseForgetsTheSavepointAndLaterOnesAndKeepsLocalSettings() throws {
         var state = TransactionState()
         state.begin(options: "", settings: SessionSettings())
         state.setSavepoint("a", settings: SessionSettings())
-        state.recordLocal("SET LOCAL x = 1")
-        state.recordLocal("SET TRANSACTION READ ONLY", isCharacteristic: true)
+        state.recordLocal("SET LOCAL x = 1", settings: SessionSettings())
+        state.recordLocal("SET TRANSACTION READ ONLY", isCharacteristic: true, settings: SessionSettings())
         state.setSavepoint("b", settings: SessionSettings())
         try state.release("a")
         #expect(!state.hasSavepoint("a") && !state.hasSavepoint("b"))
         // PostgreSQL gives the characteristics back at the end of a subtransaction, however it ends.
-        #expect(state.replay(after: 0) == ["SET LOCAL x = 1"])
+        #expect(Self.replay(state, after: 0) == ["SET LOCAL x = 1"])
     }
 
     @Test func aSavepointOfTheSameNameHidesTheFormer() throws {
@@ -68,86 +72,132 @@ import Testing
     @Test func aChainedTransactionKeepsTheCharacteristics() {
         var state = TransactionState()
         state.begin(options: "ISOLATION LEVEL SERIALIZABLE", settings: Self.settings(1))
-        state.recordLocal("SET LOCAL x = 1")
-        state.recordLocal("SET TRANSACTION READ ONLY", isCharacteristic: true)
+        state.recordLocal("SET LOCAL x = 1", settings: SessionSettings())
+        state.recordLocal("SET TRANSACTION READ ONLY", isCharacteristic: true, settings: SessionSettings())
         state.fail()
         #expect(state.chain(committed: false, settings: Self.settings(2)) == Self.settings(1))
         #expect(state.phase == .open)
         #expect(state.beginStatement == "BEGIN ISOLATION LEVEL SERIALIZABLE")
-        #expect(state.replay(after: 0) == ["SET TRANSACTION READ ONLY"])
+        #expect(state.replay(after: 0, from: Self.settings(1), to: Self.settings(1)) == ["SET TRANSACTION READ ONLY"])
     }
 
     // MARK: Against a model
 
-    /// PostgreSQL's subtransactions: a stack of frames, each with its savepoint and its own SET LOCAL and SET.
-    private struct Model {
-        struct Frame { var name: String?, locals: [String], settings: SessionSettings }
-        var frames: [Frame]
-        var isFailed = false
+    /// What a PostgreSQL session knows of one setting: its value for the session, the one in effect, and both at each savepoint.
+    private struct Server: Equatable {
+        struct Values: Equatable { var session = 0, effective = 0 }
+        struct Savepoint: Equatable { var name: String, values: Values }
+        var values = Values()
+        var savepoints: [Savepoint] = []
 
-        mutating func apply(_ step: Step, _ state: inout TransactionState, _ settings: inout SessionSettings) {
+        /// False where PostgreSQL would say that there is no such savepoint.
+        @discardableResult
+        mutating func run(_ statement: String) -> Bool {
+            let words = statement.split(separator: " ").map { String($0).replacing("\"", with: "") }
+            switch (words[0], words[1]) {
+            case ("SET", "LOCAL"): values.effective = Int(words[4])!
+            case ("SET", _): values = Values(session: Int(words[3])!, effective: Int(words[3])!)
+            case ("RESET", _): values = Values()
+            case ("SAVEPOINT", _): savepoints.append(Savepoint(name: words[1], values: values))
+            case ("RELEASE", _):
+                guard let index = savepoints.lastIndex(where: { $0.name == words[1] }) else { return false }
+                savepoints.removeSubrange(index...)
+            default:
+                guard let index = savepoints.lastIndex(where: { $0.name == words[2] }) else { return false }
+                savepoints.removeSubrange((index + 1)...)
+                values = savepoints[index].values
+            }
+            return true
+        }
+
+        func running(_ statements: [String]) -> Server { statements.reduce(into: self) { $0.run($1) } }
+    }
+
+    /// A router's transaction on two shards: one runs what the client says, the other is told when it is spoken to.
+    private struct Model {
+        var state = TransactionState()
+        var settings = SessionSettings()
+        var first = Server()
+        var second = Server()
+        var secondSettings = SessionSettings()
+        var secondApplied = 0
+
+        init() { state.begin(options: "", settings: settings) }
+
+        mutating func catchUp() {
+            second = second.running(state.replay(after: secondApplied, from: secondSettings, to: settings))
+            (secondSettings, secondApplied) = (settings, state.historyCount)
+        }
+
+        private mutating func runOnBoth(_ statement: String) {
+            let known = (first.run(statement), second.run(statement))
+            #expect(known == (true, true), "\(statement)")
+        }
+
+        mutating func apply(_ step: Step) {
             switch step {
-            case .savepoint(let name):
-                guard !isFailed else { return }
-                state.setSavepoint(name, settings: settings)
-                frames.append(Frame(name: name, locals: [], settings: settings))
-            case .local(let text):
-                guard !isFailed else { return }
-                state.recordLocal(text)
-                frames[frames.count - 1].locals.append(text)
+            case .fail: state.fail()
+            case .speak: if !state.isFailed { catchUp() }
+            case .local(let value):
+                guard !state.isFailed else { return }
+                first.run("SET LOCAL a = \(value)")
+                state.recordLocal("SET LOCAL a = \(value)", settings: settings)
             case .set(let value):
-                guard !isFailed else { return }
+                guard !state.isFailed else { return }
+                let statement = value == 0 ? "RESET a" : "SET a = \(value)"
+                first.run(statement)
                 settings = TransactionStateTests.settings(value)
-            case .fail:
-                state.fail()
-                isFailed = true
+                state.recordSession(statement, settings: settings)
+            case .savepoint(let name):
+                guard !state.isFailed else { return }
+                catchUp()
+                runOnBoth("SAVEPOINT \(name)")
+                state.setSavepoint(name, settings: settings)
+                secondApplied = state.historyCount
             case .release(let name):
-                guard !isFailed, let index = frames.lastIndex(where: { $0.name == name }) else {
-                    #expect(isFailed || !state.hasSavepoint(name))
-                    return
-                }
+                guard !state.isFailed, state.hasSavepoint(name) else { return }
+                catchUp()
+                runOnBoth("RELEASE \(name)")
                 try? state.release(name)
-                let locals = frames[index...].flatMap(\.locals)
-                frames.removeSubrange(index...)
-                frames[frames.count - 1].locals += locals
+                secondApplied = state.historyCount
             case .rollBackTo(let name):
-                guard let index = frames.lastIndex(where: { $0.name == name }) else {
-                    #expect(!state.hasSavepoint(name))
-                    return
-                }
+                guard state.hasSavepoint(name) else { return }
+                if !state.isFailed { catchUp() }
+                runOnBoth("ROLLBACK TO \(name)")
                 if let old = try? state.rollBack(to: name) { settings = old }
-                frames.removeSubrange((index + 1)...)
-                frames[index].locals = []
-                #expect(settings == frames[index].settings)
-                isFailed = false
+                (secondSettings, secondApplied) = (settings, state.historyCount)
             }
         }
 
-        var replay: [String] { frames.flatMap { ($0.name.map { ["SAVEPOINT \"\($0)\""] } ?? []) + $0.locals } }
+        /// A shard that joins now, one that joined before, and the one that ran everything are alike.
+        func check(_ steps: [Step]) {
+            guard !state.isFailed else { return }
+            #expect(state.historyCount == 0 || !state.replay(after: 0, from: SessionSettings(), to: settings).isEmpty)
+            let joining = Server().running(state.replay(after: 0, from: SessionSettings(), to: settings))
+            #expect(joining == first, "joining after \(steps)")
+            var model = self
+            model.catchUp()
+            #expect(model.second == first, "catching up after \(steps)")
+        }
     }
 
     private enum Step: CaseIterable {
-        case savepoint(String), local(String), set(Int), fail, release(String), rollBackTo(String)
+        case savepoint(String), local(Int), set(Int), fail, speak, release(String), rollBackTo(String)
         static let allCases: [Step] = [
-            .savepoint("a"), .savepoint("b"), .local("SET LOCAL x = 1"), .set(2), .fail, .release("a"), .release("b"), .rollBackTo("a"),
-            .rollBackTo("b"),
+            .savepoint("a"), .savepoint("b"), .local(1), .set(2), .set(0), .fail, .speak, .release("a"), .rollBackTo("a"), .rollBackTo("b"),
         ]
     }
 
-    @Test func followsPostgreSQLThroughEveryShortSequence() {
-        func extend(_ state: TransactionState, _ settings: SessionSettings, _ model: Model, depth: Int) {
-            #expect(state.isFailed == model.isFailed)
-            #expect(state.replay(after: 0) == model.replay)
-            #expect(state.historyCount == model.replay.count)
-            guard depth < 5 else { return }
+    @Test func shardsAreWherePostgreSQLWouldBeAfterEveryShortSequence() {
+        func extend(_ model: Model, _ steps: [Step]) {
+            model.check(steps)
+            guard steps.count < 5 else { return }
             for step in Step.allCases {
-                var (state, settings, model) = (state, settings, model)
-                model.apply(step, &state, &settings)
-                extend(state, settings, model, depth: depth + 1)
+                var model = model
+                model.apply(step)
+                extend(model, steps + [step])
             }
         }
-        var state = TransactionState()
-        state.begin(options: "", settings: SessionSettings())
-        extend(state, SessionSettings(), Model(frames: [.init(name: nil, locals: [], settings: SessionSettings())]), depth: 0)
+        extend(Model(), [])
     }
 }

@@ -80,12 +80,41 @@ extension FaultTests {
                 }
             }
 
+            /// A pipeline as drivers send it: whole statements, most of them right, with transaction statements and settings among them, and now and
+            /// then a portal that is bound before and executed later.
+            mutating func pipeline() {
+                for _ in 0..<Int.random(in: 1...5, using: &generator) {
+                    var waiting: [String] = []
+                    for _ in 0..<Int.random(in: 1...7, using: &generator) {
+                        let sql = pick([
+                            "UPDATE kv SET v = v + 1 WHERE k = \(pick(keys))", "UPDATE kv SET v = v + 1 WHERE k = \(pick(keys))", "SELECT v FROM kv WHERE k = \(pick(keys))",
+                            "INSERT INTO kv VALUES (\(pick(keys)), 1) ON CONFLICT DO NOTHING", "INSERT INTO kv VALUES (\(pick(keys)), 1)",
+                            "UPDATE kv SET v = v + 10 WHERE k IN (\(pick(keys)), \(pick(keys)))", "INSERT INTO ref VALUES (\(Int.random(in: 1...3, using: &generator)), 1)",
+                            "DELETE FROM ref", "SELECT count(*) FROM ref", "BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT s", "ROLLBACK TO s", "SET work_mem = '\(pick([5, 6, 7]))MB'",
+                            "SET LOCAL work_mem = '9MB'", "RESET work_mem", "SHOW work_mem", "SELECT 1 / 0", "SELECT current_setting('work_mem') FROM kv WHERE k = \(pick(keys))",
+                        ])
+                        if waiting.count < 2, Int.random(in: 0..<6, using: &generator) == 0, let portal = ["p", "q"].first(where: { !waiting.contains($0) }) {
+                            waiting.append(portal)
+                            add("bind(\(portal), \(sql))", WireMessages.parse("", sql) + WireMessages.bind(portal, ""))
+                        } else {
+                            add("run(\(sql))", WireMessages.parse("", sql) + WireMessages.bind("", "") + WireMessages.execute(""))
+                        }
+                        if !waiting.isEmpty, Bool.random(using: &generator) {
+                            let portal = waiting.removeFirst()
+                            add("execute(\(portal))", WireMessages.execute(portal))
+                        }
+                    }
+                    add("sync", WireMessages.sync)
+                }
+            }
+
             /// Ends whatever is open, looks at what it left, and ends with a query whose answer nobody can mistake.
             mutating func finish() {
                 add("sync", WireMessages.sync)
                 add("rollback", WireMessages.query("ROLLBACK"))
                 add("ref", WireMessages.query("SELECT id, v FROM ref ORDER BY id"))
-                for key in keys { add("kv", WireMessages.query("SELECT k, v FROM kv WHERE k = \(key)")) }
+                for key in keys { add("kv", WireMessages.query("SELECT k, v, current_setting('work_mem') FROM kv WHERE k = \(key)")) }
+                add("work_mem", WireMessages.query("SHOW work_mem"))
                 add("the end", WireMessages.query("SELECT 424242"))
             }
         }
@@ -128,9 +157,15 @@ extension FaultTests {
             try await compare(shards, rounds: 300) {}
         }
 
+        @Test(arguments: [[1, 1, 1], [0, 1, 2]])
+        func aPipelineIsTheTransactionThatPostgreSQLMakesOfIt(shards: [Int]) async throws {
+            try await compare(shards, rounds: 300, ofPipelines: true) {}
+        }
+
         /// - shards: of the keys.
+        /// - ofPipelines: whole statements instead of single messages.
         /// - before: called before each sequence.
-        func compare(_ shards: [Int], rounds count: Int, before: () async throws -> Void) async throws {
+        func compare(_ shards: [Int], rounds count: Int, ofPipelines: Bool = false, before: () async throws -> Void) async throws {
             var keys: [Int64] = []
             for shard in shards { keys.append(try await cluster.key(on: shard, from: (keys.last ?? 0) + 1)) }
             try await cluster.servers[1].psql("DROP DATABASE IF EXISTS plain", database: "postgres")
@@ -145,7 +180,7 @@ extension FaultTests {
             for seed in first..<(first + UInt64(rounds(count))) {
                 try await before()
                 var sequence = Sequence(keys: keys, generator: SeededGenerator(seed: seed))
-                for _ in 0..<Int.random(in: 1...14, using: &sequence.generator) { sequence.step() }
+                if ofPipelines { sequence.pipeline() } else { for _ in 0..<Int.random(in: 1...14, using: &sequence.generator) { sequence.step() } }
                 sequence.finish()
                 let plain = try await WireClient.login(port: cluster.servers[1].port, database: "plain", user: "postgres")
                 let router = try await cluster.login()

@@ -177,7 +177,7 @@ final class Backend: ChannelInboundHandler {
                     self.exchange = nil
                     exchange.finish(status: status)
                 }
-            } else if let session, session.isKeptAside(self) {
+            } else if let session, session.isAside(self) {
                 guard let frame = try buffer.readFrame(limit: pool.limits.backendMessageMax) else { return }
                 session.receivedAside(frame, from: self)
             } else if let session {

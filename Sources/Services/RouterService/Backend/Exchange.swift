@@ -21,7 +21,7 @@ final class Exchange {
     }
 
     private let keep: Keep
-    private let bytesMax: Int
+    private let budget: AnswerBudget
     /// ReadyForQuery messages still to come of statements whose answers are of no interest.
     private var preludes: Int
     private var readies: Int
@@ -46,14 +46,21 @@ final class Exchange {
     /// - preludes: how many simple queries come first, each answered by a ReadyForQuery.
     /// - readies: how many ReadyForQuery messages answer the rest.
     init(
-        _ keep: Keep = .outcome, preludes: Int = 0, readies: Int = 1, bytesMax: Int = 1 << 20,
+        _ keep: Keep = .outcome, preludes: Int = 0, readies: Int = 1, budget: AnswerBudget,
         _ completion: @escaping (Exchange, Result) -> Void
     ) {
         self.keep = keep
         self.preludes = preludes
         self.readies = readies
-        self.bytesMax = bytesMax
+        self.budget = budget
         self.completion = completion
+    }
+
+    convenience init(
+        _ keep: Keep = .outcome, preludes: Int = 0, readies: Int = 1, bytesMax: Int = 1 << 20,
+        _ completion: @escaping (Exchange, Result) -> Void
+    ) {
+        self.init(keep, preludes: preludes, readies: readies, budget: AnswerBudget(bytesMax), completion)
     }
 
     /// Takes one message; true when it was the last.
@@ -83,7 +90,7 @@ final class Exchange {
     private func receivedAnswer(_ frame: Frame) {
         if frame.kind == BackendKind.commandComplete, let tag = try? CommandTag(body: frame.body) { tags.append(tag.text) }
         guard keeps(frame.kind) else { return }
-        guard answers.readableBytes + frame.body.readableBytes + FrameHeader.length <= bytesMax else {
+        guard budget.spend(frame.body.readableBytes + FrameHeader.length) else {
             isTooLarge = true
             return
         }
@@ -131,4 +138,21 @@ final class Exchange {
     }
 
     func lost() { completion(self, .lost) }
+}
+
+/// How many bytes of answers may still be kept, by one exchange or by several that answer one statement.
+final class AnswerBudget {
+    private var left: Int
+
+    init(_ bytes: Int) { left = bytes }
+
+    /// False when there is no room for them; then there is none for anything after them either.
+    func spend(_ bytes: Int) -> Bool {
+        guard left >= bytes else {
+            left = 0
+            return false
+        }
+        left -= bytes
+        return true
+    }
 }

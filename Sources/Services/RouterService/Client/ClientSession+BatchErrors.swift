@@ -28,6 +28,7 @@ extension ClientSession {
             script.provokeError(bytes)
             return
         }
+        if batch.settingsBefore != nil { transactionOfPipelineEnded(committed: false) }
         transaction.fail()
         unit.hasFailed = true
         answer { $0.writeErrorResponse(error) }

@@ -88,49 +88,6 @@ extension ClientSession {
         }
     }
 
-    /// Sync behind statements that ran on every shard outside of a transaction block.
-    func commitImplicit(_ then: @escaping () -> Void) {
-        settleBatch { [self] in
-            batch.isImplicitlyCoordinated = false
-            if batch.isSkipping || unit.hasFailed {
-                return rollBackAll { [self] in
-                    releaseParticipants()
-                    then()
-                }
-            }
-            let changes = batch.changesSchema ? batch.schemaChanges : nil
-            commitAll { [self] result in
-                releaseParticipants()
-                switch result {
-                case .committed:
-                    publish(changes) { [self] notice in
-                        if let notice { answer { $0.writeNoticeResponse(notice) } }
-                        then()
-                    }
-                case .aborted(let error), .unknown(let error):
-                    unit.outcome = .failed(error)
-                    answer { $0.writeErrorResponse(error) }
-                    then()
-                }
-            }
-        }
-    }
-
-    /// Waits for the answers to what the batch sent to the speaker, errors included.
-    func settleBatch(_ then: @escaping () -> Void) {
-        guard batch.needsSync, !participants.isEmpty else { return then() }
-        participants[speaker].backend.send { $0.writeSync() }
-        participants[speaker].backend.flush()
-        script.swallow(.sync)
-        batch.needsSync = false
-        suspend()
-        onDrained = { [self] in
-            guard resume() else { return }
-            then()
-            pump()
-        }
-    }
-
     // MARK: On every shard
 
     /// VACUUM and its like: on each shard by itself, with the first error for an answer.
@@ -182,7 +139,7 @@ extension ClientSession {
         } then: { [self] in
             if let error { return done(.failure(error)) }
             let followers = participants.indices.filter { $0 != leader }
-            each(followers, { (self.prelude(of: $0) + [self.followerLockTimeout] + locks, messages) }, keep: .outcome) {
+            each(followers, { (self.prelude(of: $0) + self.followerLockBound(of: $0) + locks, messages) }, keep: .outcome) {
                 index, exchange, result in
                 guard error == nil else { return }
                 let backend = self.participants[index].backend
@@ -203,7 +160,12 @@ extension ClientSession {
     }
 
     /// A follower that waits for a lock longer than this is part of a deadlock that spans shards.
-    private var followerLockTimeout: String { "SET LOCAL lock_timeout = '\(limits.lockTimeoutMilliseconds)ms'" }
+    ///
+    /// A bound that the client has set for its session stays.
+    private func followerLockBound(of index: Int) -> [String] {
+        if participants[index].hasLockBound || settings.settings["lock_timeout"] != nil { return [] }
+        return ["SET LOCAL lock_timeout = '\(limits.lockTimeoutMilliseconds)ms'"]
+    }
 
     /// What a participant has to be told before it may run a statement of the transaction; it counts as told from now on.
     func prelude(of index: Int, wrote: Bool = true) -> [String] {
@@ -213,8 +175,7 @@ extension ClientSession {
         participants[index].settingsInside = settings
         participants[index].historyApplied = transaction.historyCount
         return (participant.hasBegun ? [] : [transaction.isIdle ? "BEGIN" : transaction.beginStatement])
-            + settings.settings.statements(from: participant.settingsInside.settings)
-            + transaction.replay(after: participant.historyApplied)
+            + transaction.replay(after: participant.historyApplied, from: participant.settingsInside.settings, to: settings.settings)
     }
 
     /// Makes every shard a participant.
@@ -243,7 +204,7 @@ extension ClientSession {
     ///
     /// - work: statements that come first and whose answers are of no interest, and the messages themselves, answered by one ReadyForQuery.
     func each(
-        _ indices: [Int], _ work: (Int) -> ([String], (inout ByteBuffer) -> Void), keep: Exchange.Keep,
+        _ indices: [Int], _ work: (Int) -> ([String], (inout ByteBuffer) -> Void), keep: Exchange.Keep, _ budget: AnswerBudget? = nil,
         _ each: @escaping (Int, Exchange, Exchange.Result) -> Void, then: @escaping () -> Void
     ) {
         guard !indices.isEmpty else { return then() }
@@ -252,7 +213,7 @@ extension ClientSession {
         for index in indices {
             let backend = participants[index].backend
             let (prelude, messages) = work(index)
-            let exchange = Exchange(keep, preludes: prelude.count, bytesMax: limits.coordinatedAnswerMax) { [self] exchange, result in
+            let exchange = Exchange(keep, preludes: prelude.count, budget: budget ?? AnswerBudget(limits.coordinatedAnswerMax)) { [self] exchange, result in
                 guard self.work != .closed else { return afterClient(exchange, result, backend) }
                 if let index = participants.firstIndex(where: { $0.backend === backend }) { each(index, exchange, result) }
                 outstanding -= 1
@@ -281,11 +242,10 @@ extension ClientSession {
     /// Runs one statement on every participant, those that lag behind brought up to date first.
     func runOnAll(_ statement: String, _ done: @escaping (ServerError?) -> Void) {
         var error: ServerError?
-        let transaction = transaction
         each(
             participants.indices.filter { participants[$0].hasBegun },
             { index in
-                let lag = transaction.isFailed ? [] : transaction.replay(after: self.participants[index].historyApplied)
+                let lag = self.transaction.isFailed ? [] : self.prelude(of: index, wrote: self.participants[index].wrote)
                 return (lag, { $0.writeQuery(statement) })
             }, keep: .outcome
         ) { index, exchange, result in

@@ -344,6 +344,9 @@ extension ClientSession {
         switch portal.target {
         case .backend(let owner):
             speak(as: owner, portal: message.portal) { [self] in passOn(frame, .execute) }
+        case .effect where isOutdated(portal):
+            guard useUp(portal, message.portal) else { return }
+            executeHere(portal.statement)
         case .effect(let owner, let effect):
             speak(as: owner, portal: message.portal) { [self] in
                 backend.send(frame)
@@ -354,7 +357,7 @@ extension ClientSession {
             }
         case .router:
             guard useUp(portal, message.portal) else { return }
-            executeHere(portal.statement)
+            if let effect = effectOnSpeaker(ofPortal: portal) { executeOnSpeaker(portal.statement, effect) } else { executeHere(portal.statement) }
         case .explanation(let row):
             answerInTurn(as: .execute) {
                 $0.writeDataRow(text: row)
@@ -369,6 +372,34 @@ extension ClientSession {
             guard useUp(portal, message.portal) else { return }
             execute(work)
         }
+    }
+
+    /// BEGIN and its like were bound when no shard had a part in the pipeline yet; by now one has, and its transaction is the pipeline's.
+    private func effectOnSpeaker(ofPortal portal: Portal) -> Effect? {
+        guard transaction.isIdle, case .transaction(let statement)? = portal.statement.planned.plan?.route else { return nil }
+        return effectOnSpeaker(of: statement)
+    }
+
+    /// COMMIT or its like, bound on the one shard that the transaction had; by now it has another.
+    private func isOutdated(_ portal: Portal) -> Bool {
+        guard participants.count != 1, case .transaction? = portal.statement.planned.plan?.route else { return false }
+        return true
+    }
+
+    private func executeOnSpeaker(_ statement: Statement, _ effect: Effect) {
+        let portal = "pgmosaic_step"
+        backend.send { buffer in
+            buffer.writeParse(rewriting: statement.parse, name: "")
+            buffer.writeBind(portal: portal, statement: "", parameters: [])
+            buffer.writeExecute(portal: portal)
+            buffer.writeClose(.portal, name: portal)
+        }
+        for step in [ResponseScript.Expectation.parse, .bind] { script.swallow(step) }
+        pendingEffects.append(effect)
+        script.expectMarked(.execute)
+        script.swallow(.close)
+        batch.rawUnnamed = nil
+        if !isSyncNext { awaitAnswers() }
     }
 
     /// A portal of a statement that returns no rows, or all of them at once, runs once.

@@ -12,6 +12,8 @@ struct StatementList {
     /// The next statement is due; whoever is at work on the list takes it, so that many short ones do not pile up on the stack.
     fileprivate var isDue = false
     fileprivate var isAdvancing = false
+    /// It waits for the client to read, or for its turn on the event loop.
+    fileprivate var isPaused = false
 
     fileprivate init(_ statements: [ByteBuffer]) { rest = statements[...] }
 }
@@ -38,7 +40,15 @@ extension ClientSession {
         list?.isDue = true
         guard list?.isAdvancing == false else { return }
         list?.isAdvancing = true
+        var count = 0
         while list?.isDue == true {
+            // What the router answers itself does not wait for any shard.
+            flushFullOutbox()
+            guard isClientWritable, count < Self.listTurnMax else {
+                pauseList()
+                break
+            }
+            count += 1
             list?.isDue = false
             guard let text = list?.rest.popFirst() else {
                 endList(succeeded: true)
@@ -53,6 +63,22 @@ extension ClientSession {
         pump()
     }
 
+    /// How many statements of a list are taken before other sessions have their turn.
+    private static var listTurnMax: Int { 256 }
+
+    private func pauseList() {
+        suspend()
+        list?.isPaused = true
+        if isClientWritable { loop.eventLoop.assumeIsolated().execute { [self] in continueList() } }
+    }
+
+    /// The client reads again, or it is the list's turn.
+    func continueList() {
+        guard list?.isPaused == true else { return }
+        list?.isPaused = false
+        if resume() { advance() }
+    }
+
     // MARK: What a list does otherwise
 
     /// Begins the list's own transaction where one is needed; true when the statement has been answered here.
@@ -64,7 +90,7 @@ extension ClientSession {
         if case .transaction(let statement) = plan.route { return list?.isImplicit == true && answered(statement) }
         if case .mosaic = plan.route { return false }
         guard transaction.isIdle else { return false }
-        transaction.begin(options: "", settings: settings.settings)
+        beginTransaction(options: "")
         list?.isImplicit = true
         return false
     }

@@ -258,6 +258,7 @@ extension ClientSession {
         onDrained = nil
         stepLoss = nil
         pendingEffects.removeAll()
+        if batch.settingsBefore != nil { transactionOfPipelineEnded(committed: false) }
         unit.outcome = .failed(error)
         if !alreadyFailed { answer { $0.writeErrorResponse(error) } }
         if work == .batch || batch.isOpen && work != .awaitingReady {

@@ -131,7 +131,7 @@ extension ClientSession {
             if pins.contains(where: \.isDoubtful) { return settlePins() }
             deliverNotifications()
             flushClient()
-            endIfDraining()
+            closeIfDrained()
             pump()
         }
         backend.run(exchange) { $0.writeQuery(SessionTraces.question) }
@@ -178,14 +178,16 @@ extension ClientSession {
         fatal(.pinLost(backend.pool.shardID, mayHaveRun: mayHaveRun, farewell: backend.farewell))
     }
 
-    // MARK: Messages of a kept backend that nothing was asked of
+    // MARK: Messages of a backend that nothing was asked of
 
-    /// Whether the backend is kept, and not the one whose answers are on their way to the client.
-    func isKeptAside(_ backend: Backend) -> Bool {
-        guard !pins.isEmpty, isPinned(backend) else { return false }
-        return participants.isEmpty || participants[speaker].backend !== backend
+    /// Whether the session has the backend, but its answers are not those that are on their way to the client.
+    func isAside(_ backend: Backend) -> Bool {
+        guard !pins.isEmpty || participants.count > 1 else { return false }
+        if participants.isEmpty { return isPinned(backend) }
+        return participants[speaker].backend !== backend
     }
 
+    /// What a backend says that was not asked. An answer from it is a fault of the server's, and must not reach the client as another shard's.
     func receivedAside(_ frame: Frame, from backend: Backend) {
         switch frame.kind {
         case BackendKind.notificationResponse, BackendKind.parameterStatus, BackendKind.noticeResponse:
@@ -222,7 +224,7 @@ extension ClientSession {
         for message in notifications { forward(message) }
         notifications.removeAll()
         notificationBytes = 0
-        if isClientReading { for pin in pins { pin.backend.setReading(true) } }
+        if isClientWritable { for pin in pins { pin.backend.setReading(true) } }
     }
 }
 

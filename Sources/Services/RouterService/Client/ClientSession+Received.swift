@@ -48,6 +48,7 @@ extension ClientSession {
             forward(asClientsOwn(message))
         }
         pendingEffects.removeAll()
+        if batch.settingsBefore != nil { transactionOfPipelineEnded(committed: false) }
         forgetCaptures()
         undoDefinitions(script.takeSkippedDefinitions())
         if work == .copyIn { leaveCopyIn() }

@@ -22,6 +22,7 @@ extension ClientSession {
         switch statement {
         case .set(let name):
             guard settings.settings.count < limits.sessionSettingsMax else { return .refuse(.tooManySettings) }
+            guard transaction.historyCount < limits.transactionHistoryMax else { return .refuse(.transactionTooLong) }
             let text = String(buffer: text)
             return setting(.set(name: name, statement: text, searchPath: StatementPlanner.searchPath(ofSet: text)))
         case .setLocal(let name):
@@ -32,12 +33,13 @@ extension ClientSession {
             guard let bind else { return .forward(nil) }
             return sessionStep(change, bind)
         case .reset(let name):
+            guard transaction.historyCount < limits.transactionHistoryMax else { return .refuse(.transactionTooLong) }
             return setting(.reset(name: name))
         case .setTransaction:
             guard transaction.historyCount < limits.transactionHistoryMax else { return .refuse(.transactionTooLong) }
             // Its values are checked by the grammar, so that nothing is lost by telling the shards later.
             if !transaction.isIdle, participants.isEmpty { return .here }
-            return .forward(transaction.isIdle ? nil : .setCharacteristic(statement: String(buffer: text)))
+            return .forward(.setCharacteristic(statement: String(buffer: text)))
         case .setCharacteristics:
             return setting(
                 .set(name: SessionSettings.transactionCharacteristics, statement: String(buffer: text), searchPath: nil))
@@ -91,7 +93,7 @@ extension ClientSession {
     func answerSession(_ statement: SessionStatement, _ text: ByteBuffer) -> Result<(inout ByteBuffer) -> Void, ServerError> {
         switch statement {
         case .setTransaction:
-            transaction.recordLocal(String(buffer: text), isCharacteristic: true)
+            transaction.recordLocal(String(buffer: text), isCharacteristic: true, settings: settings.settings)
             return .success { $0.writeCommandComplete(tag: "SET") }
         case .discardAll:
             settingsChanged(to: startupSettings)

@@ -35,7 +35,7 @@ extension ClientSession {
     func spread(
         _ sources: [KeySource], _ plan: CachedPlan, _ inputs: KeyInputs, _ origin: SpreadWork.Origin, _ problem: KeyProblem
     ) throws(ServerError) -> SpreadWork {
-        guard case .several = problem, let spread = plan.value.spread, variables.shardKey == nil,
+        guard case .several = problem, let spread = plan.value.spread, variables.shardKey == nil, plan.hint == nil,
             let work = SpreadWork(spread, try parts(of: spread, sources, inputs), origin)
         else { throw problem.error }
         return work
@@ -90,7 +90,7 @@ extension ClientSession {
             for index in indices { participants[index].role = .bound }
             boundLocks(of: indices) { [self] error in
                 if let error { return done(.failure(error)) }
-                send(work, keep, from: 0, SpreadAnswers(work), done)
+                send(work, keep, from: 0, SpreadAnswers(work, AnswerBudget(limits.coordinatedAnswerMax)), done)
             }
         }
     }
@@ -111,7 +111,7 @@ extension ClientSession {
             positions[index] = position
         }
         each(
-            positions.keys.sorted(), { index in (self.prelude(of: index), { work.write(positions[index] ?? 0, into: &$0) }) }, keep: keep
+            positions.keys.sorted(), { index in (self.prelude(of: index), { work.write(positions[index] ?? 0, into: &$0) }) }, keep: keep, answers.budget
         ) { [self] index, exchange, result in
             let backend = participants[index].backend
             guard let position = work.parts.firstIndex(where: { $0.pool === backend.pool }) else { return }

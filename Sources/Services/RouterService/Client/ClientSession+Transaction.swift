@@ -71,6 +71,7 @@ extension ClientSession {
                 commitAll { [self] result in
                     switch result {
                     case .committed:
+                        unit.hasCommitted = true
                         endTransaction(committed: true, chain: chain)
                         publish(changes) { notice in done(.done(tag: "COMMIT", notice: notice)) }
                     case .aborted(let error), .unknown(let error):
@@ -109,11 +110,18 @@ extension ClientSession {
         }
     }
 
-    private func performOutside(_ statement: TransactionStatement, tag: String, _ done: (StepOutcome) -> Void) {
+    func beginTransaction(options: String) {
+        // A pipeline's transaction that becomes a block began before.
+        transaction.begin(options: options, settings: (batch.settingsBefore ?? settings).settings)
+        batch.settingsBefore = nil
+        transactionNumber &+= 1
+    }
+
+    private func performOutside(_ statement: TransactionStatement, tag: String, _ done: @escaping (StepOutcome) -> Void) {
+        if batch.isImplicitlyCoordinated, performInPipeline(statement, tag: tag, done) { return }
         switch statement {
         case .begin(let options):
-            transaction.begin(options: options, settings: settings.settings)
-            transactionNumber &+= 1
+            beginTransaction(options: options)
             done(.done(tag: tag, notice: nil))
         case .commit(let chain):
             if !chain { dropPortals() }
@@ -128,7 +136,7 @@ extension ClientSession {
     }
 
     /// The end of a transaction is the end of its portals, in the middle of a batch, too.
-    private func dropPortals() {
+    func dropPortals() {
         portals.removeAll()
         unnamedPortal = nil
     }
@@ -156,11 +164,17 @@ extension ClientSession {
 
     func apply(_ effect: Effect) {
         switch effect {
+        case .set, .reset:
+            if batch.isOpen, transaction.isIdle, batch.settingsBefore == nil { batch.settingsBefore = settings }
+        default: break
+        }
+        switch effect {
         case .set(let name, let statement, let searchPath):
             var new = settings.settings
             new.set(name, statement: statement, searchPath: searchPath)
             settingsChanged(to: loop.settings(new))
             if !participants.isEmpty { participants[speaker].settingsInside = settings }
+            recordSession(statement)
         case .setLocal(let statement):
             recordLocal(statement, isCharacteristic: false)
         case .setCharacteristic(let statement):
@@ -179,14 +193,17 @@ extension ClientSession {
             settingsChanged(to: loop.settings(new))
             // The shard went back to its own default, which need not be the client's.
             if !participants.isEmpty { participants[speaker].settingsInside = loop.settings(there) }
+            recordSession(
+                name.map { new[$0] ?? "RESET \(quoteIdentifier($0))" } ?? (["RESET ALL"] + new.statements(from: SessionSettings())).joined(separator: "; "))
         case .begin(let options):
-            transaction.begin(options: options, settings: settings.settings)
-            transactionNumber &+= 1
-            for index in participants.indices { participants[index].settingsOutside = participants[index].settingsInside }
+            // A second one changes nothing.
+            if transaction.isIdle { beginTransaction(options: options) }
         case .commit(let chain):
             unit.hasCommitted = true
+            if transaction.isIdle { transactionOfPipelineEnded(committed: true) }
             endTransaction(committed: true, chain: chain)
         case .rollback(let chain):
+            if transaction.isIdle { transactionOfPipelineEnded(committed: false) }
             endTransaction(committed: false, chain: chain)
         case .savepoint(let name):
             guard !transaction.isIdle else { break }
@@ -210,9 +227,14 @@ extension ClientSession {
     }
 
     private func recordLocal(_ statement: String, isCharacteristic: Bool) {
-        guard !transaction.isIdle else { return }
-        transaction.recordLocal(statement, isCharacteristic: isCharacteristic)
+        transaction.recordLocal(statement, isCharacteristic: isCharacteristic, settings: settings.settings)
         if !participants.isEmpty { participants[speaker].historyApplied = transaction.historyCount }
+    }
+
+    private func recordSession(_ statement: String) {
+        let before = transaction.historyCount
+        transaction.recordSession(statement, settings: settings.settings)
+        if transaction.historyCount > before, !participants.isEmpty { participants[speaker].historyApplied = transaction.historyCount }
     }
 
     private func allAreCurrent() {
@@ -239,7 +261,7 @@ extension ClientSession {
         dropPortals()
         isDoomed = false
         // After a commit of several shards nothing is open on them any more: the next transaction enlists anew.
-        if participants.allSatisfy({ $0.backend.status == TransactionState.Phase.idle.rawValue }), !batch.needsSync {
+        if script.isEmpty, !batch.needsSync, participants.allSatisfy({ $0.backend.status == TransactionState.Phase.idle.rawValue }) {
             releaseParticipants()
         }
     }

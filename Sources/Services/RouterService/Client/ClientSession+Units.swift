@@ -27,10 +27,6 @@ extension ClientSession {
         privateSchema?.rebase(on: self)
     }
 
-    var isClientReading: Bool { isClientWritable }
-
-    func endIfDraining() { closeIfDrained() }
-
     /// The unit is answered: lets go of what only it needed.
     func finishUnit() {
         batch.reset()
@@ -38,6 +34,7 @@ extension ClientSession {
         work = .ready
         if transaction.isIdle {
             releaseParticipants()
+            if transaction.historyCount > 0 { transaction.forgetHistory() }
             privateSchema = nil
             unnamedPortal = nil
             if !portals.isEmpty { portals.removeAll() }

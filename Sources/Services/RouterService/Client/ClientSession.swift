@@ -172,7 +172,9 @@ final class ClientSession: ChannelInboundHandler {
         isClientWritable = context.channel.isWritable
         steerBackends()
         // What the client sent in the meantime.
-        if isClientWritable { pump() }
+        guard isClientWritable else { return }
+        continueList()
+        pump()
     }
 
     func channelInactive(context: ChannelHandlerContext) { clientGone() }
@@ -207,7 +209,7 @@ final class ClientSession: ChannelInboundHandler {
         isPumping = true
         defer { isPumping = false }
         loop: while true {
-            if outbox.readableBytes >= limits.clientBacklogMax { flushClient() }
+            flushFullOutbox()
             guard isClientWritable else { break }
             switch work {
             case .ready, .batch, .copyIn: break
@@ -316,6 +318,10 @@ final class ClientSession: ChannelInboundHandler {
     func flushClient() {
         if let read = replicas.read, holdsAnswers(read) { return }
         outbox.flush()
+    }
+
+    func flushFullOutbox() {
+        if outbox.readableBytes >= limits.clientBacklogMax { flushClient() }
     }
 
     var outboxMark: Outbox.Mark { outbox.mark }

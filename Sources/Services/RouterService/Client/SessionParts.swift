@@ -84,8 +84,10 @@ struct Batch {
     var unvalidated: [Statement] = []
     /// What Parse and Close changed, to be undone where an error made the shard pass over them.
     var definitions: [(name: String, previous: Statement?)] = []
-    /// Statements ran on every shard outside of a transaction block: Sync commits them.
+    /// Statements ran on several shards outside of a transaction block: Sync commits them.
     var isImplicitlyCoordinated = false
+    /// The session's settings before the first that the batch changed outside of a transaction block: an error brings them back.
+    var settingsBefore: SettingsRef?
     /// What those statements mean for the catalog once they are committed.
     var changesSchema = false
     var schemaChanges: [PlacementChange] = []
@@ -98,6 +100,7 @@ struct Batch {
         needsSync = false
         rawUnnamed = nil
         isImplicitlyCoordinated = false
+        settingsBefore = nil
         changesSchema = false
         heldBytes = 0
         if !schemaChanges.isEmpty { schemaChanges.removeAll() }

@@ -90,8 +90,11 @@ struct SpreadAnswers {
     private var tag = ""
     private var count: UInt64 = 0
     private(set) var error: ServerError?
+    /// For the answers of all parts together.
+    let budget: AnswerBudget
 
-    init(_ work: SpreadWork) {
+    init(_ work: SpreadWork, _ budget: AnswerBudget) {
+        self.budget = budget
         parts = work.parts
         rowCount = work.rowCount
         rows = Array(repeating: [], count: work.parts.count)
@@ -114,7 +117,13 @@ struct SpreadAnswers {
             default: break
             }
         }
-        guard let text = exchange.tags.last, let blank = text.lastIndex(of: " "), let number = UInt64(text[text.index(after: blank)...]) else { return }
+        guard let text = exchange.tags.last, let blank = text.lastIndex(of: " "), let number = UInt64(text[text.index(after: blank)...]),
+            tag.isEmpty || tag == text[...blank]
+        else {
+            // A rule may have made another statement of it.
+            if error == nil { error = .shardsDisagree(parts[position].pool.shardID) }
+            return
+        }
         tag = String(text[...blank])
         count += number
     }
