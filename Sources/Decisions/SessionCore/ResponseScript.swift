@@ -54,6 +54,8 @@ package import NIOCore
     @usableFromInline package private(set) var readiesOutstanding = 0
     /// Messages of the client that define a statement or forget one, and that an error made the backend skip, since `takeSkippedDefinitions`.
     private var skippedDefinitions = 0
+    /// Binds of the client's that an error made the backend skip, or the router, since `takeSkippedBinds`.
+    private var skippedBinds = 0
 
     private var replacement: ByteBuffer?
 
@@ -161,6 +163,11 @@ package import NIOCore
         return skippedDefinitions
     }
 
+    package mutating func takeSkippedBinds() -> Int {
+        defer { skippedBinds = 0 }
+        return skippedBinds
+    }
+
     /// COPY FROM STDIN began: PostgreSQL ignores the Sync that is already under way (55.2.6 "COPY Operations").
     package mutating func copyInStarted() {
         guard let sync = steps[head...].firstIndex(where: { $0.endsWithReady && $0.expectation == .sync }) else { return }
@@ -187,6 +194,7 @@ package import NIOCore
         let step = steps[head]
         if step.isEmission || step.isProvoked { emissions.removeFirst() }
         if step.isDefinition { skippedDefinitions += 1 }
+        if step.expectation == .bind, !step.isSwallowed { skippedBinds += 1 }
         pop()
     }
 

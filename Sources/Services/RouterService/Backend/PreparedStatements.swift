@@ -35,7 +35,7 @@ struct PreparedStatements {
 
     /// An error: nobody knows which of the unconfirmed ones came to be.
     mutating func doubt() {
-        for index in unconfirmed {
+        for index in unconfirmed where incarnations[index] != 0 {
             doubtful[index] = incarnations[index]
             incarnations[index] = 0
         }

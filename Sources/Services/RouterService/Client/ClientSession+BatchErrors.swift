@@ -20,7 +20,8 @@ extension ClientSession {
         unit.outcome = .failed(error)
         batch.isSkipping = true
         undoHeld()
-        if batch.needsSync, !participants.isEmpty {
+        if batch.needsSync || !script.isEmpty, !participants.isEmpty {
+            batch.needsSync = true
             // The shard's implicit transaction must fail, too: it gets a statement that no PostgreSQL accepts.
             var bytes = ByteBuffer()
             bytes.writeErrorResponse(error)
@@ -46,6 +47,7 @@ extension ClientSession {
             }
         }
         undoDefinitions(unsent)
+        undoPortals(batch.held.count { if case .answer(_, as: .bind) = $0 { true } else { false } })
         batch.held.removeAll(keepingCapacity: true)
     }
 
@@ -54,6 +56,14 @@ extension ClientSession {
         for _ in 0..<min(count, batch.definitions.count) {
             let (name, previous) = batch.definitions.removeLast()
             if name.isEmpty { unnamedStatement = previous } else { statements[name] = previous }
+        }
+    }
+
+    /// The last `count` Binds never happened.
+    func undoPortals(_ count: Int) {
+        for _ in 0..<min(count, batch.binds.count) {
+            let (name, previous) = batch.binds.removeLast()
+            if name.isEmpty { unnamedPortal = previous } else { portals[name] = previous }
         }
     }
 

@@ -208,6 +208,9 @@ extension ClientSession {
         _ each: @escaping (Int, Exchange, Exchange.Result) -> Void, then: @escaping () -> Void
     ) {
         guard !indices.isEmpty else { return then() }
+        assert(script.isEmpty, "answers for the client are still to come")
+        // A simple query takes its place.
+        batch.rawUnnamed = nil
         suspend()
         var outstanding = indices.count
         for index in indices {

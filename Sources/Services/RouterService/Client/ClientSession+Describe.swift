@@ -94,10 +94,11 @@ extension ClientSession {
                 if !batch.isSkipping { speak(as: owner, portal: portal, then) }
             }
         }
-        if index == speaker { return then() }
-        drain { [self] in
+        // Statements of the router's own let named portals live. An unnamed one they end, and the shard says so.
+        if index == speaker, isCurrent(participants[index]) { return then() }
+        drainInTransaction { [self] in
             speaker = index
-            then()
+            catchUp(then)
         }
     }
 

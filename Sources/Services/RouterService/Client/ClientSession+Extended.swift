@@ -326,7 +326,22 @@ extension ClientSession {
     }
 
     func setPortal(_ message: BindMessage, _ portal: Portal) {
-        if message.hasNamedPortal { portals[String(buffer: message.portal)] = portal } else { unnamedPortal = portal }
+        var portal = portal
+        portal.madeAfter = transaction.historyCount
+        guard message.hasNamedPortal else {
+            noteBind("", unnamedPortal)
+            return unnamedPortal = portal
+        }
+        let name = String(buffer: message.portal)
+        noteBind(name, portals[name])
+        portals[name] = portal
+    }
+
+    /// An error may make the shard skip the Bind, or the router itself.
+    private func noteBind(_ name: String, _ previous: Portal?) {
+        guard !transaction.isIdle else { return }
+        if script.isEmpty, batch.held.isEmpty { batch.binds.removeAll(keepingCapacity: true) }
+        batch.binds.append((name, previous))
     }
 
     func isTaken(_ message: BindMessage) -> Bool { message.hasNamedPortal && portal(message.portal) != nil }

@@ -15,7 +15,7 @@ extension ClientSession {
             if writes { participants[index].wrote = true }
             if isInternal { reportShard(pool) }
             if index == speaker, isCurrent(participants[index]) { return then() }
-            return drain { [self] in
+            return drainInTransaction { [self] in
                 speaker = index
                 catchUp(then)
             }
@@ -31,7 +31,7 @@ extension ClientSession {
         }
     }
 
-    private func isCurrent(_ participant: Participant) -> Bool {
+    func isCurrent(_ participant: Participant) -> Bool {
         participant.hasBegun && participant.settingsInside === settings && participant.historyApplied == transaction.historyCount
             && (participant.hasLockBound || participants.count == 1)
     }
@@ -133,6 +133,9 @@ extension ClientSession {
     func runAlone(on index: Int, _ statements: [String], _ then: @escaping () -> Void) {
         guard !statements.isEmpty else { return then() }
         let backend = participants[index].backend
+        assert(script.isEmpty, "answers for the client are still to come")
+        // A simple query takes its place.
+        batch.rawUnnamed = nil
         suspend()
         let exchange = Exchange(readies: statements.count) { [self] exchange, result in
             guard resume() else { return afterClient(exchange, result, backend) }
@@ -168,6 +171,7 @@ extension ClientSession {
         isDoomed = false
         strictIsolation = nil
         batch.needsSync = false
+        speaker = 0
         // Taken out one by one: going through them would copy each, references and all.
         while let participant = participants.popLast() {
             let backend = participant.backend

@@ -18,6 +18,11 @@ extension ClientSession {
         }
     }
 
+    /// Waits until everything that was sent has been answered; the Sync that this takes ends no transaction.
+    func drainInTransaction(_ then: @escaping () -> Void) {
+        if transaction.isIdle, batch.needsSync, !batch.isImplicitlyCoordinated { openBlock(then) } else { drain(then) }
+    }
+
     /// Turns a pipeline without BEGIN into a transaction that outlives its Sync: BEGIN in the middle of one makes a block of the transaction
     /// that is under way, what came before included. The client's Sync commits it.
     private func openBlock(_ then: @escaping () -> Void) {

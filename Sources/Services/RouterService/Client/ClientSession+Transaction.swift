@@ -139,6 +139,13 @@ extension ClientSession {
     func dropPortals() {
         portals.removeAll()
         unnamedPortal = nil
+        batch.binds.removeAll()
+    }
+
+    /// So it is for those that are younger than a savepoint that is gone back to.
+    private func dropPortals(madeFrom count: Int) {
+        if !portals.isEmpty { portals = portals.filter { $0.value.madeAfter < count } }
+        if let portal = unnamedPortal, portal.madeAfter >= count { unnamedPortal = nil }
     }
 
     // MARK: Effects
@@ -212,11 +219,14 @@ extension ClientSession {
             allAreCurrent()
         case .release(let name):
             try? transaction.release(name)
+            for name in portals.keys { portals[name]?.madeAfter.clamp(to: transaction.historyCount) }
+            unnamedPortal?.madeAfter.clamp(to: transaction.historyCount)
             privateSchema?.release(name)
             allAreCurrent()
         case .rollbackTo(let name):
             if let privateSchema, !privateSchema.rollBack(to: name) { self.privateSchema = nil }
             if let old = try? transaction.rollBack(to: name) { settingsChanged(to: loop.settings(old)) }
+            dropPortals(madeFrom: transaction.historyCount)
             allAreCurrent()
             for index in participants.indices {
                 participants[index].settingsInside = settings
@@ -304,4 +314,8 @@ extension ClientSession {
         onDrained = nil
         next()
     }
+}
+
+extension Int {
+    fileprivate mutating func clamp(to max: Int) { self = Swift.min(self, max) }
 }

@@ -54,10 +54,19 @@ extension ClientSession {
         if hasInput || !participants.isEmpty || !isReading || !isClientWritable { pump() }
     }
 
-    /// Answers the unit, which has no outstanding answers, with an error.
+    /// Answers the unit with an error, once a BEGIN that may be under way is answered.
     func failUnit(_ error: ServerError) {
         guard work != .closed, !retryOnPrimary() else { return }
         if work == .batch || batch.isOpen { return failBatch(error) }
+        guard script.isEmpty else {
+            suspend()
+            onDrained = { [self] in
+                guard resume() else { return }
+                failUnit(error)
+                pump()
+            }
+            return
+        }
         let error = unheardLoss(insteadOf: error)
         transaction.fail()
         unit.outcome = .failed(error)

@@ -84,6 +84,8 @@ struct Batch {
     var unvalidated: [Statement] = []
     /// What Parse and Close changed, to be undone where an error made the shard pass over them.
     var definitions: [(name: String, previous: Statement?)] = []
+    /// What Bind changed in a transaction block, likewise.
+    var binds: [(name: String, previous: Portal?)] = []
     /// Statements ran on several shards outside of a transaction block: Sync commits them.
     var isImplicitlyCoordinated = false
     /// The session's settings before the first that the batch changed outside of a transaction block: an error brings them back.
@@ -106,6 +108,7 @@ struct Batch {
         if !schemaChanges.isEmpty { schemaChanges.removeAll() }
         if !held.isEmpty { held.removeAll(keepingCapacity: true) }
         if !unvalidated.isEmpty { unvalidated.removeAll(keepingCapacity: true) }
+        if !binds.isEmpty { binds.removeAll(keepingCapacity: true) }
         if !definitions.isEmpty { definitions.removeAll(keepingCapacity: true) }
     }
 }
@@ -132,6 +135,8 @@ struct Portal {
     let target: Target
     /// It has run, where the router itself runs it.
     var isUsedUp = false
+    /// How long the transaction's history was when it was made: ROLLBACK TO a savepoint before it takes it away.
+    var madeAfter = 0
 
     /// The backend that it exists on.
     var owner: Backend? {
