@@ -147,7 +147,7 @@ import Testing
             let client = try await PGClient.connect(to: endpoint, on: group)
             _ = try await client.query("SELECT 1")
         }
-        for _ in 0..<200 where server.connectionCount > 0 { try await Task.sleep(for: .milliseconds(5)) }
+        for _ in 0..<6000 where server.connectionCount > 0 { try await Task.sleep(for: .milliseconds(5)) }
         #expect(server.connectionCount == 0)
         await server.stop()
     }

@@ -31,7 +31,7 @@ import Testing
     }
 
     private func connect(
-        _ server: PGTestServer, password: String? = "pencil", tls: PostgresEndpoint.TLSMode = .disable, timeout: TimeAmount = .seconds(10)
+        _ server: PGTestServer, password: String? = "pencil", tls: PostgresEndpoint.TLSMode = .disable, timeout: TimeAmount = .seconds(60)
     ) async throws -> EstablishedBackend {
         let backend = try await BackendConnector.connect(
             to: endpoint(server, password: password, tls: tls), on: group.next(), timeout: timeout).get()
@@ -40,13 +40,13 @@ import Testing
     }
 
     private func failure(
-        _ configuration: PGTestServer.Configuration, password: String? = "pencil", tls: PostgresEndpoint.TLSMode = .disable, timeout: TimeAmount = .seconds(10)
+        _ configuration: PGTestServer.Configuration, password: String? = "pencil", tls: PostgresEndpoint.TLSMode = .disable, timeout: TimeAmount = .seconds(60)
     ) async throws -> BackendConnectError {
         try await withServer(configuration) { server in
             let error = try #require(
                 await #expect(throws: BackendConnectError.self) { _ = try await connect(server, password: password, tls: tls, timeout: timeout) })
             // The client hangs up; the server notices.
-            for _ in 0..<200 where server.connectionCount > 0 { try await Task.sleep(for: .milliseconds(5)) }
+            for _ in 0..<6000 where server.connectionCount > 0 { try await Task.sleep(for: .milliseconds(5)) }
             #expect(server.connectionCount == 0)
             return error
         }

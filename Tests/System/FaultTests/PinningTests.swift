@@ -215,6 +215,17 @@ extension FaultTests {
             let late = try await cluster.login()
             #expect(try await late.failure("LISTEN news") == "53300")
             #expect(try await late.failure("SELECT 1") == nil)
+            // As the first statement of a block, behind a BEGIN that the shard has not answered yet.
+            for _ in 0..<3 {
+                try await late.query("BEGIN")
+                #expect(try await late.query("LISTEN news").map(\.description) == ["E(53300)", "Z(E)"])
+                #expect(try await late.query("ROLLBACK").map(\.description) == ["C(ROLLBACK)", "Z(I)"])
+                try await late.query("BEGIN")
+                try await late.send(WireMessages.parse("", "LISTEN news") + WireMessages.bind("", "") + WireMessages.execute("") + WireMessages.sync)
+                #expect(try await late.until("Z").map(\.description).suffix(2) == ["E(53300)", "Z(E)"])
+                #expect(try await late.query("ROLLBACK").map(\.description) == ["C(ROLLBACK)", "Z(I)"])
+                #expect(try await late.rows("SELECT 7") == [["7"]])
+            }
             #expect(try await clients[0].failure("LISTEN news") == nil, "what is kept already may keep more")
             #expect(try await clients[1].failure("SELECT pg_advisory_unlock_all()") == nil)
             // Its own next answer comes after its shard connection has been given back.

@@ -120,6 +120,46 @@ extension FaultTests {
             client.close()
         }
 
+        @Test func theAnswersOfAllShardsTogetherAreBounded() async throws {
+            let keys = try await keys()
+            let client = try await cluster.login()
+            let rows = keys.map { "(\($0), 1)" }.joined(separator: ", ")
+            // Three megabytes a row: each shard's part would do.
+            #expect(try await client.failure("INSERT INTO kv VALUES \(rows) RETURNING repeat('x', 3000000)") == "54000")
+            #expect(try await found(keys) == Array(repeating: nil, count: 6))
+            #expect(try await client.failure("INSERT INTO kv VALUES \(rows) RETURNING repeat('x', 2000000)") == nil)
+            #expect(try await client.failure("UPDATE kv SET v = 2 WHERE k IN (\(list(keys))) RETURNING repeat('x', 3000000)") == "54000")
+            #expect(try await found(keys) == Array(repeating: "1", count: 6))
+            client.close()
+        }
+
+        @Test func aHintedWriteIsNotSpread() async throws {
+            let keys = try await keys()
+            let client = try await cluster.login()
+            for prefix in ["/* pgmosaic: shard_key=\(keys[0]) */ ", ""] {
+                if prefix.isEmpty { try await client.query("SET pgmosaic.shard_key = '\(keys[0])'") }
+                let answer = try await client.query("\(prefix)INSERT INTO kv VALUES (\(keys[0]), 1), (\(keys[1]), 1)")
+                #expect(answer.first { $0.kind == "E" }?.field("D") == "PGM-MANY-SHARDS", "\(answer)")
+            }
+            #expect(try await found(keys) == Array(repeating: nil, count: 6))
+            client.close()
+        }
+
+        /// The transaction before it ended on the last of three shards; this one has two.
+        @Test func whatFollowsOnFewerShardsThanBeforeFindsItsShard() async throws {
+            let keys = try await keys()
+            let client = try await cluster.login()
+            try await client.query("BEGIN")
+            for key in keys.prefix(3) { #expect(try await client.failure("INSERT INTO kv VALUES (\(key), 1)") == nil) }
+            try await client.query("COMMIT")
+            let statements = ["UPDATE kv SET v = 2 WHERE k IN (\(keys[0]), \(keys[1]))", "SHOW server_version", "SELECT 1"]
+            try await client.send(
+                statements.flatMap { WireMessages.parse("", $0) + WireMessages.bind("", "") + WireMessages.execute("") } + WireMessages.sync)
+            #expect(try await client.until("Z").compactMap(\.tag) == ["UPDATE 2", "SHOW", "SELECT 1"])
+            #expect(try await found(keys) == ["2", "2", "1", nil, nil, nil])
+            client.close()
+        }
+
         @Test func aShardThatIsKilledMeanwhileUndoesTheOthers() async throws {
             let keys = try await keys()
             let client = try await cluster.login()

@@ -79,6 +79,19 @@ extension FaultTests {
             client.close()
         }
 
+        @Test func aClientThatDoesNotReadStopsItsListAndNobodyElse() async throws {
+            let slow = try await WireClient.login(port: cluster.wirePort, receiveBuffer: 4096)
+            let count = 40_000
+            let others = try await (0..<8).asyncMap { _ in try await cluster.login() }
+            // Of settings alone: nothing in it waits for a shard.
+            try await slow.send(WireMessages.query(String(repeating: "SHOW pgmosaic.session;", count: count)))
+            try await slow.hasBytes()
+            for _ in 0..<20 { for other in others { #expect(try await other.rows("SELECT 1") == [["1"]]) } }
+            #expect(try await slow.until("Z", within: .seconds(120)).count { $0.tag == "SHOW" } == count)
+            for client in others + [slow] { client.close() }
+            try await cluster.expectNoLeak()
+        }
+
         @Test func whatCannotStandInAListIsRefusedAndUndoesIt() async throws {
             let keys = try await keys()
             let client = try await cluster.login()

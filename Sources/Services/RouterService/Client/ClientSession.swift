@@ -369,13 +369,13 @@ final class ClientSession: ChannelInboundHandler {
         var error = error
         error[.severity] = ServerError.Severity.fatal.rawValue
         error[.severityPlain] = ServerError.Severity.fatal.rawValue
-        answer { $0.writeErrorResponse(error) }
-        closeClient()
+        sayGoodbye(error)
     }
 
-    /// As `fatal`, to a client that may be sending: it is sure to get the error, and not a reset instead.
+    /// The client may be sending: it is sure to get the error, and not a reset instead.
     func sayGoodbye(_ error: ServerError) {
         guard work != .closed, let context else { return }
+        replicas.read = nil
         answer { $0.writeErrorResponse(error) }
         flushClient()
         clientGone()
