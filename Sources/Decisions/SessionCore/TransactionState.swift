@@ -71,8 +71,11 @@
 
     /// The next transaction of COMMIT AND CHAIN / ROLLBACK AND CHAIN keeps the options, and what SET TRANSACTION made of them.
     package mutating func chain(committed: Bool, settings: SessionSettings) -> SessionSettings {
-        let options = self.options
-        let characteristics = history.filter { $0.kind == .characteristics }
+        // An error takes back what was set since the last savepoint, or all of it.
+        let isFailed = isFailed
+        let savepoint = history.lastIndex { if case .savepoint = $0.kind { true } else { false } }
+        let options = isFailed && savepoint == nil ? "" : options
+        let characteristics = history[..<(isFailed ? savepoint ?? 0 : history.count)].filter { $0.kind == .characteristics }
         let after = end(committed: committed, settings: settings)
         begin(options: options, settings: after)
         history = characteristics.map { Event(kind: $0.kind, statement: $0.statement, settings: after) }

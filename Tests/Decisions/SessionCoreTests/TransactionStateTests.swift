@@ -74,11 +74,24 @@ import Testing
         state.begin(options: "ISOLATION LEVEL SERIALIZABLE", settings: Self.settings(1))
         state.recordLocal("SET LOCAL x = 1", settings: SessionSettings())
         state.recordLocal("SET TRANSACTION READ ONLY", isCharacteristic: true, settings: SessionSettings())
-        state.fail()
         #expect(state.chain(committed: false, settings: Self.settings(2)) == Self.settings(1))
         #expect(state.phase == .open)
         #expect(state.beginStatement == "BEGIN ISOLATION LEVEL SERIALIZABLE")
         #expect(state.replay(after: 0, from: Self.settings(1), to: Self.settings(1)) == ["SET TRANSACTION READ ONLY"])
+    }
+
+    @Test func anErrorTakesBackWhatWasSetSinceTheLastSavepoint() {
+        for hasSavepoint in [false, true] {
+            var state = TransactionState()
+            state.begin(options: "ISOLATION LEVEL SERIALIZABLE", settings: SessionSettings())
+            state.recordLocal("SET TRANSACTION READ ONLY", isCharacteristic: true, settings: SessionSettings())
+            if hasSavepoint { state.setSavepoint("s", settings: SessionSettings()) }
+            state.recordLocal("SET TRANSACTION NOT DEFERRABLE", isCharacteristic: true, settings: SessionSettings())
+            state.fail()
+            _ = state.chain(committed: false, settings: SessionSettings())
+            #expect(state.beginStatement == (hasSavepoint ? "BEGIN ISOLATION LEVEL SERIALIZABLE" : "BEGIN"))
+            #expect(Self.replay(state, after: 0) == (hasSavepoint ? ["SET TRANSACTION READ ONLY"] : []))
+        }
     }
 
     // MARK: Against a model

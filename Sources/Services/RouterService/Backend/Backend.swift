@@ -231,6 +231,7 @@ final class Backend: ChannelInboundHandler {
             let next = position + header.totalLength
             switch header.kind {
             case BackendKind.readyForQuery:
+                if session.script.isEmpty { throw WireError(.unexpectedMessage, kind: header.kind) }
                 status = buffer.getInteger(at: position + 5) ?? 0
                 let verdict = session.script.received(header.kind)
                 let shown = session.settle(self, status)
@@ -254,6 +255,7 @@ final class Backend: ChannelInboundHandler {
                 runStart = next
                 session.received(header.kind, message, from: self)
             default:
+                if session.script.isEmpty, header.kind != BackendKind.noticeResponse { throw WireError(.unexpectedMessage, kind: header.kind) }
                 switch session.script.received(header.kind) {
                 case .forward:
                     position = next

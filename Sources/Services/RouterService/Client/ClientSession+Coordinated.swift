@@ -60,7 +60,7 @@ extension ClientSession {
         guard everyShard.transactional else { return failBatch(.refusal(Refusal(.extendedMaintenance))) }
         // Its portal is older than a read of the same pipeline.
         if isOnReplica { return leaveReplica { [self] in executeEverywhere(everyShard, statement, bind) } }
-        if transaction.isIdle, !batch.isImplicitlyCoordinated, batch.needsSync || !participants.isEmpty {
+        if isInPlainPipeline {
             return openForSeveral { [self] in executeEverywhere(everyShard, statement, bind) }
         }
         afterAnswers { [self] in
@@ -297,6 +297,8 @@ extension ClientSession {
 
     /// Asks the home shard what the statement takes and gives; `resultFormats` is given for a portal.
     func describeAside(_ statement: Statement, resultFormats: FormatList?) {
+        // Its Sync must not commit what the pipeline has done.
+        if isInPlainPipeline { return openForSeveral { [self] in describeAside(statement, resultFormats: resultFormats) } }
         afterAnswers { [self] in
             batch.rawUnnamed = nil
             let messages: (inout ByteBuffer) -> Void = { buffer in

@@ -211,6 +211,10 @@ extension ClientSession {
             if isOnReplica { return leaveReplica { [self] in bind(frame, message, mayReload: mayReload) } }
         }
         if plan.isTraced {
+            if transaction.isIdle, case .declare(_, holds: false) = plan.value.cursor {
+                // The shard may be in a block of the router's own.
+                return bindHere(message, statement, .failing(.noTransaction("DECLARE CURSOR")))
+            }
             return bindTraced(plan, inputs) { [self] in sendBind(frame, message, statement, nil) }
         }
         switch plan.route {

@@ -23,7 +23,7 @@ extension ClientSession {
         afterAnswers { [self] in
             switch plan.route {
             case .transaction(let transactionStatement):
-                perform(transactionStatement, tag: "BEGIN") { [self] outcome in
+                perform(transactionStatement, tag: Self.beginTag(statement.parse.query)) { [self] outcome in
                     switch outcome {
                     case .done(let tag, let notice):
                         answer {

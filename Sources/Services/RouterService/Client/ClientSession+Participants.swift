@@ -51,6 +51,9 @@ extension ClientSession {
         }
     }
 
+    /// Those that a shard must have when it begins: what a transaction has changed, it changes inside.
+    private var settingsOutside: SettingsRef { transaction.isIdle ? batch.settingsBefore ?? settings : settingsAtBegin }
+
     /// Takes a backend of `pool` with the session's settings in effect, now or when there is one.
     func acquire(_ pool: BackendPool, _ then: @escaping (Backend) -> Void) {
         if !pins.isEmpty, let backend = pinned(on: pool) {
@@ -74,9 +77,9 @@ extension ClientSession {
     }
 
     private func adoptSettings(_ backend: Backend, _ then: @escaping (Backend) -> Void) {
-        if backend.settings === settings { return then(backend) }
-        let statements = settings.settings.statements(from: backend.settings.settings)
-        let wanted = settings
+        let wanted = settingsOutside
+        if backend.settings === wanted { return then(backend) }
+        let statements = wanted.settings.statements(from: backend.settings.settings)
         suspend()
         let exchange = Exchange { [self] exchange, result in
             if result == .done, exchange.error == nil { backend.settings = wanted }
@@ -107,8 +110,8 @@ extension ClientSession {
         speaker = participants.count - 1
         if isInternal { reportShard(backend.pool) }
         guard isAlone else { return catchUp(then) }
-        if transaction.isIdle { return then() }
-        if transaction.startsPlainly {
+        if transaction.isIdle { return catchUp(then) }
+        if transaction.startsPlainly, backend.settings === settings {
             // It cannot fail, so the statement may follow without waiting.
             backend.send { $0.writeQuery("BEGIN") }
             script.swallow(.query)

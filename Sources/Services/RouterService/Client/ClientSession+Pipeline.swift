@@ -7,6 +7,9 @@ internal import SessionCore
 ///
 /// One shard keeps it by itself. From the second on the shards are in a block of the router's own (`isImplicitlyCoordinated`), which Sync commits.
 extension ClientSession {
+    /// What the pipeline has done so far is in the implicit transaction of one shard, which any Sync commits.
+    var isInPlainPipeline: Bool { transaction.isIdle && !batch.isImplicitlyCoordinated && (batch.needsSync || !participants.isEmpty) }
+
     /// Sync behind statements that ran on several shards.
     func commitImplicit(_ then: @escaping () -> Void) {
         settleBatch { [self] in

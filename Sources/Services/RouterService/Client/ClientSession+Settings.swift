@@ -46,7 +46,7 @@ extension ClientSession {
         case .show, .discard:
             return .forward(nil)
         case .discardAll:
-            return transaction.isIdle ? .here : .refuse(.discardAllInTransaction)
+            return transaction.isIdle && !batch.needsSync && !batch.isImplicitlyCoordinated ? .here : .refuse(.discardAllInTransaction)
         case .deallocate, .prepare, .execute, .setMosaic, .showMosaic:
             return .here
         }

@@ -1,6 +1,7 @@
 internal import NIOCore
 internal import PGWire
 internal import RoutePlanning
+internal import SQLSyntax
 internal import SessionCore
 
 /// BEGIN, COMMIT, ROLLBACK and savepoints.
@@ -30,9 +31,9 @@ extension ClientSession {
         }
     }
 
-    private static func beginTag(_ text: ByteBuffer) -> String {
-        let start = text.readableBytesView.drop { $0 <= 0x20 }.prefix(5)
-        return String(decoding: start, as: UTF8.self).lowercased() == "start" ? "START TRANSACTION" : "BEGIN"
+    /// BEGIN and START TRANSACTION differ in nothing else.
+    static func beginTag(_ text: ByteBuffer) -> String {
+        text.withUnsafeReadableBytes { FirstWord.isFirst("start", in: $0) } ? "START TRANSACTION" : "BEGIN"
     }
 
     /// What the statement will have done once the one shard concerned has answered it; nil when the router itself must act.
@@ -42,7 +43,7 @@ extension ClientSession {
         guard transaction.isIdle ? batch.needsSync : participants[0].historyApplied == transaction.historyCount else { return nil }
         if transaction.isFailed, participants[0].backend.status != TransactionState.Phase.failed.rawValue { return nil }
         return switch statement {
-        case .begin(let options): .begin(options: options)
+        case .begin(let options): transaction.historyCount < limits.transactionHistoryMax ? .begin(options: options) : nil
         case .commit(let chain): .commit(chain: chain)
         case .rollback(let chain): .rollback(chain: chain)
         case .savepoint(let name): transaction.historyCount < limits.transactionHistoryMax ? .savepoint(name) : nil
@@ -55,8 +56,17 @@ extension ClientSession {
     func perform(_ statement: TransactionStatement, tag: String, _ done: @escaping (StepOutcome) -> Void) {
         if transaction.isIdle { return performOutside(statement, tag: tag, done) }
         switch statement {
-        case .begin:
-            done(.done(tag: tag, notice: .alreadyInTransaction))
+        case .begin(let options):
+            guard !options.isEmpty else { return done(.done(tag: tag, notice: .alreadyInTransaction)) }
+            guard transaction.historyCount < limits.transactionHistoryMax else { return done(.failed(.transactionTooLong)) }
+            // Its options hold all the same.
+            let statement = "SET TRANSACTION \(options)"
+            runOnAll(statement) { [self] error in
+                if let error { return done(.failed(error)) }
+                apply(.setCharacteristic(statement: statement))
+                allAreCurrent()
+                done(.done(tag: tag, notice: .alreadyInTransaction))
+            }
         case .commit(let chain):
             if transaction.isFailed || isDoomed {
                 let loss = unheardLoss
@@ -112,7 +122,8 @@ extension ClientSession {
 
     func beginTransaction(options: String) {
         // A pipeline's transaction that becomes a block began before.
-        transaction.begin(options: options, settings: (batch.settingsBefore ?? settings).settings)
+        settingsAtBegin = batch.settingsBefore ?? settings
+        transaction.begin(options: options, settings: settingsAtBegin.settings)
         batch.settingsBefore = nil
         transactionNumber &+= 1
     }
@@ -203,8 +214,12 @@ extension ClientSession {
             recordSession(
                 name.map { new[$0] ?? "RESET \(quoteIdentifier($0))" } ?? (["RESET ALL"] + new.statements(from: SessionSettings())).joined(separator: "; "))
         case .begin(let options):
-            // A second one changes nothing.
-            if transaction.isIdle { beginTransaction(options: options) }
+            if transaction.isIdle {
+                beginTransaction(options: options)
+            } else if !options.isEmpty {
+                // A second one begins nothing, but its options hold.
+                apply(.setCharacteristic(statement: "SET TRANSACTION \(options)"))
+            }
         case .commit(let chain):
             unit.hasCommitted = true
             if transaction.isIdle { transactionOfPipelineEnded(committed: true) }
@@ -268,6 +283,7 @@ extension ClientSession {
             participants[index].wrote = false
         }
         settingsChanged(to: loop.settings(after))
+        settingsAtBegin = settings
         dropPortals()
         isDoomed = false
         // After a commit of several shards nothing is open on them any more: the next transaction enlists anew.

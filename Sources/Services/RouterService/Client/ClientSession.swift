@@ -44,6 +44,8 @@ final class ClientSession: ChannelInboundHandler {
     var work = Work.ready
     var settings: SettingsRef
     var transaction = TransactionState()
+    /// The settings before the transaction block.
+    var settingsAtBegin: SettingsRef
     var participants: [Participant] = []
     /// The participant to which statements go; valid while there is one.
     var speaker = 0 {
@@ -138,6 +140,7 @@ final class ClientSession: ChannelInboundHandler {
         self.user = user
         self.settings = settings
         startupSettings = settings
+        settingsAtBegin = settings
         openedAt = loop.now
         self.secret = secret
         self.isInternal = isInternal
