@@ -154,7 +154,7 @@ let package = Package(
         test("ControlAPITests", in: "Vocabulary", ["ControlAPI", "ShardModel"]),
         support("RESTTestKit", ["ControlAPI", "RESTServer", log, nioPosix, .product(name: "Hummingbird", package: "hummingbird")] + nio),
         test("SecurityTests", in: "Adapters", ["Security"]),
-        test("RESTServerTests", in: "Adapters", ["RESTServer", "RESTTestKit", "ControlAPI", "Telemetry", log]),
+        test("RESTServerTests", in: "Adapters", ["RESTServer", "RESTTestKit", "ControlAPI", "Telemetry", log, httpTypes]),
         test("ManagerServiceTests", in: "Services", [
             "ManagerService", "CatalogStore", "ShardModel", "ControlAPI", "Security", "ServerConfig", "Telemetry", "RESTTestKit", "PostgresProcess", nioPosix, log,
         ]),
