@@ -9,6 +9,8 @@ internal import ShardModel
 final class StatementPool {
     /// Sessions of a loop, over all databases: what runs at a time.
     static let sessionsMax = 64
+    /// Of those, the ones that streams may have: each is held for as long as its caller takes, and short statements must find one, too.
+    static let streamsMax = sessionsMax / 2
     /// Statements of a loop that wait for one; further ones get 429.
     static let waitingMax = 512
     /// How long a session stays open without a statement.
@@ -90,6 +92,7 @@ final class StatementPool {
                     throw call.isBatch ? error.at(statement: index) : error
                 }
             }
+            try admitStream(call)
             call.exchange = Self.exchange(of: call, checks)
             call.database = database
             try dispatch(call, database)
@@ -191,6 +194,12 @@ final class StatementPool {
     }
 
     // MARK: Streams
+
+    private func admitStream(_ call: StatementCall) throws(APIError) {
+        guard call.stream != nil else { return }
+        let running = calls.values.count { $0.stream != nil && !$0.isAnswered && !$0.isDone }
+        guard running <= Self.streamsMax else { throw APIError(.tooManyRequests, "too many streams are open on this router") }
+    }
 
     /// The caller wants the next piece.
     func take(id: UInt64, _ promise: EventLoopPromise<ResultPiece>) {

@@ -151,6 +151,29 @@ struct StreamFlowTests {
     }
 }
 
+/// More streams than a router has room for.
+@Suite(.cluster(.narrow), .serialized)
+struct StreamCrowdTests {
+    private let cluster: TestCluster
+
+    init() throws { cluster = try TestCluster.current }
+
+    @Test func streamsLeaveRoomForStatements() async throws {
+        let query = "SELECT g, repeat('x', 1000) AS crowd FROM generate_series(1, 120000) g"
+        var streams: [RawHTTPStream] = []
+        for _ in 0..<32 { streams.append(try await cluster.stream(query)) }
+        let refused = try await cluster.execute(query, headers: [("Accept", "application/x-ndjson")])
+        #expect(refused.status == 429)
+        #expect(refused.headers["retry-after"] != nil)
+        for number in 0..<40 { #expect(try await cluster.rows("SELECT $1::int AS v", [.integer(Int64(number))]) == [["v": .integer(Int64(number))]]) }
+        // One that ends makes room for another.
+        streams.removeLast()
+        try await eventually("there is room again") {
+            try await cluster.execute("SELECT 1 AS v", headers: [("Accept", "application/x-ndjson")]).status == 200
+        }
+    }
+}
+
 /// Callers that take nothing for longer than the server waits.
 @Suite(.cluster(.impatient), .serialized)
 struct StreamPatienceTests {
@@ -167,6 +190,15 @@ struct StreamPatienceTests {
 }
 
 extension TestCluster.Options {
+    fileprivate static var narrow: Self {
+        var options = Self(shards: 2)
+        options.router = {
+            $0.loops = 1
+            $0.poolSizeMax = 50
+        }
+        return options
+    }
+
     fileprivate static var impatient: Self {
         var options = Self(shards: 2)
         options.router = { $0.httpIdleTimeout = .milliseconds(500) }
