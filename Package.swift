@@ -98,7 +98,7 @@ let package = Package(
         adapter("RESTServer", [
             "ControlAPI", "Telemetry", "Listening", crypto, log, httpTypes, .product(name: "Hummingbird", package: "hummingbird"),
             .product(name: "HummingbirdCore", package: "hummingbird"),
-            .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"), nioPosix,
+            .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"), nioPosix, .product(name: "NIOHTTP1", package: "swift-nio"),
         ] + nio),
         // 3 services
         service("RouterService", [

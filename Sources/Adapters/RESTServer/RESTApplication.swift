@@ -5,6 +5,7 @@ internal import HummingbirdCore
 internal import Listening
 package import Logging
 package import NIOCore
+internal import NIOHTTP1
 internal import NIOPosix
 internal import ServiceLifecycle
 internal import Synchronization
@@ -71,7 +72,14 @@ package struct RESTApplication: Service {
                 return channel.eventLoop.makeCompletedFuture {
                     // First, so that no other handler keeps an event to itself.
                     try channel.pipeline.syncOperations.addHandler(CallerWatchHandler(watch))
-                }.flatMap { child.setup(channel: channel, logger: logger) }
+                }.flatMap {
+                    child.setup(channel: channel, logger: logger)
+                }.flatMapThrowing { connection in
+                    let pipeline = channel.pipeline.syncOperations
+                    let decoder = try pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self)
+                    try pipeline.addHandler(OldHTTPHandler(), position: .after(decoder))
+                    return connection
+                }
             }
         await withGracefulShutdownHandler {
             await isListening(listener.channel.localAddress?.port ?? port)

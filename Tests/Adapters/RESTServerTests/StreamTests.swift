@@ -114,6 +114,19 @@ import Testing
         }
     }
 
+    @Test func aCallerOfAnOldHTTPGetsNoChunks() async throws {
+        try await RESTTestServer.with(Counting().responder) { server in
+            let head = "POST /count HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
+            let stream = try await RawHTTP.exchange(Array("\(head)Accept: application/x-ndjson\r\n\r\n{}".utf8), port: server.port)
+            #expect(stream.status == 200)
+            #expect(stream.headers["transfer-encoding"] == nil)
+            #expect(stream.headers["connection"] == "close")
+            #expect(stream.text == "0\n1\n2\n3\n")
+            let whole = try await RawHTTP.exchange(Array("\(head)\r\n{}".utf8), port: server.port)
+            #expect(whole.json?["whole"] == true)
+        }
+    }
+
     @Test func aCallerThatGoesLetsTheSourceGo() async throws {
         let counting = Counting()
         try await RESTTestServer.with(counting.responder) { server in
