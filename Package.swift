@@ -98,7 +98,7 @@ let package = Package(
         adapter("RESTServer", [
             "ControlAPI", "Telemetry", "Listening", crypto, log, httpTypes, .product(name: "Hummingbird", package: "hummingbird"),
             .product(name: "HummingbirdCore", package: "hummingbird"),
-            .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"), nioPosix,
+            .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"), nioPosix, .product(name: "NIOHTTP1", package: "swift-nio"),
         ] + nio),
         // 3 services
         service("RouterService", [
@@ -154,7 +154,7 @@ let package = Package(
         test("ControlAPITests", in: "Vocabulary", ["ControlAPI", "ShardModel"]),
         support("RESTTestKit", ["ControlAPI", "RESTServer", log, nioPosix, .product(name: "Hummingbird", package: "hummingbird")] + nio),
         test("SecurityTests", in: "Adapters", ["Security"]),
-        test("RESTServerTests", in: "Adapters", ["RESTServer", "RESTTestKit", "ControlAPI", "Telemetry", log]),
+        test("RESTServerTests", in: "Adapters", ["RESTServer", "RESTTestKit", "ControlAPI", "Telemetry", log, httpTypes]),
         test("ManagerServiceTests", in: "Services", [
             "ManagerService", "CatalogStore", "ShardModel", "ControlAPI", "Security", "ServerConfig", "Telemetry", "RESTTestKit", "PostgresProcess", nioPosix, log,
         ]),

@@ -51,6 +51,23 @@ package enum Listening {
         return (count ?? 0) > 0
     }
 
+    /// Bytes that the connection's socket has taken and that the peer's machine has not acknowledged yet; -1 where that cannot be told.
+    ///
+    /// Must be called on the channel's event loop.
+    package static func unsentBytes(_ channel: any Channel) -> Int {
+        #if os(Linux)
+        let siocoutq: UInt = 0x5411
+        let pipeline = channel.pipeline.syncOperations
+        let count = try? pipeline.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { socket in
+            var count: CInt = 0
+            return ioctl(socket, siocoutq, &count) == 0 ? Int(count) : -1
+        }
+        return count ?? -1
+        #else
+        return -1
+        #endif
+    }
+
     #if os(Linux)
     /// Drops TCP packets that begin a connection (SYN without ACK) before the listener sees them. False where the system does not do that.
     private static func refuseHandshakes(_ channel: any Channel) async -> Bool {

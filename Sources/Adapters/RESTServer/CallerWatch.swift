@@ -8,32 +8,43 @@ internal import Synchronization
 package final class CallerWatch: Sendable {
     private struct State {
         var isGone = false
-        /// Requests of a connection are answered one after the other: there is one at most.
-        var work: Task<RESTAnswer, any Error>?
+        /// Ends the work of the request. Requests of a connection are answered one after the other: there is one at most.
+        var cancel: (@Sendable () -> Void)?
     }
     private let state = Mutex(State())
+    private let channel: any Channel
+    /// How long the caller may take nothing of an answer that is sent while it is made.
+    private let patience: Duration
+
+    init(_ channel: any Channel, patience: Duration) {
+        self.channel = channel
+        self.patience = patience
+    }
 
     /// The watch of the connection whose request the task answers.
     @TaskLocal static var current: CallerWatch?
 
     /// Runs `operation` in a task of its own, which is cancelled when the caller goes, or when the task that waits for it is cancelled.
-    func whileCallerWaits(_ operation: @escaping @Sendable () async throws -> RESTAnswer) async throws -> RESTAnswer {
+    func whileCallerWaits<Value: Sendable>(_ operation: @escaping @Sendable () async throws -> Value) async throws -> Value {
         let task = Task { try await operation() }
         let isGone = state.withLock { state in
-            state.work = task
+            state.cancel = { task.cancel() }
             return state.isGone
         }
         if isGone { task.cancel() }
-        defer { state.withLock { $0.work = nil } }
+        defer { state.withLock { $0.cancel = nil } }
         return try await withTaskCancellationHandler { try await task.value } onCancel: { task.cancel() }
     }
 
+    /// Watches whether the caller takes what is sent; ends the connection of one that does not.
+    func watchReading() -> StallWatch { StallWatch(channel, patience: patience) }
+
     func callerHasGone() {
-        let task = state.withLock { state in
+        let cancel = state.withLock { state in
             state.isGone = true
-            return state.work
+            return state.cancel
         }
-        task?.cancel()
+        cancel?()
     }
 }
 

@@ -5,6 +5,7 @@ internal import HummingbirdCore
 internal import Listening
 package import Logging
 package import NIOCore
+internal import NIOHTTP1
 internal import NIOPosix
 internal import ServiceLifecycle
 internal import Synchronization
@@ -13,7 +14,7 @@ internal import Synchronization
 package struct RESTLimits: Sendable {
     /// Most connections at once; further ones wait to be accepted, so that callers of REST cannot use up the process's files.
     package var connectionsMax: Int
-    /// How long a connection may be silent between requests, or in the middle of one.
+    /// How long a connection may be silent between requests, or in the middle of one, and how long a caller may take nothing of a stream.
     package var idleTimeout: Duration
 
     package init(connectionsMax: Int, idleTimeout: Duration) {
@@ -65,13 +66,20 @@ package struct RESTApplication: Service {
                     try channel.pipeline.syncOperations.addHandler(bound)
                 }
             }
-            .bind(host: host, port: port, serverBackPressureStrategy: nil) { [logger] channel in
-                let watch = CallerWatch()
+            .bind(host: host, port: port, serverBackPressureStrategy: nil) { [limits, logger] channel in
+                let watch = CallerWatch(channel, patience: limits.idleTimeout)
                 connections.add(channel, watch)
                 return channel.eventLoop.makeCompletedFuture {
                     // First, so that no other handler keeps an event to itself.
                     try channel.pipeline.syncOperations.addHandler(CallerWatchHandler(watch))
-                }.flatMap { child.setup(channel: channel, logger: logger) }
+                }.flatMap {
+                    child.setup(channel: channel, logger: logger)
+                }.flatMapThrowing { connection in
+                    let pipeline = channel.pipeline.syncOperations
+                    let decoder = try pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self)
+                    try pipeline.addHandler(OldHTTPHandler(), position: .after(decoder))
+                    return connection
+                }
             }
         await withGracefulShutdownHandler {
             await isListening(listener.channel.localAddress?.port ?? port)

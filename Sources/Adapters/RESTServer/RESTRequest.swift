@@ -19,7 +19,7 @@ package struct RESTRequest: Sendable {
     let caller: CallerWatch?
 
     /// Runs `operation`, and cancels its task when the caller goes. For work that may be left at any point: changes of the catalog may not.
-    package func whileCallerWaits(_ operation: @escaping @Sendable () async throws -> RESTAnswer) async throws -> RESTAnswer {
+    package func whileCallerWaits<Value: Sendable>(_ operation: @escaping @Sendable () async throws -> Value) async throws -> Value {
         guard let caller else { return try await operation() }
         return try await caller.whileCallerWaits(operation)
     }

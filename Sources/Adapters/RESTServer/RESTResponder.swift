@@ -16,7 +16,14 @@ package typealias RESTHandler = @Sendable (RESTRequest) async throws -> RESTAnsw
 package struct RESTResponder: HTTPResponder {
     package typealias Context = BasicRequestContext
 
-    private let table: RouteTable<RESTHandler>
+    /// What serves a route.
+    private struct Handlers: Sendable {
+        let whole: RESTHandler
+        /// nil: the route has no stream, whatever the caller accepts.
+        let stream: RESTStreamHandler?
+    }
+
+    private let table: RouteTable<Handlers>
     /// Only to be told from paths that nobody means to serve.
     private let later: RouteTable<Void>
     private let bodyMax: Int
@@ -24,18 +31,20 @@ package struct RESTResponder: HTTPResponder {
     private let idempotency: IdempotencyCache?
     private let logger: Logger
 
-    /// Precondition: one handler for each of `routes`, by `APIRoute.id`, and none besides. `/openapi.json` is answered here.
+    /// Precondition: one handler for each of `routes`, by `APIRoute.id`, and none besides, and one in `streams` for each that may stream.
+    /// `/openapi.json` is answered here.
     /// `later` are operations of the contract that answer 501.
     package init(
-        title: String, routes: [APIRoute], later: [APIRoute] = [], handlers: [String: RESTHandler], bodyMax: Int, metrics: SharedMetrics,
-        idempotency: IdempotencyCache? = nil, logger: Logger
+        title: String, routes: [APIRoute], later: [APIRoute] = [], handlers: [String: RESTHandler], streams: [String: RESTStreamHandler] = [:], bodyMax: Int,
+        metrics: SharedMetrics, idempotency: IdempotencyCache? = nil, logger: Logger
     ) {
         var handlers = handlers
         let document = OpenAPIDocument.make(title: title, version: BuildVersion.current, routes: routes).encoded()
         handlers["GET /openapi.json"] = { _ in RESTAnswer(contentType: RESTAnswer.json, body: document) }
         let missing = Set(routes.map(\.id)).symmetricDifference(handlers.keys)
         precondition(missing.isEmpty, "routes and handlers differ: \(missing.sorted())")
-        table = RouteTable(routes.map { .init(route: $0, handler: handlers[$0.id]!) })
+        precondition(Set(routes.filter(\.mayStream).map(\.id)) == Set(streams.keys), "routes that stream and their handlers differ")
+        table = RouteTable(routes.map { .init(route: $0, handler: Handlers(whole: handlers[$0.id]!, stream: streams[$0.id])) })
         self.later = RouteTable(later.map { .init(route: $0, handler: ()) })
         self.bodyMax = bodyMax
         self.metrics = metrics
@@ -52,18 +61,25 @@ package struct RESTResponder: HTTPResponder {
         // HEAD is GET without the body (RFC 9110, section 9.3.2).
         let isHead = request.method == .head
         let entry = match?.entries[isHead ? APIRoute.Method.get.rawValue : request.method.rawValue]
+        let path = match?.entries.values.first?.route.path ?? "none"
+        let method = entry?.route.method.rawValue ?? "other"
+        let record = { @Sendable [metrics, logger] (status: Int) in
+            metrics.count(MetricCatalogue.httpRequests, [method, path, String(status)])
+            metrics.record(MetricCatalogue.httpSeconds, [path], .now - start)
+            logger.debug("request", metadata: ["method": "\(method)", "path": "\(path)", "status": "\(status)"])
+        }
         let answer: RESTAnswer
         do {
             guard let match, let entry else { throw notServed(request, match?.entries.keys.sorted()) }
-            answer = try await self.answer(request, entry, parameters: match.parameters, id: id, logger: logger)
+            let input = try await input(of: request, entry.route, parameters: match.parameters, id: id, logger: logger)
+            switch try await reply(to: input, entry.handler, uri: request.uri.string) {
+            case .whole(let whole): answer = whole
+            case .stream(let stream): return Self.response(stream, to: input, record)
+            }
         } catch {
             answer = Self.errorAnswer(error, id: id, logger: logger)
         }
-        let path = match?.entries.values.first?.route.path ?? "none"
-        let method = entry?.route.method.rawValue ?? "other"
-        metrics.count(MetricCatalogue.httpRequests, [method, path, String(answer.status)])
-        metrics.record(MetricCatalogue.httpSeconds, [path], .now - start)
-        logger.debug("request", metadata: ["method": "\(method)", "path": "\(path)", "status": "\(answer.status)"])
+        record(answer.status)
         let response = Self.response(answer, id: id)
         return isHead ? response.createHeadResponse() : response
     }
@@ -80,24 +96,34 @@ package struct RESTResponder: HTTPResponder {
         return APIError(.methodNotAllowed, "this path has no \(Self.shown(request.method))", allow: methods)
     }
 
-    private func answer(
-        _ request: Request, _ entry: RouteTable<RESTHandler>.Entry, parameters: [String: String], id: String, logger: Logger
-    ) async throws -> RESTAnswer {
-        let query = try Self.query(request, of: entry.route)
-        let body = try await body(of: request, for: entry.route)
-        let input = RESTRequest(
-            route: entry.route, parameters: parameters, query: query, headers: request.headers, body: body, id: id, logger: logger,
+    private func input(
+        of request: Request, _ route: APIRoute, parameters: [String: String], id: String, logger: Logger
+    ) async throws -> RESTRequest {
+        let query = try Self.query(request, of: route)
+        let body = try await body(of: request, for: route)
+        return RESTRequest(
+            route: route, parameters: parameters, query: query, headers: request.headers, body: body, id: id, logger: logger,
             caller: CallerWatch.current)
-        guard let idempotency, entry.route.isWrite, let name = HTTPField.Name("Idempotency-Key"), let key = request.headers[name] else {
-            return try await entry.handler(input)
-        }
-        return try await idempotency.answer(key: key, method: request.method.rawValue, path: request.uri.string, body: body) {
-            do {
-                return try await entry.handler(input)
-            } catch {
-                return Self.errorAnswer(error, id: id, logger: logger)
+    }
+
+    private func reply(to input: RESTRequest, _ handlers: Handlers, uri: String) async throws -> RESTReply {
+        let key = HTTPField.Name("Idempotency-Key").flatMap { input.headers[$0] }
+        if let stream = handlers.stream, MediaRange.prefersStream(input.headers) {
+            guard key == nil else {
+                throw APIError(.invalidRequest, "a stream is not kept, so it takes no Idempotency-Key: leave it out, or accept application/json")
             }
+            return try await stream(input)
         }
+        guard let idempotency, input.route.isWrite, let key else { return .whole(try await handlers.whole(input)) }
+        let method = input.route.method.rawValue
+        return .whole(
+            try await idempotency.answer(key: key, method: method, path: uri, body: input.body) {
+                do {
+                    return try await handlers.whole(input)
+                } catch {
+                    return Self.errorAnswer(error, id: input.id, logger: input.logger)
+                }
+            })
     }
 
     /// The body of a route that has one; a route that has none ignores what was sent, up to the limit.
@@ -142,12 +168,15 @@ package struct RESTResponder: HTTPResponder {
     }
 
     private static func errorAnswer(_ error: any Error, id: String, logger: Logger) -> RESTAnswer {
-        if let error = error as? APIError { return .error(error, requestID: id) }
-        if error is CancellationError {
-            return .error(APIError(.notReady, "the server is shutting down"), requestID: id)
-        }
+        .error(apiError(error, logger: logger), requestID: id)
+    }
+
+    /// What a caller is told of an error.
+    static func apiError(_ error: any Error, logger: Logger) -> APIError {
+        if let error = error as? APIError { return error }
+        if error is CancellationError { return APIError(.notReady, "the server is shutting down") }
         logger.error("request failed", error: error)
-        return .error(APIError(.internalError, "an internal error; the log has it under the request id"), requestID: id)
+        return APIError(.internalError, "an internal error; the log has it under the request id")
     }
 
     /// The client's own id when it is harmless, else a new one.
@@ -172,10 +201,15 @@ package struct RESTResponder: HTTPResponder {
     /// A method's name may be anything a client made up.
     private static func shown(_ method: HTTPRequest.Method) -> String { String(method.rawValue.prefix(16)) }
 
-    private static func response(_ answer: RESTAnswer, id: String) -> Response {
+    static func headers(contentType: String?, id: String) -> HTTPFields {
         var headers = HTTPFields()
-        if let contentType = answer.contentType { headers[.contentType] = contentType }
+        if let contentType { headers[.contentType] = contentType }
         if let name = HTTPField.Name("X-Request-Id") { headers[name] = id }
+        return headers
+    }
+
+    private static func response(_ answer: RESTAnswer, id: String) -> Response {
+        var headers = headers(contentType: answer.contentType, id: id)
         for field in answer.headers { headers[field.name] = field.value }
         guard answer.status != 204, answer.status != 304 else {
             // Neither has a body, so neither says how long it is (RFC 9110, sections 15.3.5 and 15.4.5; 8.6 for the length).

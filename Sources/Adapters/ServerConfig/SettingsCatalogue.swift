@@ -22,7 +22,7 @@ package enum SettingsCatalogue {
         "http.connections_max", .integer(1...100_000), default: .integer(1000), "Most connections to the REST API; further ones wait to be accepted.")
     package static let httpIdleTimeout = SettingDeclaration(
         "http.idle_timeout", .duration(.milliseconds(100) ... .seconds(3600)), default: .duration(.seconds(60)),
-        "How long a connection to the REST API may be silent, between requests or in the middle of one, before it is closed.")
+        "How long a connection to the REST API may be silent, between requests or in the middle of one, or take nothing of a stream, before it is closed.")
     package static let secretsKeyFile = SettingDeclaration(
         "secrets.key_file", .path, default: .text(""),
         "File with the key that seals shard passwords in the catalog; made by the manager on first use, mode 0600. Managers and routers of a cluster need the same file. Empty: no sealed passwords; endpoints may then only refer to `env:` or `file:`.")
@@ -116,9 +116,9 @@ package enum SettingsCatalogue {
         "Plans kept by statement shape (texts that differ only in literals), on each event loop.")
     package static let restRowsMax = SettingDeclaration(
         "rest.rows_max", .integer(1...10_000_000), default: .integer(100_000),
-        "Most rows of one REST answer; a larger result is an error, never a part.")
+        "Most rows of one REST answer; a larger result is an error, never a part. Not of a stream, which may have any number.")
     package static let restBytesMax = SettingDeclaration(
-        "rest.bytes_max", .bytes(1024...(1 << 30)), default: .bytes(64 << 20), "Largest REST answer; a larger result is an error.")
+        "rest.bytes_max", .bytes(1024...(1 << 30)), default: .bytes(64 << 20), "Largest REST answer, or row of a stream; a larger one is an error.")
     package static let poolSizeMax = SettingDeclaration(
         "pool.size_max", .integer(1...10_000), default: .integer(20), "Most connections to one shard, over all event loops of the router.")
     package static let poolSizeMin = SettingDeclaration(

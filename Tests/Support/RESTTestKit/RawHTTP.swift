@@ -58,15 +58,21 @@ package enum RawHTTP {
             throw RawHTTPError(description: "the request was not sent")
         }
         try await ready()
+        prepare(descriptor, for: end)
+        if end == .endingItsSending {
+            var byte: UInt8 = 0
+            guard recv(descriptor, &byte, 1, 0) == 1 else { throw RawHTTPError(description: "there is no answer") }
+        }
+    }
+
+    /// What comes before the socket is closed.
+    static func prepare(_ descriptor: CInt, for end: Leaving) {
         switch end {
         case .closing: break
         case .resetting:
             var linger = linger(l_onoff: 1, l_linger: 0)
             setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<linger>.size))
-        case .endingItsSending:
-            shutdown(descriptor, Int32(SHUT_WR))
-            var byte: UInt8 = 0
-            guard recv(descriptor, &byte, 1, 0) == 1 else { throw RawHTTPError(description: "there is no answer") }
+        case .endingItsSending: shutdown(descriptor, Int32(SHUT_WR))
         }
     }
 
@@ -93,7 +99,7 @@ package enum RawHTTP {
     }
 
     /// A socket that waits a minute for an answer: more than any server here, however busy the machine.
-    private static func connected(to port: Int) throws -> CInt {
+    static func connected(to port: Int) throws -> CInt {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         guard descriptor >= 0 else { throw RawHTTPError(description: "no socket") }
         var limit = timeval(tv_sec: 60, tv_usec: 0)
@@ -118,7 +124,7 @@ package enum RawHTTP {
         return found.body.count >= length
     }
 
-    private static func answer(_ bytes: [UInt8]) throws -> HTTPAnswer {
+    static func answer(_ bytes: [UInt8]) throws -> HTTPAnswer {
         guard let end = bytes.firstRange(of: Array("\r\n\r\n".utf8)) else { throw RawHTTPError(description: "no answer, \(bytes.count) bytes") }
         let lines = String(decoding: bytes[..<end.lowerBound], as: UTF8.self).split(separator: "\r\n")
         let words = lines.first?.split(separator: " ") ?? []

@@ -3,7 +3,7 @@ import Testing
 
 @Suite struct JSONWriterTests {
     @Test func everyControlCharacterIsEscaped() throws {
-        let text = String(String.UnicodeScalarView((0..<0x20).map { Unicode.Scalar($0) } + ["\u{7F}", "\"", "\\", "\u{2028}", "\u{2029}"]))
+        let text = String(String.UnicodeScalarView((0..<0x20).map { Unicode.Scalar($0) } + ["\u{7F}", "\u{85}", "\"", "\\", "\u{2028}", "\u{2029}"]))
         let written = JSONValue.string(text).encoded()
         #expect(written.allSatisfy { $0 >= 0x20 && $0 < 0x7F })
         #expect(try JSONParser.parse(written) == .string(text))
@@ -14,7 +14,16 @@ import Testing
     }
 
     @Test func lookalikesOfTheLineSeparatorsAreLeftAlone() {
-        #expect(JSONValue.string("\u{2027}\u{202A}\u{20A8}").text == "\"\u{2027}\u{202A}\u{20A8}\"")
+        #expect(JSONValue.string("\u{84}\u{2027}\u{202A}\u{20A8}").text == "\"\u{84}\u{2027}\u{202A}\u{20A8}\"")
+    }
+
+    @Test func jsonOfAnyLayoutFitsOneLine() throws {
+        for text in ["{\n\"a\":\r\n[1,\t2]\n}", "\"\u{85}\u{2028}\u{2029}\"", "[]", "\n1\n", "\"é日😀\u{84}\""] {
+            var writer = JSONWriter()
+            Array(text.utf8).withUnsafeBytes { writer.rawOnOneLine($0) }
+            #expect(!String(decoding: writer.bytes, as: UTF8.self).contains { $0.isNewline })
+            #expect(try JSONParser.parse(writer.bytes) == JSONParser.parse(Array(text.utf8)))
+        }
     }
 
     @Test func aDurationHasThreeDecimals() {

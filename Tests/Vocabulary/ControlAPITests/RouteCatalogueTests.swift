@@ -49,6 +49,15 @@ import Testing
         }
     }
 
+    @Test func theDocumentNamesTheStreamOfARouteThatHasOne() {
+        let document = OpenAPIDocument.make(title: "t", version: "1", routes: RouteCatalogue.router)
+        for route in RouteCatalogue.router {
+            let content = document["paths"]?[route.path]?[route.method.rawValue.lowercased()]?["responses"]?["200"]?["content"]
+            #expect((content?["application/x-ndjson"] != nil) == route.mayStream, "\(route.id)")
+        }
+        #expect(document["components"]?["schemas"]?["StreamEnd"] != nil)
+    }
+
     /// A field that a type reads or writes and the document does not list (or the other way round) is a lie to clients.
     @Test func theSchemasHaveTheFieldsOfTheTypes() {
         func keys<Key: CodingKey & CaseIterable>(_ type: Key.Type) -> Set<String> { Set(type.allCases.map(\.stringValue)) }
@@ -64,7 +73,8 @@ import Testing
             "User": keys(UserResource.CodingKeys.self), "Setup": keys(SetupRequest.CodingKeys.self),
             "CreateUser": keys(CreateUserRequest.CodingKeys.self), "UpdateUser": keys(UpdateUserRequest.CodingKeys.self),
             "Execute": Set(ExecuteRequest.fields), "Batch": Set(BatchRequest.fields), "ShardForKey": keys(ShardForKeyAnswer.CodingKeys.self),
-            "RouteExplanation": keys(RouteExplanation.CodingKeys.self),
+            "RouteExplanation": keys(RouteExplanation.CodingKeys.self), "StreamHead": Set(StreamLines.headFields),
+            "StreamEnd": Set(StreamLines.endFields + ["notices", "error"]),
         ]
         for (name, fields) in types { #expect(Set(APISchemas.named(name)?.map(\.name) ?? []) == fields, "\(name)") }
         #expect(Set(APISchemas.all.map(\.name)).subtracting(types.keys) == ["Error", "ExecuteAnswer", "BatchAnswer"])

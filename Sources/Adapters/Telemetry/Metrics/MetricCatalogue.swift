@@ -78,9 +78,9 @@ package enum MetricCatalogue {
     // REST
     package static let httpRequests = MetricFamily(
         "pgmosaic_http_requests_total", .counter, labels: ["method", "path", "status"],
-        "REST requests, by method, path template (\"none\" for unknown paths) and status.")
+        "REST requests, by method, path template (\"none\" for unknown paths) and status; a stream that ended with an error has the error's.")
     package static let httpSeconds = MetricFamily(
-        "pgmosaic_http_request_seconds", .histogram, labels: ["path"], "Time to answer a REST request, by path template.")
+        "pgmosaic_http_request_seconds", .histogram, labels: ["path"], "Time to answer a REST request, by path template; of a stream, to its last line.")
 
     // Process
     package static let build = MetricFamily(

@@ -8,13 +8,27 @@ internal import ShardModel
 extension RouterREST {
     /// POST /v1/execute
     func execute(_ request: RESTRequest, _ statements: StatementRunner) async throws -> RESTAnswer {
-        let start = ContinuousClock.now
-        let execute = try ExecuteRequest(body: request.body)
-        let statement = try StatementRequest(
-            execute, database: try database(execute.database), limits: limits, timeoutDefault: shared.settings.statementTimeout, start: start)
+        let statement = try statement(of: request)
         return try await request.whileCallerWaits {
             RESTAnswer(contentType: RESTAnswer.json, body: try await statements.run(statement))
         }
+    }
+
+    /// POST /v1/execute, for callers that accept lines of JSON.
+    func executeStreaming(_ request: RESTRequest, _ statements: StatementRunner) async throws -> RESTReply {
+        let statement = try statement(of: request, isStreamed: true)
+        let (first, source) = try await request.whileCallerWaits { try await statements.stream(statement) }
+        if first.kind == .whole { return .whole(RESTAnswer(contentType: RESTAnswer.json, body: first.bytes)) }
+        return .stream(
+            RESTStream(first: first.forCaller, next: { try await source.next().forCaller }, onDrop: { source.drop() }))
+    }
+
+    private func statement(of request: RESTRequest, isStreamed: Bool = false) throws(APIError) -> StatementRequest {
+        let start = ContinuousClock.now
+        let execute = try ExecuteRequest(body: request.body)
+        return try StatementRequest(
+            execute, database: try database(execute.database), limits: isStreamed ? limits.ofStream() : limits,
+            timeoutDefault: shared.settings.statementTimeout, start: start, isStreamed: isStreamed)
     }
 
     /// POST /v1/batch
@@ -54,6 +68,10 @@ extension RouterREST {
         }
         return .json(try answer.get())
     }
+}
+
+extension ResultPiece {
+    fileprivate var forCaller: RESTStream.Piece { .init(bytes: bytes, isLast: kind != .lines) }
 }
 
 extension DatabaseState {

@@ -32,7 +32,8 @@ struct RouterREST: Sendable {
     func run(group: any EventLoopGroup, _ isListening: @escaping @Sendable (Int) async -> Void) async throws {
         let statements = await StatementRunner(shared.allLoops)
         let responder = RESTResponder(
-            title: "PGMosaic router", routes: RouteCatalogue.router, handlers: handlers(statements), bodyMax: settings.httpBodyMax,
+            title: "PGMosaic router", routes: RouteCatalogue.router, handlers: handlers(statements),
+            streams: ["POST /v1/execute": { request in try await executeStreaming(request, statements) }], bodyMax: settings.httpBodyMax,
             metrics: metrics, idempotency: IdempotencyCache(capacity: Self.idempotencyMax), logger: logger)
         let application = RESTApplication(
             responder, host: settings.httpHost, port: settings.httpPort, sharesPort: settings.sharesPorts,

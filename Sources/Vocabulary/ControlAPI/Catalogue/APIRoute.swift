@@ -31,16 +31,19 @@ package struct APIRoute: Hashable, Sendable {
     package let status: Int
     package let answer: Content
     package let tag: String
+    /// Callers that accept `application/x-ndjson` get the answer as lines of JSON, while it is made (`StreamLines`).
+    package let mayStream: Bool
     /// Whether `Idempotency-Key` is taken.
     package var isWrite: Bool { method != .get }
 
     package init(
         _ method: Method, _ path: String, tag: String, _ summary: String, query: [QueryParameter] = [],
-        request: APISchema? = nil, status: Int = 200, answer: Content
+        request: APISchema? = nil, status: Int = 200, answer: Content, mayStream: Bool = false
     ) {
         self.method = method
         self.path = path
         self.tag = tag
+        self.mayStream = mayStream
         self.summary = summary
         self.query = query
         self.request = request

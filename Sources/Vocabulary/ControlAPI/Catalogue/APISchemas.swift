@@ -3,12 +3,7 @@ package enum APISchemas {
     package static func named(_ name: String) -> [APISchema.Field]? { all.first { $0.name == name }?.fields }
 
     package static let all: [(name: String, fields: [APISchema.Field])] = [
-        ("Error", [
-            .init("error", .object([
-                .init("code", .choice(APIErrorCode.allCases.map(\.rawValue))), .init("message", .string),
-                .init("request_id", .string), .optional("sqlstate", .string), .optional("details", .any),
-            ])),
-        ]),
+        ("Error", [.init("error", errorMembers)]),
         ("Health", [.init("status", .string), .init("version", .string)]),
         ("Ready", [
             .init("ready", .boolean), .init("epoch", .integer), .init("catalog_connected", .boolean),
@@ -110,6 +105,12 @@ package enum APISchemas {
             ]))),
             .init("latency_ms", .number),
         ]),
+        ("StreamHead", [.init("columns", columns)]),
+        ("StreamEnd", [
+            .init(StreamLines.endMember, .choice(StreamLines.End.allCases.map(\.rawValue))), .optional("shard_id", .nullable(.string)),
+            .optional("tag", .nullable(.string)), .optional("row_count", .integer), .optional("affected_rows", .integer),
+            .optional("latency_ms", .number), .optional("notices", notices), .optional("error", errorMembers),
+        ]),
         ("RouteExplanation", [
             .init("kind", .string), .init("route", .string), .init("shards", .array(.string)), .init("tables", .array(.string)),
             .init("writes", .boolean), .init("reason", .string), .optional("refusal", .string), .optional("hint", .string),
@@ -118,6 +119,10 @@ package enum APISchemas {
         ("ShardForKey", [.init("shard_id", .string), .init("token", .token), .init("epoch", .integer)]),
     ]
 
+    private static let errorMembers = APISchema.object([
+        .init("code", .choice(APIErrorCode.allCases.map(\.rawValue))), .init("message", .string), .init("request_id", .string),
+        .optional("sqlstate", .string), .optional("details", .any),
+    ])
     private static let columns = APISchema.array(.object([.init("name", .string), .init("type", .string)]))
     private static let notices = APISchema.array(.object([
         .init("severity", .string), .init("sqlstate", .string), .init("message", .string), .optional("hint", .string),

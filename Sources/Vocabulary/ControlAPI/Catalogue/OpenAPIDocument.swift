@@ -52,11 +52,19 @@ package enum OpenAPIDocument {
         var members: [JSONValue.Member] = [.init("description", "Done")]
         switch route.answer {
         case .none: break
-        case .json(let schema): members.append(.init("content", json(schema)))
+        case .json(let schema):
+            let stream: [JSONValue.Member] = route.mayStream ? [.init("application/x-ndjson", ["schema": streamLine])] : []
+            members.append(.init("content", .object((json(schema).members ?? []) + stream)))
         case .text: members.append(.init("content", ["text/plain": ["schema": APISchema.string.json]]))
         }
         return .init(String(route.status), .object(members))
     }
+
+    /// Of one line: OpenAPI 3.1 has no way to describe a sequence.
+    private static let streamLine: JSONValue = [
+        "description": "Lines of JSON, for `Accept: application/x-ndjson`: StreamHead, then a row each, then StreamEnd",
+        "anyOf": [APISchema.reference("StreamHead").json, APISchema.any.json, APISchema.reference("StreamEnd").json],
+    ]
 
     private static let errorAnswer: JSONValue = ["description": "Refused or failed", "content": json(.reference("Error"))]
 
@@ -85,6 +93,7 @@ package enum OpenAPIDocument {
             if let request = route.request { visit(request) }
             if case .json(let schema) = route.answer { visit(schema) }
             if route.path == "/v1/execute" { visit(.reference("RouteExplanation")) }
+            if route.mayStream { ["StreamHead", "StreamEnd"].forEach { visit(.reference($0)) } }
         }
         return found
     }

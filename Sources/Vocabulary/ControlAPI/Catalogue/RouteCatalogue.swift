@@ -3,8 +3,8 @@ package enum RouteCatalogue {
     package static let router: [APIRoute] = [
         APIRoute(
             .post, "/v1/execute", tag: "statements",
-            "Run one statement with typed parameters, or, with `options.explain`, say where it would go (`RouteExplanation`)",
-            request: .reference("Execute"), answer: .json(.reference("ExecuteAnswer"))),
+            "Run one statement with typed parameters, or, with `options.explain`, say where it would go (`RouteExplanation`); may be a stream",
+            request: .reference("Execute"), answer: .json(.reference("ExecuteAnswer")), mayStream: true),
         APIRoute(
             .post, "/v1/batch", tag: "statements", "Run several statements in one transaction: all of them, or none", request: .reference("Batch"),
             answer: .json(.reference("BatchAnswer"))),

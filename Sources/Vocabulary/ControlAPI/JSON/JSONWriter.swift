@@ -1,7 +1,7 @@
 /// Appends JSON to a growing byte array: the one place that escapes strings, for answers, logs and the OpenAPI document alike.
 ///
 /// Every control character, quote and backslash is escaped, so that a string can never end its literal or its log line; so are
-/// U+2028 and U+2029, which some readers treat as line ends.
+/// U+0085, U+2028 and U+2029, which some readers treat as line ends.
 package struct JSONWriter {
     package var bytes: [UInt8] = []
 
@@ -50,20 +50,49 @@ package struct JSONWriter {
         var start = 0
         for position in input.indices {
             let byte = input[position]
-            let isLineSeparator =
-                byte == 0xE2 && position + 2 < input.count && input[position + 1] == 0x80
-                && input[position + 2] & 0xFE == 0xA8
-            guard byte < 0x20 || byte == 0x22 || byte == 0x5C || byte == 0x7F || isLineSeparator else { continue }
-            bytes.append(contentsOf: input[start..<position])
-            if isLineSeparator {
-                raw(input[position + 2] == 0xA8 ? "\\u2028" : "\\u2029")
-                start = position + 3
-            } else {
-                escape(byte)
-                start = position + 1
+            if byte >= 0x80 {
+                guard let lineEnd = Self.lineEnd(UnsafeRawBufferPointer(input)[position...]) else { continue }
+                bytes.append(contentsOf: input[start..<position])
+                raw(lineEnd.escape)
+                start = position + lineEnd.count
+                continue
             }
+            guard byte < 0x20 || byte == 0x22 || byte == 0x5C || byte == 0x7F else { continue }
+            bytes.append(contentsOf: input[start..<position])
+            escape(byte)
+            start = position + 1
         }
         bytes.append(contentsOf: input[start...])
+    }
+
+    /// The line end beyond ASCII that the bytes begin with, as an escape, and how many bytes it has.
+    private static func lineEnd(_ bytes: Slice<UnsafeRawBufferPointer>) -> (escape: String, count: Int)? {
+        let start = bytes.startIndex
+        switch bytes[start] {
+        case 0xC2 where bytes.count > 1 && bytes[start + 1] == 0x85: return ("\\u0085", 2)
+        case 0xE2 where bytes.count > 2 && bytes[start + 1] == 0x80 && bytes[start + 2] & 0xFE == 0xA8:
+            return (bytes[start + 2] == 0xA8 ? "\\u2028" : "\\u2029", 3)
+        default: return nil
+        }
+    }
+
+    /// Appends JSON as PostgreSQL holds it, on one line. White space between its parts may hold line ends; in its strings there can only be those
+    /// beyond ASCII, and nowhere else can there be these.
+    package mutating func rawOnOneLine(_ json: UnsafeRawBufferPointer) {
+        var start = 0
+        for position in json.indices {
+            let byte = json[position]
+            if byte == 0x0A || byte == 0x0D {
+                bytes.append(contentsOf: json[start..<position])
+                bytes.append(0x20)
+                start = position + 1
+            } else if byte >= 0x80, let lineEnd = Self.lineEnd(json[position...]) {
+                bytes.append(contentsOf: json[start..<position])
+                raw(lineEnd.escape)
+                start = position + lineEnd.count
+            }
+        }
+        bytes.append(contentsOf: json[start...])
     }
 
     private mutating func escape(_ byte: UInt8) {

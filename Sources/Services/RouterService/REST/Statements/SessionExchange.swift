@@ -12,6 +12,10 @@ protocol SessionExchange {
     mutating func passOver(rowOf size: Int) -> ExchangeAction?
     /// Nothing further is to be begun: the time is over, or nobody wants the answer.
     mutating func stop()
+    /// The rows of a stream so far, where there is one and it has rows.
+    var rows: RowEncoder? { get }
+    /// The lines of a stream that have not been taken yet.
+    mutating func takeLines() -> [UInt8]
 
     /// One for each statement.
     var results: [AnswerBody] { get }
@@ -27,6 +31,8 @@ protocol SessionExchange {
 extension SessionExchange {
     /// One statement is begun at once.
     mutating func stop() {}
+    var rows: RowEncoder? { nil }
+    mutating func takeLines() -> [UInt8] { [] }
 }
 
 enum ExchangeAction: Equatable {

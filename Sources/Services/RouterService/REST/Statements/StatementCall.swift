@@ -20,7 +20,10 @@ final class StatementCall {
     /// The session that runs it.
     weak var connection: StatementConnection?
     private(set) var interruption: Interruption?
-    private var promise: EventLoopPromise<[UInt8]>?
+    /// Of an answer in one.
+    private let promise: EventLoopPromise<[UInt8]>?
+    /// Of an answer in pieces.
+    let stream: ResultStream?
     private var timers: [Scheduled<Void>] = []
 
     /// Precondition: there is a statement.
@@ -29,13 +32,27 @@ final class StatementCall {
         self.statements = statements
         self.isBatch = isBatch
         self.promise = promise
+        stream = nil
+        exchange = BatchExchange(statements, writes: true)
+    }
+
+    /// - first: gets the first piece of the answer.
+    init(id: UInt64, streaming statement: StatementRequest, first: EventLoopPromise<ResultPiece>) {
+        self.id = id
+        statements = [statement]
+        isBatch = false
+        promise = nil
+        let stream = ResultStream()
+        stream.take(first)
+        self.stream = stream
         exchange = BatchExchange(statements, writes: true)
     }
 
     /// What is the same for all of its statements.
     var request: StatementRequest { statements[0] }
 
-    var isDone: Bool { promise == nil }
+    /// The outcome is known, and so is the answer, though pieces of it may wait for the caller.
+    private(set) var isDone = false
     /// The session has said all; only the answer's form is still to be settled, and no interruption can change the outcome.
     private(set) var isAnswered = false
 
@@ -58,18 +75,30 @@ final class StatementCall {
 
     func end(_ result: Result<[UInt8], APIError>) {
         stopTimers()
-        guard let promise else { return }
-        self.promise = nil
+        guard !isDone else { return }
+        isDone = true
         switch result {
-        case .success(let body): promise.succeed(body)
-        case .failure(let error): promise.fail(error)
+        case .success(let body):
+            promise?.succeed(body)
+            stream?.answer(body)
+        case .failure(let error):
+            promise?.fail(error)
+            stream?.fail(error)
         }
+    }
+
+    /// The session has given all rows of the stream, and its commit; `line` is the last one.
+    func complete(_ line: [UInt8]) {
+        isDone = true
+        stream?.complete(line)
     }
 
     /// The session has answered.
     var failure: APIError? {
         guard let failure = exchange.failure else { return nil }
-        guard let interruption, exchange.sqlState == .queryCanceled || failure.code == .deadlinePassed else { return failure }
+        guard let interruption, exchange.sqlState == .queryCanceled || failure.code == .deadlinePassed,
+            failure != .deadline(mayHaveRun: true)
+        else { return failure }
         var error = interruption == .abandoned ? APIError.abandoned : .deadline(mayHaveRun: false)
         if let index = failure.details?["statement"]?.integerValue { error = error.at(statement: Int(index)) }
         return error
@@ -80,7 +109,8 @@ final class StatementCall {
         if let failure = exchange.failure { return failure }
         if interruption == .deadline { return .deadline(mayHaveRun: exchange.mayHaveCommitted) }
         guard exchange.mayHaveCommitted else {
-            return APIError(.shardUnavailable, "the session was lost before the statement ran", sqlstate: SQLState.connectionFailure.code)
+            let when = exchange.rows == nil ? "before the statement ran" : "before the result was complete"
+            return APIError(.shardUnavailable, "the session was lost \(when)", sqlstate: SQLState.connectionFailure.code)
         }
         return APIError(
             .outcomeUnknown, "the session was lost; whether the statement took effect is unknown",

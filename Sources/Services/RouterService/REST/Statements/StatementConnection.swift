@@ -39,6 +39,7 @@ final class StatementConnection: ChannelInboundHandler {
     /// Bytes of a row that is passed over, still to come.
     private var unwanted = 0
     private var processID: Int32?
+    private var isReading = true
     private(set) var idleSince = NIODeadline.now()
 
     private static let readBytesKept = 64 << 10
@@ -158,6 +159,19 @@ final class StatementConnection: ChannelInboundHandler {
         return true
     }
 
+    func channelReadComplete(context: ChannelHandlerContext) {
+        if case .running(let call) = state, call.stream != nil { pool.advance(call) }
+        context.fireChannelReadComplete()
+    }
+
+    /// While the caller of a stream does not take what has arrived, nothing more is read: the session's socket fills, and the session stops the shard.
+    func setReading(_ on: Bool) {
+        guard on != isReading, let context else { return }
+        isReading = on
+        _ = context.channel.setOption(.autoRead, value: on)
+        if on { context.read() }
+    }
+
     func channelInactive(context: ChannelHandlerContext) { closed(nil) }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
@@ -194,6 +208,7 @@ final class StatementConnection: ChannelInboundHandler {
         case .cancel: cancel()
         case .finished:
             state = .idle
+            setReading(true)
             pool.finished(call, on: self)
             if isIdle { free() }
         case .hopeless:

@@ -5,7 +5,7 @@ internal import PGWire
 /// One statement in the extended protocol, from the client's side: which messages to send, and what the answers mean.
 ///
 /// A statement that writes and returns rows is synced (committed) only when all of its rows are here and fit the limits, so that an answer that is too large is never the
-/// only trace of a committed write.
+/// only trace of a committed write. The rows of a stream are gone by then: there it is the last line that nobody gets before the commit is known.
 struct StatementExchange: SessionExchange {
     private enum Stage {
         /// Parameters whose text depends on their type: the server is asked for the types first.
@@ -24,6 +24,10 @@ struct StatementExchange: SessionExchange {
     private let writes: Bool
     private let defersSync: Bool
     private let isInTransaction: Bool
+    private let isStreamed: Bool
+    /// Of a stream: what still arrives is passed over.
+    private var isStopped = false
+    private var hasPassedOver = false
     private var stage: Stage
     private var types: [UInt32] = []
     private var shards: Set<String> = []
@@ -49,6 +53,7 @@ struct StatementExchange: SessionExchange {
         params = request.params
         rowFormat = request.rowFormat
         limits = request.limits
+        isStreamed = request.isStreamed
         self.defersSync = defersSync
         stage = params.contains(where: ParameterText.dependsOnType) ? .describing : .running
     }
@@ -56,6 +61,11 @@ struct StatementExchange: SessionExchange {
     var results: [AnswerBody] { [AnswerBody(shard: shard, rows: rows, tag: tag, notices: notices)] }
     /// The shard that answered; nil when several took part, or none.
     var shard: String? { shards.count == 1 ? shards.first : nil }
+
+    mutating func takeLines() -> [UInt8] { rows?.takeLines() ?? [] }
+
+    /// The outcome is then that of the statement, unless a row has been passed over.
+    mutating func stop() { isStopped = isStreamed }
 
     // MARK: Messages
 
@@ -104,11 +114,12 @@ struct StatementExchange: SessionExchange {
         switch kind {
         case BackendKind.dataRow: return try received(try DataRow(body: body))
         case BackendKind.rowDescription:
-            if stage == .running { rows = RowEncoder(try RowDescription(body: body).columns, rowFormat) }
+            if stage == .running { rows = RowEncoder(try RowDescription(body: body).columns, rowFormat, isStreamed ? .lines : .elements) }
         case BackendKind.parameterDescription:
             types = try ParameterDescription(body: body).types.array
         case BackendKind.commandComplete:
             tag = try CommandTag(body: body)
+            if hasPassedOver { fail(.deadline(mayHaveRun: mayHaveCommitted)) }
             return close(undoing: failure != nil)
         case BackendKind.emptyQueryResponse:
             fail(APIError(.invalidRequest, "field \"query\" holds no statement"))
@@ -134,15 +145,25 @@ struct StatementExchange: SessionExchange {
     /// A row of `size` bytes is about to arrive: what to do instead of waiting for it, where its size alone says that no answer can hold it,
     /// or nobody wants it any more.
     mutating func passOver(rowOf size: Int) -> ExchangeAction? {
-        guard failure == nil else { return .wait }
+        guard failure == nil, !isStopped else {
+            hasPassedOver = true
+            return .wait
+        }
         // Each of at most 1,664 columns has four bytes of its own, which JSON may have no need of.
         guard size - 8192 > limits.bytesMax - limits.bytesUsed else { return nil }
-        fail(.resultTooLarge(limits.tooManyBytes))
+        fail(isStreamed ? .rowTooLarge(limits.tooManyBytes) : .resultTooLarge(limits.tooManyBytes))
         return .cancel
     }
 
     private mutating func received(_ row: DataRow) throws(WireError) -> ExchangeAction {
-        guard failure == nil else { return .wait }
+        guard failure == nil, !isStopped else {
+            hasPassedOver = true
+            return .wait
+        }
+        if isStreamed, let rows, rows.rowCount >= limits.rowsMax {
+            fail(.streamTooLong(limits.tooManyRows))
+            return .cancel
+        }
         do throws(RowEncoder.Failure) {
             guard rows != nil else { throw .shape }
             try rows!.append(row)
@@ -155,7 +176,7 @@ struct StatementExchange: SessionExchange {
             }
             return .cancel
         }
-        guard let limit = rows.flatMap(limits.exceeded) else { return .wait }
+        guard !isStreamed, let limit = rows.flatMap(limits.exceeded) else { return .wait }
         fail(.resultTooLarge(limit))
         return .cancel
     }
@@ -182,8 +203,8 @@ struct StatementExchange: SessionExchange {
     private mutating func fail(_ error: APIError) {
         guard failure == nil else { return }
         failure = error
-        // Memory for an answer that nobody gets.
-        rows = nil
+        // Memory for an answer that nobody gets. Lines before a failure are sent.
+        if !isStreamed { rows = nil }
     }
 
     private mutating func add(_ notice: ServerError) {

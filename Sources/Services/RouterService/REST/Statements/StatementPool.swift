@@ -9,6 +9,8 @@ internal import ShardModel
 final class StatementPool {
     /// Sessions of a loop, over all databases: what runs at a time.
     static let sessionsMax = 64
+    /// Of those, the ones that streams may have: each is held for as long as its caller takes, and short statements must find one, too.
+    static let streamsMax = sessionsMax / 2
     /// Statements of a loop that wait for one; further ones get 429.
     static let waitingMax = 512
     /// How long a session stays open without a statement.
@@ -56,13 +58,15 @@ final class StatementPool {
         }
         connection.cancel()
         guard !call.isDone else { return }
+        // What a stream's caller has not taken holds nothing up any more.
+        connection.setReading(true)
         call.keep(loop.eventLoop.assumeIsolated().scheduleTask(in: Self.cancelGrace) { connection.close() })
     }
 
     private func end(_ call: StatementCall, _ result: Result<[UInt8], APIError>) {
-        calls[call.id] = nil
         call.connection = nil
         call.end(result)
+        if call.stream != nil { advance(call) } else { calls[call.id] = nil }
     }
 
     // MARK: Before a session is needed
@@ -88,6 +92,7 @@ final class StatementPool {
                     throw call.isBatch ? error.at(statement: index) : error
                 }
             }
+            try admitStream(call)
             call.exchange = Self.exchange(of: call, checks)
             call.database = database
             try dispatch(call, database)
@@ -174,6 +179,7 @@ final class StatementPool {
         call.connection = nil
         call.answered()
         if let failure = call.failure { return end(call, .failure(failure)) }
+        if let stream = call.stream { return complete(call, stream, connection.database) }
         let results = call.exchange.results
         let shard = call.exchange.shard
         typeNames.resolve(results, in: connection.database) { [self] name in
@@ -186,6 +192,62 @@ final class StatementPool {
             end(call, .success(body.encoded { name($0, body.shard) }))
         }
     }
+
+    // MARK: Streams
+
+    private func admitStream(_ call: StatementCall) throws(APIError) {
+        guard call.stream != nil else { return }
+        let running = calls.values.count { $0.stream != nil && !$0.isAnswered && !$0.isDone }
+        guard running <= Self.streamsMax else { throw APIError(.tooManyRequests, "too many streams are open on this router") }
+    }
+
+    /// The caller wants the next piece.
+    func take(id: UInt64, _ promise: EventLoopPromise<ResultPiece>) {
+        guard let call = calls[id], let stream = call.stream else { return promise.fail(APIError.abandoned) }
+        stream.take(promise)
+        advance(call)
+    }
+
+    /// Nobody takes any further piece.
+    func drop(id: UInt64) {
+        guard let call = calls[id] else { return }
+        call.stream?.drop()
+        interrupt(call, .abandoned)
+        if call.isDone { calls[id] = nil }
+    }
+
+    /// Something of a stream has arrived, was taken, or has come to an end.
+    func advance(_ call: StatementCall) {
+        guard let stream = call.stream else { return }
+        if let rows = call.exchange.rows, rows.rowCount > 0, stream.needsHead, let database = call.database {
+            askForHead(call, stream, rows, database)
+        }
+        stream.deliver { call.exchange.takeLines() }
+        if stream.isOver, call.isDone { calls[call.id] = nil }
+        let hasRoom = call.interruption != nil || (call.exchange.rows?.byteCount ?? 0) < ResultStream.waitingMax
+        call.connection?.setReading(hasRoom)
+    }
+
+    private func complete(_ call: StatementCall, _ stream: ResultStream, _ database: DatabaseState) {
+        var body = call.exchange.results[0]
+        body.latency = ContinuousClock.now - call.request.start
+        call.complete(body.lastLine())
+        if stream.needsHead { askForHead(call, stream, body.rows, database) }
+        advance(call)
+    }
+
+    private func askForHead(_ call: StatementCall, _ stream: ResultStream, _ rows: RowEncoder?, _ database: DatabaseState) {
+        guard let rows else { return stream.headIsKnown(AnswerBody.headLineWithoutColumns) }
+        stream.headIsAsked()
+        var columns = rows
+        _ = columns.takeLines()
+        typeNames.resolve(rows.columns.map(\.typeOID), shard: call.exchange.shard, in: database) { [self] name in
+            stream.headIsKnown(columns.headLine(typeName: name))
+            advance(call)
+        }
+    }
+
+    // MARK: Sessions that end
 
     /// The session is over; what it was running fails.
     func closed(_ connection: StatementConnection, _ call: StatementCall?, _ error: APIError?) {

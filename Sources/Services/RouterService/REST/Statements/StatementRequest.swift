@@ -13,6 +13,8 @@ struct StatementRequest: Sendable {
     let rowFormat: ExecuteRequest.Options.RowFormat
     var limits: StatementLimits
     let explains: Bool
+    /// The rows go to the caller while they arrive.
+    let isStreamed: Bool
     let start: ContinuousClock.Instant
     /// For all statements of the request; nil: it may take as long as it takes.
     let timeout: TimeAmount?
@@ -22,7 +24,8 @@ struct StatementRequest: Sendable {
 
     /// Throws an `APIError` of 400. `database` is the one to use when the request names none.
     init(
-        _ request: ExecuteRequest, database: String, limits: StatementLimits, timeoutDefault: Duration, start: ContinuousClock.Instant
+        _ request: ExecuteRequest, database: String, limits: StatementLimits, timeoutDefault: Duration, start: ContinuousClock.Instant,
+        isStreamed: Bool = false
     ) throws(APIError) {
         guard !request.query.utf8.contains(0) else { throw APIError(.invalidRequest, "field \"query\" holds a zero byte") }
         self.database = database
@@ -33,6 +36,7 @@ struct StatementRequest: Sendable {
         consistency = request.consistency
         rowFormat = request.options.rowFormat
         explains = request.options.explain
+        self.isStreamed = isStreamed
         self.limits = limits.narrowed(toRows: request.options.rowsMax)
         let asked = request.options.timeoutMilliseconds.map { Duration.milliseconds(min($0, Int64(Self.timeoutMax / .milliseconds(1)))) }
         let timeout = asked ?? (timeoutDefault == .zero ? nil : timeoutDefault)
@@ -76,6 +80,9 @@ struct StatementLimits: Hashable, Sendable {
         self.bytesMax = bytesMax
     }
 
+    /// Those of a stream: it may have as many rows as there are, none of which may be longer than a whole answer.
+    func ofStream() -> StatementLimits { StatementLimits(rowsMax: .max, bytesMax: bytesMax) }
+
     func narrowed(toRows asked: Int64?) -> StatementLimits {
         guard let asked, asked < Int64(rowsMax) else { return self }
         var limits = self
@@ -87,10 +94,11 @@ struct StatementLimits: Hashable, Sendable {
     /// What `rows` exceed, in words; nil while they fit.
     func exceeded(by rows: RowEncoder) -> String? {
         if rows.rowCount + rowsUsed > rowsMax {
-            return isAsked ? "max_rows (\(rowsMax) rows)" : "this router's rest.rows_max (\(rowsMax) rows)"
+            return tooManyRows
         }
         return rows.byteCount + bytesUsed > bytesMax ? tooManyBytes : nil
     }
 
+    var tooManyRows: String { isAsked ? "max_rows (\(rowsMax) rows)" : "this router's rest.rows_max (\(rowsMax) rows)" }
     var tooManyBytes: String { "this router's rest.bytes_max (\(bytesMax) bytes)" }
 }

@@ -46,6 +46,44 @@ final class StatementRunner: Sendable {
         }
     }
 
+    /// Begins a stream: its first piece, and where the others are to be had. Throws an `APIError` where the statement fails before it has given a row.
+    func stream(_ request: StatementRequest) async throws -> (first: ResultPiece, source: StreamSource) {
+        let id = count.add(1, ordering: .relaxed).newValue
+        let target = targets[Int(id % UInt64(targets.count))]
+        let source = StreamSource(id: id, loop: target.loop, pool: target.pool)
+        let first = try await source.piece { target.pool.value.run(StatementCall(id: id, streaming: request, first: $0)) }
+        return (first, source)
+    }
+
+    /// Where a stream's caller gets the pieces.
+    struct StreamSource: Sendable {
+        fileprivate let id: UInt64
+        fileprivate let loop: LoopReference
+        fileprivate let pool: NIOLoopBoundBox<StatementPool>
+
+        /// Waits for the next piece. Throws an `APIError` at the end of a stream that is not complete. A cancelled task's statement is cancelled too.
+        func next() async throws -> ResultPiece {
+            try await piece { [pool, id] in pool.value.take(id: id, $0) }
+        }
+
+        /// No further piece is wanted: cancels the statement, unless it has ended.
+        func drop() {
+            loop.eventLoop.execute { [pool, id] in pool.value.drop(id: id) }
+        }
+
+        fileprivate func piece(_ ask: @escaping @Sendable (EventLoopPromise<ResultPiece>) -> Void) async throws -> ResultPiece {
+            let promise = loop.eventLoop.makePromise(of: ResultPiece.self)
+            // Before the task can be cancelled: what is abandoned must be known to the loop.
+            loop.eventLoop.execute { ask(promise) }
+            return try await withTaskCancellationHandler {
+                try await promise.futureResult.get()
+            } onCancel: {
+                // The piece still comes: it tells what became of the statement.
+                loop.eventLoop.execute { [pool, id] in pool.value.abandon(id: id) }
+            }
+        }
+    }
+
     func close() async {
         for target in targets {
             let pool = target.pool

@@ -46,7 +46,7 @@ final class TypeNames {
     }
 
     /// Calls `done` on the loop with names for all of `oids`, at once when they are known. `shard` nil: the home shard answered.
-    private func resolve(_ oids: [UInt32], shard: String?, in database: DatabaseState, _ done: @escaping (@escaping (UInt32) -> String) -> Void) {
+    func resolve(_ oids: [UInt32], shard: String?, in database: DatabaseState, _ done: @escaping (@escaping (UInt32) -> String) -> Void) {
         let shard = shard.map { ShardID($0) } ?? database.home.shardID
         let missing = Set(oids).filter { BuiltInTypes.name(of: $0) == nil && known[Key(shard: shard, oid: $0)] == nil }
         guard !missing.isEmpty, let record = database.topology.shards.first(where: { $0.id == shard }) else {

@@ -57,6 +57,15 @@ extension APIError {
         return error
     }
 
+    /// Of a stream, which had rows before.
+    static func streamTooLong(_ limit: String) -> APIError {
+        APIError(.resultTooLarge, "the result exceeds \(limit); it is not complete, and a write is undone")
+    }
+
+    static func rowTooLarge(_ limit: String) -> APIError {
+        APIError(.resultTooLarge, "a row exceeds \(limit); the result is not complete, and a write is undone")
+    }
+
     static func resultTooLarge(_ limit: String) -> APIError {
         APIError(.resultTooLarge, "the result exceeds \(limit); nothing of it is returned, and a write is undone")
     }

@@ -34,19 +34,18 @@ struct AnswerBody {
     func write(to writer: inout JSONWriter, typeName: (UInt32) -> String) {
         writer.raw("{\"shard_id\":")
         writer.write(shard.map { .string($0) } ?? .null)
-        writer.raw(",\"columns\":[")
-        if let rows {
-            for (index, column) in rows.columns.enumerated() {
-                writer.raw(index > 0 ? ",{\"name\":" : "{\"name\":")
-                writer.write(rows.names[index])
-                writer.raw(",\"type\":")
-                writer.write(typeName(column.typeOID))
-                writer.raw("}")
-            }
-        }
-        writer.raw("],\"rows\":[")
+        writer.raw(",")
+        if let rows { rows.writeColumns(to: &writer, typeName: typeName) } else { writer.raw("\"columns\":[]") }
+        writer.raw(",\"rows\":[")
         if let rows { writer.bytes.append(contentsOf: rows.bytes) }
-        writer.raw("],\"row_count\":\(rows?.rowCount ?? 0),\"affected_rows\":\(affectedRows)")
+        writer.raw("],")
+        writeCounts(to: &writer)
+        writer.raw("}")
+    }
+
+    /// The members behind the rows.
+    func writeCounts(to writer: inout JSONWriter) {
+        writer.raw("\"row_count\":\(rows?.rowCount ?? 0),\"affected_rows\":\(affectedRows)")
         if let latency {
             writer.raw(",\"latency_ms\":")
             writer.write(.milliseconds(latency / .milliseconds(1)))
@@ -55,7 +54,6 @@ struct AnswerBody {
             writer.raw(",\"notices\":")
             writer.write(.array(notices.map(\.noticeJSON)))
         }
-        writer.raw("}")
     }
 }
 

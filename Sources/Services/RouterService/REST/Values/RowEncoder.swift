@@ -13,7 +13,15 @@ struct RowEncoder {
     /// For objects: `"name":` of each column; empty for arrays.
     private let prefixes: [[UInt8]]
     private let isObject: Bool
+    private let layout: Layout
     private var writer = JSONWriter()
+
+    enum Layout {
+        /// Elements of an array: commas between them.
+        case elements
+        /// A line each, of which those taken are forgotten.
+        case lines
+    }
 
     /// Why a row cannot be written.
     enum Failure: Error, Equatable {
@@ -23,23 +31,43 @@ struct RowEncoder {
         case shape
     }
 
-    init(_ columns: [RowDescription.Column], _ format: ExecuteRequest.Options.RowFormat) {
+    init(_ columns: [RowDescription.Column], _ format: ExecuteRequest.Options.RowFormat, _ layout: Layout = .elements) {
         self.columns = columns
+        self.layout = layout
         formats = columns.map { ColumnFormat(typeOID: $0.typeOID) }
         isObject = format == .objects
-        names = isObject ? Self.uniqueNames(columns.map(\.name)) : columns.map(\.name)
+        names = isObject ? Self.uniqueNames(columns.map(\.name), reserved: layout == .lines ? [StreamLines.endMember] : []) : columns.map(\.name)
         prefixes = isObject ? names.map(Self.prefix) : []
     }
 
-    /// Bytes of JSON so far.
+    /// Bytes of JSON so far; of lines, those that are not taken yet.
     var byteCount: Int { writer.bytes.count }
     /// The rows, separated by commas, without the brackets around them.
     var bytes: [UInt8] { writer.bytes }
 
+    /// The lines that have not been taken yet.
+    mutating func takeLines() -> [UInt8] {
+        let lines = writer.bytes
+        writer.bytes = []
+        return lines
+    }
+
+    /// A row that cannot be written leaves nothing behind.
     mutating func append(_ row: DataRow) throws(Failure) {
         guard row.columns.count == formats.count else { throw .shape }
-        if rowCount > 0 { writer.raw(",") }
+        let start = writer.bytes.count
+        if rowCount > 0, layout == .elements { writer.raw(",") }
+        do throws(Failure) {
+            try writeColumns(of: row)
+        } catch {
+            writer.bytes.removeSubrange(start...)
+            throw error
+        }
+        if layout == .lines { writer.raw("\n") }
         rowCount += 1
+    }
+
+    private mutating func writeColumns(of row: DataRow) throws(Failure) {
         writer.raw(isObject ? "{" : "[")
         var index = 0
         for value in row.columns {
@@ -64,7 +92,10 @@ struct RowEncoder {
             if isFinite { writer.bytes.append(contentsOf: value.readableBytesView) } else { writer.write(String(buffer: value)) }
         case .json:
             guard value.utf8Text != nil else { throw .notUTF8(column: columns[index].name) }
-            writer.bytes.append(contentsOf: value.readableBytesView)
+            switch layout {
+            case .elements: writer.bytes.append(contentsOf: value.readableBytesView)
+            case .lines: value.withUnsafeReadableBytes { writer.rawOnOneLine($0) }
+            }
         case .text:
             guard let text = value.utf8Text else { throw .notUTF8(column: columns[index].name) }
             writer.write(text)
@@ -72,10 +103,10 @@ struct RowEncoder {
     }
 
     /// Two columns of one name would make one member of an object, and a value would be lost: a later one gets a number,
-    /// `id`, `id_2`, `id_3`, that no other column has.
-    static func uniqueNames(_ names: [String]) -> [String] {
-        var taken = Set(names)
-        var seen: Set<String> = []
+    /// `id`, `id_2`, `id_3`, that no other column has. So does one that would be taken for something else.
+    static func uniqueNames(_ names: [String], reserved: Set<String> = []) -> [String] {
+        var taken = Set(names).union(reserved)
+        var seen = reserved
         return names.map { name in
             if seen.insert(name).inserted { return name }
             var number = 2

@@ -7,7 +7,7 @@ import Testing
 
 /// The client's side of one statement, fed with what a session answers.
 @Suite struct StatementExchangeTests {
-    private struct Session {
+    struct Session {
         var exchange: StatementExchange
         /// The kinds of the messages sent.
         var sent: [String] = []
@@ -35,9 +35,9 @@ import Testing
         }
     }
 
-    private static func describe(_ buffer: inout ByteBuffer) { buffer.writeRowDescription([.init(name: "v", typeOID: 23)]) }
-    private static func row(_ buffer: inout ByteBuffer) { buffer.writeDataRow(text: ["1"]) }
-    private static func ready(_ buffer: inout ByteBuffer) { buffer.writeReadyForQuery(status: 0x49) }
+    static func describe(_ buffer: inout ByteBuffer) { buffer.writeRowDescription([.init(name: "v", typeOID: 23)]) }
+    static func row(_ buffer: inout ByteBuffer) { buffer.writeDataRow(text: ["1"]) }
+    static func ready(_ buffer: inout ByteBuffer) { buffer.writeReadyForQuery(status: 0x49) }
     private static func error(_ buffer: inout ByteBuffer) {
         buffer.writeErrorResponse(ServerError(sqlState: .uniqueViolation, message: "no"))
     }

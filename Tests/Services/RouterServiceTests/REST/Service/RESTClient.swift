@@ -35,3 +35,17 @@ extension TestCluster {
         return error
     }
 }
+
+extension TestCluster {
+    /// A statement whose answer is read as it comes. The answer must be a stream.
+    func stream(_ query: String, _ params: [JSONValue] = [], options: JSONValue = [:], headers: [(String, String)] = []) async throws -> RawHTTPStream {
+        try await RawHTTPStream.post(
+            "/v1/execute", port: httpPort, headers: headers + [("Accept", "application/x-ndjson")],
+            body: ["query": .string(query), "params": .array(params), "options": options])
+    }
+
+    /// All lines of a statement's stream.
+    func lines(_ query: String, _ params: [JSONValue] = [], options: JSONValue = [:]) async throws -> [JSONValue] {
+        try await stream(query, params, options: options).lines()
+    }
+}

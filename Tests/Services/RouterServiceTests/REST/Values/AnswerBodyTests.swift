@@ -37,6 +37,19 @@ import Testing
         #expect(json["notices"] == [["severity": "WARNING", "sqlstate": "58030", "message": "not recorded", "hint": "do"]])
     }
 
+    @Test func theLastLineOfAStreamHasTheMembersOfTheContract() throws {
+        let warning = ServerError(severity: .warning, sqlState: .ioError, message: "not recorded")
+        let body = AnswerBody(shard: "s1", tag: CommandTag(text: "UPDATE 3"), notices: [warning], latency: .milliseconds(2))
+        let line = body.lastLine()
+        #expect(line.last == 0x0A)
+        let json = try JSONParser.parse(Array(line.dropLast()))
+        #expect(json.members?.map(\.name) == StreamLines.endFields + ["notices"])
+        #expect(json["end_of_stream"] == "complete")
+        #expect(json["tag"] == "UPDATE 3")
+        #expect(json["affected_rows"] == 3)
+        #expect(json["notices"]?.arrayValue?.count == 1)
+    }
+
     @Test func builtInTypesHaveTheirNames() {
         #expect(BuiltInTypes.name(of: 16) == "bool")
         #expect(BuiltInTypes.name(of: 1007) == "int4[]")

@@ -76,4 +76,43 @@ import Testing
         let row = try Self.row([nil, nil])
         #expect(throws: RowEncoder.Failure.shape) { try encoder.append(row) }
     }
+
+    // MARK: Lines
+
+    @Test func linesAreTakenOnceAndCountedAll() throws {
+        var encoder = RowEncoder([Column(name: "v", typeOID: 25)], .arrays, .lines)
+        try encoder.append(Self.row([ByteBuffer(string: "a\nb")]))
+        try encoder.append(Self.row([nil]))
+        #expect(String(decoding: encoder.takeLines(), as: UTF8.self) == "[\"a\\nb\"]\n[null]\n")
+        #expect(encoder.takeLines() == [])
+        #expect(encoder.byteCount == 0)
+        try encoder.append(Self.row([ByteBuffer(string: "c")]))
+        #expect(String(decoding: encoder.takeLines(), as: UTF8.self) == "[\"c\"]\n")
+        #expect(encoder.rowCount == 3)
+    }
+
+    @Test(arguments: [RowEncoder.Layout.elements, .lines])
+    func aRowThatCannotBeWrittenLeavesNothingBehind(_ layout: RowEncoder.Layout) throws {
+        var encoder = RowEncoder([Column(name: "a", typeOID: 25), Column(name: "b", typeOID: 25)], .objects, layout)
+        try encoder.append(Self.row([ByteBuffer(string: "x"), nil]))
+        let before = encoder.bytes
+        #expect(throws: RowEncoder.Failure.notUTF8(column: "b")) { try encoder.append(Self.row([ByteBuffer(string: "y"), ByteBuffer(bytes: [0xFF])])) }
+        #expect(encoder.bytes == before)
+        #expect(encoder.rowCount == 1)
+    }
+
+    @Test func jsonIsOnOneLineWhereRowsAreLines() throws {
+        var encoder = RowEncoder([Column(name: "v", typeOID: 114)], .arrays, .lines)
+        try encoder.append(Self.row([ByteBuffer(string: "{\r\n\"a\":\n1}")]))
+        #expect(String(decoding: encoder.takeLines(), as: UTF8.self) == "[{  \"a\": 1}]\n")
+    }
+
+    @Test func noColumnIsCalledLikeTheMarkOfTheLastLine() {
+        func names(_ format: ExecuteRequest.Options.RowFormat, _ layout: RowEncoder.Layout) -> [String] {
+            RowEncoder([Column(name: StreamLines.endMember, typeOID: 25), Column(name: StreamLines.endMember + "_2", typeOID: 25)], format, layout).names
+        }
+        #expect(names(.objects, .lines) == ["end_of_stream_3", "end_of_stream_2"])
+        #expect(names(.objects, .elements) == ["end_of_stream", "end_of_stream_2"])
+        #expect(names(.arrays, .lines) == ["end_of_stream", "end_of_stream_2"])
+    }
 }

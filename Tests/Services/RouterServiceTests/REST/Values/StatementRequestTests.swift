@@ -7,12 +7,12 @@ import Testing
 @Suite struct StatementRequestTests {
     static func request(
         _ query: String, _ params: [JSONValue] = [], rowsMax: Int64? = nil, timeout: Int64? = nil, limits: StatementLimits = .init(rowsMax: 100, bytesMax: 4096),
-        timeoutDefault: Duration = .zero, format: ExecuteRequest.Options.RowFormat = .arrays
+        timeoutDefault: Duration = .zero, format: ExecuteRequest.Options.RowFormat = .arrays, isStreamed: Bool = false
     ) throws -> StatementRequest {
         let options = ExecuteRequest.Options(timeoutMilliseconds: timeout, rowFormat: format, rowsMax: rowsMax)
         return try StatementRequest(
-            ExecuteRequest(query: query, params: params, options: options), database: "shop", limits: limits, timeoutDefault: timeoutDefault,
-            start: .now)
+            ExecuteRequest(query: query, params: params, options: options), database: "shop", limits: isStreamed ? limits.ofStream() : limits,
+            timeoutDefault: timeoutDefault, start: .now, isStreamed: isStreamed)
     }
 
     @Test func aZeroByteCannotCutAStatementShort() {
@@ -23,6 +23,12 @@ import Testing
         #expect(try Self.request("SELECT 1", rowsMax: 5).limits.rowsMax == 5)
         #expect(try Self.request("SELECT 1", rowsMax: 5000).limits.rowsMax == 100)
         #expect(try Self.request("SELECT 1").limits.rowsMax == 100)
+    }
+
+    @Test func aStreamHasNoRowLimitButTheClients() throws {
+        #expect(try Self.request("SELECT 1", isStreamed: true).limits.rowsMax == .max)
+        #expect(try Self.request("SELECT 1", rowsMax: 5000, isStreamed: true).limits.rowsMax == 5000)
+        #expect(try Self.request("SELECT 1", isStreamed: true).limits.bytesMax == 4096)
     }
 
     @Test func timeoutsAreTheClientsElseTheServersAndBounded() throws {
