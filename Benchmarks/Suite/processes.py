@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import os
 import pwd
+import resource
 import signal
 import socket
 import subprocess
@@ -72,6 +73,13 @@ def wait_until(condition, child, what, limit=60):
             raise BenchmarkError(f"{what} ended at its start:\n{child.tail()}")
         time.sleep(0.05)
     raise BenchmarkError(f"{what} was not ready within {limit} s:\n{child.tail()}")
+
+
+def allow_files(count):
+    """Raises the limit of open files, for this process and those that it starts, as far as the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < count:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count if hard == resource.RLIM_INFINITY else min(count, hard), hard))
 
 
 def accepts_connections(port):
