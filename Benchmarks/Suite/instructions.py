@@ -14,6 +14,9 @@ from processes import BenchmarkError, run, wait_until
 from report import Table
 
 MODES = ["simple", "extended", "prepared"]
+# A mode beyond its threshold is counted so often; the least counts. What a busy machine adds differs each time, what a change adds does not.
+ATTEMPTS = 3
+IDLE_SECONDS = 5
 THRESHOLDS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "thresholds.json")
 FEW = 200
 # What the C library is asked for: Swift's objects, buffers and closures all end there.
@@ -31,14 +34,16 @@ def measure(demo, options, folder, progress):
     callgrind = [_tool("valgrind", "valgrind"), "--tool=callgrind", "--separate-threads=yes", f"--callgrind-out-file={prefix}"]
     progress("starting a router under callgrind")
     with router(demo, program, folder, "counted", loops=1, wrapper=callgrind, limit=300) as (child, dsn):
+        # Every connection that is made, and none that counts.
+        _point_reads(dsn, "simple", FEW, folder)
+        idle = _idle(child, prefix, progress)
         for mode in MODES:
-            progress(f"instructions of {queries} queries, {mode}")
-            # Plans, caches and backends are made before anything counts.
-            _point_reads(dsn, mode, FEW, folder)
-            _dump(child, prefix)
-            few, many = (_counted(child, prefix, dsn, mode, count, folder) for count in (FEW, FEW + queries))
-            # What a connection costs is in both.
-            figures[mode] = {name: (many[name] - few[name]) / queries for name in many}
+            for attempt in range(1, ATTEMPTS + 1):
+                progress(f"instructions of {queries} queries, {mode}" + (f", attempt {attempt} of {ATTEMPTS}" if attempt > 1 else ""))
+                counts = _of_a_query(child, prefix, dsn, mode, queries, idle, folder)
+                figures[mode] = {name: min(count, figures[mode][name]) for name, count in counts.items()} if attempt > 1 else counts
+                if not options.check or not failures({mode: figures[mode]}):
+                    break
     return _table(figures, queries), figures
 
 
@@ -47,7 +52,7 @@ def failures(figures):
     with open(THRESHOLDS) as file:
         thresholds = json.load(file)["per_query"]
     return [f"{mode}: {figures[mode][name]:,.1f} {name} a query, the threshold is {limit:,.1f}"
-            for mode, limits in thresholds.items() for name, limit in limits.items() if figures[mode][name] > limit]
+            for mode, limits in thresholds.items() if mode in figures for name, limit in limits.items() if figures[mode][name] > limit]
 
 
 def _tool(name, package):
@@ -61,14 +66,37 @@ def _point_reads(dsn, mode, count, folder):
     script = os.path.join(folder, "counted.sql")
     with open(script, "w") as file:
         file.write(f"\\set aid random(1, {ROWS})\nSELECT abalance FROM pgbench_accounts WHERE aid = :aid;\n")
-    output = run(["pgbench", "-n", "-M", mode, "-c", "1", "-t", str(count), "-f", script, dsn], "pgbench")
+    output = run(["pgbench", "-n", "-M", mode, "-c", "1", "-t", str(count), "-f", script, dsn], "pgbench", timeout=600)
     if f"actually processed: {count}/{count}" not in output:
         raise BenchmarkError("pgbench did not run all of its queries: " + output[-300:])
 
 
+def _of_a_query(child, prefix, dsn, mode, queries, idle, folder):
+    """What one more query costs. A connection is in both counts; timers, which fire more often the longer a run takes, are taken out."""
+    # Plans, caches and backends are made before anything counts.
+    _point_reads(dsn, mode, FEW, folder)
+    _dump(child, prefix)
+    few, many = (_counted(child, prefix, dsn, mode, count, folder) for count in (FEW, FEW + queries))
+    return {name: (many[name] - few[name] - idle[name] * (many["seconds"] - few["seconds"])) / queries for name in idle}
+
+
+def _idle(child, prefix, progress):
+    """What is counted in a second in which nobody asks for anything."""
+    progress("instructions of an idle router")
+    _dump(child, prefix)
+    start = time.monotonic()
+    time.sleep(IDLE_SECONDS)
+    counts = _dump(child, prefix)
+    return {name: count / (time.monotonic() - start) for name, count in counts.items()}
+
+
 def _counted(child, prefix, dsn, mode, count, folder):
+    start = time.monotonic()
     _point_reads(dsn, mode, count, folder)
-    return _dump(child, prefix)
+    counts = _dump(child, prefix)
+    if not counts["allocations"]:
+        raise BenchmarkError("callgrind saw no call of malloc, though a connection makes some: are the functions' names not there?")
+    return {**counts, "seconds": time.monotonic() - start}
 
 
 def _dump(child, prefix):
@@ -77,10 +105,9 @@ def _dump(child, prefix):
         os.remove(name)
     # Behind the last answer the loop lets go of the connection.
     time.sleep(1)
-    run([_tool("callgrind_control", "valgrind"), "--dump", str(child.pid)], "callgrind_control")
-    files = wait_until(lambda: glob.glob(prefix + ".*-*"), child, "callgrind's file", limit=60)
-    counts = max((_count(name) for name in files), key=lambda counts: counts["instructions"])
-    return counts
+    run([_tool("callgrind_control", "valgrind"), "--dump", str(child.pid)], "callgrind_control", timeout=120)
+    files = wait_until(lambda: glob.glob(prefix + ".*-*"), child, "callgrind's file", limit=120)
+    return max((_count(name) for name in files), key=lambda counts: counts["instructions"])
 
 
 def _count(name):

@@ -96,7 +96,10 @@ def free_port():
 
 def run(command, what, **options):
     """The standard output of a command that must succeed."""
-    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    try:
+        result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    except subprocess.TimeoutExpired as error:
+        raise BenchmarkError(f"{what} did not end within {error.timeout:.0f} s") from None
     if result.returncode != 0:
         raise BenchmarkError(f"{what} failed ({result.returncode}): {result.stderr.strip()[-600:]}")
     return result.stdout
