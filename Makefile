@@ -1,5 +1,5 @@
 # The commands a person needs; each installs what is missing (Debian packages when run as root) and then does its work.
-.PHONY: demo test bench build release
+.PHONY: demo test bench check-cost build release
 
 # How the program is built to be used: the reasons are in docs/decisions/0012-release-flags.md.
 RELEASE = -c release --static-swift-stdlib -Xswiftc -enforce-exclusivity=unchecked -Xswiftc -cross-module-optimization
@@ -22,6 +22,12 @@ bench:
 	swift build $(RELEASE) --product RingBenchmark
 	swift build $(RELEASE) --product CatalogFiller
 	@exec Benchmarks/run $(ARGS)
+
+# Instructions and allocations of a query on a release build; fails beyond Benchmarks/thresholds.json.
+check-cost:
+	@scripts/install-packages cost
+	swift build $(RELEASE) --product pgmosaic
+	@exec Benchmarks/run --check instructions
 
 release:
 	@scripts/install-packages build

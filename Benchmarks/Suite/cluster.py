@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import subprocess
 import tempfile
 import time
 import urllib.parse
@@ -34,7 +35,8 @@ def temporary_folder():
 class Demo:
     """Four shards, a manager and a router with one event loop, as `demo.json` describes them."""
 
-    def __init__(self, description):
+    def __init__(self, description, folder):
+        self.folder = folder
         router = description["routers"][0]
         self.router_pid = router["pid"]
         self.manager_pid = description["managers"][0]["pid"]
@@ -50,10 +52,11 @@ def demo(program, folder):
     command = [program, "demo", "--dir", folder, "--shards", "4", "--dataset", "none",
                "--wire-port", "0", "--router-port", "0", "--manager-port", "0"]
     # One event loop, because PgBouncer has one; the manager's settings have other names.
-    environment = {"PGMOSAIC_ROUTER_LOOPS": "1", "PGMOSAIC_ROUTER_POOL_SIZE_MAX": str(POOL)}
+    environment = {"PGMOSAIC_ROUTER_LOOPS": "1", "PGMOSAIC_ROUTER_POOL_SIZE_MAX": str(POOL),
+                   "PGMOSAIC_ROUTER_WIRE_CLIENTS_MAX": "20000"}
     with running(command, folder + ".log", env=environment) as child:
         description = wait_until(lambda: _ready_description(folder), child, "the demo", limit=120)
-        yield Demo(description)
+        yield Demo(description, folder)
         # Its shards' data is a lot to remove; the folder goes with the run.
 
 
@@ -64,6 +67,28 @@ def _ready_description(folder):
     except (FileNotFoundError, ValueError):
         return None
     return description if description.get("ready") else None
+
+
+@contextlib.contextmanager
+def router(demo, program, folder, name, loops, wrapper=(), limit=60):
+    """A further router over the demo's catalog, with so many event loops; `wrapper` is what runs it. Gives its process and its DSN."""
+    wire, http = free_port(), free_port()
+    with open(os.path.join(demo.folder, "config", "router-1.yaml")) as file:
+        shared = [line for line in file if line.startswith(("catalog:", "secrets:"))]
+    config = os.path.join(folder, name + ".yaml")
+    with open(config, "w") as file:
+        file.write("".join(shared) + f"id: {name}\nloops: {loops}\nwire: {{port: {wire}, auth: scram}}\nhttp: {{port: {http}}}\n"
+                   f"pool: {{size_max: {POOL}}}\nshutdown: {{grace: 1s}}\n")
+    target = urllib.parse.urlsplit(demo.dsn)
+    dsn = target._replace(netloc=f"{target.netloc.rpartition('@')[0]}@127.0.0.1:{wire}").geturl()
+    with running([*wrapper, program, "router", "--config", config], os.path.join(folder, name + ".log")) as child:
+        wait_until(lambda: accepts_connections(wire) and _answers(dsn), child, f"the router {name}", limit=limit)
+        yield child, dsn
+
+
+def _answers(dsn):
+    return subprocess.run(["psql", "-X", "-q", "-A", "-t", "-d", dsn, "-c", "SELECT 1"], stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL).returncode == 0
 
 
 def psql(dsn, *statements, stdin=None):
@@ -105,7 +130,7 @@ class PgBouncer:
 
 
 @contextlib.contextmanager
-def pgbouncer(dsn, folder, clients_max=2000):
+def pgbouncer(dsn, folder, clients_max=20_000):
     """PgBouncer with its defaults in front of one database; two pools of it, which differ in `pool_mode`."""
     program = shutil.which("pgbouncer", path=os.environ.get("PATH", "") + ":/usr/sbin")
     if program is None:

@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import os
 import pwd
+import resource
 import signal
 import socket
 import subprocess
@@ -74,6 +75,13 @@ def wait_until(condition, child, what, limit=60):
     raise BenchmarkError(f"{what} was not ready within {limit} s:\n{child.tail()}")
 
 
+def allow_files(count):
+    """Raises the limit of open files, for this process and those that it starts, as far as the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < count:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count if hard == resource.RLIM_INFINITY else min(count, hard), hard))
+
+
 def accepts_connections(port):
     with socket.socket() as probe:
         probe.settimeout(1)
@@ -88,7 +96,10 @@ def free_port():
 
 def run(command, what, **options):
     """The standard output of a command that must succeed."""
-    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    try:
+        result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    except subprocess.TimeoutExpired as error:
+        raise BenchmarkError(f"{what} did not end within {error.timeout:.0f} s") from None
     if result.returncode != 0:
         raise BenchmarkError(f"{what} failed ({result.returncode}): {result.stderr.strip()[-600:]}")
     return result.stdout

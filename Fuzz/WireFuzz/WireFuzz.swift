@@ -20,18 +20,20 @@ public func fuzzOneInput(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
     return 0
 }
 #else
-/// Spoiled messages for every parser, for a bounded time: `WireFuzz [--seconds 10] [--seed N]`, or libFuzzer's first inputs: `WireFuzz --write-corpus FOLDER`.
+/// Spoiled messages for every parser, for a bounded time or number: `WireFuzz [--seconds 10 | --runs N] [--seed N]`, or libFuzzer's first inputs:
+/// `WireFuzz --write-corpus FOLDER`.
 @main
 enum WireFuzz {
     static func main() throws {
         if let folder = option("--write-corpus") { return try writeCorpus(to: folder) }
-        let seconds = option("--seconds").flatMap { Double($0) } ?? 10
+        let runsMax = option("--runs").flatMap { Int($0) }
+        let seconds = runsMax == nil ? option("--seconds").flatMap { Double($0) } ?? 10 : 1e6
         let seed = option("--seed").flatMap { UInt64($0) } ?? UInt64.random(in: 0...UInt64(UInt32.max))
-        print("seed \(seed); to repeat: WireFuzz --seed \(seed) --seconds \(seconds)")
+        print("seed \(seed); to repeat: WireFuzz --seed \(seed) " + (runsMax.map { "--runs \($0)" } ?? "--seconds \(seconds)"))
         var mutator = WireMutator(seed: seed, seeds: WireSeeds.messages())
         let end = ContinuousClock.now + .seconds(seconds)
         var runs = 0
-        while ContinuousClock.now < end {
+        while ContinuousClock.now < end, runs < runsMax ?? .max {
             for _ in 0..<100 {
                 let input = mutator.next()
                 do throws(WireFuzzer.Finding) {
