@@ -5,12 +5,17 @@ package struct SessionTraces: Hashable, Sendable {
         case listen
         case advisoryLock = "advisory_lock"
         case heldCursor = "held_cursor"
+        /// Something that the server session cannot be asked about: temporary objects, settings changed by code, and whatever else code may
+        /// leave. Only of databases with one shard; kept until DISCARD ALL or the session's end.
+        case sessionState = "session_state"
     }
     package var keeps: Kept?
     /// It may take away what is kept: the server session is asked afterwards.
     package var releases = false
     /// PostgreSQL does not prepare a transaction that has run it.
     package var preventsPrepare = false
+    /// It tells of what the client's session has done before: right only where that was in this server session.
+    package var readsSessionState = false
 
     package static let none = SessionTraces()
     package init(keeps: Kept? = nil, releases: Bool = false, preventsPrepare: Bool = false) {
@@ -20,7 +25,9 @@ package struct SessionTraces: Hashable, Sendable {
     }
 
     mutating func formUnion(_ other: SessionTraces) {
-        keeps = keeps ?? other.keeps
+        // What ends last wins.
+        keeps = other.keeps == .sessionState ? other.keeps : keeps ?? other.keeps
+        readsSessionState = readsSessionState || other.readsSessionState
         releases = releases || other.releases
         preventsPrepare = preventsPrepare || other.preventsPrepare
     }

@@ -21,9 +21,16 @@ extension ClientSession {
         onEveryShard({ $0.writeQuery(text) }, keep: .simpleQuery, everyShard) { [self] outcome in
             switch outcome {
             case .success(let answers) where !isImplicit:
-                noteSchemaChange(everyShard) { [self] in completeUnit { $0.writeImmutableBuffer(answers) } }
-            case .success, .failure:
-                conclude(outcome, isImplicit: isImplicit, publishing: everyShard.changesSchema ? everyShard.placementChanges : nil)
+                noteSchemaChange(everyShard) { [self] _ in completeUnit { $0.writeImmutableBuffer(answers) } }
+            case .success:
+                confirm(everyShard) { [self] changes in
+                    switch changes {
+                    case .success(let changes): conclude(outcome, isImplicit: isImplicit, publishing: changes)
+                    case .failure(let error): conclude(.failure(error), isImplicit: isImplicit)
+                    }
+                }
+            case .failure:
+                conclude(outcome, isImplicit: isImplicit)
             }
         }
     }
@@ -80,9 +87,11 @@ extension ClientSession {
                 case .failure(let error):
                     failBatch(error)
                 case .success(let answers):
-                    batch.schemaChanges.append(contentsOf: everyShard.changesSchema ? everyShard.placementChanges : [])
                     batch.changesSchema = batch.changesSchema || everyShard.changesSchema
-                    noteSchemaChange(everyShard) { [self] in answer { $0.writeImmutableBuffer(answers) } }
+                    noteSchemaChange(everyShard) { [self] changes in
+                        batch.schemaChanges.append(contentsOf: changes)
+                        answer { $0.writeImmutableBuffer(answers) }
+                    }
                 }
             }
         }

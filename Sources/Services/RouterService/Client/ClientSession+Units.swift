@@ -15,7 +15,7 @@ extension ClientSession {
     var scope: PlanScope? {
         if let privateSchema { return privateSchema.scope }
         if let scopeCache { return scopeCache }
-        scopeCache = database.scope(for: settings)
+        scopeCache = endsForSecondShard() ? nil : database.scope(for: settings)
         return scopeCache
     }
 

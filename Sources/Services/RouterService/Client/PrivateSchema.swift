@@ -54,6 +54,14 @@ final class PrivateSchema {
 }
 
 extension PlacementChange {
+    func hasComeAbout(in schema: SchemaSnapshot) -> Bool {
+        switch self {
+        case .declare(let name, _): schema.relations[name] != nil
+        case .forget(let name): schema.relations[name] == nil
+        case .rename(let from, let to): schema.relations[from] == nil && schema.relations[to] != nil
+        }
+    }
+
     fileprivate func apply(to placements: inout [QualifiedName: Placement]) {
         switch self {
         case .declare(let name, let placement): placements[name] = placement

@@ -129,6 +129,10 @@ extension ServerError {
         error[.message] = "lost the connection to shard \(shard), which held the session's LISTEN, locks or cursors"
         return error
     }
+    /// The database has several shards now, where statements mean something else than in a session with temporary objects.
+    static let stateOfSingleShard = ServerError(
+        severity: .fatal, sqlState: .adminShutdown, message: "the database has got a second shard, and the session keeps state of the first",
+        hint: "Connect again. Temporary tables and their like are for databases with one shard.")
     static let tooManyPinned = ServerError(
         sqlState: .tooManyConnections, message: "too many sessions keep a shard connection for themselves",
         hint: "End LISTEN, session advisory locks and cursors WITH HOLD that are done, or raise the router's wire.pinned_sessions_max.")
