@@ -18,6 +18,13 @@ import Testing
         "CREATE INDEX CONCURRENTLY ON orders (total)", "COPY orders TO STDOUT", "UPDATE countries SET name = 'x'", "VACUUM orders",
     ]
 
+    @Test func aRuleMayStandWhereNoShardsRowsDependOnIt() throws {
+        for target in ["settings", "wild_view"] {
+            #expect(Fixture.route("CREATE RULE r AS ON INSERT TO \(target) DO INSTEAD NOTHING", in: context()) == "home", "\(target)")
+        }
+        #expect(Fixture.route("CREATE RULE r AS ON INSERT TO orders DO INSTEAD NOTHING", in: context()) == "PGM-RULES")
+    }
+
     @Test(arguments: forSeveralOnly) func theShardAnswersWithoutBeingKept(sql: String) throws {
         let plan = try Fixture.plan(sql, in: context())
         #expect(plan.route == .homeShard)
@@ -27,7 +34,8 @@ import Testing
     @Test(arguments: [
         "DO $$ BEGIN PERFORM 1; END $$", "CALL anything()", "SELECT my_function()", "CREATE TEMP TABLE t (a int)", "SELECT * FROM wild_view",
         "SELECT set_config(name, value, false) FROM settings", "SELECT * INTO TEMP t FROM orders", "SELECT * FROM pg_temp.t",
-        "WITH w AS (SELECT my_function()) SELECT * FROM w, orders", "LOAD 'plpgsql'", "EXPLAIN ANALYZE SELECT my_function()",
+        "WITH w AS (SELECT my_function()) SELECT * FROM w, orders", "LOAD 'plpgsql'", "CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE DOMAIN pg_temp.d AS int", "EXPLAIN ANALYZE SELECT my_function()",
     ])
     func whatMayLeaveStateKeepsTheServerSession(sql: String) throws {
         let plan = try Fixture.plan(sql, in: context())

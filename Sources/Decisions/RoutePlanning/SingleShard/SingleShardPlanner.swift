@@ -25,11 +25,13 @@ enum SingleShardPlanner {
 
     /// The plan of a statement that the planner for several shards has refused. Throws where the reason holds for one shard, too.
     static func plan(_ node: SQLNode, _ request: PlanningRequest, refused: Refusal) throws(Refusal) -> StatementPlan {
-        guard holdsForSeveralOnly(refused), !belongsToRouter(node), !isAboutPlacement(refused, node) else { throw refused }
+        // CREATE FUNCTION pg_temp.f: the session's own schema, of all the system's.
+        let isTemporary = refused.code == .systemSchema && refused.subject.hasPrefix("pg_temp")
+        guard holdsForSeveralOnly(refused) || isTemporary, !belongsToRouter(node), !isAboutPlacement(refused, node, request.context) else { throw refused }
         try checkPlacement(ofCreated: node, request.context)
         var state = StatementState(context: request.context)
         try state.look(at: node)
-        if leavesState(node) || refused.code == .userOperator { state.traces.formUnion(SessionTraces(keeps: .sessionState)) }
+        if leavesState(node) || isTemporary || refused.code == .userOperator { state.traces.formUnion(SessionTraces(keeps: .sessionState)) }
 
         var plan = StatementPlan(
             kind: kind(of: node), route: .homeShard, writes: true, reuse: refused.code.isCuredByReload ? .never : .text,
@@ -69,8 +71,13 @@ enum SingleShardPlanner {
     }
 
     /// A definition that breaks a rule of sharded or reference tables.
-    private static func isAboutPlacement(_ refusal: Refusal, _ node: SQLNode) -> Bool {
+    private static func isAboutPlacement(_ refusal: Refusal, _ node: SQLNode, _ context: PlanningContext) -> Bool {
         guard isDefinition(node) else { return false }
+        if node.kind == PG_QUERY__NODE__NODE_RULE_STMT, let target = node.pointee.rule_stmt.pointee.relation {
+            // A rule on a table or view that is neither; a view need not be declared.
+            let placement = (try? TableResolver(context: context).resolve(target))?.placement
+            return placement != nil && placement != .local
+        }
         switch refusal.code {
         case .keyColumn, .rules, .volatileReferenceWrite, .sequenceFunction: return true
         default: return false
