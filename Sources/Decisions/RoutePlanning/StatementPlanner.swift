@@ -18,7 +18,7 @@ package enum StatementPlanner {
             parameterTypes: parameterTypes, context: context)
         guard context.shardCount == 1 else { return try plan(statement.node, request) }
         do throws(Refusal) {
-            return SingleShardPlanner.simplified(try plan(statement.node, request))
+            return SingleShardPlanner.simplified(try plan(statement.node, request), statement.node, context)
         } catch {
             return try SingleShardPlanner.plan(statement.node, request, refused: error)
         }

@@ -32,11 +32,12 @@ extension FaultTests {
         @Test func aTemporaryTableIsTheClientsAloneAndHidesWithoutHarm() async throws {
             let (one, two) = (try await cluster.login(), try await cluster.login())
             try await run(one, "CREATE TEMP TABLE notes (id int, secret text)", "INSERT INTO notes VALUES (1, 'mine')")
-            #expect(try await pinnedBy(one) == "session_state")
+            #expect(try await pinnedBy(one) == "temporary")
             #expect(try await one.rows("SELECT secret FROM notes") == [["mine"]])
             #expect(try await two.failure("SELECT secret FROM notes") == "42703")
             // DROP takes the temporary one, so the placement of the other stays declared.
             try await run(one, "DROP TABLE notes", "INSERT INTO notes VALUES (71, 'kept')")
+            #expect(try await pinnedBy(one) == nil)
             let topology = try await cluster.store.load()
             #expect(topology.tables.values.contains { $0.name.name == "notes" })
             try await run(two, "DELETE FROM notes WHERE id = 71", "SELECT 1")
@@ -47,6 +48,8 @@ extension FaultTests {
 
         @Test func whatCodeLeavesIsNeverAnotherClients() async throws {
             let (one, two) = (try await cluster.login(), try await cluster.login())
+            try await run(one, "DO $$ BEGIN PERFORM pg_notify('x', ''); END $$")
+            #expect(try await pinnedBy(one) == nil)
             try await run(one, "DO $$ BEGIN PERFORM set_config('my.secret', 'one', false); PERFORM pg_advisory_lock(5); END $$")
             #expect(try await one.rows("SELECT current_setting('my.secret', true)") == [["one"]])
             for _ in 0..<5 { #expect(try await two.rows("SELECT coalesce(current_setting('my.secret', true), 'none')") == [["none"]]) }
@@ -64,7 +67,7 @@ extension FaultTests {
             try await run(one, "CREATE SEQUENCE numbers", "SELECT nextval('numbers')")
             #expect(try await two.failure("SELECT currval('numbers')") == "0A000")
             // The server session was the other's: what it knows of sequences is not passed on.
-            try await run(two, "DO $$ BEGIN END $$")
+            try await run(two, "SELECT setseed(0.5)")
             #expect(try await two.failure("SELECT currval('numbers')") == "55000")
             try await run(two, "SELECT nextval('numbers')")
             #expect(try await two.rows("SELECT currval('numbers'), lastval()") == [["2", "2"]])
@@ -82,6 +85,267 @@ extension FaultTests {
             #expect(try await clients[2].rows("SELECT 1") == [["1"]])
             for client in clients { client.close() }
             try await cluster.expectNoLeak()
+        }
+
+        // MARK: What keeps no server session
+
+        @Test func viewsAndFunctionsThatTouchRowsAloneKeepNothing() async throws {
+            let maker = try await cluster.login()
+            try await run(
+                maker, "CREATE VIEW small AS SELECT k, v FROM kv", "CREATE VIEW joined AS SELECT s.k, r.v FROM small s, ref r",
+                "CREATE FUNCTION put(n bigint) RETURNS bigint LANGUAGE plpgsql AS 'BEGIN INSERT INTO kv VALUES (n, 1); UPDATE kv SET v = 2 WHERE k = n; RETURN n; END'",
+                "CREATE FUNCTION twice(n bigint) RETURNS bigint LANGUAGE sql AS 'SELECT put(n); SELECT put(n + 1)'",
+                "CREATE VIEW putting AS SELECT twice(900) AS n")
+            // More of them at once than may keep one.
+            var clients: [WireClient] = []
+            for index in 0..<5 {
+                let client = try await cluster.login()
+                try await run(
+                    client, "INSERT INTO small VALUES (\(800 + index), 7)", "SELECT * FROM joined", "SELECT put(\(810 + index))", "SELECT twice(\(820 + 2 * index))",
+                    "DO $$ BEGIN PERFORM put(\(850 + index)); END $$", "DELETE FROM small WHERE k = \(800 + index)")
+                #expect(try await pinnedBy(client) == nil)
+                clients.append(client)
+            }
+            #expect(try await maker.rows("SELECT n FROM putting") == [["901"]])
+            #expect(try await maker.rows("SELECT count(*), sum(v) FROM kv WHERE k BETWEEN 800 AND 999") == [["22", "44"]])
+            #expect(try await pinnedBy(maker) == nil)
+            // A function that is made anew is judged anew, and so is what calls it.
+            try await run(maker, "CREATE OR REPLACE FUNCTION put(n bigint) RETURNS bigint LANGUAGE sql AS 'SELECT set_config(''a.b'', n::text, false)::bigint'")
+            try await eventually("both event loops know it") { try await self.pinnedAfter("SELECT 1 FROM putting") == "session_state" }
+            #expect(try await pinnedAfter("SELECT twice(1)") == "session_state")
+            #expect(try await maker.rows("SELECT coalesce(current_setting('a.b', true), 'none')") == [["none"]])
+            try await run(maker, "DROP VIEW joined, small, putting", "DROP FUNCTION twice, put", "DELETE FROM kv WHERE k BETWEEN 800 AND 999")
+            for client in clients + [maker] { client.close() }
+            try await cluster.expectNoLeak()
+        }
+
+        private func pinnedAfter(_ sql: String) async throws -> String? {
+            let client = try await cluster.login()
+            defer { client.close() }
+            _ = try await client.failure(sql)
+            return try await pinnedBy(client)
+        }
+
+        @Test(arguments: [
+            ["BEGIN", "CREATE TEMP TABLE t (a int) ON COMMIT DROP", "INSERT INTO t VALUES (1)", "COMMIT"], ["CREATE TEMP TABLE t (a int)", "DROP TABLE t"],
+            ["CREATE TEMP TABLE t (a int)", "DISCARD TEMP"], ["BEGIN", "CREATE TEMP TABLE t (a int)", "ROLLBACK"], ["SELECT 1 AS a INTO TEMP t", "DROP TABLE pg_temp.t"],
+            ["CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 1'", "DROP FUNCTION pg_temp.f()"],
+        ])
+        func theLastTemporaryObjectGoneTheServerSessionIsFree(statements: [String]) async throws {
+            let (one, two) = (try await cluster.login(), try await cluster.login())
+            for statement in statements {
+                #expect(try await one.failure(statement) == nil, "\(statement)")
+            }
+            #expect(try await pinnedBy(one) == nil)
+            #expect(try await two.failure("SELECT * FROM t") == "42P01")
+            one.close()
+            two.close()
+            try await cluster.expectNoLeak()
+        }
+
+        // MARK: The extended protocol, and EXECUTE
+
+        @Test func aBatchKeepsTheServerSessionToo() async throws {
+            let (one, two) = (try await cluster.login(), try await cluster.login())
+            func batch(_ client: WireClient, _ sql: String, _ parameters: [String?] = []) async throws -> [String] {
+                try await client.send(
+                    WireMessages.parse("", sql) + WireMessages.bind("", "", parameters) + WireMessages.describe("P", "") + WireMessages.execute("") + WireMessages.sync)
+                return try await client.until("Z").map(\.description)
+            }
+            #expect(try await batch(one, "CREATE TEMP TABLE t (a int)") == ["1", "2", "n", "C(CREATE TABLE)", "Z(I)"])
+            #expect(try await pinnedBy(one) == "temporary")
+            for value in 1...3 { #expect(try await batch(one, "INSERT INTO t VALUES ($1)", ["\(value)"]).contains("C(INSERT 0 1)")) }
+            #expect(try await batch(one, "SELECT sum(a) FROM t") == ["1", "2", "T", "D(6)", "C(SELECT 1)", "Z(I)"])
+            #expect(try await batch(two, "SELECT sum(a) FROM t").first == "E(42P01)")
+            #expect(try await batch(one, "DROP TABLE t").contains("C(DROP TABLE)"))
+            #expect(try await pinnedBy(one) == nil)
+            // Computed arguments: what is set is nothing that the router could make again elsewhere.
+            #expect(try await batch(one, "SELECT set_config('my.' || $1, $2, false)", ["x", "1"]).contains("D(1)"))
+            #expect(try await pinnedBy(one) == "session_state")
+            #expect(try await batch(one, "SELECT current_setting('my.x', true)").contains("D(1)"))
+            for _ in 0..<3 { #expect(try await !batch(two, "SELECT current_setting('my.x', true)").contains("D(1)")) }
+            one.close()
+            two.close()
+            try await cluster.expectNoLeak()
+        }
+
+        @Test func aPipelineMayBeginToKeepInTheMiddle() async throws {
+            let client = try await cluster.login()
+            var bytes: [UInt8] = []
+            for sql in ["SELECT 1", "CREATE TEMP TABLE t (a int)", "INSERT INTO t VALUES (5)", "SELECT a FROM t", "SELECT 1/0", "SELECT 2"] {
+                bytes += WireMessages.parse("", sql) + WireMessages.bind("", "") + WireMessages.execute("")
+            }
+            try await client.send(bytes + WireMessages.sync)
+            let answers = try await client.until("Z").map(\.description)
+            #expect(answers.contains("D(5)") && answers.contains("E(22012)") && !answers.contains("D(2)"))
+            // The error undid it all.
+            #expect(try await pinnedBy(client) == nil)
+            #expect(try await client.failure("SELECT a FROM t") == "42P01")
+            client.close()
+            try await cluster.expectNoLeak()
+        }
+
+        @Test func preparedStatementsFindWhatTheSessionKeeps() async throws {
+            let (one, two) = (try await cluster.login(), try await cluster.login())
+            try await run(one, "CREATE TEMP TABLE t (a int)", "PREPARE put (int) AS INSERT INTO t VALUES ($1)", "EXECUTE put(1)", "EXECUTE put(1 + 1)")
+            try await run(one, "PREPARE total AS SELECT count(*), sum(a) FROM t", "PREPARE seed (float8) AS SELECT setseed($1)", "PREPARE everything AS SELECT count(*) FROM kv")
+            #expect(try await one.rows("EXECUTE total") == [["2", "3"]])
+            #expect(try await two.failure("EXECUTE total") == "26000")
+            #expect(try await pinnedBy(one) == "temporary")
+            try await run(one, "EXECUTE seed(0.5)", "EXECUTE everything")
+            #expect(try await pinnedBy(one) == "session_state,temporary")
+            // EXECUTE over the extended protocol.
+            try await one.send(WireMessages.parse("", "EXECUTE total") + WireMessages.bind("", "") + WireMessages.execute("") + WireMessages.sync)
+            #expect(try await one.until("Z").map(\.description).contains("D(2,3)"))
+            // A session that keeps nothing is made to by EXECUTE.
+            try await run(two, "PREPARE seed (float8) AS SELECT setseed($1)")
+            #expect(try await pinnedBy(two) == nil)
+            try await run(two, "EXECUTE seed(0.25)")
+            #expect(try await pinnedBy(two) == "session_state")
+            try await run(two, "PREPARE merging (bigint) AS MERGE INTO kv USING (SELECT $1 AS k) s ON kv.k = s.k WHEN NOT MATCHED THEN INSERT VALUES (s.k, 1)")
+            try await run(two, "EXECUTE merging(777)", "DELETE FROM kv WHERE k = 777")
+            one.close()
+            two.close()
+            try await cluster.expectNoLeak()
+        }
+
+        // MARK: Placements
+
+        @Test func whicheverTablesADropTakesTheirPlacementsGo() async throws {
+            let client = try await cluster.login()
+            try await run(
+                client, "SELECT pgmosaic.local_table('one')", "SELECT pgmosaic.local_table('two')", "SELECT pgmosaic.local_table('three')", "SELECT pgmosaic.local_table('four')")
+            try await run(client, "CREATE TABLE one (a int)", "CREATE TEMP TABLE mine (a int)")
+            // Made behind the router's back.
+            try await cluster.onShard(0, "SET pgmosaic.session = 'router'; CREATE TABLE two (a int); CREATE TABLE three (a int)")
+            try await run(client, "DROP TABLE pg_temp.mine, one", "DROP TABLE IF EXISTS two, four")
+            func placed() async throws -> Set<String> { Set(try await cluster.store.load().tables.values.map(\.name.name)).intersection(["one", "two", "three", "four"]) }
+            // That of a table which is yet to come stays, as it does with several shards.
+            #expect(try await placed() == ["three", "four"])
+            try await run(client, "DROP TABLE three")
+            #expect(try await placed() == ["four"])
+            try await run(client, "SELECT pgmosaic.forget_table('four')")
+            client.close()
+            try await cluster.expectNoLeak()
+        }
+
+        @Test func noNullIsStoredForAKey() async throws {
+            let client = try await cluster.login()
+            try await run(client, "SELECT pgmosaic.shard_table('visits', 'k')", "CREATE TABLE visits (k bigint, v int)")
+            for sql in [
+                "INSERT INTO visits VALUES (NULL, 1)", "INSERT INTO visits (v) VALUES (1)", "INSERT INTO visits SELECT NULL, 1", "INSERT INTO visits SELECT i, i FROM generate_series(1, 3) i",
+                "MERGE INTO visits USING (SELECT 1) s ON false WHEN NOT MATCHED THEN INSERT VALUES (NULL, 1)", "INSERT INTO visits DEFAULT VALUES",
+            ] { #expect(try await client.failure(sql) != nil, "\(sql)") }
+            try await run(client, "INSERT INTO visits VALUES (1, 1), (2, 2)")
+            for sql in ["UPDATE visits SET k = NULL", "UPDATE visits SET k = k + v", "UPDATE visits SET k = (SELECT NULL::bigint) WHERE v = 1"] {
+                #expect(try await client.failure(sql) == "0A000", "\(sql)")
+            }
+            // A parameter is looked at when it is bound, in whatever statement.
+            for sql in ["INSERT INTO visits VALUES ($1, 1)", "WITH w AS (INSERT INTO visits VALUES ($1, 1) RETURNING v) SELECT * FROM w"] {
+                try await client.send(WireMessages.parse("", sql) + WireMessages.bind("", "", [nil]) + WireMessages.execute("") + WireMessages.sync)
+                #expect(try await client.until("Z").contains { $0.sqlState == "23502" }, "\(sql)")
+            }
+            try await client.send(WireMessages.query("COPY visits FROM STDIN"))
+            _ = try await client.until("G")
+            try await client.send(WireMessages.copyData("3\t3\n\\N\t4\n") + WireMessages.copyDone)
+            #expect(try await client.until("Z").contains { $0.sqlState == "23502" })
+            #expect(try await client.rows("SELECT count(*), count(k) FROM visits") == [["2", "2"]])
+            // With NOT NULL the shard sees to it, and everything runs.
+            try await run(client, "ALTER TABLE visits ALTER COLUMN k SET NOT NULL", "INSERT INTO visits SELECT i, i FROM generate_series(3, 5) i", "UPDATE visits SET k = k + 1")
+            #expect(try await client.failure("UPDATE visits SET k = NULL") == "23502")
+            #expect(try await client.failure("INSERT INTO visits (v) VALUES (1)") == "23502")
+            #expect(try await client.rows("SELECT count(*), sum(k) FROM visits WHERE k > 0 OR k = NULL") == [["5", "20"]])
+            #expect(try await client.rows("SELECT * FROM visits WHERE k = NULL").isEmpty)
+            try await run(client, "DROP TABLE visits")
+            client.close()
+            try await cluster.expectNoLeak()
+        }
+    }
+
+    /// A second shard comes while sessions keep what only the first one's server sessions know of.
+    @Suite(.serialized) struct SecondShardTests {
+        private static var options: TestCluster.Options {
+            var options = TestCluster.Options(shards: 1)
+            options.defaultPlacement = .local
+            return options
+        }
+
+        private func has(_ shards: Int, _ cluster: TestCluster) async throws {
+            try await eventually("the router knows of \(shards) shards, on each of its event loops") {
+                for _ in 0..<6 {
+                    let client = try await cluster.login()
+                    defer { client.close() }
+                    guard try await client.rows("SHOW pgmosaic.shards").first?[0]?.split(separator: ",").count == shards else { return false }
+                }
+                return true
+            }
+        }
+
+        @Test(arguments: [
+            "SELECT a FROM t", "INSERT INTO t VALUES (2)", "SELECT 1", "CREATE TABLE x (a int)", "BEGIN", "EXECUTE s", "DISCARD TEMP", "SHOW search_path", "SELECT 1; SELECT 2",
+        ])
+        func aSessionWithTemporaryTablesEndsAtItsNextStatement(statement: String) async throws {
+            try await ends(["CREATE TEMP TABLE t AS SELECT 1 AS a", "PREPARE s AS SELECT a FROM t"], WireMessages.query(statement))
+        }
+
+        @Test func soDoesOneWhoseStateNobodyCanTell() async throws {
+            try await ends(["DO $$ BEGIN EXECUTE 'SET my.x = 1'; END $$"], WireMessages.query("SELECT 1"))
+        }
+
+        @Test func soDoesOneInTheMiddleOfATransactionAndOneWithAPreparedStatement() async throws {
+            try await ends(["BEGIN", "CREATE TEMP TABLE t (a int)"], WireMessages.query("COMMIT"))
+            try await ends(["CREATE TEMP TABLE t AS SELECT 1 AS a"], prepares: "SELECT a FROM t", WireMessages.bind("", "named") + WireMessages.execute("") + WireMessages.sync)
+        }
+
+        @Test func soDoesATransactionThatHasChangedTheSchema() async throws {
+            try await TestCluster.with(Self.options) { cluster in
+                let (one, two) = (try await cluster.login(), try await cluster.login())
+                for (client, name) in [(one, "x"), (two, "y")] { for sql in ["BEGIN", "CREATE VIEW \(name) AS SELECT 1 AS a"] { #expect(try await client.failure(sql) == nil) } }
+                try await cluster.withOneShardMore { _ in
+                    try await has(2, cluster)
+                    for (client, sql) in [(one, "COMMIT"), (two, "SELECT a FROM y")] {
+                        try await client.send(WireMessages.query(sql))
+                        #expect(try await client.untilEnd().map(\.description) == ["E(57P01)"])
+                    }
+                    try await eventually("nothing of it is left") { try await cluster.onShard(0, "SELECT count(*) FROM pg_views WHERE viewname IN ('x', 'y')") == "0" }
+                    try await cluster.expectNoLeak()
+                }
+            }
+        }
+
+        @Test func oneThatKeepsWhatIsKeptWithSeveralShardsGoesOn() async throws {
+            try await TestCluster.with(Self.options) { cluster in
+                let (one, two) = (try await cluster.login(), try await cluster.login())
+                for sql in ["LISTEN news", "SELECT pg_advisory_lock(3)", "PREPARE s AS SELECT 5"] { #expect(try await one.failure(sql) == nil) }
+                try await cluster.withOneShardMore { _ in
+                    try await has(2, cluster)
+                    #expect(try await one.rows("EXECUTE s") == [["5"]])
+                    #expect(try await two.rows("SELECT pg_try_advisory_xact_lock(3)") == [["f"]])
+                    #expect(try await two.failure("CREATE TEMP TABLE t (a int)") == "0A000")
+                    #expect(try await two.failure("NOTIFY news") == nil)
+                    _ = try await one.until("A")
+                }
+            }
+        }
+
+        private func ends(_ before: [String], prepares: String? = nil, _ bytes: [UInt8]) async throws {
+            try await TestCluster.with(Self.options) { cluster in
+                let client = try await cluster.login()
+                for sql in before { #expect(try await client.failure(sql) == nil, "\(sql)") }
+                if let prepares {
+                    try await client.send(WireMessages.parse("named", prepares) + WireMessages.sync)
+                    #expect(try await client.until("Z").map(\.description) == ["1", "Z(I)"])
+                }
+                try await cluster.withOneShardMore { _ in
+                    try await has(2, cluster)
+                    try await client.send(bytes)
+                    #expect(try await client.untilEnd().map(\.description) == ["E(57P01)"])
+                    try await cluster.expectNoLeak()
+                    let next = try await cluster.login()
+                    #expect(try await next.failure("SELECT a FROM t") == "42P01")
+                    next.close()
+                }
+            }
         }
     }
 }

@@ -8,11 +8,16 @@ internal import SQLSyntax
 /// router's own schema and functions, and the rules for tables that are declared sharded or reference, which a later second shard relies on.
 enum SingleShardPlanner {
     /// A plan whose route is for several shards, made plain.
-    static func simplified(_ plan: StatementPlan) -> StatementPlan {
+    static func simplified(_ plan: StatementPlan, _ node: SQLNode, _ context: PlanningContext) -> StatementPlan {
         var plan = plan
+        if node.kind == PG_QUERY__NODE__NODE_DROP_STMT, case .everyShard(var everyShard) = plan.route {
+            everyShard.placementChanges = forgettingDropped(context)
+            plan.route = .everyShard(everyShard)
+            return plan
+        }
         switch plan.route {
-        // The row of a NULL key would belong to no shard: INSERT goes on looking at its keys.
-        case .keyed where plan.kind != .insert: plan.keyLengthMax = nil
+        // The row of a NULL key would belong to no shard: what inserts goes on looking at its keys.
+        case .keyed where !plan.writes || !inserts(node): plan.keyLengthMax = nil
         case .everyShard(let everyShard):
             guard !everyShard.changesSchema, everyShard.placementChanges.isEmpty, everyShard.sequences == .untouched else { return plan }
         case .gatherCopy: break
@@ -23,21 +28,45 @@ enum SingleShardPlanner {
         return plan
     }
 
+    private static func inserts(_ statement: SQLNode) -> Bool {
+        var found = false
+        statement.forEachNode { node in
+            found = found || node.kind == PG_QUERY__NODE__NODE_INSERT_STMT
+            return !found
+        }
+        return found
+    }
+
     /// The plan of a statement that the planner for several shards has refused. Throws where the reason holds for one shard, too.
     static func plan(_ node: SQLNode, _ request: PlanningRequest, refused: Refusal) throws(Refusal) -> StatementPlan {
         // CREATE FUNCTION pg_temp.f: the session's own schema, of all the system's.
         let isTemporary = refused.code == .systemSchema && refused.subject.hasPrefix("pg_temp")
-        guard holdsForSeveralOnly(refused) || isTemporary, !belongsToRouter(node), !isAboutPlacement(refused, node, request.context) else { throw refused }
+        // `= NULL` is true of no row, wherever that is.
+        let comparesNull = refused.code == .keyIsNull && !inserts(node)
+        guard holdsForSeveralOnly(refused) || isTemporary || comparesNull, !belongsToRouter(node),
+            !isAboutPlacement(refused, node, request.context)
+        else { throw refused }
         try checkPlacement(ofCreated: node, request.context)
+        try NullableKeys(context: request.context).check(node)
         var state = StatementState(context: request.context)
         try state.look(at: node)
-        if leavesState(node) || isTemporary || refused.code == .userOperator { state.traces.formUnion(SessionTraces(keeps: .sessionState)) }
+        // A DROP leaves nothing, whatever it names.
+        if isTemporary, node.kind != PG_QUERY__NODE__NODE_DROP_STMT { state.traces.formUnion(SessionTraces(keeps: .temporary)) }
 
+        let lacksSchema = refused.code.isCuredByReload || state.namesUnknown
         var plan = StatementPlan(
-            kind: kind(of: node), route: .homeShard, writes: true, reuse: refused.code.isCuredByReload ? .never : .text,
+            kind: kind(of: node), route: .homeShard, writes: true, reuse: lacksSchema ? .never : .text,
             reason: "the database has one shard")
         plan.traces = state.traces
-        plan.lacksSchema = refused.code.isCuredByReload
+        plan.lacksSchema = lacksSchema
+        if isSchemaChange(node), refused.code != .concurrently, state.traces == .none {
+            var everyShard = EveryShard(reason: .ddl, changesSchema: true)
+            let drops = node.kind == PG_QUERY__NODE__NODE_DROP_STMT || node.kind == PG_QUERY__NODE__NODE_DROP_OWNED_STMT
+            if drops { everyShard.placementChanges = forgettingDropped(request.context) }
+            plan.route = .everyShard(everyShard)
+            plan.kind = .ddl
+            plan.reuse = .never
+        }
         if node.kind == PG_QUERY__NODE__NODE_DECLARE_CURSOR_STMT { CursorPlanner.note(declare: node.pointee.declare_cursor_stmt, in: &plan) }
         return plan
     }
@@ -45,8 +74,8 @@ enum SingleShardPlanner {
     /// Whether a refusal is about which shard, or about what differs between shards.
     private static func holdsForSeveralOnly(_ refusal: Refusal) -> Bool {
         switch refusal.code {
-        case .keyIsNull, .shardKeyDisagrees, .hint, .unplacedTable, .rowSecurity, .multipleStatements, .statementList, .sqlPrepare, .cannotPrepare,
-            .twoPhase, .setting, .role, .copyExtended, .extendedMaintenance, .queryInPipeline, .setLocalSearchPath, .mosaicCall, .systemSchema,
+        case .keyIsNull, .keyNullable, .shardKeyDisagrees, .hint, .unplacedTable, .rowSecurity, .multipleStatements, .statementList, .sqlPrepare,
+            .cannotPrepare, .twoPhase, .setting, .role, .copyExtended, .extendedMaintenance, .queryInPipeline, .setLocalSearchPath, .mosaicCall, .systemSchema,
             .tooComplex, .uniqueWithoutKey, .foreignKey, .sequenceDefault, .volatileDefault, .referenceTrigger, .keyDefinition, .placementConflict,
             .tableHasRows:
             false
@@ -111,12 +140,23 @@ enum SingleShardPlanner {
         throw Refusal(.unplacedTable, name.description, at: Int(target.pointee.location))
     }
 
-    /// Whether a statement of this kind may run code of whatever kind.
-    private static func leavesState(_ node: SQLNode) -> Bool {
+    /// Statements that change the schema inside of a transaction, and that the router must therefore look at afterwards.
+    private static func isSchemaChange(_ node: SQLNode) -> Bool {
         switch node.kind {
-        case PG_QUERY__NODE__NODE_DO_STMT, PG_QUERY__NODE__NODE_CALL_STMT, PG_QUERY__NODE__NODE_LOAD_STMT: true
+        case PG_QUERY__NODE__NODE_SELECT_STMT: node.pointee.select_stmt.pointee.into_clause != nil
+        case PG_QUERY__NODE__NODE_CREATE_TABLE_AS_STMT, PG_QUERY__NODE__NODE_VIEW_STMT, PG_QUERY__NODE__NODE_RULE_STMT,
+            PG_QUERY__NODE__NODE_CREATE_STMT, PG_QUERY__NODE__NODE_ALTER_TABLE_STMT, PG_QUERY__NODE__NODE_CREATE_TRIG_STMT,
+            PG_QUERY__NODE__NODE_CREATE_FUNCTION_STMT, PG_QUERY__NODE__NODE_ALTER_FUNCTION_STMT, PG_QUERY__NODE__NODE_DEFINE_STMT,
+            PG_QUERY__NODE__NODE_CREATE_SCHEMA_STMT, PG_QUERY__NODE__NODE_CREATE_FOREIGN_TABLE_STMT, PG_QUERY__NODE__NODE_RENAME_STMT,
+            PG_QUERY__NODE__NODE_ALTER_OBJECT_SCHEMA_STMT, PG_QUERY__NODE__NODE_DROP_STMT, PG_QUERY__NODE__NODE_DROP_OWNED_STMT:
+            true
         default: false
         }
+    }
+
+    /// What a DROP takes away is seen afterwards: the placements of those tables that are gone are forgotten, for whatever reason they went.
+    private static func forgettingDropped(_ context: PlanningContext) -> [PlacementChange] {
+        context.placements.keys.filter { context.schema.relations[$0] != nil }.sorted().map { .forget($0) }
     }
 
     private static func kind(of node: SQLNode) -> StatementKind {

@@ -16,6 +16,7 @@ extension ClientSession {
 
     func runEverywhere(_ everyShard: EveryShard, text: String) {
         unit.ranEverywhere = true
+        if everyShard.changesSchema { doubtTemporaryObjects() }
         guard everyShard.transactional else { return runUntransactional(everyShard, text) }
         let isImplicit = transaction.isIdle
         onEveryShard({ $0.writeQuery(text) }, keep: .simpleQuery, everyShard) { [self] outcome in
@@ -64,6 +65,7 @@ extension ClientSession {
 
     func executeEverywhere(_ everyShard: EveryShard, _ statement: Statement, _ bind: BindMessage) {
         unit.ranEverywhere = true
+        if everyShard.changesSchema { doubtTemporaryObjects() }
         guard everyShard.transactional else { return failBatch(.refusal(Refusal(.extendedMaintenance))) }
         // Its portal is older than a read of the same pipeline.
         if isOnReplica { return leaveReplica { [self] in executeEverywhere(everyShard, statement, bind) } }

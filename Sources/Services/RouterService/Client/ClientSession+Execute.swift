@@ -258,7 +258,7 @@ extension ClientSession {
             throw .failed(.refusal(Refusal(.sqlPrepare, execute.name)))
         }
         switch plan.kind {
-        case .select, .insert, .update, .delete: return execution
+        case .select, .insert, .update, .delete, .merge: return execution
         // Prepared through the protocol; PostgreSQL executes them, but no client does.
         default: throw .failed(.refusal(Refusal(.sqlPrepare, execute.name)))
         }

@@ -9,7 +9,10 @@ internal import Synchronization
 struct Pin {
     let backend: Backend
     var kept: Set<SessionTraces.Kept>
+    /// It has no end but DISCARD ALL.
     var keepsState: Bool { kept.contains(.sessionState) }
+    /// Names and settings may mean something in it that the router does not know of.
+    var isHidden: Bool { kept.contains(where: \.isHidden) }
     /// Nothing of an earlier client's is in it.
     var isClean = false
     /// Something ran since the backend was last asked what it holds.
@@ -152,12 +155,20 @@ extension ClientSession {
         batch.needsSync = true
     }
 
+    /// Whether names and settings may mean something that only the primary's server session knows of.
+    var hasHiddenState: Bool { !pins.isEmpty && pins.contains(where: \.isHidden) }
+
     /// Whether the session had to end: it keeps state of the one shard that its database had, and the database has several now. Names may mean temporary
     /// objects, of which the plans for several shards know nothing.
     func endsForSecondShard() -> Bool {
-        guard !pins.isEmpty, database.topology.shards.count > 1, pins.contains(where: \.keepsState) else { return false }
+        guard database.topology.shards.count > 1, hasHiddenState else { return false }
         fatal(.stateOfSingleShard)
         return true
+    }
+
+    /// A statement ran that may have dropped temporary objects.
+    func doubtTemporaryObjects() {
+        for index in pins.indices where pins[index].kept.contains(.temporary) { pins[index].isDoubtful = true }
     }
 
     // MARK: Unpinning

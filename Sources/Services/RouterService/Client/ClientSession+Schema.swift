@@ -101,6 +101,10 @@ extension ClientSession {
             }
     }
 
+    /// Whether a name that the schema does not have is looked for: in a session with temporary objects it is likely one of them, but for what it means to
+    /// the catalog that a table goes.
+    func looksForNames(of plan: CachedPlan) -> Bool { plan.kind == .ddl || !hasHiddenState }
+
     /// Reads the schema anew, for a statement that does not fit what is known of it.
     func reloadSchema(_ then: @escaping () -> Void) {
         // Inside a transaction that has changed the schema, the session's own reading is the newest there is.

@@ -34,7 +34,7 @@ extension ClientSession {
             }
             return failUnit(planned.error(inFailedTransaction: transaction.isFailed))
         }
-        if plan.lacksSchema, mayReload, !transaction.isFailed, pins.isEmpty {
+        if plan.lacksSchema, mayReload, !transaction.isFailed, looksForNames(of: plan) {
             return reloadSchema { [self] in runSimple(frame, text, mayReload: false) }
         }
         unit.kind = plan.kind

@@ -133,6 +133,9 @@ extension ServerError {
     static let stateOfSingleShard = ServerError(
         severity: .fatal, sqlState: .adminShutdown, message: "the database has got a second shard, and the session keeps state of the first",
         hint: "Connect again. Temporary tables and their like are for databases with one shard.")
+    static let shardsChanged = ServerError(
+        severity: .fatal, sqlState: .adminShutdown, message: "the database has got or lost a shard since the transaction changed the schema",
+        hint: "Connect again and repeat the transaction.")
     static let tooManyPinned = ServerError(
         sqlState: .tooManyConnections, message: "too many sessions keep a shard connection for themselves",
         hint: "End LISTEN, session advisory locks and cursors WITH HOLD that are done, or raise the router's wire.pinned_sessions_max.")
