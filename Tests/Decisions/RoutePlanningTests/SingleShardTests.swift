@@ -19,8 +19,10 @@ import Testing
     private static let forSeveralOnly = [
         "SELECT count(*) FROM orders", "SELECT * FROM orders, settings", "DELETE FROM orders", "UPDATE orders SET customer_id = 1 WHERE id = 2",
         "SELECT * FROM orders WHERE customer_id = 1.5", "INSERT INTO countries VALUES (random()::text)", "SELECT nextval('ids'), * FROM orders",
-        "MERGE INTO settings s USING audit a ON s.name = a.message WHEN MATCHED THEN DELETE", "SELECT * FROM wild_view", "INSERT INTO wild_view VALUES (1, 2)",
-        "SELECT * FROM orders WHERE customer_id = NULL", "SELECT lo_create(0)", "SELECT pg_cancel_backend(1)", "SELECT my_constant()", "LOCK TABLE orders", "COPY (SELECT * FROM orders) TO STDOUT", "EXPLAIN ANALYZE UPDATE countries SET name = 'x'",
+        "MERGE INTO settings s USING audit a ON s.name = a.message WHEN MATCHED THEN DELETE", "SELECT * FROM wild_view",
+        "INSERT INTO wild_view VALUES (1, 2)",
+        "SELECT * FROM orders WHERE customer_id = NULL", "SELECT lo_create(0)", "SELECT pg_cancel_backend(1)", "SELECT my_constant()",
+        "LOCK TABLE orders", "COPY (SELECT * FROM orders) TO STDOUT", "EXPLAIN ANALYZE UPDATE countries SET name = 'x'",
         "CREATE INDEX CONCURRENTLY ON orders (total)", "COPY orders TO STDOUT", "UPDATE countries SET name = 'x'", "VACUUM orders",
     ]
 
@@ -39,8 +41,11 @@ import Testing
 
     @Test(arguments: [
         "DO $$ BEGIN EXECUTE 'SET a.b = 1'; END $$", "DO LANGUAGE plperl 'x'", "CALL my_function()", "SELECT my_function()", "SELECT setseed(0.5)",
+        "SET ROLE other",
+        "SET LOCAL ROLE other", "SET SESSION AUTHORIZATION other", "SELECT set_config('role', 'other', false)",
         "SELECT set_config(name, value, false) FROM settings", "WITH w AS (SELECT my_function()) SELECT * FROM w, orders", "LOAD 'plpgsql'",
         "EXPLAIN ANALYZE SELECT my_function()", "CREATE TABLE t AS SELECT my_function()", "SELECT * FROM setting_view",
+        "UPDATE pg_settings SET setting = 'x' WHERE name = 'work_mem'",
         "SELECT * FROM settings, LATERAL my_function() f", "SELECT my_function() INTO TEMP t",
     ])
     func whatMayLeaveStateKeepsTheServerSession(sql: String) throws {
@@ -60,7 +65,8 @@ import Testing
         #expect(plan.traces.keeps == .temporary)
     }
 
-    @Test(arguments: ["CREATE TABLE t AS SELECT 1 AS x", "SELECT 1 AS x INTO t", "CREATE VIEW v AS SELECT my_constant() FROM nowhere", "DROP FOREIGN TABLE x"])
+    @Test(arguments: ["CREATE TABLE t AS SELECT 1 AS x", "SELECT 1 AS x INTO t", "CREATE VIEW v AS SELECT my_constant() FROM nowhere",
+        "DROP FOREIGN TABLE x", "ALTER SEQUENCE ids RESTART 4"])
     func whatChangesTheSchemaIsFollowedByALookAtIt(sql: String) throws {
         let plan = try Fixture.plan(sql, in: context())
         guard case .everyShard(let everyShard) = plan.route else {
@@ -92,7 +98,8 @@ import Testing
 
     @Test(arguments: [
         "INSERT INTO loose SELECT i, i FROM generate_series(1, 5) i", "INSERT INTO loose (x) VALUES (1)", "INSERT INTO loose DEFAULT VALUES",
-        "INSERT INTO loose (customer_id, x) VALUES (1 + 1, 1)", "UPDATE loose SET customer_id = NULL", "UPDATE loose SET (customer_id, x) = (SELECT 1, 2)",
+        "INSERT INTO loose (customer_id, x) VALUES (1 + 1, 1)", "UPDATE loose SET customer_id = NULL",
+        "UPDATE loose SET (customer_id, x) = (SELECT 1, 2)",
         "MERGE INTO loose USING settings ON true WHEN NOT MATCHED THEN INSERT VALUES (NULL, 1)", "COPY loose FROM '/tmp/x'",
         "MERGE INTO loose USING settings ON true WHEN MATCHED THEN UPDATE SET customer_id = x",
         "INSERT INTO loose (customer_id, x) VALUES (1, 1) ON CONFLICT (x) DO UPDATE SET customer_id = NULL",
@@ -122,9 +129,10 @@ import Testing
     }
 
     @Test(arguments: [
-        ("PREPARE TRANSACTION 'x'", "PGM-TWO-PHASE"), ("SET ROLE other", "PGM-ROLE"), ("SET array_nulls = off", "PGM-SETTING"),
+        ("PREPARE TRANSACTION 'x'", "PGM-TWO-PHASE"), ("SET search_path = pg_temp", "PGM-TEMPORARY"), ("SET array_nulls = off", "PGM-SETTING"),
         ("EXPLAIN EXECUTE s", "PGM-SQL-PREPARE"), ("CREATE TABLE t AS EXECUTE s", "PGM-SQL-PREPARE"),
-        ("INSERT INTO orders (customer_id, id) VALUES (NULL, 1)", "PGM-KEY-NULL"), ("INSERT INTO loose (customer_id) VALUES (NULL)", "PGM-KEY-NULL"), ("SELECT pgmosaic.shard_table('orders', 'id'), 1", "PGM-MOSAIC-CALL"),
+        ("INSERT INTO orders (customer_id, id) VALUES (NULL, 1)", "PGM-KEY-NULL"), ("INSERT INTO loose (customer_id) VALUES (NULL)",
+            "PGM-KEY-NULL"), ("SELECT pgmosaic.shard_table('orders', 'id'), 1", "PGM-MOSAIC-CALL"),
         ("SELECT * FROM pg_prepared_statements", "PGM-SESSION-FUNCTION"), ("CREATE TABLE pgmosaic.t (a int)", "PGM-SYSTEM-SCHEMA"),
         ("CREATE UNIQUE INDEX ON orders (id)", "PGM-UNIQUE-WITHOUT-KEY"), ("ALTER TABLE orders DROP COLUMN customer_id", "PGM-KEY-DEFINITION"),
     ])

@@ -1,5 +1,6 @@
 import CatalogStore
 import ClusterTestKit
+import PostgresProcess
 import ServerConfig
 import ShardModel
 import Testing
@@ -20,9 +21,11 @@ extension FaultTests {
 
         @Test func statementsWithoutAKeyAreAnswered() async throws {
             let client = try await cluster.login()
-            try await run(client, "DELETE FROM kv", "INSERT INTO kv SELECT i, i FROM generate_series(1, 10) i", "UPDATE kv SET v = v + 1, k = k + 100")
+            try await run(client, "DELETE FROM kv", "INSERT INTO kv SELECT i, i FROM generate_series(1, 10) i",
+                "UPDATE kv SET v = v + 1, k = k + 100")
             #expect(try await client.rows("SELECT count(*), sum(v) FROM kv WHERE k > 100") == [["10", "65"]])
-            try await run(client, "MERGE INTO kv USING (SELECT 101 AS k) AS s ON kv.k = s.k WHEN MATCHED THEN DELETE", "BEGIN", "LOCK TABLE ref", "COMMIT", "VACUUM kv")
+            try await run(client, "MERGE INTO kv USING (SELECT 101 AS k) AS s ON kv.k = s.k WHEN MATCHED THEN DELETE", "BEGIN", "LOCK TABLE ref",
+                "COMMIT", "VACUUM kv")
             #expect(try await client.rows("SELECT count(*) FROM kv, pg_namespace WHERE nspname = 'public'") == [["9"]])
             #expect(try await pinnedBy(client) == nil)
             try await cluster.expectNoLeak()
@@ -93,7 +96,10 @@ extension FaultTests {
             let maker = try await cluster.login()
             try await run(
                 maker, "CREATE VIEW small AS SELECT k, v FROM kv", "CREATE VIEW joined AS SELECT s.k, r.v FROM small s, ref r",
-                "CREATE FUNCTION put(n bigint) RETURNS bigint LANGUAGE plpgsql AS 'BEGIN INSERT INTO kv VALUES (n, 1); UPDATE kv SET v = 2 WHERE k = n; RETURN n; END'",
+                """
+                CREATE FUNCTION put(n bigint) RETURNS bigint LANGUAGE plpgsql AS
+                'BEGIN INSERT INTO kv VALUES (n, 1); UPDATE kv SET v = 2 WHERE k = n; RETURN n; END'
+                """,
                 "CREATE FUNCTION twice(n bigint) RETURNS bigint LANGUAGE sql AS 'SELECT put(n); SELECT put(n + 1)'",
                 "CREATE VIEW putting AS SELECT twice(900) AS n")
             // More of them at once than may keep one.
@@ -101,7 +107,8 @@ extension FaultTests {
             for index in 0..<5 {
                 let client = try await cluster.login()
                 try await run(
-                    client, "INSERT INTO small VALUES (\(800 + index), 7)", "SELECT * FROM joined", "SELECT put(\(810 + index))", "SELECT twice(\(820 + 2 * index))",
+                    client, "INSERT INTO small VALUES (\(800 + index), 7)", "SELECT * FROM joined", "SELECT put(\(810 + index))",
+                    "SELECT twice(\(820 + 2 * index))",
                     "DO $$ BEGIN PERFORM put(\(850 + index)); END $$", "DELETE FROM small WHERE k = \(800 + index)")
                 #expect(try await pinnedBy(client) == nil)
                 clients.append(client)
@@ -110,7 +117,8 @@ extension FaultTests {
             #expect(try await maker.rows("SELECT count(*), sum(v) FROM kv WHERE k BETWEEN 800 AND 999") == [["22", "44"]])
             #expect(try await pinnedBy(maker) == nil)
             // A function that is made anew is judged anew, and so is what calls it.
-            try await run(maker, "CREATE OR REPLACE FUNCTION put(n bigint) RETURNS bigint LANGUAGE sql AS 'SELECT set_config(''a.b'', n::text, false)::bigint'")
+            try await run(maker,
+                "CREATE OR REPLACE FUNCTION put(n bigint) RETURNS bigint LANGUAGE sql AS 'SELECT set_config(''a.b'', n::text, false)::bigint'")
             try await eventually("both event loops know it") { try await self.pinnedAfter("SELECT 1 FROM putting") == "session_state" }
             #expect(try await pinnedAfter("SELECT twice(1)") == "session_state")
             #expect(try await maker.rows("SELECT coalesce(current_setting('a.b', true), 'none')") == [["none"]])
@@ -127,8 +135,10 @@ extension FaultTests {
         }
 
         @Test(arguments: [
-            ["BEGIN", "CREATE TEMP TABLE t (a int) ON COMMIT DROP", "INSERT INTO t VALUES (1)", "COMMIT"], ["CREATE TEMP TABLE t (a int)", "DROP TABLE t"],
-            ["CREATE TEMP TABLE t (a int)", "DISCARD TEMP"], ["BEGIN", "CREATE TEMP TABLE t (a int)", "ROLLBACK"], ["SELECT 1 AS a INTO TEMP t", "DROP TABLE pg_temp.t"],
+            ["BEGIN", "CREATE TEMP TABLE t (a int) ON COMMIT DROP", "INSERT INTO t VALUES (1)", "COMMIT"], ["CREATE TEMP TABLE t (a int)",
+                "DROP TABLE t"],
+            ["CREATE TEMP TABLE t (a int)", "DISCARD TEMP"], ["BEGIN", "CREATE TEMP TABLE t (a int)", "ROLLBACK"], ["SELECT 1 AS a INTO TEMP t",
+                "DROP TABLE pg_temp.t"],
             ["CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 1'", "DROP FUNCTION pg_temp.f()"],
         ])
         func theLastTemporaryObjectGoneTheServerSessionIsFree(statements: [String]) async throws {
@@ -149,7 +159,8 @@ extension FaultTests {
             let (one, two) = (try await cluster.login(), try await cluster.login())
             func batch(_ client: WireClient, _ sql: String, _ parameters: [String?] = []) async throws -> [String] {
                 try await client.send(
-                    WireMessages.parse("", sql) + WireMessages.bind("", "", parameters) + WireMessages.describe("P", "") + WireMessages.execute("") + WireMessages.sync)
+                    WireMessages.parse("", sql) + WireMessages.bind("", "", parameters) + WireMessages.describe("P", "") + WireMessages.execute("")
+                        + WireMessages.sync)
                 return try await client.until("Z").map(\.description)
             }
             #expect(try await batch(one, "CREATE TEMP TABLE t (a int)") == ["1", "2", "n", "C(CREATE TABLE)", "Z(I)"])
@@ -187,8 +198,10 @@ extension FaultTests {
 
         @Test func preparedStatementsFindWhatTheSessionKeeps() async throws {
             let (one, two) = (try await cluster.login(), try await cluster.login())
-            try await run(one, "CREATE TEMP TABLE t (a int)", "PREPARE put (int) AS INSERT INTO t VALUES ($1)", "EXECUTE put(1)", "EXECUTE put(1 + 1)")
-            try await run(one, "PREPARE total AS SELECT count(*), sum(a) FROM t", "PREPARE seed (float8) AS SELECT setseed($1)", "PREPARE everything AS SELECT count(*) FROM kv")
+            try await run(one, "CREATE TEMP TABLE t (a int)", "PREPARE put (int) AS INSERT INTO t VALUES ($1)", "EXECUTE put(1)",
+                "EXECUTE put(1 + 1)")
+            try await run(one, "PREPARE total AS SELECT count(*), sum(a) FROM t", "PREPARE seed (float8) AS SELECT setseed($1)",
+                "PREPARE everything AS SELECT count(*) FROM kv")
             #expect(try await one.rows("EXECUTE total") == [["2", "3"]])
             #expect(try await two.failure("EXECUTE total") == "26000")
             #expect(try await pinnedBy(one) == "temporary")
@@ -202,11 +215,58 @@ extension FaultTests {
             #expect(try await pinnedBy(two) == nil)
             try await run(two, "EXECUTE seed(0.25)")
             #expect(try await pinnedBy(two) == "session_state")
-            try await run(two, "PREPARE merging (bigint) AS MERGE INTO kv USING (SELECT $1 AS k) s ON kv.k = s.k WHEN NOT MATCHED THEN INSERT VALUES (s.k, 1)")
-            try await run(two, "EXECUTE merging(777)", "DELETE FROM kv WHERE k = 777")
+            let merge = "MERGE INTO kv USING (SELECT $1 AS k) s ON kv.k = s.k WHEN NOT MATCHED THEN INSERT VALUES (s.k, 1)"
+            try await run(two, "PREPARE merging (bigint) AS \(merge)", "EXECUTE merging(777)", "DELETE FROM kv WHERE k = 777")
             one.close()
             two.close()
             try await cluster.expectNoLeak()
+        }
+
+        @Test func whatADefinitionSaysBeforeItFailsIsPassedOn() async throws {
+            let client = try await cluster.login()
+            let wanted = try await cluster.shardSession(0)
+            let sql = "CREATE FUNCTION f(cstring) RETURNS widget LANGUAGE internal STRICT AS 'no such function'"
+            #expect(try await wanted.query(sql).map(\.kind) == ["N", "E", "Z"])
+            #expect(try await client.query(sql).map(\.kind) == ["N", "E", "Z"])
+            try await client.send(WireMessages.parse("", sql) + WireMessages.bind("", "") + WireMessages.execute("") + WireMessages.sync)
+            #expect(try await client.until("Z").map(\.kind) == ["1", "2", "N", "E", "Z"])
+            client.close()
+            wanted.close()
+            try await cluster.expectNoLeak()
+        }
+
+        // MARK: Roles
+
+        @Test func aRoleIsTheClientsAloneAndKeepsItsServerSession() async throws {
+            let (one, two) = (try await cluster.login(), try await cluster.login())
+            try await cluster.onShard(0, "CREATE ROLE narrow; GRANT SELECT ON ref TO narrow")
+            let own = try await two.rows("SELECT current_user")
+            try await run(one, "SET ROLE narrow")
+            #expect(try await pinnedBy(one) == "session_state")
+            for _ in 0..<4 {
+                #expect(try await one.rows("SELECT current_user") == [["narrow"]])
+                #expect(try await two.rows("SELECT current_user") == own)
+            }
+            try await run(one, "SELECT count(*) FROM ref")
+            #expect(try await one.failure("SELECT count(*) FROM kv") == "42501")
+            #expect(try await one.failure("SELECT v FROM kv WHERE k = 1") == "42501")
+            #expect(try await one.failure("SET ROLE nobody") == "22023")
+            try await run(one, "RESET ROLE", "SELECT count(*) FROM kv", "BEGIN", "SET LOCAL ROLE narrow")
+            #expect(try await one.rows("SELECT current_user") == [["narrow"]])
+            try await run(one, "COMMIT")
+            #expect(try await one.rows("SELECT current_user") == own)
+            // Over the extended protocol; DISCARD ALL ends it.
+            try await one.send(WireMessages.parse("", "SET SESSION AUTHORIZATION narrow") + WireMessages.bind("", "") + WireMessages.execute("")
+                + WireMessages.sync)
+            #expect(try await one.until("Z").filter { $0.kind != "S" }.map(\.description) == ["1", "2", "C(SET)", "Z(I)"])
+            #expect(try await one.rows("SELECT session_user") == [["narrow"]])
+            try await run(one, "DISCARD ALL")
+            #expect(try await one.rows("SELECT current_user") == own)
+            #expect(try await pinnedBy(one) == nil)
+            one.close()
+            two.close()
+            try await cluster.expectNoLeak()
+            try await cluster.onShard(0, "REVOKE SELECT ON ref FROM narrow; DROP ROLE narrow")
         }
 
         // MARK: Placements
@@ -214,12 +274,14 @@ extension FaultTests {
         @Test func whicheverTablesADropTakesTheirPlacementsGo() async throws {
             let client = try await cluster.login()
             try await run(
-                client, "SELECT pgmosaic.local_table('one')", "SELECT pgmosaic.local_table('two')", "SELECT pgmosaic.local_table('three')", "SELECT pgmosaic.local_table('four')")
+                client, "SELECT pgmosaic.local_table('one')", "SELECT pgmosaic.local_table('two')", "SELECT pgmosaic.local_table('three')",
+                    "SELECT pgmosaic.local_table('four')")
             try await run(client, "CREATE TABLE one (a int)", "CREATE TEMP TABLE mine (a int)")
             // Made behind the router's back.
             try await cluster.onShard(0, "SET pgmosaic.session = 'router'; CREATE TABLE two (a int); CREATE TABLE three (a int)")
             try await run(client, "DROP TABLE pg_temp.mine, one", "DROP TABLE IF EXISTS two, four")
-            func placed() async throws -> Set<String> { Set(try await cluster.store.load().tables.values.map(\.name.name)).intersection(["one", "two", "three", "four"]) }
+            func placed() async throws -> Set<String> { Set(try await cluster.store.load().tables.values.map(\.name.name)).intersection(["one",
+                "two", "three", "four"]) }
             // That of a table which is yet to come stays, as it does with several shards.
             #expect(try await placed() == ["three", "four"])
             try await run(client, "DROP TABLE three")
@@ -233,7 +295,8 @@ extension FaultTests {
             let client = try await cluster.login()
             try await run(client, "SELECT pgmosaic.shard_table('visits', 'k')", "CREATE TABLE visits (k bigint, v int)")
             for sql in [
-                "INSERT INTO visits VALUES (NULL, 1)", "INSERT INTO visits (v) VALUES (1)", "INSERT INTO visits SELECT NULL, 1", "INSERT INTO visits SELECT i, i FROM generate_series(1, 3) i",
+                "INSERT INTO visits VALUES (NULL, 1)", "INSERT INTO visits (v) VALUES (1)", "INSERT INTO visits SELECT NULL, 1",
+                "INSERT INTO visits SELECT i, i FROM generate_series(1, 3) i",
                 "MERGE INTO visits USING (SELECT 1) s ON false WHEN NOT MATCHED THEN INSERT VALUES (NULL, 1)", "INSERT INTO visits DEFAULT VALUES",
             ] { #expect(try await client.failure(sql) != nil, "\(sql)") }
             try await run(client, "INSERT INTO visits VALUES (1, 1), (2, 2)")
@@ -251,7 +314,8 @@ extension FaultTests {
             #expect(try await client.until("Z").contains { $0.sqlState == "23502" })
             #expect(try await client.rows("SELECT count(*), count(k) FROM visits") == [["2", "2"]])
             // With NOT NULL the shard sees to it, and everything runs.
-            try await run(client, "ALTER TABLE visits ALTER COLUMN k SET NOT NULL", "INSERT INTO visits SELECT i, i FROM generate_series(3, 5) i", "UPDATE visits SET k = k + 1")
+            try await run(client, "ALTER TABLE visits ALTER COLUMN k SET NOT NULL", "INSERT INTO visits SELECT i, i FROM generate_series(3, 5) i",
+                "UPDATE visits SET k = k + 1")
             #expect(try await client.failure("UPDATE visits SET k = NULL") == "23502")
             #expect(try await client.failure("INSERT INTO visits (v) VALUES (1)") == "23502")
             #expect(try await client.rows("SELECT count(*), sum(k) FROM visits WHERE k > 0 OR k = NULL") == [["5", "20"]])
@@ -262,90 +326,24 @@ extension FaultTests {
         }
     }
 
-    /// A second shard comes while sessions keep what only the first one's server sessions know of.
-    @Suite(.serialized) struct SecondShardTests {
-        private static var options: TestCluster.Options {
-            var options = TestCluster.Options(shards: 1)
-            options.defaultPlacement = .local
-            return options
-        }
-
-        private func has(_ shards: Int, _ cluster: TestCluster) async throws {
-            try await eventually("the router knows of \(shards) shards, on each of its event loops") {
-                for _ in 0..<6 {
-                    let client = try await cluster.login()
-                    defer { client.close() }
-                    guard try await client.rows("SHOW pgmosaic.shards").first?[0]?.split(separator: ",").count == shards else { return false }
-                }
-                return true
-            }
-        }
-
-        @Test(arguments: [
-            "SELECT a FROM t", "INSERT INTO t VALUES (2)", "SELECT 1", "CREATE TABLE x (a int)", "BEGIN", "EXECUTE s", "DISCARD TEMP", "SHOW search_path", "SELECT 1; SELECT 2",
-        ])
-        func aSessionWithTemporaryTablesEndsAtItsNextStatement(statement: String) async throws {
-            try await ends(["CREATE TEMP TABLE t AS SELECT 1 AS a", "PREPARE s AS SELECT a FROM t"], WireMessages.query(statement))
-        }
-
-        @Test func soDoesOneWhoseStateNobodyCanTell() async throws {
-            try await ends(["DO $$ BEGIN EXECUTE 'SET my.x = 1'; END $$"], WireMessages.query("SELECT 1"))
-        }
-
-        @Test func soDoesOneInTheMiddleOfATransactionAndOneWithAPreparedStatement() async throws {
-            try await ends(["BEGIN", "CREATE TEMP TABLE t (a int)"], WireMessages.query("COMMIT"))
-            try await ends(["CREATE TEMP TABLE t AS SELECT 1 AS a"], prepares: "SELECT a FROM t", WireMessages.bind("", "named") + WireMessages.execute("") + WireMessages.sync)
-        }
-
-        @Test func soDoesATransactionThatHasChangedTheSchema() async throws {
-            try await TestCluster.with(Self.options) { cluster in
-                let (one, two) = (try await cluster.login(), try await cluster.login())
-                for (client, name) in [(one, "x"), (two, "y")] { for sql in ["BEGIN", "CREATE VIEW \(name) AS SELECT 1 AS a"] { #expect(try await client.failure(sql) == nil) } }
-                try await cluster.withOneShardMore { _ in
-                    try await has(2, cluster)
-                    for (client, sql) in [(one, "COMMIT"), (two, "SELECT a FROM y")] {
-                        try await client.send(WireMessages.query(sql))
-                        #expect(try await client.untilEnd().map(\.description) == ["E(57P01)"])
-                    }
-                    try await eventually("nothing of it is left") { try await cluster.onShard(0, "SELECT count(*) FROM pg_views WHERE viewname IN ('x', 'y')") == "0" }
-                    try await cluster.expectNoLeak()
-                }
-            }
-        }
-
-        @Test func oneThatKeepsWhatIsKeptWithSeveralShardsGoesOn() async throws {
-            try await TestCluster.with(Self.options) { cluster in
-                let (one, two) = (try await cluster.login(), try await cluster.login())
-                for sql in ["LISTEN news", "SELECT pg_advisory_lock(3)", "PREPARE s AS SELECT 5"] { #expect(try await one.failure(sql) == nil) }
-                try await cluster.withOneShardMore { _ in
-                    try await has(2, cluster)
-                    #expect(try await one.rows("EXECUTE s") == [["5"]])
-                    #expect(try await two.rows("SELECT pg_try_advisory_xact_lock(3)") == [["f"]])
-                    #expect(try await two.failure("CREATE TEMP TABLE t (a int)") == "0A000")
-                    #expect(try await two.failure("NOTIFY news") == nil)
-                    _ = try await one.until("A")
-                }
-            }
-        }
-
-        private func ends(_ before: [String], prepares: String? = nil, _ bytes: [UInt8]) async throws {
-            try await TestCluster.with(Self.options) { cluster in
-                let client = try await cluster.login()
-                for sql in before { #expect(try await client.failure(sql) == nil, "\(sql)") }
-                if let prepares {
-                    try await client.send(WireMessages.parse("named", prepares) + WireMessages.sync)
-                    #expect(try await client.until("Z").map(\.description) == ["1", "Z(I)"])
-                }
-                try await cluster.withOneShardMore { _ in
-                    try await has(2, cluster)
-                    try await client.send(bytes)
-                    #expect(try await client.untilEnd().map(\.description) == ["E(57P01)"])
-                    try await cluster.expectNoLeak()
-                    let next = try await cluster.login()
-                    #expect(try await next.failure("SELECT a FROM t") == "42P01")
-                    next.close()
-                }
-            }
+    /// A session with temporary tables reads where they are.
+    @Suite(.faultCluster(shards: 1, replicas: 1, consistency: .eventual) { $0.replicaProbeInterval = .milliseconds(50) }, .serialized)
+    struct SingleShardReplicaTests {
+        @Test func aTemporaryTableHidesAnotherFromReadsToo() async throws {
+            let cluster = try TestCluster.current
+            try await cluster.onShard(0, "INSERT INTO notes VALUES (1, 'everybody''s')")
+            try await cluster.caughtUp(0)
+            let client = try await cluster.login()
+            let replica = "\(cluster.replicas[0][0].port)"
+            try await eventually("reads go to the replica") { try await client.rows("SELECT inet_server_port()") == [[replica]] }
+            #expect(try await client.rows("SELECT body FROM notes") == [["everybody's"]])
+            #expect(try await client.failure("CREATE TEMP TABLE notes AS SELECT 1 AS id, 'mine' AS body") == nil)
+            try await cluster.caughtUp(0)
+            for _ in 0..<10 { #expect(try await client.rows("SELECT body FROM notes") == [["mine"]]) }
+            #expect(try await client.failure("DROP TABLE notes") == nil)
+            #expect(try await client.rows("SELECT body FROM notes") == [["everybody's"]])
+            client.close()
+            try await cluster.expectNoLeak()
         }
     }
 }

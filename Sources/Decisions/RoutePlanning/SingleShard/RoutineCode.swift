@@ -45,7 +45,7 @@ struct RoutineCode {
     /// Text run as SQL; temporary objects; what LISTEN, PREPARE, LOAD, RESET, DISCARD and cursors WITH HOLD leave or tell of.
     private static let marks: Set<String> = [
         "execute", "temp", "temporary", "listen", "unlisten", "prepare", "deallocate", "load", "reset", "discard", "hold", "currval", "lastval",
-        "pg_prepared_statements",
+        "pg_prepared_statements", "pg_settings",
     ]
 
     /// SET is a statement where it stands behind the end of another one, or behind what may begin a list of them; elsewhere it is UPDATE's. Where a

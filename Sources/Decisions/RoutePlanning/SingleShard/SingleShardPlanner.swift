@@ -4,8 +4,8 @@ internal import SQLSyntax
 
 /// A database that has one shard: what would be refused for the shards' sake goes to the one there is, which answers as PostgreSQL does.
 ///
-/// What stays refused is not about shards: the session's own state (settings that statements are read by, prepared statements, the end of transactions), the
-/// router's own schema and functions, and the rules for tables that are declared sharded or reference, which a later second shard relies on.
+/// What stays refused is not about shards: the session's own state (settings that statements are read by, prepared statements, the end of
+/// transactions), the router's own schema and functions, and the rules for tables that are declared sharded or reference, which a later second shard relies on.
 enum SingleShardPlanner {
     /// A plan whose route is for several shards, made plain.
     static func simplified(_ plan: StatementPlan, _ node: SQLNode, _ context: PlanningContext) -> StatementPlan {
@@ -43,13 +43,18 @@ enum SingleShardPlanner {
         let isTemporary = refused.code == .systemSchema && refused.subject.hasPrefix("pg_temp")
         // `= NULL` is true of no row, wherever that is.
         let comparesNull = refused.code == .keyIsNull && !inserts(node)
-        guard holdsForSeveralOnly(refused) || isTemporary || comparesNull, !belongsToRouter(node),
+        // SET ROLE: the server session is the client's from then on, and with it the role.
+        let setsRole = refused.code == .role
+        // Nobody else draws from it.
+        let changesSequence = refused.code == .sequenceDefault && node.kind == PG_QUERY__NODE__NODE_ALTER_SEQ_STMT
+        guard holdsForSeveralOnly(refused) || isTemporary || comparesNull || setsRole || changesSequence, setsRole || !belongsToRouter(node),
             !isAboutPlacement(refused, node, request.context)
         else { throw refused }
         try checkPlacement(ofCreated: node, request.context)
         try NullableKeys(context: request.context).check(node)
         var state = StatementState(context: request.context)
         try state.look(at: node)
+        if setsRole { state.traces.formUnion(SessionTraces(keeps: .sessionState)) }
         // A DROP leaves nothing, whatever it names.
         if isTemporary, node.kind != PG_QUERY__NODE__NODE_DROP_STMT { state.traces.formUnion(SessionTraces(keeps: .temporary)) }
 
@@ -74,13 +79,13 @@ enum SingleShardPlanner {
     /// Whether a refusal is about which shard, or about what differs between shards.
     private static func holdsForSeveralOnly(_ refusal: Refusal) -> Bool {
         switch refusal.code {
-        case .keyIsNull, .keyNullable, .shardKeyDisagrees, .hint, .unplacedTable, .rowSecurity, .multipleStatements, .statementList, .sqlPrepare,
-            .cannotPrepare, .twoPhase, .setting, .role, .copyExtended, .extendedMaintenance, .queryInPipeline, .setLocalSearchPath, .mosaicCall, .systemSchema,
-            .tooComplex, .uniqueWithoutKey, .foreignKey, .sequenceDefault, .volatileDefault, .referenceTrigger, .keyDefinition, .placementConflict,
+        case .keyIsNull, .keyNullable, .shardKeyDisagrees, .hint, .unplacedTable, .rowSecurity, .multipleStatements, .statementList,
+            .sqlPrepare, .cannotPrepare, .twoPhase, .setting, .role, .copyExtended, .extendedMaintenance, .queryInPipeline, .setLocalSearchPath,
+            .mosaicCall, .systemSchema, .tooComplex, .uniqueWithoutKey, .foreignKey, .sequenceDefault, .volatileDefault, .referenceTrigger, .keyDefinition, .placementConflict,
             .tableHasRows:
             false
-        case .noKey, .manyShards, .isolation, .mixedPlacements, .catalogJoin, .keyType, .keyMissing, .keyExpression, .keyUpdate, .keyColumn, .keyMalformed,
-            .unknownTable, .unknownFunction, .userFunction, .serverFunction, .sessionFunction, .sequenceFunction, .shardSize, .userOperator, .view,
+        case .noKey, .manyShards, .isolation, .mixedPlacements, .catalogJoin, .keyType, .keyMissing, .keyExpression, .keyUpdate, .keyColumn,
+            .keyMalformed, .unknownTable, .unknownFunction, .userFunction, .serverFunction, .sessionFunction, .sequenceFunction, .shardSize, .userOperator, .view,
             .viewWrite, .relationKind, .rules, .temporary, .sampling, .volatileReferenceWrite, .unorderedReferenceWrite, .referenceWriteSource,
             .referenceLock, .merge, .createTableAs, .explainAnalyze, .lockTable, .copyFile, .copyFormat, .copyOption, .concurrently, .definition,
             .serverDefinition, .unsupported:
@@ -148,7 +153,8 @@ enum SingleShardPlanner {
             PG_QUERY__NODE__NODE_CREATE_STMT, PG_QUERY__NODE__NODE_ALTER_TABLE_STMT, PG_QUERY__NODE__NODE_CREATE_TRIG_STMT,
             PG_QUERY__NODE__NODE_CREATE_FUNCTION_STMT, PG_QUERY__NODE__NODE_ALTER_FUNCTION_STMT, PG_QUERY__NODE__NODE_DEFINE_STMT,
             PG_QUERY__NODE__NODE_CREATE_SCHEMA_STMT, PG_QUERY__NODE__NODE_CREATE_FOREIGN_TABLE_STMT, PG_QUERY__NODE__NODE_RENAME_STMT,
-            PG_QUERY__NODE__NODE_ALTER_OBJECT_SCHEMA_STMT, PG_QUERY__NODE__NODE_DROP_STMT, PG_QUERY__NODE__NODE_DROP_OWNED_STMT:
+            PG_QUERY__NODE__NODE_ALTER_OBJECT_SCHEMA_STMT, PG_QUERY__NODE__NODE_DROP_STMT, PG_QUERY__NODE__NODE_DROP_OWNED_STMT,
+            PG_QUERY__NODE__NODE_ALTER_SEQ_STMT:
             true
         default: false
         }

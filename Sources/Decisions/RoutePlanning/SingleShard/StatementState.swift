@@ -2,8 +2,8 @@ internal import CPGQuery
 internal import ShardModel
 internal import SQLSyntax
 
-/// What a statement that was not analyzed may leave behind in its server session: judged by the routines, operators, views and temporary tables that it
-/// names.
+/// What a statement that was not analyzed may leave behind in its server session: judged by the routines, operators, views and temporary tables that
+/// it names.
 ///
 /// The volatility of a user's function is its owner's word, as it is for replicas: a stable or immutable one changes nothing.
 struct StatementState {
@@ -36,6 +36,8 @@ struct StatementState {
         case PG_QUERY__NODE__NODE_A_EXPR: look(atOperator: NodeList(node.pointee.a_expr.pointee.n_name, node.pointee.a_expr.pointee.name))
         case PG_QUERY__NODE__NODE_DO_STMT: look(at: node.pointee.do_stmt)
         case PG_QUERY__NODE__NODE_LOAD_STMT: keep()
+        // It sets what it updates.
+        case PG_QUERY__NODE__NODE_UPDATE_STMT where string(node.pointee.update_stmt.pointee.relation.pointee.relname) == "pg_settings": keep()
         // Its statement is known to the router under the client's name only.
         case PG_QUERY__NODE__NODE_EXECUTE_STMT: throw Refusal(.sqlPrepare, string(node.pointee.execute_stmt.pointee.name))
         default: break

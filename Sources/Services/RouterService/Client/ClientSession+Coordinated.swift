@@ -148,7 +148,11 @@ extension ClientSession {
             answers = exchange.answers
             tags = exchange.tags
         } then: { [self] in
-            if let error { return done(.failure(error)) }
+            if let error {
+                let notices = Self.notices(in: answers)
+                if notices.readableBytes > 0 { answer { $0.writeImmutableBuffer(notices) } }
+                return done(.failure(error))
+            }
             let followers = participants.indices.filter { $0 != leader }
             each(followers, { (self.prelude(of: $0) + self.followerLockBound(of: $0) + locks, messages) }, keep: .outcome) {
                 index, exchange, result in
@@ -161,6 +165,15 @@ extension ClientSession {
                 self.sliceSequences(everyShard.sequences) { error in done(error.map { .failure($0) } ?? .success(answers)) }
             }
         }
+    }
+
+    /// What was said before the error.
+    private static func notices(in answers: ByteBuffer) -> ByteBuffer {
+        var (rest, notices) = (answers, ByteBuffer())
+        while let frame = try? rest.readFrame(limit: .max) {
+            if frame.kind == BackendKind.noticeResponse { notices.writeFrame(frame.kind) { $0.writeImmutableBuffer(frame.body) } }
+        }
+        return notices
     }
 
     /// Waits for the tables' writers, prepared ones included, and lets no other in.
