@@ -45,6 +45,7 @@ import Testing
         "SET LOCAL ROLE other", "SET SESSION AUTHORIZATION other", "SELECT set_config('role', 'other', false)",
         "SELECT set_config(name, value, false) FROM settings", "WITH w AS (SELECT my_function()) SELECT * FROM w, orders", "LOAD 'plpgsql'",
         "EXPLAIN ANALYZE SELECT my_function()", "CREATE TABLE t AS SELECT my_function()", "SELECT * FROM setting_view",
+        "SELECT pg_temp.f()", "SELECT shop.public.my_function()", "SELECT 1 OPERATOR(pg_temp.+) 2",
         "UPDATE pg_settings SET setting = 'x' WHERE name = 'work_mem'",
         "SELECT * FROM settings, LATERAL my_function() f", "SELECT my_function() INTO TEMP t",
     ])

@@ -51,9 +51,10 @@ struct StatementState {
     private mutating func look(at call: UnsafeMutablePointer<PgQuery__FuncCall>) throws(Refusal) {
         let location = Int(call.pointee.location)
         guard let names = NodeList(call.pointee.n_funcname, call.pointee.funcname).strings, let name = names.last else { return keep() }
-        if names.count == 2, names[0] == "pgmosaic" { throw Refusal(.mosaicCall, at: location) }
-        if names.count == 2, names[0].hasPrefix("pg_temp") { return keep() }
-        let path = names.count == 2 ? [names[0]] : ["pg_catalog"] + context.searchPath
+        let schema = names.count > 1 ? names[names.count - 2] : nil
+        if schema == "pgmosaic" { throw Refusal(.mosaicCall, at: location) }
+        if let schema, schema.hasPrefix("pg_temp") { return keep() }
+        let path = schema.map { [$0] } ?? ["pg_catalog"] + context.searchPath
         let found = path.flatMap { context.schema.functions[QualifiedName(schema: $0, name: name)] ?? [] }
         if found.isEmpty { namesUnknown = true }
         try look(atFunction: name, found, location)
@@ -78,7 +79,8 @@ struct StatementState {
     }
 
     private mutating func look(atOperator name: NodeList) {
-        guard !context.schema.volatileOperators.isEmpty, let parts = name.strings, let last = parts.last else { return }
+        guard let parts = name.strings, let last = parts.last else { return }
+        if parts[0].hasPrefix("pg_temp"), parts.count > 1 { return keep() }
         if context.schema.volatileOperators.contains(where: { $0.name == last }) { keep() }
     }
 

@@ -138,7 +138,7 @@ extension ServerError {
         hint: "Connect again and repeat the transaction.")
     static let tooManyPinned = ServerError(
         sqlState: .tooManyConnections, message: "too many sessions keep a shard connection for themselves",
-        hint: "End LISTEN, session advisory locks and cursors WITH HOLD that are done, or raise the router's wire.pinned_sessions_max.")
+        hint: "End LISTEN, advisory locks, cursors WITH HOLD and temporary tables that are done, or raise the router's wire.pinned_sessions_max.")
     static let answerTooLarge = ServerError(
         sqlState: .programLimitExceeded, message: "the answer of a statement that runs on several shards is too large")
     static let shuttingDown = ServerError(
