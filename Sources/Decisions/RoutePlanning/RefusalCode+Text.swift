@@ -43,6 +43,8 @@ extension RefusalCode {
              "Read the catalog in a statement of its own.")
         case .keyIsNull:
             ("the shard key is NULL", "Give the key a value; NULL belongs to no shard.")
+        case .keyNullable:
+            ("the statement could store NULL for the shard key", "Make the key's column NOT NULL; then the shard itself sees to it.")
         case .keyType:
             ("the shard key is given or compared as another type",
              "Use a value of the key column's own type: an integer without decimal point, a uuid, a text; declare or cast the parameter.")

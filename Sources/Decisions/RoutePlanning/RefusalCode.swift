@@ -8,6 +8,7 @@ package enum RefusalCode: String, Hashable, Sendable, CaseIterable {
     case catalogJoin = "PGM-CATALOG-JOIN"
     // The key's value
     case keyIsNull = "PGM-KEY-NULL"
+    case keyNullable = "PGM-KEY-NULLABLE"
     case keyType = "PGM-KEY-TYPE"
     case keyMissing = "PGM-KEY-MISSING"
     case keyExpression = "PGM-KEY-EXPRESSION"

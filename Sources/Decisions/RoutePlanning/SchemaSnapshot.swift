@@ -21,6 +21,10 @@ package struct SchemaSnapshot: Sendable {
     package var equalitySchemas: Set<String> = []
     /// Operators whose function is a user's.
     package var userOperators: Set<QualifiedName> = []
+    /// Those of them whose function is volatile.
+    package var volatileOperators: Set<QualifiedName> = []
+    /// Functions and views that may leave something in a server session.
+    package var suspects = Suspects()
 
     package struct TypeDefault: Hashable, Sendable {
         package var expression: String
@@ -64,6 +68,8 @@ package struct Relation: Hashable, Sendable {
     package var parent: QualifiedName?
     /// The tables a view reads, directly or through other views; empty for others.
     package var viewSources: [QualifiedName]
+    /// The functions that a view calls, directly or through other views, and that are volatile or may leave something in a server session.
+    package var viewFunctions: [QualifiedName] = []
     /// Emptied by a crash of its server.
     package var isUnlogged = false
     /// Of a sequence: each shard has a slice of its values (`SequenceSlicing`).
@@ -181,6 +187,10 @@ package struct FunctionInfo: Hashable, Sendable {
     package var isUserDefined: Bool
     package var isAggregate: Bool
     package var returnsSet: Bool
+    /// What it does is known (`RoutineJudgement`).
+    package var hasSource = false
+    /// A user's, which may leave something in the server session beyond its transaction. One that is not volatile does not, by its owner's word.
+    package var mayLeaveState: Bool
     package init(
         name: QualifiedName, volatility: Volatility, isUserDefined: Bool, isAggregate: Bool = false, returnsSet: Bool = false
     ) {
@@ -189,6 +199,7 @@ package struct FunctionInfo: Hashable, Sendable {
         self.isUserDefined = isUserDefined
         self.isAggregate = isAggregate
         self.returnsSet = returnsSet
+        mayLeaveState = isUserDefined && volatility == .volatile
     }
 }
 

@@ -5,12 +5,23 @@ package struct SessionTraces: Hashable, Sendable {
         case listen
         case advisoryLock = "advisory_lock"
         case heldCursor = "held_cursor"
+        /// Temporary tables and their like. Only of databases with one shard.
+        case temporary
+        /// Something that the server session cannot be asked about: settings changed by code, and whatever else code may leave. Only of databases
+        /// with one shard; kept until DISCARD ALL or the session's end.
+        case sessionState = "session_state"
+
+        /// With it names and settings may mean something that the router does not know of.
+        package var isHidden: Bool { self == .temporary || self == .sessionState }
+        fileprivate var strength: Int { self == .sessionState ? 2 : self == .temporary ? 1 : 0 }
     }
     package var keeps: Kept?
     /// It may take away what is kept: the server session is asked afterwards.
     package var releases = false
     /// PostgreSQL does not prepare a transaction that has run it.
     package var preventsPrepare = false
+    /// It tells of what the client's session has done before: right only where that was in this server session.
+    package var readsSessionState = false
 
     package static let none = SessionTraces()
     package init(keeps: Kept? = nil, releases: Bool = false, preventsPrepare: Bool = false) {
@@ -20,7 +31,9 @@ package struct SessionTraces: Hashable, Sendable {
     }
 
     mutating func formUnion(_ other: SessionTraces) {
-        keeps = keeps ?? other.keeps
+        // What ends last wins; the rest is found when the server session is asked.
+        if let new = other.keeps, keeps.map({ $0.strength < new.strength }) ?? true { keeps = new }
+        readsSessionState = readsSessionState || other.readsSessionState
         releases = releases || other.releases
         preventsPrepare = preventsPrepare || other.preventsPrepare
     }
@@ -29,7 +42,9 @@ package struct SessionTraces: Hashable, Sendable {
     package static let question = """
         (SELECT 'listen', '' FROM pg_catalog.pg_listening_channels() LIMIT 1) UNION ALL \
         (SELECT 'advisory_lock', '' FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid() LIMIT 1) UNION ALL \
-        (SELECT 'held_cursor', name FROM pg_catalog.pg_cursors WHERE is_holdable LIMIT 10000)
+        (SELECT 'held_cursor', name FROM pg_catalog.pg_cursors WHERE is_holdable LIMIT 10000) UNION ALL \
+        (SELECT 'temporary', '' FROM pg_catalog.pg_depend WHERE refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass \
+        AND refobjid = pg_catalog.pg_my_temp_schema() LIMIT 1)
         """
 }
 

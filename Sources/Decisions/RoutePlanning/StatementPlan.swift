@@ -28,6 +28,8 @@ package struct StatementPlan: Hashable, Sendable {
     /// What it leaves behind in the server session.
     package var traces = SessionTraces.none
     package var cursor: CursorUse?
+    /// It names something that the schema does not have: a look at the shard as it is now may give a better plan.
+    package var lacksSchema = false
 
     package init(
         kind: StatementKind, route: Route, writes: Bool, mayReadReplica: Bool = false, reuse: Reuse, tables: [QualifiedName] = [],

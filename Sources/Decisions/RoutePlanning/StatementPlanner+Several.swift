@@ -39,6 +39,8 @@ private struct StatementList {
         }
         // What it leaves behind would have to be looked for in the middle of the list.
         guard plan.traces == .none else { throw Refusal(.statementList) }
+        // It is looked for when it runs: a statement before it may make it.
+        guard !plan.lacksSchema else { throw Refusal(.statementList) }
         switch plan.route {
         case .keyed(let sources):
             if let known = keyLengthMax, known != plan.keyLengthMax { throw Refusal(.statementList) }

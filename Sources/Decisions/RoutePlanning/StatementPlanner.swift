@@ -16,7 +16,12 @@ package enum StatementPlanner {
         let request = PlanningRequest(
             statement: statement, literals: LiteralMap(ranges: literals, text: statement.owner.bytes),
             parameterTypes: parameterTypes, context: context)
-        return try plan(statement.node, request)
+        guard context.shardCount == 1 else { return try plan(statement.node, request) }
+        do throws(Refusal) {
+            return SingleShardPlanner.simplified(try plan(statement.node, request), statement.node, context)
+        } catch {
+            return try SingleShardPlanner.plan(statement.node, request, refused: error)
+        }
     }
 
     static func plan(_ node: SQLNode, _ request: PlanningRequest) throws(Refusal) -> StatementPlan {

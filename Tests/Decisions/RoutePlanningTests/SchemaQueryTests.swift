@@ -142,6 +142,47 @@ import Testing
         }
     }
 
+    @Test func whatRoutinesAndViewsMayLeaveIsReadFromTheServer() async throws {
+        try await withServer { server in
+            try await server.psql(
+                """
+                CREATE TABLE t (a int);
+                CREATE FUNCTION rows() RETURNS int LANGUAGE plpgsql AS 'BEGIN UPDATE t SET a = 1; RETURN 1; END';
+                CREATE FUNCTION setting() RETURNS text LANGUAGE sql AS $$ SELECT set_config('a.b', 'c', false) $$;
+                CREATE FUNCTION atomic_rows() RETURNS int BEGIN ATOMIC INSERT INTO t VALUES (1); SELECT rows(); END;
+                CREATE FUNCTION atomic_setting() RETURNS text BEGIN ATOMIC SELECT 1; SELECT setting(); END;
+                CREATE FUNCTION dynamic() RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'SELECT 1'; END $$;
+                CREATE PROCEDURE call_dynamic() LANGUAGE plpgsql AS 'BEGIN PERFORM dynamic(); END';
+                CREATE PROCEDURE quiet() LANGUAGE plpgsql AS 'BEGIN DELETE FROM t; COMMIT; END';
+                CREATE FUNCTION believed() RETURNS text STABLE LANGUAGE sql AS $$ SELECT setting() $$;
+                CREATE FUNCTION plus(int, int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN PERFORM setting(); RETURN 1; END $$;
+                CREATE OPERATOR <-+-> (leftarg = int, rightarg = int, procedure = plus);
+                CREATE FUNCTION by_operator() RETURNS int LANGUAGE sql AS 'SELECT 1 <-+-> 2';
+                CREATE VIEW plain AS SELECT a, lower('x') FROM t;
+                CREATE VIEW built_in AS SELECT set_config('a.b', 'c', false);
+                CREATE VIEW by_operator_view AS SELECT a <-+-> 1 AS a FROM t;
+                CREATE VIEW outer_setting AS SELECT * FROM built_in, t;
+                CREATE VIEW statements AS SELECT name FROM pg_prepared_statements;
+                CREATE VIEW in_where AS SELECT a FROM t WHERE EXISTS (SELECT 1 FROM rows() r WHERE r = a);
+                """)
+            let schema = try await read(server)
+            func mayLeave(_ name: String) -> Bool? { schema.functions[Fixture.name(name)]?.first?.mayLeaveState }
+            for name in ["rows", "atomic_rows", "quiet", "believed"] { #expect(mayLeave(name) == false, "\(name)") }
+            for name in ["setting", "atomic_setting", "dynamic", "call_dynamic", "plus", "by_operator"] { #expect(mayLeave(name) == true, "\(name)") }
+            func called(_ view: String) -> [String]? { schema.relations[Fixture.name(view)]?.viewFunctions.map(\.name) }
+            #expect(called("plain") == [] && called("built_in") == ["set_config"] && called("outer_setting") == ["set_config"])
+            #expect(called("by_operator_view") == ["plus"] && called("statements") == ["pg_prepared_statement"] && called("in_where") == ["rows"])
+            var context = Fixture.context(defaultPlacement: .local, placements: [:], schema: schema)
+            context.shardCount = 1
+            for (sql, keeps) in [
+                ("SELECT * FROM plain", false), ("SELECT * FROM in_where", false), ("SELECT * FROM outer_setting", true),
+                ("SELECT * FROM by_operator_view", true), ("SELECT 1 <-+-> 2", true), ("CALL quiet()", false), ("CALL call_dynamic()", true),
+                ("SELECT by_operator()", true), ("SELECT believed()", false),
+            ] { #expect(try (Fixture.plan(sql, in: context).traces.keeps == .sessionState) == keeps, "\(sql)") }
+            #expect(Fixture.route("SELECT * FROM statements", in: context) == "PGM-SESSION-FUNCTION")
+        }
+    }
+
     @Test func rowsOfAnotherShapeAreRefused() {
         #expect(throws: SchemaDecoder.Malformed.self) { try SchemaDecoder.snapshot([], generation: 1) }
         var rows = [[[String?]]](repeating: [], count: SchemaQueries.all.count)

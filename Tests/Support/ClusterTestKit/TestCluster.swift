@@ -17,6 +17,7 @@ package struct TestCluster: Sendable {
         /// Streaming replicas of each shard.
         package var replicas = 0
         package var consistency = Consistency.strong
+        package var defaultPlacement = DefaultPlacement.refuse
         /// Declared before anything runs.
         package var tables: [String: Placement] = [:]
         /// PostgreSQL's settings on every shard.
@@ -132,7 +133,8 @@ package struct TestCluster: Sendable {
         var operations: [CatalogChange.Operation] = [
             .putDatabase(
                 DatabaseRecord(
-                    name: database, vnodeCount: 16, defaultConsistency: options.consistency, homeShard: id(of: 0), nextSlice: servers.count))
+                    name: database, vnodeCount: 16, defaultConsistency: options.consistency, defaultPlacement: options.defaultPlacement, homeShard: id(of: 0),
+                    nextSlice: servers.count))
         ]
         for (index, server) in servers.enumerated() {
             let endpoint = server.dsn(database: database)

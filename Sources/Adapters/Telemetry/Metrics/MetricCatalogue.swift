@@ -24,7 +24,7 @@ package enum MetricCatalogue {
         "Client connections taken, by outcome of the start (accepted, rejected_auth, rejected_limit, rejected_protocol).")
     package static let pinnedSessions = MetricFamily(
         "pgmosaic_sessions_pinned", .gauge, labels: ["reason"],
-        "Shard connections that client sessions keep, by what they are kept for (listen, advisory_lock, held_cursor); one may count under several.")
+        "Shard connections that client sessions keep, by what they are kept for (listen, advisory_lock, held_cursor, temporary, session_state); one may count several times.")
     package static let bytes = MetricFamily(
         "pgmosaic_bytes_total", .counter, labels: ["side", "direction"],
         "Bytes moved, by side (client, backend) and direction (in, out).")

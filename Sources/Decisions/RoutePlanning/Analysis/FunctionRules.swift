@@ -21,6 +21,29 @@ enum FunctionRules {
         return isVolatile ? .refused(.serverFunction) : .allowed
     }
 
+    /// Whether one of PostgreSQL's own may leave something in the server session, or tell of what it holds.
+    static func leavesState(_ name: String, isVolatile: Bool) -> Bool {
+        switch verdict(name, isVolatile: isVolatile) {
+        case .refused: !leavingNothing.contains(name)
+        case .traced(let traces): traces.keeps != nil || traces.releases
+        case .allowed, .allowedVolatile, .homeOnly, .size: false
+        }
+    }
+
+    /// Those of the table that do.
+    static let listedForState: [String] = table.keys.filter { leavesState($0, isVolatile: false) }.sorted()
+
+    /// Refused with several shards, and without a trace in the session: they concern rows, large objects, files or the whole server.
+    static let leavingNothing: Set<String> = Set(
+        ("lo_open lo_close loread lowrite lo_creat lo_create lo_unlink lo_import lo_export lo_lseek lo_lseek64 lo_tell lo_tell64 lo_truncate "
+            + "lo_truncate64 lo_from_bytea lo_put lo_get pg_cancel_backend pg_terminate_backend pg_reload_conf pg_rotate_logfile pg_switch_wal "
+            + "pg_create_restore_point pg_logical_emit_message pg_stat_reset pg_stat_reset_shared pg_stat_reset_slru "
+            + "pg_stat_reset_single_table_counters pg_stat_reset_single_function_counters pg_stat_clear_snapshot pg_export_snapshot "
+            + "pg_log_backend_memory_contexts pg_read_file pg_read_binary_file pg_stat_file pg_ls_dir pg_ls_logdir pg_ls_waldir pg_ls_tmpdir "
+            + "pg_current_logfile brin_summarize_new_values brin_summarize_range brin_desummarize_range gin_clean_pending_list currtid2 "
+            + "pg_import_system_collations")
+            .split(separator: " ").map(String.init))
+
     private static let table: [String: Verdict] = {
         var table: [String: Verdict] = [:]
         func list(_ verdict: Verdict, _ names: String) {

@@ -41,13 +41,27 @@ struct DropPlanner {
 
     private func drop(relations objects: NodeList, cascades: Bool) throws(Refusal) -> StatementPlan {
         var dropped: [Relation] = []
+        var lacksSchema = false
         for object in objects {
             let parts = object.listItems.compactMap(\.stringValue)
             if parts.count == 2 { try DefinitionNames(context: context).check(schema: parts[0]) }
             // Without one: IF EXISTS, or PostgreSQL's error.
-            if let relation = try DefinitionNames(context: context).relation(parts) { dropped.append(relation) }
+            if let relation = try DefinitionNames(context: context).relation(parts) {
+                dropped.append(relation)
+            } else {
+                lacksSchema = lacksSchema || isDeclared(parts)
+            }
         }
-        return plan(dropped, cascades: cascades)
+        var plan = plan(dropped, cascades: cascades)
+        plan.lacksSchema = lacksSchema
+        return plan
+    }
+
+    /// Whether a table of that name, which the schema does not have, has a placement: it may have been made meanwhile, and its placement is to go with it.
+    private func isDeclared(_ parts: [String]) -> Bool {
+        guard let name = parts.last else { return false }
+        let schemas = parts.count > 1 ? [parts[parts.count - 2]] : context.searchPath
+        return schemas.contains { context.placements[QualifiedName(schema: $0, name: name)] != nil }
     }
 
     private func drop(schemas objects: NodeList, cascades: Bool) throws(Refusal) -> StatementPlan {

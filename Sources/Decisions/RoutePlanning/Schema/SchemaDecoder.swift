@@ -15,10 +15,16 @@ package enum SchemaDecoder {
             throw Malformed(query: rows.count, reason: "\(SchemaQueries.Part.allCases.count) results are expected")
         }
         var snapshot = SchemaSnapshot(schemas: [], generation: generation)
+        var sources: [QualifiedName: [String]] = [:]
         for part in SchemaQueries.Part.allCases {
-            for columns in rows[part.rawValue] { try read(Row(columns, part), part, &snapshot) }
+            for columns in rows[part.rawValue] {
+                let row = Row(columns, part)
+                try read(row, part, &snapshot)
+                if part == .functions, let source = row[6] { sources[try row.name(0), default: []].append(source) }
+            }
         }
         closeViews(&snapshot)
+        RoutineJudgement.judge(&snapshot, sources: sources)
         return snapshot
     }
 
@@ -33,13 +39,16 @@ package enum SchemaDecoder {
         case .uniqueKeys: try readUniqueKey(row, &snapshot)
         case .foreignKeys: try readForeignKey(row, &snapshot)
         case .views: snapshot.relations[try row.name(0)]?.viewSources.append(try row.name(2))
+        case .viewFunctions: snapshot.relations[try row.name(0)]?.viewFunctions.append(try row.name(2))
         case .functions: try readFunction(row, &snapshot)
         case .collations: snapshot.nondeterministicCollations.insert(try row.name(0))
         case .typeDefaults:
             snapshot.typeDefaults[try row.name(0)] = .init(expression: try row.text(2), isVolatile: try row.bool(3))
         case .operators:
             if try row.bool(2) { snapshot.equalitySchemas.insert(try row.text(0)) }
-            if try row.bool(3) { snapshot.userOperators.insert(try row.name(0)) }
+            guard try row.bool(3) else { return }
+            snapshot.userOperators.insert(try row.name(0))
+            if try row.bool(4) { snapshot.volatileOperators.insert(try row.name(0)) }
         }
     }
 
@@ -100,15 +109,17 @@ package enum SchemaDecoder {
     private static func readFunction(_ row: Row, _ snapshot: inout SchemaSnapshot) throws(Malformed) {
         guard let volatility = FunctionInfo.Volatility(rawValue: try row.text(2)) else { throw row.malformed("volatility") }
         let name = try row.name(0)
-        snapshot.functions[name, default: []].append(
-            FunctionInfo(
-                name: name, volatility: volatility, isUserDefined: try row.bool(3), isAggregate: try row.bool(4), returnsSet: try row.bool(5)))
+        var function = FunctionInfo(
+            name: name, volatility: volatility, isUserDefined: try row.bool(3), isAggregate: try row.bool(4), returnsSet: try row.bool(5))
+        function.hasSource = row[6] != nil
+        snapshot.functions[name, default: []].append(function)
     }
 
-    /// Adds to each view what the views it reads read.
+    /// Adds to each view what the views it reads read, and call.
     private static func closeViews(_ snapshot: inout SchemaSnapshot) {
         let direct = snapshot.relations.values.filter { !$0.viewSources.isEmpty }
         let edges = Dictionary(uniqueKeysWithValues: direct.map { ($0.name, $0.viewSources) })
+        let calls = Dictionary(uniqueKeysWithValues: snapshot.relations.values.filter { !$0.viewFunctions.isEmpty }.map { ($0.name, $0.viewFunctions) })
         for view in direct {
             var seen: Set<QualifiedName> = []
             var open = view.viewSources
@@ -117,6 +128,8 @@ package enum SchemaDecoder {
                 open += edges[next] ?? []
             }
             snapshot.relations[view.name]?.viewSources = seen.sorted()
+            let called = seen.union([view.name]).flatMap { calls[$0] ?? [] }
+            snapshot.relations[view.name]?.viewFunctions = Set(called).sorted()
         }
     }
 

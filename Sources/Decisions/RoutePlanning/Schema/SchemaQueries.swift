@@ -6,8 +6,11 @@ package enum SchemaQueries {
     /// one moment.
     package static let all: [String] = Part.allCases.map(\.query)
 
+    /// What each of them reads.
+    package static let names: [String] = Part.allCases.map { "\($0)" }
+
     enum Part: Int, CaseIterable {
-        case session, schemas, relations, columns, uniqueKeys, foreignKeys, views, functions, collations, typeDefaults, operators
+        case session, schemas, relations, columns, uniqueKeys, foreignKeys, views, viewFunctions, functions, collations, typeDefaults, operators
 
         var query: String {
             switch self {
@@ -18,7 +21,8 @@ package enum SchemaQueries {
             case .uniqueKeys: SchemaQueries.uniqueKeys
             case .foreignKeys: SchemaQueries.foreignKeys
             case .views: SchemaQueries.views
-            case .functions: SchemaQueries.functions("true")
+            case .viewFunctions: SchemaQueries.viewFunctions
+            case .functions: SchemaQueries.functions("true", source: SchemaQueries.source)
             case .collations: SchemaQueries.collations
             case .typeDefaults: SchemaQueries.typeDefaults
             case .operators: SchemaQueries.operators
@@ -205,6 +209,22 @@ package enum SchemaQueries {
         WHERE \(isUserSchema)
         """
 
+    /// PostgreSQL records dependencies on users' functions only, so the view's tree is searched.
+    private static let viewFunctions = """
+        SELECT DISTINCT n.nspname, c.relname, called.nspname, called.proname
+        FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_class c ON c.oid = r.ev_class AND c.relkind IN ('v', 'm')
+            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+            CROSS JOIN LATERAL (
+                SELECT pn.nspname, p.proname
+                FROM pg_catalog.regexp_matches(r.ev_action::text, ':(?:(?:op)?funcid|aggfnoid|winfnoid) ([1-9][0-9]*)', 'g') AS m(found)
+                    JOIN pg_catalog.pg_proc p ON p.oid = m.found[1]::pg_catalog.oid JOIN pg_catalog.pg_namespace pn ON pn.oid = p.pronamespace
+                WHERE p.provolatile = 'v' OR p.proname IN (\(FunctionRules.listedForState.map(SQLText.literal).joined(separator: ", ")))
+                UNION ALL
+                SELECT 'pg_catalog', 'pg_prepared_statement'
+                WHERE r.ev_action::text ~ (':relid ' || 'pg_catalog.pg_prepared_statements'::pg_catalog.regclass::pg_catalog.oid || ' ')) called
+        WHERE r.ev_type = '1' AND \(isUserSchema)
+        """
+
     /// Contributed with PostgreSQL, and their C functions look at nothing but their arguments.
     private static let plainExtensions = """
         'btree_gin', 'btree_gist', 'citext', 'cube', 'earthdistance', 'fuzzystrmatch', 'hstore', 'intarray', 'isn', 'ltree', 'pg_trgm', 'pgcrypto', \
@@ -218,11 +238,17 @@ package enum SchemaQueries {
           AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND e.extname IN (\(plainExtensions))))
         """
 
-    private static func functions(_ condition: String) -> String {
+    /// Of what may be called by a statement, and says in a language that is understood what it does.
+    private static let source = """
+        CASE WHEN p.oid >= 16384 AND p.provolatile = 'v' AND l.lanname IN ('sql', 'plpgsql') AND p.prorettype NOT IN (2279, 3838)
+        THEN coalesce(pg_catalog.pg_get_function_sqlbody(p.oid), p.prosrc) END
+        """
+
+    private static func functions(_ condition: String, source: String = "NULL") -> String {
         """
         SELECT DISTINCT n.nspname, p.proname, p.provolatile,
             \(isUsers),
-            p.prokind = 'a', p.proretset
+            p.prokind = 'a', p.proretset, \(source)
         FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace JOIN pg_catalog.pg_language l ON l.oid = p.prolang
         WHERE n.nspname <> 'pgmosaic' AND n.nspname !~ '^pg_(toast|temp)' AND \(condition)
         """
@@ -238,10 +264,11 @@ package enum SchemaQueries {
         FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE t.typdefaultbin IS NOT NULL AND \(isUserSchema)
         """
 
-    /// Whether it is a `=` for smallint, integer, bigint, uuid, text or varchar; whether its function is a user's.
+    /// Whether it is a `=` for smallint, integer, bigint, uuid, text or varchar; whether its function is a user's, and volatile.
     private static let operators = """
         SELECT DISTINCT n.nspname, o.oprname,
-            o.oprname = '=' AND (o.oprleft IN (20, 21, 23, 25, 1043, 2950) OR o.oprright IN (20, 21, 23, 25, 1043, 2950)), \(isUsers)
+            o.oprname = '=' AND (o.oprleft IN (20, 21, 23, 25, 1043, 2950) OR o.oprright IN (20, 21, 23, 25, 1043, 2950)), \(isUsers),
+            p.provolatile = 'v'
         FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace
             JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode JOIN pg_catalog.pg_language l ON l.oid = p.prolang
         WHERE n.nspname <> 'pg_catalog'

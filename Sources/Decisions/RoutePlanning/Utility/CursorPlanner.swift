@@ -47,6 +47,11 @@ enum CursorPlanner {
             throw Refusal(.unsupported, "DECLARE CURSOR")
         }
         var plan = try StatementPlanner.planQuery(query, .utility, request)
+        note(declare: declare, in: &plan)
+        return plan
+    }
+
+    static func note(declare: UnsafeMutablePointer<PgQuery__DeclareCursorStmt>, in plan: inout StatementPlan) {
         let holds = declare.pointee.options & holdOption != 0
         plan.cursor = .declare(string(declare.pointee.portalname), holds: holds)
         if holds {
@@ -54,7 +59,6 @@ enum CursorPlanner {
             plan.traces.formUnion(SessionTraces(keeps: .heldCursor, preventsPrepare: true))
             plan.writes = true
         }
-        return plan
     }
 
     /// FETCH, MOVE, CLOSE: a cursor lives on its transaction's shard.

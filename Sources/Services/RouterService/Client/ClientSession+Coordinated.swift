@@ -16,14 +16,22 @@ extension ClientSession {
 
     func runEverywhere(_ everyShard: EveryShard, text: String) {
         unit.ranEverywhere = true
+        if everyShard.changesSchema { doubtTemporaryObjects() }
         guard everyShard.transactional else { return runUntransactional(everyShard, text) }
         let isImplicit = transaction.isIdle
         onEveryShard({ $0.writeQuery(text) }, keep: .simpleQuery, everyShard) { [self] outcome in
             switch outcome {
             case .success(let answers) where !isImplicit:
-                noteSchemaChange(everyShard) { [self] in completeUnit { $0.writeImmutableBuffer(answers) } }
-            case .success, .failure:
-                conclude(outcome, isImplicit: isImplicit, publishing: everyShard.changesSchema ? everyShard.placementChanges : nil)
+                noteSchemaChange(everyShard) { [self] _ in completeUnit { $0.writeImmutableBuffer(answers) } }
+            case .success:
+                confirm(everyShard) { [self] changes in
+                    switch changes {
+                    case .success(let changes): conclude(outcome, isImplicit: isImplicit, publishing: changes)
+                    case .failure(let error): conclude(.failure(error), isImplicit: isImplicit)
+                    }
+                }
+            case .failure:
+                conclude(outcome, isImplicit: isImplicit)
             }
         }
     }
@@ -57,6 +65,7 @@ extension ClientSession {
 
     func executeEverywhere(_ everyShard: EveryShard, _ statement: Statement, _ bind: BindMessage) {
         unit.ranEverywhere = true
+        if everyShard.changesSchema { doubtTemporaryObjects() }
         guard everyShard.transactional else { return failBatch(.refusal(Refusal(.extendedMaintenance))) }
         // Its portal is older than a read of the same pipeline.
         if isOnReplica { return leaveReplica { [self] in executeEverywhere(everyShard, statement, bind) } }
@@ -80,9 +89,11 @@ extension ClientSession {
                 case .failure(let error):
                     failBatch(error)
                 case .success(let answers):
-                    batch.schemaChanges.append(contentsOf: everyShard.changesSchema ? everyShard.placementChanges : [])
                     batch.changesSchema = batch.changesSchema || everyShard.changesSchema
-                    noteSchemaChange(everyShard) { [self] in answer { $0.writeImmutableBuffer(answers) } }
+                    noteSchemaChange(everyShard) { [self] changes in
+                        batch.schemaChanges.append(contentsOf: changes)
+                        answer { $0.writeImmutableBuffer(answers) }
+                    }
                 }
             }
         }
@@ -137,7 +148,11 @@ extension ClientSession {
             answers = exchange.answers
             tags = exchange.tags
         } then: { [self] in
-            if let error { return done(.failure(error)) }
+            if let error {
+                let notices = Self.notices(in: answers)
+                if notices.readableBytes > 0 { answer { $0.writeImmutableBuffer(notices) } }
+                return done(.failure(error))
+            }
             let followers = participants.indices.filter { $0 != leader }
             each(followers, { (self.prelude(of: $0) + self.followerLockBound(of: $0) + locks, messages) }, keep: .outcome) {
                 index, exchange, result in
@@ -150,6 +165,15 @@ extension ClientSession {
                 self.sliceSequences(everyShard.sequences) { error in done(error.map { .failure($0) } ?? .success(answers)) }
             }
         }
+    }
+
+    /// What was said before the error.
+    private static func notices(in answers: ByteBuffer) -> ByteBuffer {
+        var (rest, notices) = (answers, ByteBuffer())
+        while let frame = try? rest.readFrame(limit: .max) {
+            if frame.kind == BackendKind.noticeResponse { notices.writeFrame(frame.kind) { $0.writeImmutableBuffer(frame.body) } }
+        }
+        return notices
     }
 
     /// Waits for the tables' writers, prepared ones included, and lets no other in.

@@ -62,6 +62,7 @@ extension ClientSession {
         unit.shard = pool
         reach(pool, execution.role, writes: execution.plan.writes) { [self] in
             if let error = note(execution.plan) { return failUnit(error) }
+            beginKeepingState(execution.plan, inBatch: false)
             prepare(execution.statement, on: speaker) { [self] name in
                 shiftPositions(execute, name)
                 backend.send { $0.writeQuery(String(buffer: Self.execution(of: name, tail ?? ByteBuffer()))) }
@@ -153,6 +154,7 @@ extension ClientSession {
         let tail = Self.tail(of: outer, execute)
         reach(pool, execution.role, writes: execution.plan.writes) { [self] in
             if let error = note(execution.plan) { return failBatch(error) }
+            beginKeepingState(execution.plan, inBatch: true)
             sendHeld()
             let name = ensurePrepared(execution.statement)
             sendExecution(name, tail)
@@ -256,7 +258,7 @@ extension ClientSession {
             throw .failed(.refusal(Refusal(.sqlPrepare, execute.name)))
         }
         switch plan.kind {
-        case .select, .insert, .update, .delete: return execution
+        case .select, .insert, .update, .delete, .merge: return execution
         // Prepared through the protocol; PostgreSQL executes them, but no client does.
         default: throw .failed(.refusal(Refusal(.sqlPrepare, execute.name)))
         }

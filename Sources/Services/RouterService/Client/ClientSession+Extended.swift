@@ -33,6 +33,7 @@ extension ClientSession {
             return failParse(name, statement.planned.error(inFailedTransaction: transaction.isFailed))
         }
         if transaction.isFailed, !plan.leavesFailedTransaction, !plan.isEmpty { return failParse(name, .failedTransaction) }
+        if plan.lacksSchema, mayReload, looksForNames(of: plan) { return reloadSchema { [self] in parse(frame, message, name, mayReload: false) } }
         if !name.isEmpty, statements[name] != nil { return failBatch(.duplicateStatement(name)) }
         define(name, statement)
         unit.positionShift = 0

@@ -2,12 +2,19 @@ internal import NIOCore
 internal import PGWire
 internal import RoutePlanning
 internal import SessionCore
+internal import ShardModel
 internal import Synchronization
 
 /// A backend that a session keeps beyond its transactions, for it holds what cannot be carried to another one.
 struct Pin {
     let backend: Backend
     var kept: Set<SessionTraces.Kept>
+    /// It has no end but DISCARD ALL.
+    var keepsState: Bool { kept.contains(.sessionState) }
+    /// Names and settings may mean something in it that the router does not know of.
+    var isHidden: Bool { kept.contains(where: \.isHidden) }
+    /// Nothing of an earlier client's is in it.
+    var isClean = false
     /// Something ran since the backend was last asked what it holds.
     var isDoubtful = true
     /// The session's place among those that may keep one.
@@ -40,6 +47,7 @@ extension ClientSession {
             unit.shard = pool
             reach(pool, role, writes: plan.writes) { [self] in
                 if let error = note(plan) { return failUnit(error) }
+                beginKeepingState(plan, inBatch: false)
                 script.expect(.query)
                 backend.send(frame)
                 work = .awaitingReady
@@ -55,7 +63,9 @@ extension ClientSession {
             let (pool, role) = try target(of: plan, inputs)
             unit.shard = pool
             reach(pool, role, writes: plan.writes) { [self] in
-                if let error = note(plan) { failBatch(error) } else { send() }
+                if let error = note(plan) { return failBatch(error) }
+                beginKeepingState(plan, inBatch: true)
+                send()
             }
         } catch {
             failBatch(error)
@@ -95,13 +105,16 @@ extension ClientSession {
             participants[speaker].cannotPrepare = true
         }
         let index = pins.firstIndex { $0.backend === backend }
+        if traces.readsSessionState, traces.keeps != .sessionState, index.map({ pins[$0].keepsState }) != true {
+            return .refusal(Refusal(.sessionFunction, "currval() or lastval()"))
+        }
         if let kept = traces.keeps {
             if let index {
                 pins[index].kept.insert(kept)
-                pins[index].isDoubtful = true
+                if kept != .sessionState { pins[index].isDoubtful = true }
             } else {
                 guard let permit = loop.shared.pins.admit() else { return .tooManyPinned }
-                pins.append(Pin(backend: backend, kept: [kept], permit: permit))
+                pins.append(Pin(backend: backend, kept: [kept], isDoubtful: kept != .sessionState, permit: permit))
             }
         } else if traces.releases, let index {
             pins[index].isDoubtful = true
@@ -116,6 +129,46 @@ extension ClientSession {
         case .use, nil: break
         }
         return nil
+    }
+
+    /// A server session that is kept for its state must have none of an earlier client's: what the others leave is undone or known, but not which
+    /// sequences they have used. Called behind `note`.
+    func beginKeepingState(_ plan: CachedPlan, inBatch: Bool) {
+        guard plan.value.traces.keeps == .sessionState, let index = pins.firstIndex(where: { $0.backend === backend }), !pins[index].isClean else {
+            return
+        }
+        pins[index].isClean = true
+        let statement = "DISCARD SEQUENCES"
+        guard inBatch else {
+            backend.send { $0.writeQuery(statement) }
+            return script.swallow(.query)
+        }
+        let name = "pgmosaic_discard"
+        backend.send { buffer in
+            buffer.writeParse(name: name, query: statement)
+            buffer.writeBind(portal: name, statement: name, parameters: [])
+            buffer.writeExecute(portal: name)
+            buffer.writeClose(.portal, name: name)
+            buffer.writeClose(.statement, name: name)
+        }
+        for step in [ResponseScript.Expectation.parse, .bind, .execute, .close, .close] { script.swallow(step) }
+        batch.needsSync = true
+    }
+
+    /// Whether names and settings may mean something that only the primary's server session knows of.
+    var hasHiddenState: Bool { !pins.isEmpty && pins.contains(where: \.isHidden) }
+
+    /// Whether the session had to end: it keeps state of the one shard that its database had, and the database has several now. Names may mean temporary
+    /// objects, of which the plans for several shards know nothing.
+    func endsForSecondShard() -> Bool {
+        guard database.topology.shards.count > 1, hasHiddenState else { return false }
+        fatal(.stateOfSingleShard)
+        return true
+    }
+
+    /// A statement ran that may have dropped temporary objects.
+    func doubtTemporaryObjects() {
+        for index in pins.indices where pins[index].kept.contains(.temporary) { pins[index].isDoubtful = true }
     }
 
     // MARK: Unpinning
@@ -142,7 +195,9 @@ extension ClientSession {
         guard let index = pins.firstIndex(where: { $0.backend === backend }) else { return }
         pins[index].isDoubtful = false
         guard let held else { return }
-        pins[index].kept = Set(held.compactMap { $0.first.flatMap { $0 }.flatMap(SessionTraces.Kept.init(rawValue:)) })
+        // Of that the server cannot tell.
+        let state: Set<SessionTraces.Kept> = pins[index].keepsState ? [.sessionState] : []
+        pins[index].kept = state.union(held.compactMap { $0.first.flatMap { $0 }.flatMap(SessionTraces.Kept.init(rawValue:)) })
         let names = Set(held.filter { $0.first == SessionTraces.Kept.heldCursor.rawValue }.compactMap { $0.last ?? nil })
         heldCursors = heldCursors.filter { $0.value !== backend.pool || names.contains($0.key) }
         for name in names { heldCursors[name] = backend.pool }

@@ -84,7 +84,7 @@ extension ClientSession {
     @inline(__always)
     var readsReplicas: Bool { database.hasReplicas && mayReadReplicas }
 
-    private var mayReadReplicas: Bool { transaction.isIdle && consistency == .eventual && !replicas.avoids && privateSchema == nil }
+    private var mayReadReplicas: Bool { transaction.isIdle && consistency == .eventual && !replicas.avoids && privateSchema == nil && !hasHiddenState }
 
     /// The session is on a replica: for a unit of nothing but reads.
     var isOnReplica: Bool { participants.first?.backend.pool.replica != nil }

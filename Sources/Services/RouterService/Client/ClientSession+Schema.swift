@@ -2,6 +2,7 @@ internal import NIOCore
 internal import PGWire
 internal import RoutePlanning
 internal import SessionCore
+internal import ShardModel
 
 /// Schema changes: what a transaction's own statements see of them, and what their commit means for everybody.
 extension ClientSession {
@@ -10,21 +11,37 @@ extension ClientSession {
 
     /// A statement has run on every shard, inside a transaction: if it changed the schema, what follows is planned by the schema as
     /// the home shard shows it to this transaction.
-    func noteSchemaChange(_ everyShard: EveryShard, _ then: @escaping () -> Void) {
-        guard everyShard.changesSchema else { return then() }
+    ///
+    /// `then` gets what it means for the catalog.
+    func noteSchemaChange(_ everyShard: EveryShard, _ then: @escaping ([PlacementChange]) -> Void) {
+        guard everyShard.changesSchema else { return then([]) }
         readPrivateSchema { [self] result in
             switch result {
             case .success(let schema):
+                let changes = confirmed(everyShard.placementChanges, by: schema)
                 if let privateSchema {
-                    privateSchema.add(everyShard.placementChanges, schema, session: self)
+                    privateSchema.add(changes, schema, session: self)
                 } else {
-                    privateSchema = PrivateSchema(schema, changes: everyShard.placementChanges, session: self)
+                    privateSchema = PrivateSchema(schema, changes: changes, session: self)
                 }
-                then()
+                then(changes)
             case .failure(let error):
                 failUnit(error)
             }
         }
+    }
+
+    /// Those changes that have come about. With one shard a name may have meant a temporary table, or one of a search_path that the router has not
+    /// seen: then the table it was taken for is still there, or not there yet.
+    private func confirmed(_ changes: [PlacementChange], by schema: SchemaSnapshot) -> [PlacementChange] {
+        database.topology.shards.count == 1 ? changes.filter { $0.hasComeAbout(in: schema) } : changes
+    }
+
+    /// Before a definition is committed that is a transaction of its own: the placement changes to publish.
+    func confirm(_ everyShard: EveryShard, _ then: @escaping (Result<[PlacementChange]?, ServerError>) -> Void) {
+        guard everyShard.changesSchema else { return then(.success(nil)) }
+        guard database.topology.shards.count == 1, !everyShard.placementChanges.isEmpty else { return then(.success(everyShard.placementChanges)) }
+        readPrivateSchema { [self] result in then(result.map { confirmed(everyShard.placementChanges, by: $0) }) }
     }
 
     /// After ROLLBACK TO SAVEPOINT, which has undone some of the changes, or all.
@@ -83,6 +100,10 @@ extension ClientSession {
                 pump()
             }
     }
+
+    /// Whether a name that the schema does not have is looked for: in a session with temporary objects it is likely one of them, but for what it means to
+    /// the catalog that a table goes.
+    func looksForNames(of plan: CachedPlan) -> Bool { plan.kind == .ddl || !hasHiddenState }
 
     /// Reads the schema anew, for a statement that does not fit what is known of it.
     func reloadSchema(_ then: @escaping () -> Void) {

@@ -43,7 +43,10 @@ extension ClientSession {
         case .setCharacteristics:
             return setting(
                 .set(name: SessionSettings.transactionCharacteristics, statement: String(buffer: text), searchPath: nil))
-        case .show, .discard:
+        case .discard:
+            doubtTemporaryObjects()
+            return .forward(nil)
+        case .show:
             return .forward(nil)
         case .discardAll:
             return transaction.isIdle && !batch.needsSync && !batch.isImplicitlyCoordinated ? .here : .refuse(.discardAllInTransaction)

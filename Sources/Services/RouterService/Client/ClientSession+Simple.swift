@@ -34,6 +34,9 @@ extension ClientSession {
             }
             return failUnit(planned.error(inFailedTransaction: transaction.isFailed))
         }
+        if plan.lacksSchema, mayReload, !transaction.isFailed, looksForNames(of: plan) {
+            return reloadSchema { [self] in runSimple(frame, text, mayReload: false) }
+        }
         unit.kind = plan.kind
         if transaction.isFailed, !plan.leavesFailedTransaction, !plan.isEmpty { return failUnit(.failedTransaction) }
         if list != nil, isForTheList(plan) { return }

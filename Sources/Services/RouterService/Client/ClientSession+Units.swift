@@ -3,6 +3,7 @@ internal import PGWire
 internal import PoolCore
 internal import RoutePlanning
 internal import SessionCore
+internal import ShardModel
 
 /// The life of a unit: begun, perhaps suspended, answered.
 extension ClientSession {
@@ -13,9 +14,16 @@ extension ClientSession {
 
     /// The plans for the session as it is now. nil: the schema is not known.
     var scope: PlanScope? {
-        if let privateSchema { return privateSchema.scope }
+        if let privateSchema {
+            guard privateSchema.shardCount == database.topology.shards.count else {
+                // Its definitions would be missing on the new shard.
+                fatal(.shardsChanged)
+                return nil
+            }
+            return privateSchema.scope
+        }
         if let scopeCache { return scopeCache }
-        scopeCache = database.scope(for: settings)
+        scopeCache = endsForSecondShard() ? nil : database.scope(for: settings)
         return scopeCache
     }
 

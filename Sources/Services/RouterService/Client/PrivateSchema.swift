@@ -8,6 +8,8 @@ internal import ShardModel
 final class PrivateSchema {
     private(set) var schema: SchemaSnapshot
     private(set) var scope: PlanScope
+    /// When the transaction first changed it.
+    let shardCount: Int
     /// What the transaction's statements mean for the catalog once they are committed, in order.
     private(set) var changes: [PlacementChange]
     /// Savepoints made since, with the number of changes before each.
@@ -16,6 +18,7 @@ final class PrivateSchema {
     init(_ schema: SchemaSnapshot, changes: [PlacementChange], session: ClientSession) {
         self.schema = schema
         self.changes = changes
+        shardCount = session.database.topology.shards.count
         scope = Self.makeScope(schema, changes, session)
     }
 
@@ -54,6 +57,14 @@ final class PrivateSchema {
 }
 
 extension PlacementChange {
+    func hasComeAbout(in schema: SchemaSnapshot) -> Bool {
+        switch self {
+        case .declare(let name, _): schema.relations[name] != nil
+        case .forget(let name): schema.relations[name] == nil
+        case .rename(let from, let to): schema.relations[from] == nil && schema.relations[to] != nil
+        }
+    }
+
     fileprivate func apply(to placements: inout [QualifiedName: Placement]) {
         switch self {
         case .declare(let name, let placement): placements[name] = placement

@@ -129,9 +129,16 @@ extension ServerError {
         error[.message] = "lost the connection to shard \(shard), which held the session's LISTEN, locks or cursors"
         return error
     }
+    /// The database has several shards now, where statements mean something else than in a session with temporary objects.
+    static let stateOfSingleShard = ServerError(
+        severity: .fatal, sqlState: .adminShutdown, message: "the database has got a second shard, and the session keeps state of the first",
+        hint: "Connect again. Temporary tables and their like are for databases with one shard.")
+    static let shardsChanged = ServerError(
+        severity: .fatal, sqlState: .adminShutdown, message: "the database has got or lost a shard since the transaction changed the schema",
+        hint: "Connect again and repeat the transaction.")
     static let tooManyPinned = ServerError(
         sqlState: .tooManyConnections, message: "too many sessions keep a shard connection for themselves",
-        hint: "End LISTEN, session advisory locks and cursors WITH HOLD that are done, or raise the router's wire.pinned_sessions_max.")
+        hint: "End LISTEN, advisory locks, cursors WITH HOLD and temporary tables that are done, or raise the router's wire.pinned_sessions_max.")
     static let answerTooLarge = ServerError(
         sqlState: .programLimitExceeded, message: "the answer of a statement that runs on several shards is too large")
     static let shuttingDown = ServerError(

@@ -17,6 +17,8 @@ final class CachedPlan {
     let needsShard: Bool
     /// It leaves something behind in the server session, or belongs to a cursor.
     let isTraced: Bool
+    /// A look at the shard as it is now may give a better plan.
+    let lacksSchema: Bool
     /// The key that a comment of the text names.
     let hint: String?
     /// `pgmosaic.explain` explains it; the others run, so that it can be switched off again.
@@ -27,6 +29,7 @@ final class CachedPlan {
         value = plan
         (kind, route, writes, keyLengthMax) = (plan.kind, plan.route, plan.writes, plan.keyLengthMax)
         mayReadReplica = plan.mayReadReplica
+        lacksSchema = plan.lacksSchema
         isEmpty = plan.isEmpty
         leavesFailedTransaction = plan.leavesFailedTransaction
         needsShard = plan.needsShard
