@@ -16,6 +16,8 @@ extension FaultTests {
         private struct Sequence {
             var keys: [Int64]
             var generator: SeededGenerator
+            /// The database has one shard, which can do everything.
+            var isSingle = false
             /// Bytes for either side, and a text to print.
             var bytes: [UInt8] = []
             var text: [String] = []
@@ -132,6 +134,15 @@ extension FaultTests {
             private mutating func statement() -> String {
                 let (key, other) = (pick(keys), pick(keys))
                 let value = pick(["5MB", "6MB", "7MB"])
+                if isSingle, Int.random(in: 0..<4, using: &generator) == 0 {
+                    return pick([
+                        "CREATE TEMP TABLE tt (a int)", "CREATE TEMP TABLE tt (a int) ON COMMIT DROP", "INSERT INTO tt VALUES (1), (2)", "SELECT count(*) FROM tt",
+                        "DROP TABLE tt", "DROP TABLE IF EXISTS tt", "DISCARD TEMP", "SELECT sum(v) FROM kv", "UPDATE kv SET v = v + 1", "DELETE FROM kv WHERE v > 50",
+                        "SELECT k, v FROM kv ORDER BY k", "INSERT INTO kv SELECT k + 1000000, v FROM kv WHERE k = \(key) ON CONFLICT DO NOTHING", "DELETE FROM kv WHERE k > 1000000",
+                        "LOCK TABLE kv", "TRUNCATE ref", "UPDATE kv SET k = k WHERE k = \(key)", "WITH d AS (DELETE FROM kv WHERE k = \(key) RETURNING v) INSERT INTO ref SELECT 9, v FROM d",
+                        "DO $$ BEGIN UPDATE kv SET v = v + 1; END $$", "SELECT pg_advisory_lock(7)", "SELECT pg_advisory_unlock_all()", "LISTEN n", "UNLISTEN *",
+                    ])
+                }
                 return switch Int.random(in: 0..<12, using: &generator) {
                 case 0, 1: pick(["BEGIN", "BEGIN", "START TRANSACTION READ ONLY", "BEGIN ISOLATION LEVEL READ COMMITTED"])
                 case 2: pick(["COMMIT", "COMMIT", "ROLLBACK", "COMMIT AND CHAIN", "ROLLBACK AND CHAIN", "END"])
@@ -231,11 +242,12 @@ extension FaultTests {
         /// - shards: of the keys.
         /// - before: called before each sequence.
         func compare(_ shards: [Int], rounds count: Int, of kind: Kind = .messages, before: () async throws -> Void) async throws {
+            let plainServer = cluster.servers[min(1, cluster.servers.count - 1)]
             var keys: [Int64] = []
             for shard in shards { keys.append(try await cluster.key(on: shard, from: (keys.last ?? 0) + 1)) }
-            try await cluster.servers[1].psql("DROP DATABASE IF EXISTS plain", database: "postgres")
-            try await cluster.servers[1].createDatabase("plain")
-            for statement in FaultClusterTrait.statements { try await cluster.servers[1].psql(statement, database: "plain") }
+            try await plainServer.psql("DROP DATABASE IF EXISTS plain", database: "postgres")
+            try await plainServer.createDatabase("plain")
+            for statement in FaultClusterTrait.statements { try await plainServer.psql(statement, database: "plain") }
             let given = ProcessInfo.processInfo.environment["PGMOSAIC_SEED"].flatMap { UInt64($0) }
             // In CI always the same, so that a change is judged by its own sequences and not by luck.
             let isCI = ProcessInfo.processInfo.environment["CI"] != nil
@@ -244,14 +256,14 @@ extension FaultTests {
             var differences = 0
             for seed in first..<(first + UInt64(rounds(count))) {
                 try await before()
-                var sequence = Sequence(keys: keys, generator: SeededGenerator(seed: seed))
+                var sequence = Sequence(keys: keys, generator: SeededGenerator(seed: seed), isSingle: cluster.servers.count == 1)
                 switch kind {
                 case .messages: for _ in 0..<Int.random(in: 1...14, using: &sequence.generator) { sequence.step() }
                 case .pipelines: sequence.pipeline()
                 case .mixtures: sequence.mixture()
                 }
                 sequence.finish()
-                let plain = try await WireClient.login(port: cluster.servers[1].port, database: "plain", user: "postgres")
+                let plain = try await WireClient.login(port: plainServer.port, database: "plain", user: "postgres")
                 let router = try await cluster.login()
                 let expected = try await answers(plain, sequence.bytes)
                 let got: [String]
@@ -262,8 +274,8 @@ extension FaultTests {
                 let isAlike = agree(got, expected)
                 if isRefused || !isAlike {
                     // After a documented refusal, too, the tables may differ.
-                    for statement in ["DELETE FROM ref"] + keys.map({ "DELETE FROM kv WHERE k = \($0)" }) {
-                        try await cluster.servers[1].psql(statement, database: "plain")
+                    for statement in ["DELETE FROM ref"] + (cluster.servers.count == 1 ? ["DELETE FROM kv"] : keys.map { "DELETE FROM kv WHERE k = \($0)" }) {
+                        try await plainServer.psql(statement, database: "plain")
                         let client = try await cluster.login()
                         #expect(try await client.failure(statement) == nil)
                     }
@@ -322,6 +334,14 @@ extension FaultTests {
             try await client.send(WireMessages.execute("") + WireMessages.query("SELECT 5"))
             #expect(try await client.until("Z").map(\.description) == ["1", "2", "D(0)", "C(SELECT 1)", "T", "D(5)", "C(SELECT 1)", "Z(I)"])
             client.close()
+        }
+    }
+    /// The same with one shard, where nothing is refused.
+    @Suite(.faultCluster(shards: 1), .serialized)
+    struct SingleShardSequenceTests {
+        @Test(arguments: [ExtendedSequenceTests.Kind.messages, .pipelines, .mixtures])
+        func oneShardAnswersAsPostgreSQLDoes(kind: ExtendedSequenceTests.Kind) async throws {
+            try await ExtendedSequenceTests().compare([0, 0, 0], rounds: 300, of: kind) {}
         }
     }
 }

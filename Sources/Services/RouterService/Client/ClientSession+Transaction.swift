@@ -283,7 +283,8 @@ extension ClientSession {
             participants[index].wrote = false
         }
         settingsChanged(to: loop.settings(after))
-        settingsAtBegin = settings
+        // A chained transaction keeps the characteristics that it began with, whatever SET SESSION CHARACTERISTICS has said since.
+        if !chain { settingsAtBegin = settings }
         dropPortals()
         isDoomed = false
         // After a commit of several shards nothing is open on them any more: the next transaction enlists anew.
