@@ -168,6 +168,23 @@ extension FaultTests {
             client.close()
         }
 
+        /// A shard that was prepared has kept what SET changed, though nothing was committed: nobody else may meet it there.
+        @Test func settingsOfACommitThatFailsStayWithNobody() async throws {
+            let keys = try await rows()
+            let client = try await cluster.login()
+            // Behind the writes, so that the record of the decision cannot be written.
+            let answers = try await run(
+                client, ["BEGIN", "SET work_mem = '9MB'"] + keys.map { update($0) } + ["SET TRANSACTION READ ONLY", "SELECT v FROM kv WHERE k = \(keys[0])", "COMMIT"])
+            #expect(answers.last == "E(25006)", "\(answers)")
+            #expect(try await values(keys) == ["0", "0", "0"])
+            let others = try await (0..<8).asyncMap { _ in try await cluster.login() }
+            for other in others + [client] {
+                for key in keys { #expect(try await other.rows("SELECT current_setting('work_mem') FROM kv WHERE k = \(key)") == [["4MB"]]) }
+            }
+            for other in others + [client] { other.close() }
+            try await cluster.settled()
+        }
+
         // MARK: Pipelines
 
         private func pipeline(_ statements: [(String, [String?])]) -> [UInt8] {

@@ -25,6 +25,8 @@ final class CommitDriver {
     private var id: GlobalTransactionID?
     /// The errors that shards answered, by participant.
     private var errors: [Int: ServerError] = [:]
+    /// Participants whose sessions keep what SET changed in the transaction, however it ends: COMMIT says so, and PREPARE TRANSACTION does.
+    private var settled: Set<Int> = []
     private var deadline: Scheduled<Void>?
 
     init(_ participants: [Participant], loop: RouterLoop, database: DatabaseState, onDone: @escaping (CommitResult) -> Void) {
@@ -115,6 +117,7 @@ final class CommitDriver {
             errors[index] = .failedTransaction
             return .failed(index, sqlState: SQLState.inFailedTransaction.code)
         }
+        settled.insert(index)
         return answer
     }
 
@@ -142,9 +145,9 @@ final class CommitDriver {
     private func finish(_ outcome: CommitOutcome, unfinished: [Int]) {
         deadline?.cancel()
         let isCommitted = if case .committed = outcome { true } else { false }
-        for participant in participants where participant.backend.isOpen {
+        for (index, participant) in participants.enumerated() where participant.backend.isOpen {
             let backend = participant.backend
-            backend.settings = isCommitted ? participant.settingsInside : participant.settingsOutside
+            backend.settings = isCommitted || settled.contains(index) ? participant.settingsInside : participant.settingsOutside
             if participant.isKept {
                 if backend.status != TransactionState.Phase.idle.rawValue || backend.hasExchange { backend.close() }
                 continue
