@@ -197,7 +197,7 @@ let package = Package(
         ]),
         test("RouterServiceTests", in: "Services", [
             "RouterService", "CatalogStore", "ControlAPI", "PGChannel", "PGTypes", "PGWire", "PostgresProcess", "RoutePlanning", "ServerConfig", "ShardModel", "ClusterTestKit",
-            "RESTTestKit", "TestKit", nioPosix,
+            "PGTestServer", "RESTTestKit", "TestKit", log, nioPosix,
         ] + nio),
     ]
 )

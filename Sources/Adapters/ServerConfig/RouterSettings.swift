@@ -72,6 +72,8 @@ package struct RouterSettings: Hashable, Sendable {
     package var logLevel: Logger.Level
     package var logFormat: LogFormat
     package var shutdownGrace: Duration
+    /// How long a shard may take to answer what the router itself asks once no client waits for it. In no catalogue: only tests need another.
+    package var abandonedTime = Duration.seconds(30)
 
     /// Throws `ConfigError` when settings do not go together.
     package init(_ values: ResolvedSettings) throws(ConfigError) {

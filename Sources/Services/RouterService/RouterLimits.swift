@@ -43,6 +43,8 @@ struct RouterLimits: Sendable {
     static let shutdownCourtesy = Duration.seconds(1)
     /// How long statements may take to end that were cancelled when the grace was over.
     static let cutOffTime = Duration.seconds(2)
+    /// How long a shard may take to answer what the router itself asks once no client waits for it; then the connection is closed.
+    var abandonedTime: TimeAmount
     /// How long a client may take to hang up after the goodbye.
     static let lingerTime = Duration.seconds(2)
     /// nil: a transaction may wait for its client for ever.
@@ -64,6 +66,7 @@ struct RouterLimits: Sendable {
         statementCacheMax = settings.textCacheMax
         lockTimeoutMilliseconds = settings.lockTimeout.components.seconds * 1000 + settings.lockTimeout.components.attoseconds / 1_000_000_000_000_000
         shutdownGrace = settings.shutdownGrace
+        abandonedTime = TimeAmount(settings.abandonedTime)
         transactionTimeout = settings.transactionTimeout == .zero ? nil : PoolNanoseconds(settings.transactionTimeout)
         idleTransactionTimeout = settings.idleTransactionTimeout == .zero ? nil : PoolNanoseconds(settings.idleTransactionTimeout)
     }

@@ -64,6 +64,11 @@ package struct RouterServer: Service {
         }
         for reference in references { shared.add(reference) }
         control.attach(references)
+        defer {
+            // Each loop holds what all share.
+            shared.removeLoops()
+            control.attach([])
+        }
         await control.install(try await firstCatalog())
 
         let wire = try await listen(group, references)

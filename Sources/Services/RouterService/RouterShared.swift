@@ -46,6 +46,8 @@ final class RouterShared: Sendable {
     }
 
     func add(_ loop: LoopReference) { loops.withLock { $0.append(loop) } }
+    /// At the end.
+    func removeLoops() { loops.withLock { $0.removeAll() } }
     var allLoops: [LoopReference] { loops.withLock { $0 } }
 
     /// Finds the session that a CancelRequest names; a wrong secret is ignored, as PostgreSQL does.

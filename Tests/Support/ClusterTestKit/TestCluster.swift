@@ -1,6 +1,6 @@
 package import CatalogStore
 internal import Foundation
-internal import Logging
+package import Logging
 internal import ManagerService
 internal import NIOPosix
 package import PostgresProcess
@@ -23,6 +23,8 @@ package struct TestCluster: Sendable {
         /// PostgreSQL's settings on every shard.
         package var postgres: [String: String] = [:]
         package var router: @Sendable (inout RouterSettings) -> Void = { _ in }
+        /// nil: the usual one.
+        package var logHandler: (@Sendable (String) -> any LogHandler)?
 
         package init(shards: Int = 2, tables: [String: Placement] = [:]) {
             self.shards = shards
@@ -167,7 +169,7 @@ package struct TestCluster: Sendable {
         settings.wireAuth = .trust
         settings.shutdownGrace = .seconds(1)
         options.router(&settings)
-        var logger = Logger(label: "test-router")
+        var logger = options.logHandler.map { Logger(label: "test-router", factory: $0) } ?? Logger(label: "test-router")
         logger.logLevel = .critical
         let (listening, continuation) = AsyncStream.makeStream(of: RouterServer.Addresses.self)
         let router = RouterServer(settings: settings, store: store, logger: logger) { continuation.yield($0) }

@@ -21,6 +21,10 @@ final class Backend: ChannelInboundHandler {
     /// Who borrowed it and forwards its answers.
     private(set) var session: ClientSession?
     private var exchange: Exchange?
+    /// Ends the connection when the exchange does not end by itself.
+    private var exchangeDeadline: Scheduled<Void>?
+    /// It did.
+    private(set) var isOverdue = false
 
     /// The settings in effect outside a transaction.
     var settings: SettingsRef
@@ -93,6 +97,21 @@ final class Backend: ChannelInboundHandler {
         flush()
     }
 
+    /// Nobody would notice, or end it, if the exchange that is under way never ended: it gets this long, and then the connection is closed.
+    func boundExchange(to limit: TimeAmount) {
+        guard exchange != nil, exchangeDeadline == nil else { return }
+        exchangeDeadline = channel.eventLoop.assumeIsolated().scheduleTask(in: limit) {
+            self.isOverdue = true
+            self.close()
+        }
+    }
+
+    private func exchangeEnded() {
+        exchange = nil
+        exchangeDeadline?.cancel()
+        exchangeDeadline = nil
+    }
+
     var isWritable: Bool { channel.isWritable }
 
     func setReading(_ on: Bool) {
@@ -152,7 +171,8 @@ final class Backend: ChannelInboundHandler {
         isOpen = false
         let midFrame = passThrough > 0
         let (session, exchange) = (session, exchange)
-        (self.session, self.exchange) = (nil, nil)
+        self.session = nil
+        exchangeEnded()
         // In this order: what the end of the exchange leads to must not find a participant that is gone.
         session?.backendLost(self, midFrame: midFrame)
         exchange?.lost()
@@ -174,7 +194,7 @@ final class Backend: ChannelInboundHandler {
                     session?.notified(message, by: self)
                 }
                 if exchange.received(frame) {
-                    self.exchange = nil
+                    exchangeEnded()
                     exchange.finish(status: status)
                 }
             } else if let session, session.isAside(self) {

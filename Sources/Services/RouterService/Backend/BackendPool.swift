@@ -276,12 +276,9 @@ final class BackendPool {
             return perform { $0.released(backendID, reusable: true, now: loop.now, actions: &$1) }
         }
         guard needsHealthCheck else { return deliver(.success(backend), to: waiter) }
-        // A server that was stopped, or a network that lost the connection, does not even refuse.
-        let deadline = loop.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(core.limits.connectTimeout)) { backend.close() }
         // The cheapest question that every PostgreSQL answers: the empty query.
         backend.run(
             Exchange { [self] exchange, result in
-                deadline.cancel()
                 guard result == .done, exchange.error == nil else {
                     let waiting = waiters[id] == nil ? nil : id
                     perform { $0.healthCheckFailed(backendID, waiter: waiting, now: loop.now, actions: &$1) }
@@ -293,6 +290,8 @@ final class BackendPool {
                 deliver(.success(backend), to: waiter)
             }
         ) { $0.writeQuery("") }
+        // A server that was stopped, or a network that lost the connection, does not even refuse.
+        backend.boundExchange(to: TimeAmount(core.limits.connectTimeout))
     }
 
     private func deliver(_ result: Result<Backend, ServerError>, to waiter: Waiter) {
@@ -377,6 +376,8 @@ final class BackendPool {
                     backend.isAdmitted = true
                     perform { $0.connected(id, now: loop.now, actions: &$1) }
                     if abandoned.remove(id) != nil { backend.close() }
+                } else if backend.isOverdue {
+                    connectFailed(id, "it did not answer the greeting in time", ConnectFailure(.timedOut))
                 } else {
                     backend.close()
                     let reason = exchange.error.map { "\($0.sqlState.code) \($0.message)" } ?? "the connection broke"
@@ -384,6 +385,8 @@ final class BackendPool {
                 }
             }
         ) { $0.writeQuery(hello) }
+        // The time to connect is over with the handshake, and a server may fall silent right behind it.
+        backend.boundExchange(to: TimeAmount(core.limits.connectTimeout))
     }
 
     /// Why the server that greeted is not the replica it should be; nil: it is, or need not be one.

@@ -306,15 +306,15 @@ extension ClientSession {
         releaseParticipants()
         guard !begun.isEmpty else { return done(.committed) }
         suspend()
-        isCommitting = true
-        let commit = CommitDriver(begun, loop: loop, database: database) { [self] result in
-            isCommitting = false
+        let driver = CommitDriver(begun, loop: loop, database: database) { [self] result in
+            commit = nil
             if work == .closed { dropPins() }
             guard resume() else { return }
             done(result)
             pump()
         }
-        commit.start()
+        commit = driver
+        driver.start()
     }
 
     // MARK: Describe of a statement for every shard
@@ -345,7 +345,9 @@ extension ClientSession {
             }
             acquire(database.home) { [self] backend in
                 suspend()
+                borrowed = backend
                 let exchange = Exchange(.simpleQuery, bytesMax: limits.coordinatedAnswerMax) { [self] exchange, result in
+                    borrowed = nil
                     if result == .done { giveBack(backend) }
                     guard resume() else { return }
                     finish(exchange, result, backend)

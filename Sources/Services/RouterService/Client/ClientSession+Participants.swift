@@ -81,7 +81,9 @@ extension ClientSession {
         if backend.settings === wanted { return then(backend) }
         let statements = wanted.settings.statements(from: backend.settings.settings)
         suspend()
+        borrowed = backend
         let exchange = Exchange { [self] exchange, result in
+            borrowed = nil
             if result == .done, exchange.error == nil { backend.settings = wanted }
             guard resume() else {
                 if result == .done { backend.pool.release(backend, isReusable: exchange.error == nil) }
@@ -192,7 +194,12 @@ extension ClientSession {
         onDrained = nil
         pendingEffects.removeAll()
         let kept = pins.map(\.backend)
-        if !isCommitting { dropPins() }
+        if let borrowed, !isPinned(borrowed) {
+            // As below: its end releases it.
+            borrowed.pool.cancel(borrowed)
+            borrowed.boundExchange(to: limits.abandonedTime)
+        }
+        if let commit { commit.clientHasGone() } else { dropPins() }
         for (index, participant) in participants.enumerated() {
             let backend = participant.backend
             if kept.contains(where: { $0 === backend }) { continue }
@@ -204,6 +211,7 @@ extension ClientSession {
             } else if backend.hasExchange {
                 // Its end releases it (`afterClient`), and comes sooner so.
                 backend.pool.cancel(backend)
+                backend.boundExchange(to: limits.abandonedTime)
             } else if backend.status == TransactionState.Phase.idle.rawValue, transaction.isIdle {
                 backend.settings = participant.settingsInside
                 backend.pool.release(backend)
@@ -213,6 +221,7 @@ extension ClientSession {
                     if result == .done { backend.pool.release(backend, isReusable: exchange.error == nil && exchange.status == 0x49) }
                 }
                 backend.run(exchange) { $0.writeQuery("ROLLBACK") }
+                backend.boundExchange(to: limits.abandonedTime)
             }
         }
         participants.removeAll()

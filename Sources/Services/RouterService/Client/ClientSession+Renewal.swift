@@ -87,7 +87,9 @@ extension ClientSession {
     func learnResult(of statement: Statement, _ then: @escaping () -> Void) {
         let ask = { [self] (backend: Backend, isBorrowed: Bool) in
             suspend()
+            if isBorrowed { borrowed = backend }
             let exchange = Exchange(.simpleQuery) { [self] exchange, result in
+                borrowed = nil
                 if isBorrowed, result == .done { giveBack(backend) }
                 guard resume() else {
                     if !isBorrowed { afterClient(exchange, result, backend) }

@@ -201,6 +201,7 @@ extension ClientSession {
                 if result == .done { backend.pool.release(backend, isReusable: exchange.status == TransactionState.Phase.idle.rawValue) }
             }
             backend.run(exchange) { if needsSync { $0.writeSync() } }
+            backend.boundExchange(to: limits.abandonedTime)
         }
         participants.removeAll()
     }

@@ -58,6 +58,8 @@ final class ClientSession: ChannelInboundHandler {
     var pendingEffects: [Effect] = []
     /// Called when the script has become empty.
     var onDrained: (() -> Void)?
+    /// A backend that runs an exchange for the session, but takes no part in its transaction: it is given settings, or asked to describe a statement.
+    var borrowed: Backend?
     /// The request for a backend that is under way.
     var waiter: BackendPool.Waiter?
     /// Every shard takes part in the transaction, so that no statement can touch one more.
@@ -86,7 +88,8 @@ final class ClientSession: ChannelInboundHandler {
     var notifications: [ByteBuffer] = []
     var notificationBytes = 0
     /// The end of a transaction is under way on backends that belong to `CommitDriver` until it is over.
-    var isCommitting = false
+    var commit: CommitDriver?
+    var isCommitting: Bool { commit != nil }
     /// Where the cursors of the transaction live, and those WITH HOLD.
     var cursors: [String: BackendPool] = [:]
     var heldCursors: [String: BackendPool] = [:]
@@ -423,5 +426,6 @@ final class ClientSession: ChannelInboundHandler {
         }
         guard work != .ready, work != .closed else { return }
         for participant in participants { participant.backend.pool.cancel(participant.backend) }
+        borrowed.map { $0.pool.cancel($0) }
     }
 }

@@ -326,6 +326,8 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
             let statements = settings.settings.statements(from: SessionSettings())
             // From a clean state, so that the server reports each setting that differs from its default.
             backend.run(exchange) { $0.writeQuery((["RESET ALL"] + statements).joined(separator: ";\n")) }
+            // The client may leave meanwhile, and the shard never answer.
+            backend.boundExchange(to: loop.limits.abandonedTime)
         }
         if let backend = pool.take() { return run(backend) }
         _ = pool.wait { [self] result in

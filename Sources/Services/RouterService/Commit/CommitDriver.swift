@@ -28,6 +28,7 @@ final class CommitDriver {
     /// Participants whose sessions keep what SET changed in the transaction, however it ends: COMMIT says so, and PREPARE TRANSACTION does.
     private var settled: Set<Int> = []
     private var deadline: Scheduled<Void>?
+    private var isUnwatched = false
 
     init(_ participants: [Participant], loop: RouterLoop, database: DatabaseState, onDone: @escaping (CommitResult) -> Void) {
         self.participants = participants
@@ -96,9 +97,11 @@ final class CommitDriver {
             let event = event(index, exchange, result, success)
             loop.eventLoop.assumeIsolated().execute { self.receive(event) }
         }
-        participants[index].backend.run(exchange) { buffer in
+        let backend = participants[index].backend
+        backend.run(exchange) { buffer in
             for statement in statements { buffer.writeQuery(statement) }
         }
+        if isUnwatched { backend.boundExchange(to: loop.limits.abandonedTime) }
     }
 
     private func event(
@@ -138,6 +141,12 @@ final class CommitDriver {
         guard machine.needsPreparation else { return }
         deadline?.cancel()
         deadline = loop.eventLoop.assumeIsolated().scheduleTask(in: loop.limits.commitPhaseTimeout) { self.receive(.timeout) }
+    }
+
+    /// Nobody waits for the outcome any more: neither is a shard that does not answer a plain COMMIT waited for without limit.
+    func clientHasGone() {
+        isUnwatched = true
+        for participant in participants { participant.backend.boundExchange(to: loop.limits.abandonedTime) }
     }
 
     // MARK: The end

@@ -111,8 +111,9 @@ final class RouterLoop {
 
     /// The pool has something that time changes: a wait that ends, a backend that grows old.
     func needsTicks(_ pool: BackendPool) {
+        guard !isClosed else { return }
         tickingPools[ObjectIdentifier(pool)] = pool
-        if ticker == nil, !isClosed { scheduleTick() }
+        if ticker == nil { scheduleTick() }
     }
 
     /// Holds the loop until the tick, and with no weak reference: one would make every later retain and release of the loop a slow one.
@@ -238,6 +239,9 @@ final class RouterLoop {
         for session in sessions.values { session.abort() }
         for database in databases.values { database.retire() }
         databases.removeAll()
+        // What is left in these holds the loop.
+        tickingPools.removeAll()
+        slots = StatementSlots(max: limits.statementSlotsMax)
     }
 
     /// Ends a connection whose peer must read what it was sent last.
