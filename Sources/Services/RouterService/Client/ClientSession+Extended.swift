@@ -206,7 +206,8 @@ extension ClientSession {
         }
         if plan.writes { replicas.mayHaveWritten = true }
         if database.hasReplicas {
-            if readsReplicas, !plan.isTraced, let pool = replica(for: plan, inputs, frame) {
+            // A named portal may be executed behind a write, when the replica has been left.
+            if readsReplicas, !plan.isTraced, !message.hasNamedPortal, let pool = replica(for: plan, inputs, frame) {
                 return send(frame, message, statement, pool, .reader, writes: false)
             }
             if isOnReplica { return leaveReplica { [self] in bind(frame, message, mayReload: mayReload) } }
