@@ -392,7 +392,7 @@ extension FaultTests {
     struct SingleShardSequenceTests {
         @Test(arguments: [ExtendedSequenceTests.Kind.messages, .pipelines, .mixtures])
         func oneShardAnswersAsPostgreSQLDoes(kind: ExtendedSequenceTests.Kind) async throws {
-            try await ExtendedSequenceTests().compare([0, 0, 0], rounds: 300, of: kind) {}
+            try await ExtendedSequenceTests().compare([0, 0, 0], rounds: 200, of: kind) {}
         }
     }
 }

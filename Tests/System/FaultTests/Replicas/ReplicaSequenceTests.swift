@@ -21,7 +21,7 @@ extension FaultTests {
                 try await [cluster.shardSession(0), cluster.shardSession(1)],
                 try await [0, 1].asyncMap { try await WireClient.login(port: cluster.replicas[$0][0].port, user: "postgres") }
             )
-            try await ExtendedSequenceTests().compare(shards, rounds: 150, of: kind) {
+            try await ExtendedSequenceTests().compare(shards, rounds: 80, of: kind) {
                 for shard in [0, 1] {
                     let end = try #require(try await primaries[shard].rows("SELECT pg_current_wal_insert_lsn()").first?[0])
                     try await eventually("the replica has everything") {
