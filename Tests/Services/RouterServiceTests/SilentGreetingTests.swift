@@ -1,10 +1,7 @@
-import CatalogStore
 import ClusterTestKit
-import NIOCore
 import NIOPosix
 import PGChannel
 import PGTestServer
-import PGWire
 import ServerConfig
 import ShardModel
 import Synchronization
@@ -20,24 +17,13 @@ import Testing
             $0.poolConnectTimeout = .milliseconds(300)
             $0.poolWaitTimeout = .seconds(600)
         }
-        try await TestCluster.with(options) { cluster in
-            try await cluster.rows("CREATE TABLE kv (k bigint PRIMARY KEY, v int)")
-            let isSilent = Atomic(true)
-            var configuration = PGTestServer.Configuration()
-            configuration.answer = { query in
-                if query.contains("pgmosaic.hello(") { return isSilent.load(ordering: .relaxed) ? .stall : .rows(columns: ["hello"], rows: [[""]]) }
-                return query.contains("FROM kv") ? .rows(columns: ["v"], rows: [["7"]]) : .command("SET")
-            }
-            let shard = try await PGTestServer.start(configuration, on: MultiThreadedEventLoopGroup.singleton)
-            let catalog = try await cluster.store.load()
-            var record = try #require(catalog.shards[TestCluster.id(of: 1)])
-            record.primaryEndpoint = "postgres://test@127.0.0.1:\(shard.port)/\(TestCluster.database)"
-            _ = try await cluster.store.commit(CatalogChange([.putShard(record)], author: "test"), expecting: catalog.epoch)
-
-            let topology = try Topology(database: TestCluster.database, in: try await cluster.store.load())
-            let key = try #require((1...10_000).first { key in
-                topology.shards[topology.ring.owner(of: Token(hashing: "\(key)".utf8Span.span.bytes)).value].id == TestCluster.id(of: 1)
-            })
+        let isSilent = Atomic(true)
+        var configuration = PGTestServer.Configuration()
+        configuration.answer = { query in
+            if query.contains("pgmosaic.hello(") { return isSilent.load(ordering: .relaxed) ? .stall : .rows(columns: ["hello"], rows: [[""]]) }
+            return query.contains("FROM kv") ? .rows(columns: ["v"], rows: [["7"]]) : .command("SET")
+        }
+        try await FakeShard.with(options, configuration) { cluster, shard, key in
             let client = try await PGClient.connect(to: try .parse(cluster.dsn), on: MultiThreadedEventLoopGroup.singleton)
             let isHeard = { @Sendable in shard.queries.contains { $0.contains("pgmosaic.hello(") } }
             try await eventually("the silent shard is reached, and its failure told") {
@@ -49,7 +35,6 @@ import Testing
                 try await client.query("SELECT v FROM kv WHERE k = \(key)").rows.first?.text(0) == "7"
             }
             await client.close()
-            await shard.stop()
         }
     }
 }

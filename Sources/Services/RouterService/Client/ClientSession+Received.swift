@@ -12,9 +12,12 @@ extension ClientSession {
                 backend.farewell = farewell
                 return backend.close()
             }
+            // No PostgreSQL has an error to tell that nobody asked for, but for one that ends its session.
+            if script.isEmpty, onDrained == nil { return backend.close() }
             if replicas.read != nil, retriesOnPrimary(after: message) { return }
             receivedError(message)
         case BackendKind.copyInResponse:
+            if script.isEmpty { return backend.close() }
             script.copyInStarted()
             forward(message)
             work = .copyIn
