@@ -145,6 +145,28 @@ extension FaultTests {
             client.close()
         }
 
+        /// As drivers do before they COPY.
+        @Test func aSelectWithoutTheKeyIsDescribedAndNotRun() async throws {
+            let client = try await cluster.login()
+            for name in ["", "s"] {
+                for beginning in [[UInt8](), WireMessages.query("BEGIN")] {
+                    try await client.send(beginning + WireMessages.parse(name, "select k, v from kv") + WireMessages.describe("S", name) + WireMessages.sync)
+                    if !beginning.isEmpty { _ = try await client.until("Z") }
+                    #expect(try await client.until("Z").dropLast().map(\.description) == ["1", "t", "T"])
+                    try await client.send(WireMessages.bind("", name) + WireMessages.execute("") + WireMessages.sync)
+                    let answer = try await client.until("Z")
+                    #expect(answer.first?.field("D") == "PGM-NO-KEY", "\(answer)")
+                    try await client.send(WireMessages.query("ROLLBACK") + WireMessages.close("S", name) + WireMessages.sync)
+                    for _ in 0..<2 { _ = try await client.until("Z") }
+                }
+            }
+            // What would write is refused at once.
+            try await client.send(WireMessages.parse("", "DELETE FROM kv") + WireMessages.sync)
+            #expect(try await client.until("Z").first?.field("D") == "PGM-NO-KEY")
+            client.close()
+            try await cluster.expectNoLeak()
+        }
+
         /// The transaction before it ended on the last of three shards; this one has two.
         @Test func whatFollowsOnFewerShardsThanBeforeFindsItsShard() async throws {
             let keys = try await keys()

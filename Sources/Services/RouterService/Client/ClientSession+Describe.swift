@@ -41,7 +41,10 @@ extension ClientSession {
     }
 
     func describe(_ statement: Statement) {
-        guard let plan = statement.planned.plan else { return failBatch(.failedTransaction) }
+        guard let plan = statement.planned.plan else {
+            guard statement.planned.isDescribable, !transaction.isFailed else { return failBatch(.failedTransaction) }
+            return describeOnShard(statement)
+        }
         if variables.explains, plan.isExplainable {
             return answerInTurn(as: .describeStatement) {
                 $0.writeParameterDescription(statement.parameterTypes)
@@ -56,6 +59,10 @@ extension ClientSession {
             }
         }
         if case .everyShard = plan.route, !batch.needsSync, batch.held.isEmpty { return describeAside(statement, resultFormats: nil) }
+        describeOnShard(statement)
+    }
+
+    private func describeOnShard(_ statement: Statement) {
         if batch.needsSync { return sendDescribe(statement) }
         batch.held.append(.describe(statement))
     }

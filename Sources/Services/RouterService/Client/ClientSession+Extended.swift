@@ -30,15 +30,22 @@ extension ClientSession {
             if mayReload, statement.planned.isCuredByReload, !transaction.isFailed {
                 return reloadSchema { [self] in parse(frame, message, name, mayReload: false) }
             }
+            // Bind says why it is not run.
+            if statement.planned.isDescribable, !transaction.isFailed { return accept(statement, frame, name) }
             return failParse(name, statement.planned.error(inFailedTransaction: transaction.isFailed))
         }
         if transaction.isFailed, !plan.leavesFailedTransaction, !plan.isEmpty { return failParse(name, .failedTransaction) }
         if plan.lacksSchema, mayReload, looksForNames(of: plan) { return reloadSchema { [self] in parse(frame, message, name, mayReload: false) } }
+        accept(statement, frame, name)
+    }
+
+    private func accept(_ statement: Statement, _ frame: ByteBuffer, _ name: String) {
         if !name.isEmpty, statements[name] != nil { return failBatch(.duplicateStatement(name)) }
         define(name, statement)
         unit.positionShift = 0
+        let needsShard = statement.planned.plan?.needsShard ?? true
         // Under a name it may be used long after, so what it gives must be known.
-        if statement.isValidated && (name.isEmpty || statement.result != nil) || !plan.needsShard {
+        if statement.isValidated && (name.isEmpty || statement.result != nil) || !needsShard {
             answerInTurn(as: .parse) { $0.writeParseComplete() }
         } else if batch.needsSync {
             sendParse(statement, frame, isUnnamed: name.isEmpty)

@@ -75,6 +75,8 @@ final class PlannedStatement {
     let plan: CachedPlan?
     /// The key that a comment of the text names.
     let hint: String?
+    /// It may be prepared and described, though not run: drivers ask so for the columns of a table that they will COPY into.
+    let isDescribable: Bool
     private let refusal: Refusal?
     private let syntaxError: SyntaxError?
 
@@ -87,8 +89,11 @@ final class PlannedStatement {
                 hint: hint)
             refusal = nil
             syntaxError = nil
+            isDescribable = false
         } catch {
             plan = nil
+            isDescribable =
+                if case .refused(let reason) = error { reason.code == .noKey && text.withUnsafeBytes { FirstWord.isFirst("select", in: $0) } } else { false }
             switch error {
             case .refused(let reason): (refusal, syntaxError) = (reason, nil)
             case .syntax(let reason): (refusal, syntaxError) = (nil, reason)

@@ -163,6 +163,12 @@ async def copies(connection):
         show(await connection.copy_from_query(
             "SELECT * FROM asyncpg_entries WHERE account_id = $1 AND entry_id >= 1000 ORDER BY entry_id LIMIT 3", key, output=out, format="csv"))
         show(out.getvalue())
+    show(await connection.copy_records_to_table(
+        "asyncpg_entries", columns=["account_id", "entry_id", "amount", "note"],
+        records=[(key, n, decimal.Decimal(n) / 4, f"r{n}") for key in KEYS for n in range(2000, 2050)]))
+    for key in KEYS:
+        show(await connection.fetchrow(
+            "SELECT count(*), sum(amount), max(note) FROM asyncpg_entries WHERE account_id = $1 AND entry_id >= 2000", key))
     out = io.BytesIO()
     show(await connection.copy_from_query(
         "SELECT entry_id FROM asyncpg_entries WHERE account_id = 1 ORDER BY entry_id LIMIT 3", output=out, format="binary"))

@@ -1,6 +1,6 @@
 // pgx's program: what it prints through the router must be what it prints on one plain server. The address is in DSN.
 //
-// pgx prepares each statement under a name the first time, keeps it, and sends binary values. CopyFrom is left out: docs/guide/drivers.md.
+// pgx prepares each statement under a name the first time, keeps it, and sends binary values.
 package main
 
 import (
@@ -180,6 +180,18 @@ func main() {
 	tag, err := c.PgConn().CopyFrom(ctx, strings.NewReader(lines.String()), "COPY pgx_entries FROM STDIN")
 	check(err)
 	fmt.Println(tag)
+	var copied [][]interface{}
+	for _, key := range keys {
+		for n := 2000; n < 2050; n++ {
+			copied = append(copied, []interface{}{int64(key), int32(n), int64(n), fmt.Sprintf("r%d", n)})
+		}
+	}
+	count64, err := c.CopyFrom(ctx, pgx.Identifier{"pgx_entries"}, []string{"account_id", "entry_id", "amount", "note"}, pgx.CopyFromRows(copied))
+	check(err)
+	fmt.Println(count64)
+	for _, key := range keys {
+		show(c, "SELECT count(*), sum(amount), max(note) FROM pgx_entries WHERE account_id = $1 AND entry_id BETWEEN 2000 AND 2999", key)
+	}
 	var out strings.Builder
 	tag, err = c.PgConn().CopyTo(ctx, &out, "COPY (SELECT * FROM pgx_entries WHERE account_id = -7 AND entry_id >= 1000 ORDER BY 2 LIMIT 3) TO STDOUT")
 	check(err)
