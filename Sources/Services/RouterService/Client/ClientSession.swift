@@ -109,8 +109,8 @@ final class ClientSession: ChannelInboundHandler {
 
     var unit = UnitRecord()
     var scopeCache: PlanScope?
-    /// The client's place among the router's clients, given back with the session.
-    private let permit: ClientPermit?
+    /// The client's place among the router's clients, given back when the session ends, though its connection may linger.
+    private var permit: ClientPermit?
 
     private var context: ChannelHandlerContext?
     private var inbox = ByteBuffer()
@@ -400,6 +400,7 @@ final class ClientSession: ChannelInboundHandler {
         work = .closed
         replicas.read = nil
         loop.unregister(processID: processID)
+        permit = nil
         if let waiter {
             self.waiter = nil
             waiter.cancel()
