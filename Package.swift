@@ -182,9 +182,9 @@ let package = Package(
         test("CommandLineTests", in: "Executable", ["pgmosaic", "PostgresProcess", "ServerConfig", "ControlAPI"]),
         test("DemoTests", in: "System", ["pgmosaic", "ControlAPI", "PostgresProcess", "RESTTestKit"]),
         test("FaultTests", in: "System", [
-            "ClusterTestKit", "CatalogSQLite", "CatalogStore", "ControlAPI", "PostgresProcess", "RESTTestKit", "ServerConfig", "ShardModel", "TestKit",
-            "pgmosaic",
-        ]),
+            "ClusterTestKit", "CatalogSQLite", "CatalogStore", "ControlAPI", "PGTestServer", "PGWire", "PostgresProcess", "RESTTestKit", "ServerConfig", "ShardModel",
+            "TestKit", "pgmosaic", log, nioPosix,
+        ] + nio),
         test(
             "DriverTests", in: "System", ["CatalogStore", "ClusterTestKit", "PGWire", "PostgresProcess", "ServerConfig", "ShardModel"],
             exclude: ["Drivers"]),
@@ -197,7 +197,7 @@ let package = Package(
         ]),
         test("RouterServiceTests", in: "Services", [
             "RouterService", "CatalogStore", "ControlAPI", "PGChannel", "PGTypes", "PGWire", "PostgresProcess", "RoutePlanning", "ServerConfig", "ShardModel", "ClusterTestKit",
-            "PGTestServer", "RESTTestKit", "TestKit", log, nioPosix,
+            "PGTestServer", "RESTTestKit", "TestKit", nioPosix,
         ] + nio),
     ]
 )

@@ -67,6 +67,8 @@ final class Backend: ChannelInboundHandler {
     }
 
     var hasExchange: Bool { exchange != nil }
+    /// The client has the beginning of a message: what is written next would be taken for the rest of it.
+    var isMidFrame: Bool { passThrough > 0 }
 
     // MARK: Sending
 
@@ -169,7 +171,7 @@ final class Backend: ChannelInboundHandler {
     func channelInactive(context: ChannelHandlerContext) {
         guard isOpen else { return }
         isOpen = false
-        let midFrame = passThrough > 0
+        let midFrame = isMidFrame
         let (session, exchange) = (session, exchange)
         self.session = nil
         exchangeEnded()
@@ -235,10 +237,14 @@ final class Backend: ChannelInboundHandler {
             position += count
             passThrough -= count
         }
+        var isAmongRows = false
         while position < end {
             guard let header = try FrameHeader.next(in: buffer, at: position, limit: pool.limits.backendMessageMax) else { break }
             let isWhole = end - position >= header.totalLength
             if Self.isBulk(header.kind) {
+                // Asked once for many rows.
+                if !isAmongRows, session.script.isEmpty { throw WireError(.unexpectedMessage, kind: header.kind) }
+                isAmongRows = true
                 if isWhole {
                     position += header.totalLength
                 } else {
@@ -247,6 +253,7 @@ final class Backend: ChannelInboundHandler {
                 }
                 continue
             }
+            isAmongRows = false
             guard isWhole else { break }
             let next = position + header.totalLength
             switch header.kind {

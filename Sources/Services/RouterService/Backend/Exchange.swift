@@ -25,7 +25,8 @@ final class Exchange {
     /// ReadyForQuery messages still to come of statements whose answers are of no interest.
     private var preludes: Int
     private var readies: Int
-    private let completion: (Exchange, Result) -> Void
+    /// nil once it has been called: what it holds may hold the exchange.
+    private var completion: ((Exchange, Result) -> Void)?
     /// Called for CopyInResponse, with the whole message.
     var onCopyIn: ((ByteBuffer) -> Void)?
     /// Called for CopyOutResponse and CopyData.
@@ -134,10 +135,16 @@ final class Exchange {
 
     func finish(status: UInt8) {
         self.status = status
-        completion(self, .done)
+        end(.done)
     }
 
-    func lost() { completion(self, .lost) }
+    func lost() { end(.lost) }
+
+    private func end(_ result: Result) {
+        let completion = completion
+        (self.completion, onCopyIn, onCopyOut) = (nil, nil, nil)
+        completion?(self, result)
+    }
 }
 
 /// How many bytes of answers may still be kept, by one exchange or by several that answer one statement.

@@ -381,6 +381,8 @@ final class ClientSession: ChannelInboundHandler {
     /// The client may be sending: it is sure to get the error, and not a reset instead.
     func sayGoodbye(_ error: ServerError) {
         guard work != .closed, let context else { return }
+        // In the middle of a row the error would complete it, with what is no value of it.
+        if participants.contains(where: \.backend.isMidFrame) { return closeClient() }
         replicas.read = nil
         answer { $0.writeErrorResponse(error) }
         flushClient()
