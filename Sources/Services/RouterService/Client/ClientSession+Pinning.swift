@@ -143,16 +143,7 @@ extension ClientSession {
             backend.send { $0.writeQuery(statement) }
             return script.swallow(.query)
         }
-        let name = "pgmosaic_discard"
-        backend.send { buffer in
-            buffer.writeParse(name: name, query: statement)
-            buffer.writeBind(portal: name, statement: name, parameters: [])
-            buffer.writeExecute(portal: name)
-            buffer.writeClose(.portal, name: name)
-            buffer.writeClose(.statement, name: name)
-        }
-        for step in [ResponseScript.Expectation.parse, .bind, .execute, .close, .close] { script.swallow(step) }
-        batch.needsSync = true
+        runUnseen(statement)
     }
 
     /// Whether names and settings may mean something that only the primary's server session knows of.

@@ -26,10 +26,19 @@ extension ClientSession {
     /// Turns a pipeline without BEGIN into a transaction that outlives its Sync: BEGIN in the middle of one makes a block of the transaction
     /// that is under way, what came before included. The client's Sync commits it.
     private func openBlock(_ then: @escaping () -> Void) {
-        let name = "pgmosaic_begin"
-        let backend = participants[speaker].backend
+        runUnseen("BEGIN")
+        drain { [self] in
+            batch.isImplicitlyCoordinated = true
+            isInOwnBlock = true
+            then()
+        }
+    }
+
+    /// Runs a statement of the router's own on the speaker in the middle of a batch. It must be one that cannot fail.
+    func runUnseen(_ statement: String) {
+        let name = "pgmosaic_own"
         backend.send { buffer in
-            buffer.writeParse(name: name, query: "BEGIN")
+            buffer.writeParse(name: name, query: statement)
             buffer.writeBind(portal: name, statement: name, parameters: [])
             buffer.writeExecute(portal: name)
             buffer.writeClose(.portal, name: name)
@@ -37,11 +46,6 @@ extension ClientSession {
         }
         for step in [ResponseScript.Expectation.parse, .bind, .execute, .close, .close] { script.swallow(step) }
         batch.needsSync = true
-        drain { [self] in
-            batch.isImplicitlyCoordinated = true
-            isInOwnBlock = true
-            then()
-        }
     }
 
     /// Bounds the waits for locks on these participants, where that is not done yet, after what they still have to be told of the transaction.
