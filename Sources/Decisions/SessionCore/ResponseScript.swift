@@ -176,6 +176,11 @@ package import NIOCore
         readiesOutstanding -= 1
     }
 
+    /// Nothing that is still to come will.
+    package mutating func skipAll() {
+        while head < steps.count { skip() }
+    }
+
     /// Forgets everything: the backend is gone.
     package mutating func reset() {
         self = ResponseScript()

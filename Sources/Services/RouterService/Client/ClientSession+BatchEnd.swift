@@ -39,8 +39,18 @@ extension ClientSession {
     func sync() {
         if work == .ready { beginBatch() }
         if batch.isSkipping, !batch.needsSync { return endBatch() }
-        guard batch.held.isEmpty else { return prepareHeld { [self] in sync() } }
-        if batch.isImplicitlyCoordinated { return commitImplicit { [self] in endBatch() } }
+        guard batch.held.isEmpty else {
+            batch.isSyncTaken = true
+            return prepareHeld { [self] in
+                guard batch.isSyncTaken else { return }
+                batch.isSyncTaken = false
+                sync()
+            }
+        }
+        if batch.isImplicitlyCoordinated {
+            batch.isSyncTaken = true
+            return commitImplicit { [self] in endBatch() }
+        }
         guard batch.needsSync else { return endBatch() }
         backend.send { $0.writeSync() }
         script.expect(.sync)
@@ -89,6 +99,7 @@ extension ClientSession {
     /// Statements that are only prepared or described go to the transaction's shard, or outside of one to any: the schema is the same
     /// everywhere. They do not bind the batch to it.
     func prepareHeld(_ then: @escaping () -> Void) {
+        batch.isPreparing = true
         if !transaction.isIdle || !participants.isEmpty {
             return reach(poolOfCurrentShard(), .passing, writes: false) { [self] in
                 sendHeld()

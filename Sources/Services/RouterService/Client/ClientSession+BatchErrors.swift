@@ -8,9 +8,8 @@ extension ClientSession {
     /// passed over.
     func failBatch(_ error: ServerError) {
         guard work != .closed, !retryOnPrimary() else { return }
-        if !batch.held.isEmpty, !batch.isFailing, !transaction.isFailed {
+        if !batch.held.isEmpty, !batch.isPreparing, !transaction.isFailed {
             // What came before has its answers first, and perhaps an error of its own.
-            batch.isFailing = true
             return prepareHeld { [self] in
                 if !batch.isSkipping { failBatch(error) }
             }
@@ -27,7 +26,7 @@ extension ClientSession {
             bytes.writeErrorResponse(error)
             backend.send { $0.writeParse(name: "", query: "PGMOSAIC UNDOES A REFUSED BATCH") }
             script.provokeError(bytes)
-            return
+            return syncAfterFailure()
         }
         if batch.settingsBefore != nil { transactionOfPipelineEnded(committed: false) }
         transaction.fail()
@@ -35,11 +34,19 @@ extension ClientSession {
         answer { $0.writeErrorResponse(error) }
         if batch.isImplicitlyCoordinated {
             batch.isImplicitlyCoordinated = false
-            rollBackAll {}
+            return rollBackAll { [self] in syncAfterFailure() }
         }
+        syncAfterFailure()
     }
 
-    private func undoHeld() {
+    /// The batch has failed, and is passed over up to its Sync: where that was taken already, it is answered now.
+    func syncAfterFailure() {
+        guard batch.isSyncTaken else { return }
+        batch.isSyncTaken = false
+        sync()
+    }
+
+    func undoHeld() {
         let unsent = batch.held.count {
             switch $0 {
             case .parse, .answer(_, as: .parse), .answer(_, as: .close): true
@@ -49,10 +56,17 @@ extension ClientSession {
         undoDefinitions(unsent)
         undoPortals(batch.held.count { if case .answer(_, as: .bind) = $0 { true } else { false } })
         batch.held.removeAll(keepingCapacity: true)
+        batch.isPreparing = false
+    }
+
+    /// What the script has skipped never happened.
+    func undoSkipped() {
+        undoDefinitions(script.takeSkippedDefinitions())
+        undoPortals(script.takeSkippedBinds())
     }
 
     /// The last `count` definitions never happened.
-    func undoDefinitions(_ count: Int) {
+    private func undoDefinitions(_ count: Int) {
         for _ in 0..<min(count, batch.definitions.count) {
             let (name, previous) = batch.definitions.removeLast()
             if name.isEmpty { unnamedStatement = previous } else { statements[name] = previous }
@@ -60,7 +74,7 @@ extension ClientSession {
     }
 
     /// The last `count` Binds never happened.
-    func undoPortals(_ count: Int) {
+    private func undoPortals(_ count: Int) {
         for _ in 0..<min(count, batch.binds.count) {
             let (name, previous) = batch.binds.removeLast()
             if name.isEmpty { unnamedPortal = previous } else { portals[name] = previous }

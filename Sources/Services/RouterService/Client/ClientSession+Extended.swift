@@ -148,6 +148,7 @@ extension ClientSession {
         let held = batch.held
         batch.held.removeAll(keepingCapacity: true)
         batch.heldBytes = 0
+        batch.isPreparing = false
         for message in held {
             switch message {
             case .parse(let statement, let frame, let isUnnamed): sendParse(statement, frame, isUnnamed: isUnnamed)

@@ -46,7 +46,7 @@ extension ClientSession {
         suspend()
         onDrained = { [self] in
             guard resume() else { return }
-            if !batch.isSkipping { then() }
+            if batch.isSkipping { syncAfterFailure() } else { then() }
             pump()
         }
     }
@@ -242,7 +242,9 @@ extension ClientSession {
         if retryOnPrimary() { return }
         let wasCommitting = pendingEffects.contains { if case .commit = $0 { true } else { false } }
         let mayHaveRun = participants[index].wrote && (mayHaveCommitted || wasCommitting) || unit.hasCommitted
-        let isSpeaking = index == speaker && !(script.isEmpty && !batch.needsSync)
+        // While the session waits for something else, the step that it waits for tells of the loss.
+        let isSpeaking = index == speaker && (!script.isEmpty || batch.needsSync && work != .suspended)
+        if index == speaker { batch.needsSync = false }
         participants.remove(at: index)
         if speaker > index || speaker == participants.count { speaker = max(0, speaker - 1) }
         if midFrame { return closeClient() }
@@ -269,6 +271,9 @@ extension ClientSession {
     /// Answers of the lost shard were to come.
     private func speakerLost(_ error: ServerError) {
         let alreadyFailed = unit.hasFailed
+        undoHeld()
+        script.skipAll()
+        undoSkipped()
         script.reset()
         forgetCaptures()
         onDrained = nil
@@ -281,7 +286,7 @@ extension ClientSession {
             // A Sync is due.
             work = .batch
             batch.isSkipping = true
-            batch.needsSync = false
+            syncAfterFailure()
             pump()
         } else {
             answerReady(transaction.statusByte)

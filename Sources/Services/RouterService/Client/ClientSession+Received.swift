@@ -53,8 +53,7 @@ extension ClientSession {
         pendingEffects.removeAll()
         if batch.settingsBefore != nil { transactionOfPipelineEnded(committed: false) }
         forgetCaptures()
-        undoDefinitions(script.takeSkippedDefinitions())
-        undoPortals(script.takeSkippedBinds())
+        undoSkipped()
         if work == .copyIn { leaveCopyIn() }
         if batch.isOpen { batch.isSkipping = true }
         // In the middle of a batch there is no ReadyForQuery yet that would call it.

@@ -71,8 +71,10 @@ struct Batch {
     var isOpen = false
     /// After an error: everything up to Sync is passed over.
     var isSkipping = false
-    /// An error waits for the answers to what came before it.
-    var isFailing = false
+    /// What is held is on its way to a shard, which answers it: an error of the router's on that way is its answer.
+    var isPreparing = false
+    /// Its Sync was taken, and waits for something: no other follows, so an error in the meantime must answer it, too.
+    var isSyncTaken = false
     var held: [Held] = []
     /// Of the statements among them.
     var heldBytes = 0
@@ -98,7 +100,8 @@ struct Batch {
         guard isOpen else { return }
         isOpen = false
         isSkipping = false
-        isFailing = false
+        isPreparing = false
+        isSyncTaken = false
         needsSync = false
         rawUnnamed = nil
         isImplicitlyCoordinated = false
