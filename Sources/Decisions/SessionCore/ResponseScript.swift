@@ -65,6 +65,9 @@ package import NIOCore
     /// Answers that are still to come, the router's own among them.
     @inlinable package var count: Int { steps.count - head }
 
+    /// A ReadyForQuery for the client is among them.
+    package var owesReady: Bool { steps[head...].contains { $0.endsWithReady && !$0.isSwallowed } }
+
     package mutating func expect(_ expectation: Expectation) {
         append(expectation.rawValue)
     }

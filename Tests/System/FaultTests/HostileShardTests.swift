@@ -21,9 +21,14 @@ extension FaultTests {
         init() throws { cluster = try TestCluster.current }
 
         /// Puts a server in the place of the second shard, which answers reads of `kv` by these bytes.
-        private func withShard(answering bytes: ByteBuffer, _ body: (_ key: Int64) async throws -> Void) async throws {
+        private func withShard(
+            answering bytes: ByteBuffer, commit: PGTestAnswer = .command("COMMIT"), _ body: (_ key: Int64) async throws -> Void
+        ) async throws {
             var configuration = PGTestServer.Configuration()
-            configuration.answer = { $0.contains("FROM kv") ? .raw(bytes) : .command($0 == "BEGIN" ? "BEGIN" : "SET") }
+            configuration.answer = { query in
+                if query.contains("FROM kv") { return .raw(bytes) }
+                return query == "COMMIT" ? commit : .command(query == "BEGIN" ? "BEGIN" : "SET")
+            }
             let shard = try await PGTestServer.start(configuration, on: MultiThreadedEventLoopGroup.singleton)
             let key = try await cluster.key(on: 1)
             let catalog = try await cluster.store.load()
@@ -56,6 +61,43 @@ extension FaultTests {
                 #expect(try await client.query("SELECT v FROM kv WHERE k = \(key)").map(\.description) == ["T", "C(SELECT 0)", "Z(T)"])
                 // The shard has broken the protocol, and is lost to the transaction.
                 #expect(try await client.query("SELECT v FROM kv WHERE k = \(key)", within: .seconds(5)).map(\.description) == ["E(08006)", "Z(E)"])
+                client.close()
+            }
+        }
+
+        /// The router ends the transaction of a statement with a hint behind its answer.
+        @Test func aShardThatIsLostBehindAnAnswerIsNotAnsweredForAgain() async throws {
+            let bytes = ByteBuffer.building {
+                $0.writeRowDescription([.init(name: "v", typeOID: 25)])
+                $0.writeCommandComplete(tag: "SELECT 0")
+                $0.writeReadyForQuery(status: UInt8(ascii: "T"))
+            }
+            try await withShard(answering: bytes, commit: .hangUp) { key in
+                let client = try await cluster.login()
+                try await client.send(WireMessages.query("/* pgmosaic: shard_key=\(key) */ SELECT v FROM kv") + WireMessages.query("SHOW pgmosaic.database"))
+                #expect(try await client.until("Z").map(\.description) == ["T", "C(SELECT 0)", "Z(I)"])
+                #expect(try await client.until("Z").map(\.description) == ["T", "D(shop)", "C(SHOW)", "Z(I)"])
+                client.close()
+            }
+        }
+
+        /// The client would take it for the answer to its Sync, and all that follows for another's.
+        @Test func aReadyForQueryBeforeTheSyncReachesNobody() async throws {
+            let bytes = ByteBuffer.building {
+                $0.writeCommandComplete(tag: "SELECT 0")
+                $0.writeReadyForQuery(status: UInt8(ascii: "I"))
+            }
+            try await withShard(answering: bytes) { key in
+                let client = try await cluster.login()
+                try await client.send(
+                    WireMessages.parse("", "SELECT v FROM kv WHERE k = \(key)") + WireMessages.bind("", "") + WireMessages.describe("P", "")
+                        + WireMessages.execute("") + WireMessages.flush)
+                var answer = try await client.until("E").map(\.description)
+                #expect(!answer.contains { $0.hasPrefix("Z") } && answer.last == "E(08006)", "\(answer)")
+                try await client.send(WireMessages.sync + WireMessages.query("SHOW pgmosaic.database"))
+                answer = try await client.until("Z").map(\.description)
+                #expect(answer == ["Z(I)"])
+                #expect(try await client.until("Z").map(\.description) == ["T", "D(shop)", "C(SHOW)", "Z(I)"])
                 client.close()
             }
         }

@@ -258,7 +258,8 @@ final class Backend: ChannelInboundHandler {
             let next = position + header.totalLength
             switch header.kind {
             case BackendKind.readyForQuery:
-                if session.script.isEmpty { throw WireError(.unexpectedMessage, kind: header.kind) }
+                // In the middle of a batch there is none before its Sync.
+                if session.script.readiesOutstanding == 0 { throw WireError(.unexpectedMessage, kind: header.kind) }
                 status = buffer.getInteger(at: position + 5) ?? 0
                 let verdict = session.script.received(header.kind)
                 let shown = session.settle(self, status)

@@ -271,6 +271,8 @@ extension ClientSession {
     /// Answers of the lost shard were to come.
     private func speakerLost(_ error: ServerError) {
         let alreadyFailed = unit.hasFailed
+        // A statement with a hint is answered before the router has ended its transaction, which changes nothing.
+        let isAnswered = work == .awaitingReady && !script.owesReady
         undoHeld()
         script.skipAll()
         undoSkipped()
@@ -280,6 +282,7 @@ extension ClientSession {
         stepLoss = nil
         pendingEffects.removeAll()
         if batch.settingsBefore != nil { transactionOfPipelineEnded(committed: false) }
+        if isAnswered { return finishUnit() }
         unit.outcome = .failed(error)
         if !alreadyFailed { answer { $0.writeErrorResponse(error) } }
         if work == .batch || batch.isOpen && work != .awaitingReady {
