@@ -235,7 +235,7 @@ extension ClientSession {
         assert(script.isEmpty, "answers for the client are still to come")
         // A simple query takes its place.
         batch.rawUnnamed = nil
-        suspend()
+        let suspension = suspend()
         var outstanding = indices.count
         for index in indices {
             let backend = participants[index].backend
@@ -244,7 +244,7 @@ extension ClientSession {
                 guard self.work != .closed else { return afterClient(exchange, result, backend) }
                 if let index = participants.firstIndex(where: { $0.backend === backend }) { each(index, exchange, result) }
                 outstanding -= 1
-                guard outstanding == 0, resume() else { return }
+                guard outstanding == 0, resume(suspension) else { return }
                 then()
                 pump()
             }
@@ -305,11 +305,11 @@ extension ClientSession {
         participants = participants.filter { !$0.hasBegun }
         releaseParticipants()
         guard !begun.isEmpty else { return done(.committed) }
-        suspend()
+        let suspension = suspend()
         let driver = CommitDriver(begun, loop: loop, database: database) { [self] result in
             commit = nil
             if work == .closed { dropPins() }
-            guard resume() else { return }
+            guard resume(suspension) else { return }
             done(result)
             pump()
         }
@@ -344,12 +344,12 @@ extension ClientSession {
                 return
             }
             acquire(database.home) { [self] backend in
-                suspend()
+                let suspension = suspend()
                 borrowed = backend
                 let exchange = Exchange(.simpleQuery, bytesMax: limits.coordinatedAnswerMax) { [self] exchange, result in
                     borrowed = nil
                     if result == .done { giveBack(backend) }
-                    guard resume() else { return }
+                    guard resume(suspension) else { return }
                     finish(exchange, result, backend)
                     pump()
                 }

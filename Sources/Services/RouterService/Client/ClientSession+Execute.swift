@@ -93,14 +93,14 @@ extension ClientSession {
         let slot = loop.slot(of: statement)
         if backend.prepared.contains(slot) { return then(slot.serverName) }
         drain { [self] in
-            suspend()
+            let suspension = suspend()
             let exchange = Exchange { [self] exchange, result in
                 if result == .done, exchange.error == nil {
                     backend.prepared.add(slot)
                     backend.prepared.confirm()
                     statement.isValidated = true
                 }
-                guard resume() else { return afterClient(exchange, result, backend) }
+                guard resume(suspension) else { return afterClient(exchange, result, backend) }
                 if let error = Self.failure(exchange, result, backend) { failUnit(error) } else { then(slot.serverName) }
                 pump()
             }

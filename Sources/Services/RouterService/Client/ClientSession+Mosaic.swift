@@ -72,10 +72,10 @@ extension ClientSession {
         _ statement: MosaicStatement, _ done: @escaping (Result<(inout ByteBuffer) -> Void, ServerError>) -> Void
     ) {
         guard transaction.isIdle else { return done(.failure(.notInTransactionBlock)) }
-        suspend()
+        let suspension = suspend()
         loop.shared.control.declare(statement, database: database.name, author: user).hop(to: loop.eventLoop)
             .assumeIsolated().whenComplete { [self] result in
-                guard resume() else { return }
+                guard resume(suspension) else { return }
                 switch result {
                 case .success:
                     done(.success { buffer in

@@ -61,10 +61,10 @@ extension ClientSession {
             return adoptSettings(backend, then)
         }
         if let backend = pool.take() { return adoptSettings(backend, then) }
-        suspend()
+        let suspension = suspend()
         waiter = pool.wait { [self] result in
             waiter = nil
-            guard resume() else {
+            guard resume(suspension) else {
                 if case .success(let backend) = result { pool.release(backend) }
                 return
             }
@@ -80,12 +80,12 @@ extension ClientSession {
         let wanted = settingsOutside
         if backend.settings === wanted { return then(backend) }
         let statements = wanted.settings.statements(from: backend.settings.settings)
-        suspend()
+        let suspension = suspend()
         borrowed = backend
         let exchange = Exchange { [self] exchange, result in
             borrowed = nil
             if result == .done, exchange.error == nil { backend.settings = wanted }
-            guard resume() else {
+            guard resume(suspension) else {
                 if result == .done { backend.pool.release(backend, isReusable: exchange.error == nil) }
                 return
             }
@@ -141,9 +141,9 @@ extension ClientSession {
         assert(script.isEmpty, "answers for the client are still to come")
         // A simple query takes its place.
         batch.rawUnnamed = nil
-        suspend()
+        let suspension = suspend()
         let exchange = Exchange(readies: statements.count) { [self] exchange, result in
-            guard resume() else { return afterClient(exchange, result, backend) }
+            guard resume(suspension) else { return afterClient(exchange, result, backend) }
             if let error = Self.failure(exchange, result, backend) { failUnit(error) } else { then() }
             pump()
         }

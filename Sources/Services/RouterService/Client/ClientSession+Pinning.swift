@@ -168,9 +168,9 @@ extension ClientSession {
     func settlePins() {
         guard let pin = pins.first(where: \.isDoubtful) else { return }
         let backend = pin.backend
-        suspend()
+        let suspension = suspend()
         let exchange = Exchange(.simpleQuery) { [self] exchange, result in
-            guard resume() else { return }
+            guard resume(suspension) else { return }
             settle(backend, exchange.error == nil && !exchange.isTooLarge ? exchange.textResults.first : nil)
             if pins.contains(where: \.isDoubtful) { return settlePins() }
             deliverNotifications()

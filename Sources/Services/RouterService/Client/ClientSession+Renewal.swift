@@ -86,12 +86,12 @@ extension ClientSession {
     /// Asks the transaction's shard, or the home shard, what a statement gives. The unit fails where that is impossible.
     func learnResult(of statement: Statement, _ then: @escaping () -> Void) {
         let ask = { [self] (backend: Backend, isBorrowed: Bool) in
-            suspend()
+            let suspension = suspend()
             if isBorrowed { borrowed = backend }
             let exchange = Exchange(.simpleQuery) { [self] exchange, result in
                 borrowed = nil
                 if isBorrowed, result == .done { giveBack(backend) }
-                guard resume() else {
+                guard resume(suspension) else {
                     if !isBorrowed { afterClient(exchange, result, backend) }
                     return
                 }

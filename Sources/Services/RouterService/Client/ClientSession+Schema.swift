@@ -64,9 +64,9 @@ extension ClientSession {
         }
         let generation = loop.nextScopeID()
         let queries = SchemaQueries.all
-        suspend()
+        let suspension = suspend()
         let exchange = Exchange(.simpleQuery, readies: queries.count, bytesMax: Self.schemaBytesMax) { [self] exchange, result in
-            guard resume() else { return afterClient(exchange, result, home) }
+            guard resume(suspension) else { return afterClient(exchange, result, home) }
             done(Self.schema(from: exchange, result, home, generation: generation))
             pump()
         }
@@ -91,10 +91,10 @@ extension ClientSession {
     /// Makes committed changes known: placements to the catalog, the schema to this router. nil: nothing changed.
     func publish(_ changes: [PlacementChange]?, _ then: @escaping (_ notice: ServerError?) -> Void) {
         guard let changes else { return then(nil) }
-        suspend()
+        let suspension = suspend()
         loop.shared.control.publish(changes, database: database.name, author: user).hop(to: loop.eventLoop)
             .assumeIsolated().whenComplete { [self] result in
-                guard resume() else { return }
+                guard resume(suspension) else { return }
                 forgetScope()
                 then((try? result.get()) ?? nil)
                 pump()
@@ -109,10 +109,10 @@ extension ClientSession {
     func reloadSchema(_ then: @escaping () -> Void) {
         // Inside a transaction that has changed the schema, the session's own reading is the newest there is.
         guard privateSchema == nil else { return then() }
-        suspend()
+        let suspension = suspend()
         loop.shared.control.refreshSchema(database: database.name).hop(to: loop.eventLoop)
             .assumeIsolated().whenComplete { [self] _ in
-                guard resume() else { return }
+                guard resume(suspension) else { return }
                 forgetScope()
                 then()
                 pump()

@@ -92,14 +92,19 @@ extension ClientSession {
 
     // MARK: Suspension
 
-    /// Stops the pump until `resume`.
-    func suspend() {
+    /// Stops the pump until `resume`. Returns which of the suspensions it is.
+    @discardableResult
+    func suspend() -> UInt32 {
         if work != .closed { work = .suspended }
+        suspensionCount &+= 1
+        return suspensionCount
     }
 
     /// Goes on after a suspension; false when the client has gone in the meantime, or when a shard was lost and the unit has failed by it.
-    func resume() -> Bool {
-        guard work == .suspended else { return false }
+    ///
+    /// - suspension: what a lost shard has cut short may still come to its end, while the session waits for something else by then. nil: it does not.
+    func resume(_ suspension: UInt32? = nil) -> Bool {
+        guard work == .suspended, suspension == nil || suspension == suspensionCount else { return false }
         work = batch.isOpen ? .batch : .ready
         guard let loss = stepLoss else { return true }
         stepLoss = nil

@@ -42,6 +42,8 @@ final class ClientSession: ChannelInboundHandler {
     let secret: Int32
 
     var work = Work.ready
+    /// Grows with each suspension.
+    var suspensionCount: UInt32 = 0
     var settings: SettingsRef
     var transaction = TransactionState()
     /// The settings before the transaction block.
