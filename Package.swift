@@ -132,6 +132,11 @@ let package = Package(
         support("PGTestServer", ["PGWire", nioPosix, nioSSL] + nio),
         support("WireFuzzing", ["PGWire", "PGTypes", "RoutePlanning", "SessionCore", "ShardModel"] + nio),
         .executableTarget(name: "WireFuzz", dependencies: ["WireFuzzing"] + nio, path: "Fuzz/WireFuzz", swiftSettings: strict),
+        support("RouterFuzzing", [
+            "RouterService", "CatalogStore", "CommitCore", "PGChannel", "PGWire", "PoolCore", "RoutePlanning", "ServerConfig", "ShardModel", "WireFuzzing",
+            log, nioEmbedded,
+        ] + nio),
+        .executableTarget(name: "RouterFuzz", dependencies: ["RouterFuzzing"], path: "Fuzz/RouterFuzz", swiftSettings: strict),
         test("PGWireTests", in: "Vocabulary", ["PGWire", "WireFuzzing"] + nio),
         test(
             "PGChannelTests", in: "Adapters",
@@ -197,7 +202,7 @@ let package = Package(
         ]),
         test("RouterServiceTests", in: "Services", [
             "RouterService", "CatalogStore", "ControlAPI", "PGChannel", "PGTypes", "PGWire", "PostgresProcess", "RoutePlanning", "ServerConfig", "ShardModel", "ClusterTestKit",
-            "PGTestServer", "RESTTestKit", "TestKit", nioPosix,
+            "PGTestServer", "RESTTestKit", "RouterFuzzing", "TestKit", nioPosix,
         ] + nio),
     ]
 )

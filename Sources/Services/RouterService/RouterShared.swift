@@ -11,6 +11,9 @@ internal import Synchronization
 final class RouterShared: Sendable {
     let routerID: String
     let control: ControlPlane
+    /// What sessions ask of it.
+    let requests: any ControlRequests
+    let connector: any ShardConnecting
     let clients: ClientBudget
     let consoles = ClientBudget(ClientBudget.Limits(total: ConsoleSession.sessionsMax, ofUser: 0, ofDatabase: 0))
     let pins: PinBudget
@@ -23,11 +26,18 @@ final class RouterShared: Sendable {
     let mockSecret: [UInt8]
     let loopCount: Int
     /// Drawn at each start of the router.
-    let start = UInt64.random(in: .min ... .max)
+    let start: UInt64
     private let loops = Mutex<[LoopReference]>([])
     private let current: Mutex<RouterSettings>
 
-    init(settings: RouterSettings, control: ControlPlane, loopCount: Int) {
+    /// - requests: nil: `control` itself.
+    init(
+        settings: RouterSettings, control: ControlPlane, requests: (any ControlRequests)? = nil,
+        connector: any ShardConnecting = SocketConnector(), loopCount: Int, start: UInt64 = .random(in: .min ... .max)
+    ) {
+        self.start = start
+        self.requests = requests ?? control
+        self.connector = connector
         self.loopCount = loopCount
         routerID = settings.id
         current = Mutex(settings)

@@ -6,6 +6,8 @@ package enum WireFuzzer {
     /// A view that reaches beyond its input, or a message that changes when it is written again.
     package struct Finding: Error, Sendable {
         package let what: String
+
+        package init(what: String) { self.what = what }
     }
 
     /// One run: `input` as a stream of both sides, and its content as the body of every message.

@@ -25,6 +25,16 @@ package struct WireMutator {
         return ByteBuffer(bytes: bytes)
     }
 
+    /// `input`, spoiled in one to four ways.
+    package mutating func spoiled(_ input: ByteBuffer) -> ByteBuffer {
+        var bytes = Array(input.readableBytesView)
+        for _ in 0..<Int.random(in: 1...4, using: &random) { spoil(&bytes) }
+        return ByteBuffer(bytes: bytes)
+    }
+
+    /// One of the messages as it is.
+    package mutating func seed() -> ByteBuffer { ByteBuffer(bytes: seeds.randomElement(using: &random) ?? []) }
+
     private static let hostileLengths: [Int32] = [0, 1, 3, 4, 5, -1, -2, .min, .max, .max - 4, 0x7FFF, 0x10000]
 
     private mutating func spoil(_ bytes: inout [UInt8]) {

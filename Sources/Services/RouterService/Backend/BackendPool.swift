@@ -12,6 +12,8 @@ internal import Telemetry
 
 /// One event loop's connections to one shard: carries out what `ShardPool` decides.
 final class BackendPool {
+    /// Tells it from the other pools of its loop, the same way in every run of a simulation.
+    let number: UInt64
     let shardID: ShardID
     let metricPosition: Int
     let logger: Logger
@@ -62,6 +64,7 @@ final class BackendPool {
     }
 
     init(shard: ShardRecord, replica: ReplicaServer? = nil, database: String, loop: RouterLoop) {
+        number = loop.nextPoolNumber()
         shardID = shard.id
         self.replica = replica
         self.database = database
@@ -75,7 +78,7 @@ final class BackendPool {
         core = ShardPool(
             loop: LoopIndex(loop.number), limits: limits,
             budget: replica?.budget ?? loop.shared.budgets.budget(of: shard.id, slotsMax: limits.sizeMax, loops: loop.shared.loopCount),
-            seed: UInt64.random(in: .min ... .max))
+            seed: loop.nextSeed())
     }
 
     private static func open(_ endpoint: String, _ loop: RouterLoop) -> Result<PostgresEndpoint, any Error> {
@@ -168,7 +171,7 @@ final class BackendPool {
     func cancel(_ backend: Backend) {
         guard case .success(let endpoint) = endpoint else { return }
         backend.cancelsUnderWay += 1
-        BackendConnector.sendCancel(
+        loop.shared.connector.sendCancel(
             to: endpoint, CancelRequest(processID: backend.processID, secret: backend.secretKey), on: loop.eventLoop
         ).assumeIsolated().whenComplete { result in
             backend.cancelsUnderWay -= 1
@@ -342,7 +345,7 @@ final class BackendPool {
             // Keeps the shard's event trigger from notifying, which no prepared transaction may: `SchemaQueries.eventTrigger`.
             .init(name: "pgmosaic.session", value: "router"),
         ]
-        BackendConnector.connect(
+        loop.shared.connector.connect(
             to: target, overrides: overrides, on: loop.eventLoop, timeout: TimeAmount(core.limits.connectTimeout)
         ).assumeIsolated().whenComplete { [self] result in
             switch result {

@@ -92,7 +92,7 @@ extension ClientSession {
     func publish(_ changes: [PlacementChange]?, _ then: @escaping (_ notice: ServerError?) -> Void) {
         guard let changes else { return then(nil) }
         let suspension = suspend()
-        loop.shared.control.publish(changes, database: database.name, author: user).hop(to: loop.eventLoop)
+        loop.shared.requests.publish(changes, database: database.name, author: user).hop(to: loop.eventLoop)
             .assumeIsolated().whenComplete { [self] result in
                 guard resume(suspension) else { return }
                 forgetScope()
@@ -110,7 +110,7 @@ extension ClientSession {
         // Inside a transaction that has changed the schema, the session's own reading is the newest there is.
         guard privateSchema == nil else { return then() }
         let suspension = suspend()
-        loop.shared.control.refreshSchema(database: database.name).hop(to: loop.eventLoop)
+        loop.shared.requests.refreshSchema(database: database.name).hop(to: loop.eventLoop)
             .assumeIsolated().whenComplete { [self] _ in
                 guard resume(suspension) else { return }
                 forgetScope()

@@ -282,7 +282,7 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
         // A client that was accepted before the router took no more is served, and told goodbye in its own time.
         guard !loop.isClosed else { return refuse(context, .shuttingDown) }
         guard database.schema != nil else {
-            loop.shared.control.refreshSchema(database: name).hop(to: loop.eventLoop).assumeIsolated().whenComplete { [self] _ in
+            loop.shared.requests.refreshSchema(database: name).hop(to: loop.eventLoop).assumeIsolated().whenComplete { [self] _ in
                 if database.schema == nil { refuse(context, .schemaUnknown(name)) } else { open(startup, context) }
             }
             return

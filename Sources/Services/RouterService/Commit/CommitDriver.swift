@@ -125,7 +125,7 @@ final class CommitDriver {
     }
 
     private func lookUp(_ id: GlobalTransactionID) {
-        loop.shared.control.lookUp(id, database: database.name).hop(to: loop.eventLoop).assumeIsolated().whenComplete { [self] result in
+        loop.shared.requests.lookUp(id, database: database.name).hop(to: loop.eventLoop).assumeIsolated().whenComplete { [self] result in
             switch try? result.get() {
             case .committed: receive(.decisionFound)
             case .excluded: receive(.decisionExcluded)

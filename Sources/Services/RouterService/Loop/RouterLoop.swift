@@ -31,10 +31,12 @@ final class RouterLoop {
     private var slots: StatementSlots
     private var scopeCount: UInt64 = 0
     private var transactionCount: UInt64 = 0
+    private var lastSeed: UInt64
     private(set) var isDraining = false
     /// Pools that time can change, by identity; those that were retired are kept alive here until their last backend is closed.
-    private var tickingPools: [ObjectIdentifier: BackendPool] = [:]
-    private var retiredPools: [ObjectIdentifier: BackendPool] = [:]
+    private var tickingPools: [UInt64: BackendPool] = [:]
+    private var retiredPools: [UInt64: BackendPool] = [:]
+    private var poolCount: UInt64 = 0
     private var ticker: Scheduled<Void>?
     private var sweep: Scheduled<Void>?
     /// Nothing is scheduled any more: the event loop is about to end.
@@ -53,6 +55,13 @@ final class RouterLoop {
         self.logger = logger
         catalog = CatalogSnapshot(clusterID: "")
         slots = StatementSlots(max: limits.statementSlotsMax)
+        lastSeed = shared.start ^ UInt64(number) << 56
+    }
+
+    /// For what a pool leaves to chance; its generator mixes the bits.
+    func nextSeed() -> UInt64 {
+        lastSeed &+= 0x9E37_79B9_7F4A_7C15
+        return lastSeed
     }
 
     // MARK: What the control plane tells it
@@ -92,7 +101,8 @@ final class RouterLoop {
 
     private static var tickInterval: TimeAmount { .milliseconds(50) }
 
-    var now: PoolInstant { PoolInstant(nanoseconds: NIODeadline.now().uptimeNanoseconds) }
+    /// The event loop's own clock, which a test moves.
+    var now: PoolInstant { PoolInstant(nanoseconds: eventLoop.now.uptimeNanoseconds) }
 
     /// When the last unit on this loop began or ended: near enough for what a pool wants to know, and without another look at the clock.
     private(set) var lately = PoolInstant(nanoseconds: 0)
@@ -112,7 +122,7 @@ final class RouterLoop {
     /// The pool has something that time changes: a wait that ends, a backend that grows old.
     func needsTicks(_ pool: BackendPool) {
         guard !isClosed else { return }
-        tickingPools[ObjectIdentifier(pool)] = pool
+        tickingPools[pool.number] = pool
         if ticker == nil { scheduleTick() }
     }
 
@@ -163,11 +173,11 @@ final class RouterLoop {
 
     /// The pool serves nobody any more, and is let go of when its backends are closed.
     func retire(_ pool: BackendPool) {
-        retiredPools[ObjectIdentifier(pool)] = pool
+        retiredPools[pool.number] = pool
         pool.retire()
     }
 
-    func poolDrained(_ pool: BackendPool) { retiredPools[ObjectIdentifier(pool)] = nil }
+    func poolDrained(_ pool: BackendPool) { retiredPools[pool.number] = nil }
 
     // MARK: Sessions
 
@@ -207,6 +217,11 @@ final class RouterLoop {
     func hello(to shard: ShardID) -> String {
         let arguments = [catalog.clusterID, shard.name, shared.routerID].map(quoteLiteral) + [catalog.epoch.description]
         return "SELECT pgmosaic.hello(\(arguments.joined(separator: ", ")))"
+    }
+
+    func nextPoolNumber() -> UInt64 {
+        poolCount += 1
+        return poolCount
     }
 
     func nextScopeID() -> UInt64 {

@@ -124,7 +124,7 @@ final class StatementPool {
     }
 
     private func refresh(_ call: StatementCall) {
-        loop.shared.control.refreshSchema(database: call.request.database).hop(to: loop.eventLoop).assumeIsolated().whenComplete { _ in
+        loop.shared.requests.refreshSchema(database: call.request.database).hop(to: loop.eventLoop).assumeIsolated().whenComplete { _ in
             self.check(call, mayRefresh: false)
         }
     }

@@ -1,0 +1,19 @@
+internal import CommitCore
+internal import NIOCore
+internal import PGWire
+internal import RoutePlanning
+internal import ShardModel
+
+/// What sessions ask of the control plane. The futures may complete on any event loop.
+protocol ControlRequests: Sendable {
+    /// Reads the schema now; done once all loops have it.
+    func refreshSchema(database: String) -> EventLoopFuture<Void>
+    /// What a committed schema change means for the catalog, and for the plans of this router. The result is a warning for the client, or nil.
+    func publish(_ changes: [PlacementChange], database: String, author: String) -> EventLoopFuture<ServerError?>
+    /// `SELECT pgmosaic.shard_table(…)` and its siblings.
+    func declare(_ statement: MosaicStatement, database: String, author: String) -> EventLoopFuture<Void>
+    /// How the transaction ended, by its record.
+    func lookUp(_ id: GlobalTransactionID, database: String) -> EventLoopFuture<Decision>
+}
+
+extension ControlPlane: ControlRequests {}
