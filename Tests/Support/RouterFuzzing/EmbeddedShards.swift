@@ -33,6 +33,8 @@ final class EmbeddedShards {
     var areHostile: Bool { didSet { for link in links { link.shard.isHostile = areHostile } } }
     private(set) var links: [Link] = []
     private(set) var spoiled = 0
+    /// A replica among them was.
+    private(set) var wereAskedToWrite = false
     private var linkCount = 0
     private let transcript: Transcript
     private let loop: EmbeddedEventLoop
@@ -49,7 +51,7 @@ final class EmbeddedShards {
 
     // MARK: The router's side
 
-    fileprivate func connect(_ overrides: BackendConnector.Overrides, _ timeout: TimeAmount) -> EventLoopFuture<EstablishedBackend> {
+    fileprivate func connect(_ endpoint: PostgresEndpoint, _ overrides: BackendConnector.Overrides, _ timeout: TimeAmount) -> EventLoopFuture<EstablishedBackend> {
         if areHostile, oneIn(30) { return loop.makeFailedFuture(BackendConnectError.unreachable(ChannelError.ioOnClosedChannel)) }
         var configuration = BackendHandshake.Configuration(user: "app", nonce: "rOprNGfwEbeRWgbNEkqO")
         configuration.database = "shop"
@@ -63,7 +65,9 @@ final class EmbeddedShards {
             handler: BackendHandshakeHandler(configuration, established: promise) { throw ChannelError.operationUnsupported }, loop: loop)
         channel.setOption(.autoRead, value: false).assumeIsolated().whenComplete { _ in }
         linkCount += 1
-        let link = Link(linkCount, channel, HostileShard(seed: random.next(), isHostile: areHostile))
+        var isReplica = false
+        if case .tcp(_, port: WorldCatalog.replicaPort) = endpoint.address { isReplica = true }
+        let link = Link(linkCount, channel, HostileShard(seed: random.next(), isHostile: areHostile, isReplica: isReplica))
         links.append(link)
         let deadline = loop.assumeIsolated().scheduleTask(in: timeout) {
             promise.fail(BackendConnectError.timedOut(timeout))
@@ -92,6 +96,7 @@ final class EmbeddedShards {
                 link.shard.receive(bytes)
             }
         }
+        wereAskedToWrite = wereAskedToWrite || links.contains { $0.shard.wasAskedToWrite }
         spoiled += links.reduce(0) { $0 + ($1.channel.isActive ? 0 : $1.shard.spoiled) }
         links.removeAll { !$0.channel.isActive }
     }
@@ -122,7 +127,7 @@ struct EmbeddedConnector: ShardConnecting {
     func connect(
         to endpoint: PostgresEndpoint, overrides: BackendConnector.Overrides, on eventLoop: any EventLoop, timeout: TimeAmount
     ) -> EventLoopFuture<EstablishedBackend> {
-        shards.value.connect(overrides, timeout)
+        shards.value.connect(endpoint, overrides, timeout)
     }
 
     func sendCancel(to endpoint: PostgresEndpoint, _ request: CancelRequest, on eventLoop: any EventLoop) -> EventLoopFuture<Void> {

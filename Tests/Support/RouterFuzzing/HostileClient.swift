@@ -8,6 +8,7 @@ internal import WireFuzzing
 struct HostileClient {
     /// Of the number by which a client knows its own answers: too many to be another's by a bit that was turned.
     static let keyDigits = 12
+    static let password = "pencil"
 
     let isHostile: Bool
     let key: String
@@ -25,6 +26,8 @@ struct HostileClient {
     /// Rows with its key.
     private(set) var ownRows = 0
 
+    private let authenticates: Bool
+    private var scram: ScramClient
     private var random: SplitMix64
     private var mutator: WireMutator
     /// What was delivered, as the router should read it.
@@ -34,8 +37,10 @@ struct HostileClient {
     private var unitsDelivered = 0
     private var received = ByteBuffer()
 
-    init(seed: UInt64, isHostile: Bool) {
+    init(seed: UInt64, isHostile: Bool, authenticates: Bool) {
+        self.authenticates = authenticates
         random = SplitMix64(state: seed)
+        scram = ScramClient(nonce: "n\(random.next())x\(random.next())")
         mutator = WireMutator(seed: seed, seeds: RouterWorld.seeds)
         self.isHostile = isHostile
         key = String(UInt64.random(in: 100_000_000_000...999_999_999_999, using: &random))
@@ -52,6 +57,8 @@ struct HostileClient {
 
     /// The next burst of messages.
     mutating func burst() {
+        // Until it has shown who it is it may say nothing else.
+        if authenticates, !isLoggedIn, !isHostile || !oneIn(20) { return }
         for _ in 0..<Int.random(in: 1...4, using: &random) {
             var messages = ByteBuffer()
             switch Int.random(in: 0..<8, using: &random) {
@@ -174,13 +181,16 @@ struct HostileClient {
 
     private mutating func receive(_ frame: Frame, _ strangers: Set<String>?) throws {
         switch frame.kind {
+        case BackendKind.authentication where !isLoggedIn:
+            // What it spoiled itself need not fit.
+            do { try prove(try AuthenticationRequest(body: frame.body)) } catch where isHostile {}
         case BackendKind.readyForQuery:
             readies += 1
             isLoggedIn = true
             if strangers != nil || !isHostile, hasStartup, readies > unitsDelivered {
                 throw WireFuzzer.Finding(what: "\(unitsDelivered) units were answered by \(readies) ReadyForQuery")
             }
-        case BackendKind.backendKeyData:
+        case BackendKind.backendKeyData where cancelKey == nil:
             let data = try BackendKeyData(body: frame.body)
             cancelKey = CancelRequest(processID: data.processID, secret: data.secret)
         case BackendKind.errorResponse:
@@ -202,6 +212,20 @@ struct HostileClient {
             }
         default: break
         }
+    }
+
+    private mutating func prove(_ request: AuthenticationRequest) throws {
+        var answer = ByteBuffer()
+        switch request {
+        case .sasl: answer.writeSASLInitialResponse(mechanism: ScramClient.mechanism, data: scram.firstMessage())
+        case .saslContinue(let first):
+            let challenge = try scram.challenge(from: first)
+            let password = isHostile && oneIn(8) ? "wrong" : Self.password
+            answer.writeSASLResponse(
+                scram.finalMessage(for: challenge, keys: ScramKeys(password: password, salt: challenge.salt, iterations: challenge.iterations)))
+        default: return
+        }
+        send(answer)
     }
 
     /// Units that wait for their answer; none where the connection is over, or who knows.

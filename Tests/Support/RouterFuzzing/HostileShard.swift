@@ -8,6 +8,8 @@ internal import WireFuzzing
 struct HostileShard {
     /// One of so many answers of a hostile server is not PostgreSQL's.
     private static let hostileOneIn = 24
+    /// Its system identifier.
+    static let system = "1"
 
     var isHostile: Bool
     /// What is on its way to the router.
@@ -28,13 +30,18 @@ struct HostileShard {
     /// COPY FROM STDIN is under way: of a simple query, or of a batch.
     private var copyIn: CopyIn?
 
+    /// It is a replica, and was asked to write.
+    private(set) var wasAskedToWrite = false
+    private let isReplica: Bool
+
     private enum CopyIn { case simple, batch }
     private struct Portal {
         var text: String
         var parameters: [String]
     }
 
-    init(seed: UInt64, isHostile: Bool) {
+    init(seed: UInt64, isHostile: Bool, isReplica: Bool) {
+        self.isReplica = isReplica
         random = SplitMix64(state: seed)
         mutator = WireMutator(seed: seed, seeds: RouterWorld.seeds)
         self.isHostile = isHostile
@@ -205,6 +212,7 @@ struct HostileShard {
             isSkipping = true
             return
         }
+        if isReplica, ["INSERT", "UPDATE", "DELETE", "COPY", "TRUNCATE", "ALTER", "PREPARE"].contains(words.first) { wasAskedToWrite = true }
         switch words.first {
         case nil: answer.writeEmptyQueryResponse()
         case "BEGIN", "START":
@@ -219,6 +227,10 @@ struct HostileShard {
         case "PREPARE":
             if words.contains("TRANSACTION") { status = UInt8(ascii: "I") }
             answer.writeCommandComplete(tag: words.contains("TRANSACTION") ? "PREPARE TRANSACTION" : "PREPARE")
+        case "SELECT" where text.contains("pg_is_in_recovery"):
+            answer.writeRowDescription([.init(name: "r", typeOID: 25), .init(name: "s", typeOID: 25)])
+            answer.writeDataRow(text: [isReplica ? "t" : "f", Self.system])
+            answer.writeCommandComplete(tag: "SELECT 1")
         case "SELECT", "SHOW", "FETCH", "EXPLAIN", "WITH", "VALUES":
             if describes { answer.writeRowDescription([.init(name: "v", typeOID: 25)]) }
             answer.writeDataRow(text: [Self.key(text, parameters)])

@@ -20,7 +20,6 @@ final class RouterWorld {
     }()
     /// What peers spoil.
     static let seeds = WireSeeds.messages()
-    private static let shardCount = 3
     private static let clientsMax = 4
     private static let stepsOfWorld = 400
     /// Longer than a unit may wait: for a connection to each of the shards, that is, while others keep theirs in open transactions.
@@ -59,6 +58,11 @@ final class RouterWorld {
     private var clients: [Client] = []
     /// The shards answer as PostgreSQL does, so that answers can be judged.
     private let shardsAreHonest: Bool
+    /// The control plane changes nothing.
+    private let isSteady: Bool
+    private let authenticates: Bool
+    private var settings: RouterSettings
+    private var catalog: WorldCatalog
 
     /// - tell: told what everybody says.
     init(seed: UInt64, tell: ((String) -> Void)? = nil) throws {
@@ -67,7 +71,12 @@ final class RouterWorld {
         shardsAreHonest = Int.random(in: 0..<3, using: &random) == 0
         shards = EmbeddedShards(loop: loop, seed: random.next(), areHostile: !shardsAreHonest, transcript)
         loop.advanceTime(by: .seconds(1000))
-        router = try Self.router(on: loop, shards, &random)
+        isSteady = Int.random(in: 0..<2, using: &random) == 0
+        authenticates = Int.random(in: 0..<3, using: &random) == 0
+        settings = Self.settings(authenticates: authenticates, &random)
+        catalog = WorldCatalog(hasReplicas: Int.random(in: 0..<3, using: &random) == 0)
+        catalog.addUser()
+        router = try makeRouter()
     }
 
     private func oneIn(_ count: Int) -> Bool { Int.random(in: 0..<count, using: &random) == 0 }
@@ -79,6 +88,7 @@ final class RouterWorld {
         try settleHonestClients()
         try requireNothingLeft()
         try requireService()
+        try requireGoodbyes()
         try end()
     }
 
@@ -94,7 +104,8 @@ final class RouterWorld {
             guard shards.areHostile, let index = shards.links.indices.randomElement(using: &random) else { break }
             shards.links[index].shard.interrupt()
         case 92: cancel()
-        case 93..<95: if let client = hostileClient() { client.channel.isWritable.toggle(); client.channel.pipeline.fireChannelWritabilityChanged() }
+        case 93: if let client = hostileClient() { client.channel.isWritable.toggle(); client.channel.pipeline.fireChannelWritabilityChanged() }
+        case 94: if !isSteady { control() }
         case 95: advance(.milliseconds(Int64.random(in: 100...3000, using: &random)))
         default: advance(.milliseconds(Int64.random(in: 0...20, using: &random)))
         }
@@ -109,6 +120,7 @@ final class RouterWorld {
     private func exchange() throws(WireFuzzer.Finding) {
         loop.run()
         shards.collect()
+        if shards.wereAskedToWrite { throw WireFuzzer.Finding(what: "a replica was asked to write") }
         for client in clients { try hear(client) }
         for client in clients where !client.channel.isActive { count.spoiled += client.peer.spoiled }
         clients.removeAll { !$0.channel.isActive }
@@ -129,7 +141,7 @@ final class RouterWorld {
         guard let router else { return }
         count.clients += 1
         let channel = EmbeddedChannel(handler: LoginHandler(loop: router, isInternal: false), loop: loop)
-        clients.append(Client(channel, HostileClient(seed: random.next(), isHostile: isHostile)))
+        clients.append(Client(channel, HostileClient(seed: random.next(), isHostile: isHostile, authenticates: authenticates)))
         channel.connect(to: Self.address, promise: nil)
     }
 
@@ -176,6 +188,47 @@ final class RouterWorld {
         shards.deliver(link, piece: oneIn(3) ? Int.random(in: 1...max(1, link.shard.outgoing.readableBytes), using: &random) : .max)
     }
 
+    // MARK: The control plane
+
+    /// What it, the replicas' monitor or somebody on the console does.
+    private func control() {
+        guard let router else { return }
+        let database = router.databases["shop"]
+        let replica = database?.allPools.filter { $0.replica != nil }.randomElement(using: &random)
+        switch Int.random(in: 0..<10, using: &random) {
+        case 0..<3: replica?.replica?.publish(oneIn(4) ? nil : router.now)
+        case 3: replica?.abandon()
+        case 4:
+            transcript.note("the catalog changes")
+            catalog.change(&random)
+            router.install(catalog.snapshot)
+            for pool in database?.allPools ?? [] { pool.replica?.expectedSystem = HostileShard.system }
+        case 5:
+            transcript.note("the schema is read anew")
+            router.install(catalog.readSchema(), for: "shop")
+        case 6:
+            if oneIn(4) { drop() } else { database?.reconnect() }
+        case 7: if database?.isPaused == true { database?.resume() } else { database?.pause() }
+        default:
+            settings.poolWaitersMax = Int.random(in: 1...4, using: &random)
+            settings.preparedStatementsMax = Int.random(in: 1...5, using: &random)
+            settings.poolHealthCheckAfter = .seconds(Int.random(in: 0...30, using: &random))
+            settings.poolLifetimeMax = .seconds(Int.random(in: 0...100, using: &random))
+            router.reconfigure(settings, router.admission)
+        }
+    }
+
+    /// For a moment: its sessions end.
+    private func drop() {
+        transcript.note("the database is dropped")
+        var dropped: DatabaseRecord?
+        for _ in 0..<2 {
+            catalog.dropOrRestore(&dropped)
+            router?.install(catalog.snapshot)
+            router?.install(catalog.readSchema(), for: "shop")
+        }
+    }
+
     // MARK: The end
 
     /// Everything that is under way arrives, until nothing moves any more or `rounds` are over.
@@ -192,6 +245,7 @@ final class RouterWorld {
     /// until that is gone.
     private func settleHonestClients() throws(WireFuzzer.Finding) {
         for client in clients where client.peer.isHostile { leave(client) }
+        router?.databases["shop"]?.resume()
         if !shardsAreHonest {
             shards.areHostile = false
             for link in shards.links { shards.hangUp(link) }
@@ -244,6 +298,7 @@ final class RouterWorld {
         for _ in 0..<10 {
             join(isHostile: false)
             guard let client = clients.last else { return }
+            for _ in 0..<20 where client.channel.isActive && !client.peer.isLoggedIn { try flow(rounds: 10) }
             client.peer.ask()
             for _ in 0..<20 where client.channel.isActive && client.peer.ownRows == 0 { try flow(rounds: 10) }
             let isServed = client.peer.ownRows > 0
@@ -253,6 +308,28 @@ final class RouterWorld {
             advance(.seconds(30))
         }
         throw WireFuzzer.Finding(what: "the router does not serve any more")
+    }
+
+    /// Every session ends with its router, whatever it is doing.
+    private func requireGoodbyes() throws(WireFuzzer.Finding) {
+        guard let router, oneIn(2) else { return }
+        shards.areHostile = !shardsAreHonest
+        for _ in 0..<Self.clientsMax { join(isHostile: oneIn(2)) }
+        try flow(rounds: 10)
+        for client in clients { client.peer.burst() }
+        for _ in 0..<20 { try step() }
+        transcript.note("the router drains")
+        router.drain()
+        try flow(rounds: 50)
+        transcript.note("the router cuts off")
+        router.cutOff()
+        shards.areHostile = false
+        for link in shards.links where !shardsAreHonest { shards.hangUp(link) }
+        for _ in 0..<100 where router.clients > 0 {
+            try flow(rounds: 20)
+            advance(.seconds(1))
+        }
+        if router.clients > 0 { throw WireFuzzer.Finding(what: "\(router.clients) sessions outlive their router") }
     }
 
     private func end() throws(WireFuzzer.Finding) {
@@ -272,9 +349,9 @@ final class RouterWorld {
 
     // MARK: The router
 
-    private static func router(on loop: EmbeddedEventLoop, _ shards: EmbeddedShards, _ random: inout SplitMix64) throws -> RouterLoop {
+    private static func settings(authenticates: Bool, _ random: inout SplitMix64) -> RouterSettings {
         var settings = RouterSettings.defaults(catalog: "sqlite:/nowhere")
-        settings.wireAuth = .trust
+        settings.wireAuth = authenticates ? .scram : .trust
         settings.poolSizeMax = 3
         settings.poolWaitersMax = 3
         settings.pinnedSessionsMax = 2
@@ -282,8 +359,13 @@ final class RouterWorld {
         settings.textCacheMax = 8
         settings.shapeCacheMax = 8
         settings.preparedStatementsMax = 2
-        settings.idleTransactionTimeout = .seconds(600)
-        settings.transactionTimeout = .seconds(1200)
+        let isImpatient = Int.random(in: 0..<4, using: &random) == 0
+        settings.idleTransactionTimeout = .seconds(isImpatient ? 2 : 600)
+        settings.transactionTimeout = .seconds(isImpatient ? 4 : 1200)
+        return settings
+    }
+
+    private func makeRouter() throws -> RouterLoop {
         var logger = Logger(label: "fuzz")
         logger.logLevel = .critical
         let control = ControlPlane(store: InMemoryCatalogStore(), group: loop, routerID: "fuzz", secrets: nil, logger: logger)
@@ -292,36 +374,14 @@ final class RouterWorld {
             requests: UnsteadyControl(loop: loop, random: NIOLoopBoundBox(SplitMix64(state: random.next()), eventLoop: loop)),
             connector: EmbeddedConnector(shards: NIOLoopBound(shards, eventLoop: loop)), loopCount: 1, start: random.next())
         let router = RouterLoop(eventLoop: loop, number: 0, shared: shared, admission: try Admission(settings), logger: logger)
-        router.install(catalog())
-        router.install(schema(), for: "shop")
+        router.install(catalog.snapshot)
+        router.install(catalog.readSchema(), for: "shop")
+        for pool in router.databases.values.flatMap(\.allPools) {
+            pool.replica?.expectedSystem = HostileShard.system
+            pool.replica?.publish(router.now)
+        }
         shared.add(LoopReference(router))
         return router
-    }
-
-    private static func catalog() -> CatalogSnapshot {
-        var catalog = CatalogSnapshot(epoch: Epoch(1), clusterID: "fuzz")
-        catalog.databases["shop"] = DatabaseRecord(name: "shop", vnodeCount: 8, homeShard: ShardID("shard-0"))
-        for (number, vnodes) in RingCut.even(over: shardCount, vnodesEach: 8, after: 0).enumerated() {
-            let id = ShardID("shard-\(number)")
-            catalog.shards[id] = ShardRecord(
-                id: id, name: id.name, database: "shop", primaryEndpoint: "postgres://app@127.0.0.1:5432/shop?sslmode=disable",
-                vnodes: vnodes, slice: number)
-        }
-        for (name, placement) in [("t", Placement.sharded(key: "k")), ("r", .reference), ("l", .local)] {
-            let table = QualifiedName(schema: "public", name: name)
-            catalog.tables[.init(database: "shop", table: table)] = TableRecord(database: "shop", name: table, placement: placement)
-        }
-        return catalog
-    }
-
-    private static func schema() -> LoadedSchema {
-        var relations: [QualifiedName: Relation] = [:]
-        for name in ["t", "r", "l"] {
-            let table = QualifiedName(schema: "public", name: name)
-            relations[table] = Relation(
-                name: table, columns: [.init(name: "k", typeOID: 20, typeName: "int8"), .init(name: "v", typeOID: 25, typeName: "text")])
-        }
-        return LoadedSchema(schema: SchemaSnapshot(relations: relations), parameters: ["TimeZone": "UTC", "server_version": "15.0"])
     }
 }
 #endif

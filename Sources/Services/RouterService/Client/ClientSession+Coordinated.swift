@@ -204,7 +204,10 @@ extension ClientSession {
 
     /// Makes every shard a participant.
     func enlistAll(_ then: @escaping () -> Void) {
-        enlist(database.pools[...]) { [self] in
+        let pools = database.pools
+        enlist(pools[...]) { [self] in
+            // One may have come while the others were waited for.
+            guard database.pools.elementsEqual(pools, by: ===) else { return enlistAll(then) }
             isCoordinated = true
             then()
         }

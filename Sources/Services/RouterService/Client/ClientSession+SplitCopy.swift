@@ -20,7 +20,9 @@ final class SplitCopyState {
     var binary: BinaryCopySplitter?
     /// Look through such data for words that name the present.
     var clocks: [CopySplitter] = []
-    /// Positions among the participants, by shard.
+    /// As it was when the COPY began.
+    let ring: HashRing
+    /// Positions among the participants, by shard of that ring.
     let participantOfShard: [Int]
     /// Rows for each participant, sent when they are worth a message.
     var pending: [ByteBuffer]
@@ -31,7 +33,8 @@ final class SplitCopyState {
     var outstanding: Int
     var tags: [String] = []
 
-    init(_ target: CopyTarget, participantOfShard: [Int], isImplicit: Bool, rowMax: Int) {
+    init(_ target: CopyTarget, ring: HashRing, participantOfShard: [Int], isImplicit: Bool, rowMax: Int) {
+        self.ring = ring
         switch target {
         case .split(let plan) where plan.format == .binary: binary = BinaryCopySplitter(plan, rowMax: rowMax)
         case .split(let plan): lines = CopySplitter(plan, rowMax: rowMax)
@@ -55,7 +58,7 @@ extension ClientSession {
         enlistAll { [self] in
             let participantOfShard = database.pools.map { pool in participants.firstIndex { $0.backend.pool === pool }! }
             let state = SplitCopyState(
-                target, participantOfShard: participantOfShard, isImplicit: isImplicit, rowMax: limits.copyRowMax)
+                target, ring: database.topology.ring, participantOfShard: participantOfShard, isImplicit: isImplicit, rowMax: limits.copyRowMax)
             copy = state
             suspend()
             var started = 0
@@ -129,8 +132,7 @@ extension ClientSession {
     /// Routes the rows of one message.
     private func take(_ data: ByteBuffer, _ state: SplitCopyState) {
         guard state.isSplit else { return broadcast(data, state) }
-        let ring = database.topology.ring
-        let sink: CopySplitter.RowSink = { [self] (row, key) throws(ServerError) in try place(row, key, ring, state) }
+        let sink: CopySplitter.RowSink = { [self] (row, key) throws(ServerError) in try place(row, key, state) }
         do throws(ServerError) {
             try state.lines?.consume(data.readableBytesSpan, sink)
             try state.binary?.consume(data.readableBytesSpan, sink)
@@ -159,8 +161,7 @@ extension ClientSession {
             state.error = error
             return
         }
-        let ring = database.topology.ring
-        let sink: CopySplitter.RowSink = { [self] (row, key) throws(ServerError) in try place(row, key, ring, state) }
+        let sink: CopySplitter.RowSink = { [self] (row, key) throws(ServerError) in try place(row, key, state) }
         do throws(ServerError) {
             try state.lines?.finish(sink)
             try state.binary?.finish(sink)
@@ -169,13 +170,13 @@ extension ClientSession {
         }
     }
 
-    private func place(_ row: RawSpan, _ key: CopyKey, _ ring: HashRing, _ state: SplitCopyState) throws(ServerError) {
+    private func place(_ row: RawSpan, _ key: CopyKey, _ state: SplitCopyState) throws(ServerError) {
         switch key {
         case .none:
             // A header or a trailer: every shard expects one.
             for index in state.pending.indices { state.pending[index].writeBytes(row) }
         case .token(let token):
-            state.pending[state.participantOfShard[ring.owner(of: token).value]].writeBytes(row)
+            state.pending[state.participantOfShard[state.ring.owner(of: token).value]].writeBytes(row)
         }
     }
 

@@ -343,6 +343,7 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
         _ context: ChannelHandlerContext
     ) {
         guard case .opening = stage, context.channel.isActive else { return }
+        guard !database.isRetired else { return refuse(context, .noDatabase(database.name)) }
         stage = .done
         end()
         deadline?.cancel()

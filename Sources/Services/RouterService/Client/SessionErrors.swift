@@ -180,6 +180,11 @@ extension ServerError {
 
     // MARK: Logins
 
+    /// It was taken out of the catalog.
+    static func databaseGone(_ name: String) -> ServerError {
+        ServerError(
+            severity: .fatal, sqlState: .adminShutdown, message: "terminating connection: database \"\(name)\" is not served any more")
+    }
     static func noDatabase(_ name: String) -> ServerError {
         ServerError(severity: .fatal, sqlState: .invalidCatalogName, message: "database \"\(name)\" does not exist")
     }

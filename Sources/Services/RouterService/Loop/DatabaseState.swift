@@ -32,6 +32,7 @@ final class DatabaseState {
     private var nextAnyShard = 0
     /// By the console: see `ShardPool.pause`.
     private(set) var isPaused = false
+    private(set) var isRetired = false
     private var nextReplica = 0
     /// Some shard has replicas.
     private(set) var hasReplicas = false
@@ -131,9 +132,10 @@ final class DatabaseState {
     /// Connections that somebody uses, or that are not closed yet.
     var openBackends: Int { allPools.reduce(0) { $0 + $1.statistics.live } }
 
+    /// The router serves the database no more. Its pools stay, for sessions that have not ended yet, and refuse them.
     func retire() {
+        isRetired = true
         for pool in pools { retire(pool) }
-        pools = []
         hasReplicas = false
         changed()
     }

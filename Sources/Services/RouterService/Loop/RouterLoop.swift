@@ -72,10 +72,7 @@ final class RouterLoop {
         guard snapshot.epoch >= catalog.epoch || snapshot.clusterID != catalog.clusterID else { return }
         catalog = snapshot
         if sweep == nil { scheduleSweep() }
-        for (name, state) in databases where snapshot.databases[name] == nil {
-            state.retire()
-            databases[name] = nil
-        }
+        for name in databases.keys where snapshot.databases[name] == nil { retire(name) }
         for name in snapshot.databases.keys {
             do {
                 let topology = try Topology(database: name, in: snapshot)
@@ -86,10 +83,17 @@ final class RouterLoop {
                 }
             } catch {
                 // A database without shards yet; it is refused at login.
-                databases.removeValue(forKey: name)?.retire()
+                retire(name)
                 logger.debug("A database cannot be served", metadata: ["database": "\(name)", "reason": "\(error)"])
             }
         }
+    }
+
+    /// Its sessions end like those of a router that ends.
+    private func retire(_ database: String) {
+        guard let state = databases.removeValue(forKey: database) else { return }
+        state.retire()
+        for session in sessions.values where session.database === state { session.cutOff(.databaseGone(database)) }
     }
 
     func install(_ schema: LoadedSchema, for database: String) {
