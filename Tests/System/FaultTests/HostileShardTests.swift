@@ -82,8 +82,11 @@ extension FaultTests {
         }
 
         /// The client would take it for the answer to its Sync, and all that follows for another's.
-        @Test func aReadyForQueryBeforeTheSyncReachesNobody() async throws {
+        ///
+        /// A large row is passed on while it arrives: it is whole before the error is written.
+        @Test(arguments: [1, 1 << 20]) func aReadyForQueryBeforeTheSyncReachesNobody(rowSize: Int) async throws {
             let bytes = ByteBuffer.building {
+                $0.writeDataRow(text: [String(repeating: "x", count: rowSize)])
                 $0.writeCommandComplete(tag: "SELECT 0")
                 $0.writeReadyForQuery(status: UInt8(ascii: "I"))
             }
@@ -93,7 +96,8 @@ extension FaultTests {
                     WireMessages.parse("", "SELECT v FROM kv WHERE k = \(key)") + WireMessages.bind("", "") + WireMessages.describe("P", "")
                         + WireMessages.execute("") + WireMessages.flush)
                 var answer = try await client.until("E").map(\.description)
-                #expect(!answer.contains { $0.hasPrefix("Z") } && answer.last == "E(08006)", "\(answer)")
+                #expect(!answer.contains { $0.hasPrefix("Z") } && answer.last == "E(08006)", "\(answer.map { $0.prefix(20) })")
+                #expect(answer.contains("D(\(String(repeating: "x", count: rowSize)))"))
                 try await client.send(WireMessages.sync + WireMessages.query("SHOW pgmosaic.database"))
                 answer = try await client.until("Z").map(\.description)
                 #expect(answer == ["Z(I)"])

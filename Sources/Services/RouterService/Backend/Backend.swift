@@ -232,6 +232,12 @@ final class Backend: ChannelInboundHandler {
             runStart = position
         }
 
+        /// What came before is passed on all the same: it may be the rest of a message that the client has the beginning of.
+        func refused(_ kind: UInt8) -> WireError {
+            passRun()
+            return WireError(.unexpectedMessage, kind: kind)
+        }
+
         if passThrough > 0 {
             let count = min(passThrough, end - position)
             position += count
@@ -239,11 +245,18 @@ final class Backend: ChannelInboundHandler {
         }
         var isAmongRows = false
         while position < end {
-            guard let header = try FrameHeader.next(in: buffer, at: position, limit: pool.limits.backendMessageMax) else { break }
+            let found: FrameHeader?
+            do throws(WireError) {
+                found = try FrameHeader.next(in: buffer, at: position, limit: pool.limits.backendMessageMax)
+            } catch {
+                passRun()
+                throw error
+            }
+            guard let header = found else { break }
             let isWhole = end - position >= header.totalLength
             if Self.isBulk(header.kind) {
                 // Asked once for many rows.
-                if !isAmongRows, session.script.isEmpty { throw WireError(.unexpectedMessage, kind: header.kind) }
+                if !isAmongRows, session.script.isEmpty { throw refused(header.kind) }
                 isAmongRows = true
                 if isWhole {
                     position += header.totalLength
@@ -259,7 +272,7 @@ final class Backend: ChannelInboundHandler {
             switch header.kind {
             case BackendKind.readyForQuery:
                 // In the middle of a batch there is none before its Sync.
-                if session.script.readiesOutstanding == 0 { throw WireError(.unexpectedMessage, kind: header.kind) }
+                if session.script.readiesOutstanding == 0 { throw refused(header.kind) }
                 status = buffer.getInteger(at: position + 5) ?? 0
                 let verdict = session.script.received(header.kind)
                 let shown = session.settle(self, status)
@@ -283,7 +296,7 @@ final class Backend: ChannelInboundHandler {
                 runStart = next
                 session.received(header.kind, message, from: self)
             default:
-                if session.script.isEmpty, header.kind != BackendKind.noticeResponse { throw WireError(.unexpectedMessage, kind: header.kind) }
+                if session.script.isEmpty, header.kind != BackendKind.noticeResponse { throw refused(header.kind) }
                 switch session.script.received(header.kind) {
                 case .forward:
                     position = next
