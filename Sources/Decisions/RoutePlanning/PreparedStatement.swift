@@ -84,6 +84,12 @@ extension ExecuteStatement {
         }
     }
 
+    /// As many of the sources as have a value that is known: `namedKeys` of a statement that a hint places.
+    package func known(_ sources: [KeySource], wanted: Int) -> [KeySource] {
+        guard arguments.count == wanted else { return [] }
+        return sources.flatMap { source in (try? self.sources(for: [source])) ?? [] }
+    }
+
     /// Whether every argument is a plain value, which each shard reads the same.
     package var hasConstantsOnly: Bool { !arguments.contains(.expression) }
 }

@@ -61,8 +61,8 @@ extension RefusalCode {
             ("the shard key given beside the statement lives on another shard than the statement's own key",
              "Leave the separate key out, or give the key that the statement names.")
         case .hint:
-            ("a statement that only its hint places runs by itself and read only",
-             "Give the hint to a single SELECT outside of a transaction, in the simple protocol, with a key of the type that the tables' keys have.")
+            ("the hint cannot place this statement",
+             "Give it to a single SELECT that returns all of its rows at once, with a key of the type that the tables' keys have.")
         case .keyMalformed:
             ("the shard key's value cannot be read as the key column's type",
              "Give a value that the column can hold: an integer within its range, a uuid, a text.")

@@ -18,6 +18,12 @@ package enum StatementHint {
         return key(inComment: inside[(start + 2)...] + [0x2A, 0x2F])
     }
 
+    /// The comment that names this key; nil where no comment can hold it.
+    package static func comment(shardKey key: String) -> String? {
+        guard !key.contains("/*"), !key.contains("*/") else { return nil }
+        return "/* pgmosaic: \(name)='\(key.replacing("'", with: "''"))' */ "
+    }
+
     /// `bytes` begin behind the comment's opening.
     private static func key(inComment bytes: ArraySlice<UInt8>) -> String? {
         guard let close = bytes.indices.dropLast().first(where: { bytes[$0] == 0x2A && bytes[$0 + 1] == 0x2F }) else { return nil }

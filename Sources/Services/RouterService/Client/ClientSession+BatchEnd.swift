@@ -98,7 +98,9 @@ extension ClientSession {
 
     /// Statements that are only prepared or described go to the transaction's shard, or outside of one to any: the schema is the same
     /// everywhere. They do not bind the batch to it.
-    func prepareHeld(_ then: @escaping () -> Void) {
+    ///
+    /// - pool: a shard that is needed anyhow; nil: the home shard.
+    func prepareHeld(on pool: BackendPool? = nil, _ then: @escaping () -> Void) {
         batch.isPreparing = true
         if !transaction.isIdle || !participants.isEmpty {
             return reach(poolOfCurrentShard(), .passing, writes: false) { [self] in
@@ -109,8 +111,7 @@ extension ClientSession {
                 then()
             }
         }
-        let pool = database.home
-        acquire(pool) { [self] backend in
+        acquire(pool ?? database.home) { [self] backend in
             // Borrowed for the length of an exchange only.
             participants.append(
                 Participant(

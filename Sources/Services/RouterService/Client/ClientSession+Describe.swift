@@ -26,6 +26,8 @@ extension ClientSession {
                 describeAside(portal.statement, resultFormats: bind.resultFormats)
             case .spread(let work):
                 describeAside(portal.statement, resultFormats: work.resultFormats)
+            case .hinted(let work):
+                describeAside(work.statement, resultFormats: work.bind.resultFormats)
             }
         }
     }
@@ -42,7 +44,13 @@ extension ClientSession {
 
     func describe(_ statement: Statement) {
         guard let plan = statement.planned.plan else {
-            guard statement.planned.isDescribable, !transaction.isFailed else { return failBatch(.failedTransaction) }
+            guard !transaction.isFailed, statement.planned.isDescribable || statement.planned.isPlacedByHint else { return failBatch(.failedTransaction) }
+            if variables.explains, hint(for: statement.planned) != nil {
+                return answerInTurn(as: .describeStatement) {
+                    $0.writeParameterDescription(statement.parameterTypes)
+                    $0.writeRowDescription(Self.explanationColumns)
+                }
+            }
             return describeOnShard(statement)
         }
         if variables.explains, plan.isExplainable {

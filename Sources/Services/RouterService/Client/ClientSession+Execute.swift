@@ -4,6 +4,7 @@ internal import PGWire
 internal import RoutePlanning
 internal import SQLSyntax
 internal import SessionCore
+internal import ShardModel
 
 /// EXECUTE in SQL: routed by the prepared statement's plan, the arguments being the values of its parameters, and run by the shard itself, which has
 /// the statement under the router's name for it. So the arguments are PostgreSQL's to evaluate, all but those that are keys.
@@ -11,7 +12,8 @@ extension ClientSession {
     /// Where an EXECUTE goes, and what it executes there.
     private struct Execution {
         var statement: Statement
-        var plan: CachedPlan
+        /// nil: a hint places it.
+        var plan: CachedPlan?
         /// The plan's keys, with the arguments for parameters.
         var keys: [KeySource] = []
         var pool: BackendPool?
@@ -40,7 +42,7 @@ extension ClientSession {
         }
         if variables.explains {
             do {
-                let row = try explanation(execution.plan, inputs, keys: execution.keys)
+                let row = try explanation(execution, inputs)
                 return completeUnit { buffer in
                     buffer.writeRowDescription(Self.explanationColumns)
                     buffer.writeDataRow(text: row)
@@ -60,12 +62,16 @@ extension ClientSession {
         }
         guard let pool = execution.pool else { return failUnit(.refusal(Refusal(.sqlPrepare, execute.name))) }
         unit.shard = pool
-        reach(pool, execution.role, writes: execution.plan.writes) { [self] in
-            if let error = note(execution.plan) { return failUnit(error) }
-            beginKeepingState(execution.plan, inBatch: false)
+        reach(pool, execution.role, writes: execution.plan?.writes ?? false) { [self] in
+            if let plan = execution.plan {
+                if let error = note(plan) { return failUnit(error) }
+                beginKeepingState(plan, inBatch: false)
+            }
             prepare(execution.statement, on: speaker) { [self] name in
                 shiftPositions(execute, name)
-                backend.send { $0.writeQuery(String(buffer: Self.execution(of: name, tail ?? ByteBuffer()))) }
+                let text = Self.execution(of: name, tail ?? ByteBuffer())
+                if execution.plan == nil { return runReadOnly(text) }
+                backend.send { $0.writeQuery(text) }
                 script.expect(.query)
                 work = .awaitingReady
             }
@@ -82,7 +88,7 @@ extension ClientSession {
 
     private static func executionHead(_ name: String) -> String { "EXECUTE \(name)" }
 
-    private func shiftPositions(_ execute: ExecuteStatement, _ name: String) {
+    func shiftPositions(_ execute: ExecuteStatement, _ name: String) {
         unit.positionsFrom = Self.executionHead(name).utf8.count
         unit.positionShift = execute.tailStartCharacters - unit.positionsFrom
     }
@@ -136,7 +142,7 @@ extension ClientSession {
             execution = try self.execution(execute, inputs)
             if variables.explains {
                 let row: [String?]
-                do { row = try explanation(execution.plan, inputs, keys: execution.keys) } catch { throw .failed(error) }
+                do { row = try explanation(execution, inputs) } catch { throw .failed(error) }
                 return bindHere(message, outer, .explanation(row))
             }
         } catch {
@@ -152,9 +158,12 @@ extension ClientSession {
         guard let pool = execution.pool else { return failBatch(.refusal(Refusal(.sqlPrepare, execute.name))) }
         unit.shard = pool
         let tail = Self.tail(of: outer, execute)
-        reach(pool, execution.role, writes: execution.plan.writes) { [self] in
-            if let error = note(execution.plan) { return failBatch(error) }
-            beginKeepingState(execution.plan, inBatch: true)
+        guard let plan = execution.plan else {
+            return bindHinted(message, outer, HintedWork(statement: execution.statement, pool: pool, bind: message, execution: (execute, tail)))
+        }
+        reach(pool, execution.role, writes: plan.writes) { [self] in
+            if let error = note(plan) { return failBatch(error) }
+            beginKeepingState(plan, inBatch: true)
             sendHeld()
             let name = ensurePrepared(execution.statement)
             sendExecution(name, tail)
@@ -166,7 +175,7 @@ extension ClientSession {
     }
 
     /// EXECUTE as the backend's unnamed statement.
-    private func sendExecution(_ name: String, _ tail: ByteBuffer) {
+    func sendExecution(_ name: String, _ tail: ByteBuffer) {
         backend.send { $0.writeParse(name: "", query: Self.execution(of: name, tail)) }
         script.swallow(.parse)
         batch.rawUnnamed = nil
@@ -180,7 +189,9 @@ extension ClientSession {
 
     /// Describe of a statement that is an EXECUTE: it takes no parameters, and gives what the prepared statement gives.
     func describeExecution(_ execute: ExecuteStatement, _ outer: Statement) {
-        guard let scope, let known = statements[execute.name], case .usable(let statement) = renewal(of: known, in: scope), statement.planned.plan != nil else {
+        guard let scope, let known = statements[execute.name], case .usable(let statement) = renewal(of: known, in: scope),
+            statement.planned.plan != nil || statement.planned.isPlacedByHint
+        else {
             // PostgreSQL says so at Bind only.
             return answerInTurn(as: .describeStatement) {
                 $0.writeParameterDescription([])
@@ -195,6 +206,11 @@ extension ClientSession {
         sendExecution(ensurePrepared(statement), tail)
         backend.send { $0.writeDescribe(.statement, name: "") }
         script.expect(.describeStatement)
+    }
+
+    private func explanation(_ execution: Execution, _ inputs: KeyInputs) throws(ServerError) -> [String?] {
+        if let plan = execution.plan { return try explanation(plan, inputs, keys: execution.keys) }
+        return explanation(ofHinted: execution.pool ?? database.home)
     }
 
     // MARK: Routing
@@ -224,11 +240,17 @@ extension ClientSession {
         case .unknown(let renewed): throw .unknown(renewed)
         }
         statements[execute.name] = statement
-        guard let plan = statement.planned.plan else { throw .unplanned(statement.planned) }
-        unit.kind = plan.kind
         unit.executedName = execute.name
-        var execution = Execution(statement: statement, plan: plan)
+        var execution = Execution(statement: statement, plan: statement.planned.plan)
         let wanted = statement.parameterCount
+        let ownHint = StatementHint.shardKey(in: Array(buffer: inputs.text))
+        guard let plan = execution.plan else {
+            guard let key = hint(for: statement.planned, executedAs: ownHint) else { throw .unplanned(statement.planned) }
+            unit.kind = .select
+            do throws(ServerError) { execution.pool = try hintedPool(key, scope, execute.known(statement.namedKeys, wanted: wanted), inputs) } catch { throw .failed(error) }
+            return execution
+        }
+        unit.kind = plan.kind
         // Without parameters PostgreSQL does not look at the arguments; with another number it has an error of its own.
         if wanted > 0, execute.arguments.count != wanted {
             (execution.pool, execution.role) = (poolOfCurrentShard(), .passing)
@@ -245,6 +267,11 @@ extension ClientSession {
                 }
             }
             do throws(KeyProblem) { execution.pool = try pool(for: execution.keys, plan, inputs) } catch { throw .failed(error.error) }
+            if let ownHint, let type = execution.keys.first?.keyType {
+                let token: Token
+                do throws(KeyError) { token = try type.token(text: ownHint.utf8Span.span.bytes) } catch { throw .failed(.keyError(error)) }
+                guard database.pool(database.owner(of: token)) === execution.pool else { throw .failed(.refusal(Refusal(.shardKeyDisagrees))) }
+            }
         case .anyShard: (execution.pool, execution.role) = (poolForReading(), .reader)
         case .homeShard: (execution.pool, execution.role) = (database.home, plan.writes ? .bound : .reader)
         case .currentShard: (execution.pool, execution.role) = (poolOfCurrentShard(), .passing)

@@ -25,13 +25,13 @@ extension ClientSession {
 
     private func parse(_ frame: ByteBuffer, _ message: ParseMessage, _ name: String, mayReload: Bool) {
         guard let scope else { return failBatch(.schemaUnknown(database.name)) }
-        let statement = scope.statement(message)
+        let statement = scope.statement(message, hinted: variables.shardKey != nil)
         guard let plan = statement.planned.plan else {
             if mayReload, statement.planned.isCuredByReload, !transaction.isFailed {
                 return reloadSchema { [self] in parse(frame, message, name, mayReload: false) }
             }
             // Bind says why it is not run.
-            if statement.planned.isDescribable, !transaction.isFailed { return accept(statement, frame, name) }
+            if !transaction.isFailed, statement.planned.isDescribable || hint(for: statement.planned) != nil { return accept(statement, frame, name) }
             return failParse(name, statement.planned.error(inFailedTransaction: transaction.isFailed))
         }
         if transaction.isFailed, !plan.leavesFailedTransaction, !plan.isEmpty { return failParse(name, .failedTransaction) }
@@ -200,6 +200,7 @@ extension ClientSession {
             if mayReload, statement.planned.isCuredByReload, !transaction.isFailed {
                 return reloadSchema { [self] in bind(frame, message, mayReload: false) }
             }
+            if !transaction.isFailed, let key = hint(for: statement.planned) { return bindHinted(message, statement, key) }
             return failBatch(statement.planned.error(inFailedTransaction: transaction.isFailed))
         }
         unit.kind = plan.kind
@@ -400,6 +401,10 @@ extension ClientSession {
         case .spread(let work):
             guard useUp(portal, message.portal) else { return }
             execute(work)
+        case .hinted(let work):
+            if portal.isUsedUp, !transaction.isFailed { return failBatch(.refusal(Refusal(.hint, "the rest of a portal's rows"))) }
+            guard useUp(portal, message.portal) else { return }
+            execute(work, frame)
         }
     }
 

@@ -34,7 +34,7 @@ extension ClientSession {
                     }
                 }
             case .session(.prepare(let prepare)):
-                self.prepare(prepare)
+                self.prepare(prepare, statement.parse.query)
             case .session(let sessionStatement):
                 switch answerSession(sessionStatement, statement.parse.query) {
                 case .success(let build): answer(build)

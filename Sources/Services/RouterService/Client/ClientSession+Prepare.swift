@@ -1,21 +1,35 @@
 internal import NIOCore
 internal import PGWire
 internal import RoutePlanning
+internal import SQLSyntax
 internal import SessionCore
 
 /// PREPARE in SQL: one namespace with the statements of the protocol, which is the session's and not any shard's.
 extension ClientSession {
     /// The simple query becomes a batch of one step, its Sync included.
-    func prepareSimple(_ prepare: PrepareStatement) {
+    func prepareSimple(_ prepare: PrepareStatement, _ text: ByteBuffer) {
         beginBatch()
         injectSync()
-        self.prepare(prepare)
+        self.prepare(prepare, text)
     }
 
     /// Defines the statement once a shard has accepted it, and answers the client.
     ///
     /// Precondition: a batch is open, and everything before has been answered.
-    func prepare(_ prepare: PrepareStatement) { self.prepare(prepare, mayReload: true) }
+    ///
+    /// - text: all of it.
+    func prepare(_ prepare: PrepareStatement, _ text: ByteBuffer) { self.prepare(Self.carryHint(of: text, to: prepare), mayReload: true) }
+
+    /// A hint before PREPARE is the prepared statement's, as one behind it is.
+    private static func carryHint(of text: ByteBuffer, to prepare: PrepareStatement) -> PrepareStatement {
+        guard let key = StatementHint.shardKey(in: Array(buffer: text)), StatementHint.shardKey(in: Array(prepare.query.utf8)) == nil,
+            let comment = StatementHint.comment(shardKey: key)
+        else { return prepare }
+        var hinted = prepare
+        hinted.query = comment + prepare.query
+        hinted.prefixLength -= comment.unicodeScalars.count
+        return hinted
+    }
 
     private func prepare(_ prepare: PrepareStatement, mayReload: Bool) {
         guard let scope else { return failBatch(.schemaUnknown(database.name)) }
@@ -25,13 +39,13 @@ extension ClientSession {
         message.moveReaderIndex(forwardBy: FrameHeader.length)
         let inner: Statement
         do throws(WireError) {
-            inner = scope.statement(try ParseMessage(body: message))
+            inner = scope.statement(try ParseMessage(body: message), hinted: variables.shardKey != nil)
         } catch {
             return failBatch(error.serverError)
         }
-        guard inner.planned.plan != nil else {
+        if inner.planned.plan == nil {
             if mayReload, inner.planned.isCuredByReload { return reloadSchema { [self] in self.prepare(prepare, mayReload: false) } }
-            return failBatch(inner.planned.error(inFailedTransaction: false).shifted(by: prepare.prefixLength, from: 0))
+            if hint(for: inner.planned) == nil { return failBatch(inner.planned.error(inFailedTransaction: false).shifted(by: prepare.prefixLength, from: 0)) }
         }
         let finish = { [self] in
             unit.positionShift = 0

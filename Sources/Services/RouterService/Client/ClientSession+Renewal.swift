@@ -20,16 +20,20 @@ extension ClientSession {
 
     func renewal(of statement: Statement, in scope: PlanScope) -> Renewal {
         guard statement.scopeID != scope.id else { return .usable(statement) }
-        guard let told = statement.result else { return .usable(scope.statement(statement.parse)) }
+        guard let told = statement.result else { return .usable(scope.statement(statement.parse, hinted: variables.shardKey != nil)) }
         let mayDiffer = statement.schemaGeneration != scope.context.schema.generation || statement.searchPath != scope.context.searchPath
         guard mayDiffer else {
-            let renewed = scope.statement(statement.parse)
+            let renewed = scope.statement(statement.parse, hinted: variables.shardKey != nil)
             if renewed.result == nil { renewed.result = told }
             return .usable(renewed)
         }
-        let renewed = scope.statement(Self.fixing(statement.parse, told.parameters))
-        // Plans that are made anew each time are of statements without rows.
-        guard let plan = renewed.planned.plan, plan.needsShard, plan.value.reuse != .never else { return .usable(renewed) }
+        let renewed = scope.statement(Self.fixing(statement.parse, told.parameters), hinted: variables.shardKey != nil)
+        if let plan = renewed.planned.plan {
+            // Plans that are made anew each time are of statements without rows.
+            guard plan.needsShard, plan.value.reuse != .never else { return .usable(renewed) }
+        } else if hint(for: renewed.planned) == nil {
+            return .usable(renewed)
+        }
         guard let result = renewed.result else { return .unknown(renewed) }
         return result.columns == told.columns ? .usable(renewed) : .changed
     }

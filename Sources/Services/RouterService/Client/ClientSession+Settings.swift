@@ -71,7 +71,7 @@ extension ClientSession {
 
     func runSession(_ statement: SessionStatement, _ frame: ByteBuffer, _ text: ByteBuffer) {
         switch statement {
-        case .prepare(let prepare): return prepareSimple(prepare)
+        case .prepare(let prepare): return prepareSimple(prepare, text)
         case .execute(let execute): return executeSimple(execute, text)
         default: break
         }

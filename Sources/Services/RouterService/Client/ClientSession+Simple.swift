@@ -29,9 +29,7 @@ extension ClientSession {
             if mayReload, planned.isCuredByReload, !transaction.isFailed {
                 return reloadSchema { [self] in runSimple(frame, text, mayReload: false) }
             }
-            if let key = planned.hint ?? variables.shardKey, planned.isCuredByHint, !transaction.isFailed, StatementHint.isOneQuery(Array(buffer: text)) {
-                return runHinted(text, key)
-            }
+            if !transaction.isFailed, let key = hint(for: planned) { return runHinted(text, key, scope) }
             return failUnit(planned.error(inFailedTransaction: transaction.isFailed))
         }
         if plan.lacksSchema, mayReload, !transaction.isFailed, looksForNames(of: plan) {

@@ -129,6 +129,8 @@ struct Portal {
         indirect case everyShard(EveryShard, BindMessage)
         /// Runs on several shards, on each for its own rows.
         indirect case spread(SpreadWork)
+        /// Runs on the shard of its hint.
+        indirect case hinted(HintedWork)
         /// The plan is told instead.
         indirect case explanation([String?])
         /// What EXECUTE names cannot be run: PostgreSQL says so when it is executed.
@@ -145,14 +147,14 @@ struct Portal {
     var owner: Backend? {
         switch target {
         case .backend(let backend), .effect(let backend, _): backend
-        case .router, .everyShard, .spread, .explanation, .failing: nil
+        case .router, .everyShard, .spread, .hinted, .explanation, .failing: nil
         }
     }
 }
 
 /// The session's `pgmosaic.…` settings.
 struct MosaicVariables {
-    /// The text form of a key that the statement's own keys must not contradict; it chooses no shard.
+    /// The text form of a key. The statements' own keys must not contradict it; it places those that the planner cannot.
     var shardKey: String?
     /// Statements are explained instead of run.
     var explains = false

@@ -55,7 +55,9 @@ final class PlanScope {
     }
 
     /// The statement of a Parse message, shared by all sessions of the loop that prepare the same one.
-    func statement(_ parse: ParseMessage) -> Statement {
+    ///
+    /// - hinted: the session names a key, which may place a statement that has no plan.
+    func statement(_ parse: ParseMessage, hinted: Bool = false) -> Statement {
         if let known = prepared.find(parse.tail.readableBytesSpan) {
             loop.metrics.statementHits &+= 1
             known.uses &+= 1
@@ -65,7 +67,8 @@ final class PlanScope {
         let planned = PlannedStatement(
             Array(buffer: parse.query), literals: nil, parameterTypes: parse.parameterTypes.array, allowsSeveral: false, context: context)
         let statement = Statement(parse, planned, scope: self)
-        if let reuse = planned.plan?.value.reuse, reuse != .never { prepared.insert(parse.tail.readableBytesSpan, statement) }
+        let isReusable = if let plan = planned.plan { plan.value.reuse != .never } else { planned.isPlacedByHint && (hinted || planned.hint != nil) }
+        if isReusable { prepared.insert(parse.tail.readableBytesSpan, statement) }
         return statement
     }
 }
@@ -77,6 +80,8 @@ final class PlannedStatement {
     let hint: String?
     /// It may be prepared and described, though not run: drivers ask so for the columns of a table that they will COPY into.
     let isDescribable: Bool
+    /// A hint may say where it runs: the planner could not, or the text is newer than the parser; and it is a single query, as far as tokens tell.
+    let isPlacedByHint: Bool
     private let refusal: Refusal?
     private let syntaxError: SyntaxError?
 
@@ -90,6 +95,7 @@ final class PlannedStatement {
             refusal = nil
             syntaxError = nil
             isDescribable = false
+            isPlacedByHint = false
         } catch {
             plan = nil
             isDescribable =
@@ -98,14 +104,12 @@ final class PlannedStatement {
             case .refused(let reason): (refusal, syntaxError) = (reason, nil)
             case .syntax(let reason): (refusal, syntaxError) = (nil, reason)
             }
+            isPlacedByHint = (refusal?.code.isCuredByHint ?? true) && StatementHint.isOneQuery(text)
         }
     }
 
     /// A look at the shards as they are now may give a plan: the schema could be older than the table.
     var isCuredByReload: Bool { refusal?.code.isCuredByReload ?? false }
-
-    /// A hint may place it: the planner could not, or the text is newer than the parser.
-    var isCuredByHint: Bool { plan == nil && (refusal?.code.isCuredByHint ?? true) }
 
     /// Precondition: there is no plan. In a failed transaction PostgreSQL sees syntax errors, and nothing else.
     func error(inFailedTransaction: Bool) -> ServerError {
@@ -134,12 +138,16 @@ final class Statement {
     private(set) lazy var parameterCount = StatementPlanner.parameterCount(ofPrepared: Array(buffer: parse.query), declared: parameterTypes.count)
     /// Its name on backends; nil until it is first used under a name.
     var slot: StatementSlot?
+    /// The keys that its text names, where it has no plan that would say.
+    private(set) lazy var namedKeys = StatementPlanner.namedKeys(bytes: Array(buffer: parse.query), parameterTypes: parameterTypes, context: context)
+    private let context: PlanningContext
 
     init(_ parse: ParseMessage, _ planned: PlannedStatement, scope: PlanScope) {
         self.parse = parse
         self.planned = planned
         parameterTypes = parse.parameterTypes.array
         scopeID = scope.id
+        context = scope.context
         schemaGeneration = scope.context.schema.generation
         searchPath = scope.context.searchPath
     }

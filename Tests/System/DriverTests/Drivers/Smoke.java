@@ -392,11 +392,43 @@ public final class Smoke {
         query(connection, "SELECT balance FROM jdbc_accounts WHERE id = ?", -7);
     }
 
+    static void hints(Connection connection) throws Exception {
+        section("hints: what only the client knows is about one key");
+        long[] keys = {70001, 70002, 70003, 70004, 70005, 70006};
+        for (long key : keys) update(connection, "INSERT INTO jdbc_accounts (id, owner) VALUES (?, ?)", key, "owner " + key);
+        update(connection, "CREATE FUNCTION jdbc_owner(bigint) RETURNS text LANGUAGE sql AS 'SELECT owner FROM jdbc_accounts WHERE id = $1'");
+        for (long key : keys) {
+            // From the fifth execution on the driver names the statement.
+            try (PreparedStatement statement = connection.prepareStatement("/* pgmosaic: shard_key=" + key + " */ SELECT jdbc_owner(?)")) {
+                show(statement.getMetaData().getColumnName(1));
+                for (int round = 0; round < 7; round++) {
+                    statement.setLong(1, key);
+                    rows(statement.executeQuery());
+                }
+            }
+            try (Statement statement = connection.createStatement()) {
+                statement.execute("SET pgmosaic.shard_key = '" + key + "'");
+                rows(statement.executeQuery("SELECT jdbc_owner(" + key + ")"));
+                query(connection, "SELECT jdbc_owner(?)", key);
+                statement.execute("RESET pgmosaic.shard_key");
+            }
+        }
+        connection.setAutoCommit(false);
+        for (int number = 0; number < 3; number++) {
+            update(connection, "UPDATE jdbc_accounts SET owner = 'changed' WHERE id = ?", keys[number]);
+            query(connection, "/* pgmosaic: shard_key=" + keys[number] + " */ SELECT jdbc_owner(?)", keys[number]);
+        }
+        connection.commit();
+        connection.setAutoCommit(true);
+        update(connection, "DROP FUNCTION jdbc_owner(bigint)");
+        for (long key : keys) update(connection, "DELETE FROM jdbc_accounts WHERE id = ?", key);
+    }
+
     public static void main(String[] arguments) throws Exception {
         try (Connection connection = connect()) {
             Step[] steps = {
                 Smoke::definition, Smoke::values, Smoke::prepared, Smoke::transactions, Smoke::errors, Smoke::batches, Smoke::copies, Smoke::cursors,
-                Smoke::large, Smoke::cancelling, Smoke::sharedTables, Smoke::settings, Smoke::metadata, Smoke::manyConnections,
+                Smoke::large, Smoke::cancelling, Smoke::sharedTables, Smoke::settings, Smoke::hints, Smoke::metadata, Smoke::manyConnections,
             };
             for (Step step : steps) step.run(connection);
             section("the end");

@@ -271,9 +271,32 @@ async def pool():
         show(await pool.fetchval("SHOW application_name"))
 
 
+async def hints(connection):
+    section("hints: what only the client knows is about one key")
+    keys = (70001, 70002, 70003, 70004, 70005, 70006)
+    for key in keys:
+        await connection.execute("INSERT INTO asyncpg_accounts (id, owner) VALUES ($1, $2)", key, f"owner {key}")
+    await connection.execute("CREATE FUNCTION asyncpg_owner(bigint) RETURNS text LANGUAGE sql AS 'SELECT owner FROM asyncpg_accounts WHERE id = $1'")
+    for key in keys:
+        hinted = f"/* pgmosaic: shard_key={key} */ SELECT asyncpg_owner($1), $2::int4range AS range"
+        show(await connection.fetch(hinted, key, asyncpg.Range(1, 5)))
+        statement = await connection.prepare(hinted)
+        show(statement.get_parameters()[0].name, statement.get_attributes()[0].name, [await statement.fetchval(key, None) for _ in range(3)])
+        await connection.execute(f"SET pgmosaic.shard_key = '{key}'")
+        show(await connection.fetchval("SELECT asyncpg_owner($1)", key))
+        await connection.execute("RESET pgmosaic.shard_key")
+    async with connection.transaction():
+        for key in keys[:3]:
+            await connection.execute("UPDATE asyncpg_accounts SET owner = 'changed' WHERE id = $1", key)
+            show(await connection.fetchval(f"/* pgmosaic: shard_key={key} */ SELECT asyncpg_owner($1)", key))
+    await connection.execute("DROP FUNCTION asyncpg_owner(bigint)")
+    for key in keys:
+        await connection.execute("DELETE FROM asyncpg_accounts WHERE id = $1", key)
+
+
 async def main():
     connection = await asyncpg.connect(DSN)
-    for step in (definition, values, prepared, transactions, errors, batches, copies, cursors, large, cancelling, settings):
+    for step in (definition, values, prepared, transactions, errors, batches, copies, cursors, large, cancelling, settings, hints):
         await step(connection)
     await pool()
     section("the end")

@@ -199,11 +199,25 @@ async function manyConnections() {
     await pool.end()
 }
 
+async function hints(client) {
+    section('hints: what only the client knows is about one key')
+    const keys = [70001, 70002, 70003, 70004, 70005, 70006]
+    for (const key of keys) await client.query('INSERT INTO node_accounts (id, owner) VALUES ($1, $2)', [key, 'owner ' + key])
+    await client.query("CREATE FUNCTION node_owner(bigint) RETURNS text LANGUAGE sql AS 'SELECT owner FROM node_accounts WHERE id = $1'")
+    for (const key of keys) {
+        const text = `/* pgmosaic: shard_key=${key} */ SELECT node_owner($1)`
+        show((await client.query(text, [key])).rows)
+        for (let round = 0; round < 3; round++) show((await client.query({ name: 'owner' + key, text, values: [key] })).rows)
+    }
+    await client.query('DROP FUNCTION node_owner(bigint)')
+    for (const key of keys) await client.query('DELETE FROM node_accounts WHERE id = $1', [key])
+}
+
 async function main() {
     const client = new Client({ connectionString })
     await client.connect()
     for (const step of [
-        definition, values, prepared, transactions, errors, queued, cursors, large, cancelling, sharedTables, settings, metadata, manyConnections,
+        definition, values, prepared, transactions, errors, queued, cursors, large, cancelling, sharedTables, settings, hints, metadata, manyConnections,
     ]) await step(client)
     section('the end')
     await client.query('DROP TABLE node_entries, node_accounts, node_currencies, node_settings')

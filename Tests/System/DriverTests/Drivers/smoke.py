@@ -340,9 +340,37 @@ def kept(connection):
         other.execute("ALTER TABLE psycopg_settings DROP COLUMN more")
 
 
+def hints(connection):
+    section("hints: what only the client knows is about one key")
+    keys = (70001, 70002, 70003, 70004, 70005, 70006)
+    for key in keys:
+        connection.execute("INSERT INTO psycopg_accounts (id, owner) VALUES (%s, %s)", (key, f"owner {key}"))
+    connection.execute("CREATE FUNCTION psycopg_owner(bigint) RETURNS text LANGUAGE sql AS 'SELECT owner FROM psycopg_accounts WHERE id = $1'")
+    for key in keys:
+        for binary in (False, True):
+            # Without a parameter it is a simple query, with one it is not; prepared it has a name.
+            show(connection.execute(f"/* pgmosaic: shard_key={key} */ SELECT psycopg_owner({key})", binary=binary).fetchall())
+            show(connection.execute(f"/* pgmosaic: shard_key={key} */ SELECT psycopg_owner(%s)", (key,), binary=binary).fetchall())
+            show(connection.execute(f"SELECT psycopg_owner(%s) /* pgmosaic: shard_key={key} */", (key,), prepare=True, binary=binary).fetchall())
+        connection.execute(f"SET pgmosaic.shard_key = '{key}'")
+        for prepare in (False, True):
+            show(connection.execute("SELECT psycopg_owner(%s)", (key,), prepare=prepare).fetchall())
+        connection.execute("RESET pgmosaic.shard_key")
+    with connection.transaction():
+        for key in keys[:3]:
+            connection.execute("UPDATE psycopg_accounts SET owner = 'changed' WHERE id = %s", (key,))
+            show(connection.execute(f"/* pgmosaic: shard_key={key} */ SELECT psycopg_owner(%s)", (key,)).fetchall())
+    with connection.pipeline():
+        cursors = [connection.execute(f"/* pgmosaic: shard_key={key} */ SELECT psycopg_owner(%s)", (key,)) for key in keys]
+        show([cursor.fetchall() for cursor in cursors])
+    connection.execute("DROP FUNCTION psycopg_owner(bigint)")
+    for key in keys:
+        connection.execute("DELETE FROM psycopg_accounts WHERE id = %s", (key,))
+
+
 def main():
     with psycopg.connect(DSN, autocommit=True) as connection:
-        for step in (definition, values, prepared, transactions, errors, copies, pipelines, cursors, large, cancelling, settings, metadata, kept):
+        for step in (definition, values, prepared, transactions, errors, copies, pipelines, cursors, large, cancelling, settings, hints, metadata, kept):
             step(connection)
         shared_tables(connection)
         many_connections()
