@@ -34,6 +34,21 @@ package struct RecoveryCore: Hashable, Sendable {
         }
     }
 
+    /// How long to wait between two looks at the shards.
+    ///
+    /// - took: the last look; a cluster that is slow to look at is looked at less often.
+    /// - young: the ages of the prepared transactions that it left alone for being younger than `patience`. The oldest of them decides when to look
+    ///   again: what a crash left behind holds its locks no longer than it must.
+    package func pause(after took: Duration, young: [Duration]) -> Duration {
+        let usual = min(max(Self.interval.min, took * 4), Self.interval.max)
+        guard let oldest = young.max() else { return usual }
+        return min(usual, max(patience - oldest, Self.shortestPause))
+    }
+
+    /// Between two looks: at least the first, and four times what the last look took, but not longer than the second.
+    private static let interval = (min: Duration.seconds(1), max: Duration.seconds(3))
+    private static let shortestPause = Duration.milliseconds(100)
+
     /// The records of `decider` that may be deleted with `CommitStatements.forget`.
     ///
     /// - records: read from the decider **before** `inDoubt` was listed. In the other order a transaction could prepare and be

@@ -23,6 +23,17 @@ import Testing
         #expect(other.step(for: InDoubt(name: name, age: .seconds(99)), decision: .excluded) == .leave(.foreign))
     }
 
+    @Test func looksAgainWhenTheOldestComesOfAge() {
+        #expect(core.pause(after: .milliseconds(10), young: []) == .seconds(1))
+        // A look that is slow is rare, but not too rare.
+        #expect(core.pause(after: .milliseconds(500), young: []) == .seconds(2))
+        #expect(core.pause(after: .seconds(60), young: []) == .seconds(3))
+        #expect(core.pause(after: .milliseconds(500), young: [.seconds(1), .milliseconds(8500), .seconds(3)]) == .milliseconds(1500))
+        #expect(core.pause(after: .milliseconds(10), young: [.seconds(1)]) == .seconds(1))
+        // It does not spin.
+        #expect(core.pause(after: .milliseconds(10), young: [.milliseconds(9999), .seconds(20)]) == .milliseconds(100))
+    }
+
     private func record(committed: Bool = true, age: Duration = .seconds(60), _ participants: String...) -> DecisionRecord {
         DecisionRecord(key: id.key, isCommitted: committed, age: age, participants: participants.map { ShardID($0) })
     }

@@ -9,11 +9,14 @@ extension FaultTests {
     /// Money goes from account to account, over shards, while the router is killed between any two steps of the commit: none is made, none
     /// is lost, and what was acknowledged has happened.
     ///
-    /// Each step once; with `PGMOSAIC_FAULT_ROUNDS=1000` a thousand kills.
+    /// Each step once; with `PGMOSAIC_FAULT_ROUNDS=1000` a thousand kills, and nothing that a killed router left prepared may then become five seconds
+    /// old while another is there.
     struct TransferTests {
         private static let tables: [String: Placement] = ["accounts": .sharded(key: "id"), "moves": .sharded(key: "id")]
         private static let accounts = 40
         private static let start = 1000
+        /// From so many rounds on the age of what a killed router left is a promise to be kept, and not only told.
+        private static let measuredFrom = 100
 
         /// Where the router is killed: at one of the messages with these words.
         private struct Step: CustomStringConvertible {
@@ -50,17 +53,33 @@ extension FaultTests {
             for id in 1...Self.accounts { try #require(try await client.failure("INSERT INTO accounts VALUES (\(id), \(Self.start))") == nil) }
             client.close()
             let log = TransferLog()
-            for round in 0..<rounds(Step.all.count) {
+            let watch = OrphanWatch(servers)
+            async let looks: Void = watch.run()
+            watch.routerStarted()
+            let count = rounds(Step.all.count)
+            for round in 0..<count {
                 let step = Step.all[round % Step.all.count]
-                trap.set(step.words, step.moment, count: Int.random(in: 1...60)) { router.strike() }
+                trap.set(step.words, step.moment, count: Int.random(in: 1...60)) {
+                    watch.routerEnds()
+                    router.strike()
+                }
                 await withTaskGroup(of: Void.self) { group in
                     for lane in 0..<4 { group.addTask { await transfer(router, log, round * 4 + lane) } }
                 }
                 #expect(trap.isSprung, "\(step)")
+                watch.routerEnds()
                 await router.kill()
                 try await router.start()
+                watch.routerStarted()
             }
             try await check(servers, log)
+            watch.stop()
+            try await looks
+            let ages = watch.ages
+            print("\(count) kills; the oldest of \(ages.transactions.count) prepared transactions: \(ages.seen); beside a router: \(ages.beside), of which with it: \(ages.sinceRouter)")
+            #expect(!ages.transactions.isEmpty, "\(ages.looks) looks")
+            // A few rounds on a busy machine tell nothing of time.
+            if count >= Self.measuredFrom { #expect(ages.beside < .seconds(5)) }
         }
 
         /// Transfers until the router is gone.

@@ -8,30 +8,31 @@ internal import ShardModel
 ///
 /// Every router runs it; `RecoveryCore` says why that is safe.
 struct Recovery: Sendable {
-    /// Between two looks at the shards: at least the first, and four times what the last look took, but not longer than the second.
-    private static let interval = (min: Duration.seconds(1), max: Duration.seconds(3))
     /// Prepared transactions younger than this have a living coordinator, presumably.
     private static let patience = Duration.seconds(2)
 
     let control: ControlPlane
     let logger: Logger
 
-    /// Until the task is cancelled.
+    /// Until the task is cancelled. Looks at once: a router is often started because one has crashed.
     func run() async {
         let clients = ShardClients(control: control)
-        var pause = Self.interval.min
         while !Task.isCancelled {
-            try? await Task.sleep(for: pause)
+            guard let catalog = control.catalog else {
+                try? await Task.sleep(for: .milliseconds(100))
+                continue
+            }
+            let core = RecoveryCore(cluster: catalog.clusterID, patience: Self.patience)
             let start = ContinuousClock.now
-            defer { pause = min(max(Self.interval.min, start.duration(to: .now) * 4), Self.interval.max) }
-            guard let catalog = control.catalog else { continue }
+            var young: [Duration] = []
             for database in catalog.databases.keys where !Task.isCancelled {
                 let shards = catalog.shards.values.filter { $0.database == database }
-                await RecoverySweep(
-                    core: RecoveryCore(cluster: catalog.clusterID, patience: Self.patience), shards: shards, clients: clients,
-                    control: control, logger: logger
-                ).run()
+                let looked = ContinuousClock.now
+                let ages = await RecoverySweep(core: core, shards: shards, clients: clients, control: control, logger: logger).run()
+                // They have grown older while the look went on.
+                young += ages.map { $0 + looked.duration(to: .now) }
             }
+            try? await Task.sleep(for: core.pause(after: start.duration(to: .now), young: young))
         }
         await clients.closeAll()
     }
@@ -46,7 +47,8 @@ private struct RecoverySweep: Sendable {
     let logger: Logger
     private static let askedMax = 8
 
-    func run() async {
+    /// Returns the ages of those that were left alone for being young.
+    func run() async -> [Duration] {
         // Records before prepared transactions: see `RecoveryCore.forgettable`.
         let records = await ask { try await decisions(at: $0) }
         let inDoubt = await ask { try await preparedTransactions(at: $0) }
@@ -60,6 +62,7 @@ private struct RecoverySweep: Sendable {
                 records[shard.id] ?? [], of: shard.id, inDoubt: names, shards: Set(shards.map(\.id)))
             if !ids.isEmpty { _ = try? await clients.query(CommitStatements.forget(ids), at: shard) }
         }
+        return inDoubt.values.joined().map(\.age).filter { $0 < core.patience }
     }
 
     /// What each shard answers, a few asked at a time, so that one that hangs delays no other. Without those that did not answer.
