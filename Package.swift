@@ -147,7 +147,7 @@ let package = Package(
             ["RoutePlanning", "ShardModel", "PGTypes", "SQLSyntax", "CPGQuery", "PostgresProcess"],
             resources: [.copy("Resources")]),
         test("CommitCoreTests", in: "Decisions", ["CommitCore", "ShardModel"]),
-        test("PoolCoreTests", in: "Decisions", ["PoolCore"]),
+        test("PoolCoreTests", in: "Decisions", ["PoolCore", "TestKit"]),
         test("ReplicaCoreTests", in: "Decisions", ["ReplicaCore", "PoolCore", "TestKit"]),
         test(
             "SessionCoreTests", in: "Decisions", ["SessionCore", "RoutePlanning", "PGTypes", "PGWire", "ShardModel"] + nio,

@@ -64,6 +64,7 @@ package struct RouterSettings: Hashable, Sendable {
     package var poolWaitTimeout: Duration
     package var poolHealthCheckAfter: Duration
     package var poolConnectTimeout: Duration
+    package var poolShareWait: Duration
 
     package var replicaLagMax: Duration
     package var replicaProbeInterval: Duration
@@ -133,6 +134,7 @@ package struct RouterSettings: Hashable, Sendable {
         poolWaitTimeout = values.duration(Name.poolWaitTimeout)
         poolHealthCheckAfter = values.duration(Name.poolHealthCheckAfter)
         poolConnectTimeout = values.duration(Name.poolConnectTimeout)
+        poolShareWait = values.duration(Name.poolShareWait)
         replicaLagMax = values.duration(Name.replicaLagMax)
         replicaProbeInterval = values.duration(Name.replicaProbeInterval)
         replicaProbeTimeout = values.duration(Name.replicaProbeTimeout)

@@ -138,6 +138,9 @@ package enum SettingsCatalogue {
     package static let poolHealthCheckAfter = SettingDeclaration(
         "pool.health_check_after", .duration(.zero ... .seconds(86_400)), default: .duration(.seconds(30)),
         "A shard connection idle for longer is tested before it is used; 0: always.")
+    package static let poolShareWait = SettingDeclaration(
+        "pool.share_wait", .duration(.zero ... .seconds(1)), default: .duration(.milliseconds(1)),
+        "Quick reads outside of transactions share a shard connection where one can be expected to wait no longer than this for those before it; 0: never.")
     package static let poolConnectTimeout = SettingDeclaration(
         "pool.connect_timeout", .duration(.milliseconds(10) ... .seconds(300)), default: .duration(.seconds(5)),
         "Longest time to connect to a shard, authentication included.")
@@ -160,7 +163,7 @@ package enum SettingsCatalogue {
         httpHost, routerHTTPPort, httpBodyMax, httpConnectionsMax, httpIdleTimeout, restRowsMax, restBytesMax,
         statementTimeout, lockTimeout, textCacheMax, shapeCacheMax,
         poolSizeMax, poolSizeMin, poolIdleTimeout, poolLifetimeMax, poolWaitersMax, poolWaitTimeout, poolHealthCheckAfter,
-        poolConnectTimeout, replicaLagMax, replicaProbeInterval, replicaProbeTimeout,
+        poolConnectTimeout, poolShareWait, replicaLagMax, replicaProbeInterval, replicaProbeTimeout,
         logLevel, logFormat, shutdownGrace,
     ]
 
@@ -170,7 +173,7 @@ package enum SettingsCatalogue {
         clientsPerUserMax, clientsPerDatabaseMax, pinnedSessionsMax,
         consoleUsers, tlsMode, tlsCertificateFile, tlsKeyFile, tlsClientAuth, tlsClientCAFile, restRowsMax,
         restBytesMax, statementTimeout, lockTimeout, textCacheMax, shapeCacheMax, poolSizeMax, poolSizeMin, poolIdleTimeout, poolLifetimeMax, poolWaitersMax,
-        poolWaitTimeout, poolHealthCheckAfter, poolConnectTimeout, logLevel, shutdownGrace,
+        poolWaitTimeout, poolHealthCheckAfter, poolConnectTimeout, poolShareWait, logLevel, shutdownGrace,
     ]
 
     // Manager

@@ -32,6 +32,15 @@ package struct PoolLimits: Hashable, Sendable {
     /// Backends cannot move between loops: handing one over costs a close and a connect (some milliseconds).
     package var handoverAfter: Duration = .milliseconds(50)
 
+    /// Quick reads share a connection where one of them can be expected to wait no longer than this for those before it; zero: never.
+    ///
+    /// 1 ms: some ten point reads of a busy server. Waiting costs less than it seems, for the server does not begin ten at once either, and the router
+    /// and it need fewer system calls.
+    package var shareWait: Duration = .milliseconds(1)
+
+    /// While requests wait, a granted backend takes so many statements more before the next request gets it.
+    static let sharedWhileWaited = 16
+
     package init() {}
 
     /// Backends that the pool of `loop` keeps open for `sizeMin`.

@@ -22,7 +22,7 @@ struct PooledBackend {
 
 /// `PoolLimits` in nanoseconds.
 struct PoolTimes {
-    let idle, lifetime, wait, healthCheck, backoffMin, backoffMax, handover: PoolNanoseconds
+    let idle, lifetime, wait, healthCheck, backoffMin, backoffMax, handover, share: PoolNanoseconds
 
     init(_ limits: PoolLimits) {
         idle = PoolNanoseconds(limits.idleTimeout)
@@ -32,5 +32,6 @@ struct PoolTimes {
         backoffMin = PoolNanoseconds(limits.backoffMin)
         backoffMax = PoolNanoseconds(limits.backoffMax)
         handover = PoolNanoseconds(limits.handoverAfter)
+        share = PoolNanoseconds(limits.shareWait)
     }
 }

@@ -37,6 +37,9 @@ package enum MetricCatalogue {
         "pgmosaic_pool_waiting", .gauge, labels: ["shard"], "Sessions waiting for a connection to a shard.")
     package static let poolWaitSeconds = MetricFamily(
         "pgmosaic_pool_wait_seconds", .histogram, labels: ["shard"], "Time a session waited for a connection to a shard.")
+    package static let poolSharedReads = MetricFamily(
+        "pgmosaic_pool_shared_reads_total", .counter, labels: ["shard", "outcome"],
+        "Reads sent behind others' on a connection that they share (shared), and those of them that were then done on another one (moved).")
     package static let poolFailures = MetricFamily(
         "pgmosaic_pool_failures_total", .counter, labels: ["shard", "reason"],
         "Requests for a connection that failed, by reason (connect, timeout, queue_full, closed).")
@@ -100,7 +103,7 @@ package enum MetricCatalogue {
     package static let all: [MetricFamily] = [
         statements, statementSeconds, refusals, twoPhase,
         clients, clientsTotal, pinnedSessions, bytes,
-        poolBackends, poolWaiting, poolWaitSeconds, poolFailures,
+        poolBackends, poolWaiting, poolWaitSeconds, poolSharedReads, poolFailures,
         replicaUsable, replicaLagSeconds, replicaBackends, eventualReads,
         cacheHits, cacheMisses, cacheEntries, catalogEpoch, catalogConnected, catalogCommits, schemaLoads,
         httpRequests, httpSeconds,

@@ -7,7 +7,8 @@ internal import SessionCore
 
 /// One connection to a shard, on the event loop of the sessions that borrow it.
 ///
-/// It is idle in its pool, or forwards its answers to the session that borrowed it, or runs an exchange of the router's own.
+/// It is idle in its pool, or forwards its answers to the session that borrowed it, or runs an exchange of the router's own. Several sessions may share
+/// it: `Backend+Sharing`.
 final class Backend: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -19,8 +20,16 @@ final class Backend: ChannelInboundHandler {
     let pool: BackendPool
 
     /// Who borrowed it and forwards its answers.
-    private(set) var session: ClientSession?
-    private var exchange: Exchange?
+    var session: ClientSession?
+    var exchange: Exchange?
+    /// Who shares it; nil: it is the borrower's alone.
+    var line: Line?
+    /// How many have been answered while it was shared; what it was when the event loop looked last, which it does while there are riders.
+    var turns: UInt64 = 0
+    var watchedTurns: UInt64 = 0
+    var isWatched = false
+    /// What was sent is written out at the end of the loop's tick.
+    private var isFlushDue = false
     /// Ends the connection when the exchange does not end by itself.
     private var exchangeDeadline: Scheduled<Void>?
     /// It did.
@@ -77,7 +86,17 @@ final class Backend: ChannelInboundHandler {
     /// Builds messages in place, behind those that wait.
     func send(_ build: (inout ByteBuffer) -> Void) { outbox.append(build) }
 
-    func flush() { outbox.flush() }
+    func flush() {
+        if isFlushDue { return }
+        guard line != nil, pool.expectsCompany() else { return outbox.flush() }
+        isFlushDue = true
+        pool.loop.flushSoon(self)
+    }
+
+    func flushNow() {
+        isFlushDue = false
+        outbox.flush()
+    }
 
     // MARK: Borrowing
 
@@ -174,12 +193,14 @@ final class Backend: ChannelInboundHandler {
         let midFrame = isMidFrame
         let (session, exchange) = (session, exchange)
         self.session = nil
+        let riders = endLine()
         exchangeEnded()
         // In this order: what the end of the exchange leads to must not find a participant that is gone.
         session?.backendLost(self, midFrame: midFrame)
         exchange?.lost()
         onCancelsDelivered = nil
         if isAdmitted { pool.closed(self) }
+        for rider in riders { rider.sentAway() }
     }
 
     /// Takes whole messages; what is left in `buffer` is the beginning of one.

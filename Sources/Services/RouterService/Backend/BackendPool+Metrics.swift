@@ -13,6 +13,9 @@ extension BackendPool {
             snapshot.add(MetricCatalogue.poolWaitSeconds, [shard], histogram: waitSeconds)
         }
         for (reason, count) in failures { snapshot.add(MetricCatalogue.poolFailures, [shard, reason], counter: count) }
+        for (outcome, count) in [("shared", sharedReads), ("moved", movedReads)] where count > 0 {
+            snapshot.add(MetricCatalogue.poolSharedReads, [shard, outcome], counter: count)
+        }
         for (server, count) in eventualReads.byServer where count > 0 {
             snapshot.add(MetricCatalogue.eventualReads, [shard, server], counter: count)
         }

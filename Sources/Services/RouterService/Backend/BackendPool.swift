@@ -38,6 +38,13 @@ final class BackendPool {
     private var backends: [Backend?] = []
     private var waiters: [WaiterID: Waiter] = [:]
     private var nextWaiter: UInt64 = 0
+    /// Backends that take further statements behind the one that they are at.
+    var lines: [Backend] = []
+    /// How many more statements are taken for those of several clients at the same time.
+    var crowd = 0
+    /// Statements that were sent behind others', and those of them that were then done elsewhere.
+    var sharedReads: UInt64 = 0
+    var movedReads: UInt64 = 0
     /// Attempts to connect that the pool has given up: what comes of them is closed.
     private var abandoned: Set<BackendID> = []
     private var lastError = ""
@@ -427,6 +434,7 @@ extension PoolLimits {
     init(_ settings: RouterSettings) {
         self.init()
         sizeMax = settings.poolSizeMax
+        shareWait = settings.poolShareWait
         sizeMin = settings.poolSizeMin
         idleTimeout = settings.poolIdleTimeout
         lifetimeMax = settings.poolLifetimeMax

@@ -12,6 +12,9 @@ struct PreparedStatements {
         statement.index < incarnations.count && incarnations[statement.index] == statement.incarnation
     }
 
+    /// A shard has said that it has it.
+    func isConfirmed(_ statement: StatementSlot) -> Bool { contains(statement) && !unconfirmed.contains(statement.index) }
+
     /// The incarnation to close before `statement` is prepared in its slot; nil when the slot is clean.
     mutating func displaced(by statement: StatementSlot) -> UInt32? {
         if let old = doubtful.removeValue(forKey: statement.index) { return old }

@@ -232,7 +232,9 @@ extension ClientSession {
         case .keyed(let sources):
             if let wanted = inputs.missingParameter(in: sources) { return failBatch(.parameterCount(message.parameterCount, wanted: wanted)) }
             do throws(KeyProblem) {
-                send(frame, message, statement, try pool(for: sources, plan, inputs), .bound, writes: plan.writes)
+                let pool = try pool(for: sources, plan, inputs)
+                if sendRead(frame, message, statement, plan, pool) { return }
+                send(frame, message, statement, pool, .bound, writes: plan.writes)
             } catch {
                 bindSpread(message, statement, sources, plan, inputs, error)
             }

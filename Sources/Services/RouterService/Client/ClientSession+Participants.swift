@@ -180,6 +180,10 @@ extension ClientSession {
         // Taken out one by one: going through them would copy each, references and all.
         while let participant = participants.popLast() {
             let backend = participant.backend
+            if backend.line != nil {
+                backend.nextTurn()
+                continue
+            }
             backend.settings = participant.settingsInside
             if isPinned(backend) { continue }
             backend.takeBack()
@@ -189,6 +193,7 @@ extension ClientSession {
 
     /// The client has gone: what is open is rolled back, what is running is stopped.
     func abandonParticipants() {
+        if leaveRide() { return }
         // Messages without their Sync have an open implicit transaction behind them, which must not reach the next session.
         let isBusy = !script.isEmpty || onDrained != nil || batch.needsSync
         onDrained = nil
@@ -203,6 +208,7 @@ extension ClientSession {
         for (index, participant) in participants.enumerated() {
             let backend = participant.backend
             if kept.contains(where: { $0 === backend }) { continue }
+            backend.sendRidersAway()
             backend.takeBack()
             if isBusy && index == speaker || copy != nil || gather != nil {
                 // A COPY that waits for data would wait for ever, and one that gives data would give all of them.

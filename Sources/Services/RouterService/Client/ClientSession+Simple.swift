@@ -50,6 +50,7 @@ extension ClientSession {
         case .keyed(let sources):
             do throws(KeyProblem) {
                 let pool = try pool(for: sources, plan, inputs)
+                if sendRead(frame, plan, pool) { return }
                 forwardSimple(frame, pool, .bound, writes: plan.writes)
             } catch {
                 if plan.value.isList, case .several = error { return run(statementsOf: text) }

@@ -52,7 +52,9 @@ extension ClientSession {
         }
         if list != nil { return statementEnded() }
         let finished = exchange(&unit, with: UnitRecord())
-        loop.metrics.record(finished, at: loop.readClock())
+        let now = loop.readClock()
+        loop.metrics.record(finished, at: now)
+        finished.pacer?.pace.record(now.elapsed(since: finished.turnBegan).count)
         replicas.unitEnded(isIdle: transaction.isIdle, at: loop.lately)
         if !notifications.isEmpty { deliverNotifications() }
         flushClient()

@@ -108,6 +108,8 @@ final class ClientSession: ChannelInboundHandler {
     /// `pgmosaic.consistency` of the startup packet, which RESET goes back to.
     let startupConsistency: Consistency?
     var replicas = ReplicaUse()
+    /// The statement was sent behind another session's, and its turn has not come.
+    var ride: Ride?
 
     var unit = UnitRecord()
     var scopeCache: PlanScope?
@@ -354,6 +356,31 @@ final class ClientSession: ChannelInboundHandler {
 
     var hasInput: Bool { inbox.readableBytes > 0 }
 
+    /// What follows a Bind of the unnamed portal, as most drivers send it: perhaps Describe, Execute, Sync.
+    struct RestOfUnit {
+        let describes: Bool
+        let length: Int
+    }
+
+    /// nil: it has not arrived, or is something else.
+    var restOfUnit: RestOfUnit? {
+        var position = inbox.readerIndex
+        let describes = inbox.getInteger(at: position, as: UInt8.self) == FrontendKind.describe
+        if describes {
+            // Of a portal ("P") without a name.
+            guard inbox.getInteger(at: position + 1, as: UInt32.self) == 6, inbox.getInteger(at: position + 5, as: UInt16.self) == 0x5000 else { return nil }
+            position += 7
+        }
+        guard inbox.getInteger(at: position, as: UInt8.self) == FrontendKind.execute, inbox.getInteger(at: position + 1, as: UInt32.self) == 9,
+            inbox.getInteger(at: position + 5, as: UInt8.self) == 0, inbox.getInteger(at: position + 10, as: UInt8.self) == FrontendKind.sync,
+            inbox.getInteger(at: position + 11, as: UInt32.self) == 4
+        else { return nil }
+        return RestOfUnit(describes: describes, length: position + 15 - inbox.readerIndex)
+    }
+
+    func bytes(of rest: RestOfUnit) -> ByteBuffer { inbox.getSlice(at: inbox.readerIndex, length: rest.length)! }
+    func take(_ rest: RestOfUnit) { inbox.moveReaderIndex(forwardBy: rest.length) }
+
     /// The kind of the client's next message; nil while it has not arrived.
     var nextMessageKind: UInt8? { inbox.getInteger(at: inbox.readerIndex) }
 
@@ -365,6 +392,8 @@ final class ClientSession: ChannelInboundHandler {
     }
 
     private func steerBackends() {
+        // Its connection is another session's to steer.
+        if ride != nil { return }
         if let gather { return steer(gather) }
         for participant in participants { participant.backend.setReading(isClientWritable) }
         for pin in pins { pin.backend.setReading(isClientWritable) }
@@ -384,7 +413,7 @@ final class ClientSession: ChannelInboundHandler {
     func sayGoodbye(_ error: ServerError) {
         guard work != .closed, let context else { return }
         // In the middle of a row the error would complete it, with what is no value of it.
-        if participants.contains(where: \.backend.isMidFrame) { return closeClient() }
+        if ride == nil, participants.contains(where: \.backend.isMidFrame) { return closeClient() }
         replicas.read = nil
         answer { $0.writeErrorResponse(error) }
         flushClient()
@@ -430,7 +459,11 @@ final class ClientSession: ChannelInboundHandler {
             return
         }
         guard work != .ready, work != .closed else { return }
-        for participant in participants { participant.backend.pool.cancel(participant.backend) }
+        if leaveRide() { return failRide(.canceled) }
+        for participant in participants {
+            participant.backend.sendRidersAway()
+            participant.backend.pool.cancel(participant.backend)
+        }
         borrowed.map { $0.pool.cancel($0) }
     }
 }

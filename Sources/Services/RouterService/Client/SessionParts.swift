@@ -181,6 +181,11 @@ struct UnitRecord {
     var hasFailed = false
     /// A COMMIT of the client's succeeded in it.
     var hasCommitted = false
+    /// It shares no connection.
+    var isAlone = false
+    /// The plan whose pace is measured by it, and from when on.
+    var pacer: CachedPlan?
+    var turnBegan = PoolInstant(nanoseconds: 0)
     /// What must be added to the positions in a shard's errors, behind `from` characters of the text that it was sent.
     var positionShift = 0
     var positionsFrom = 0

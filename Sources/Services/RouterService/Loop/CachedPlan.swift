@@ -1,9 +1,12 @@
+internal import PoolCore
 internal import RoutePlanning
 
 /// A plan as the caches hold it: behind one reference, and with what nearly every statement asks worked out before. A copy of the plan itself
 /// costs a reference for each of its parts.
 final class CachedPlan {
     let value: StatementPlan
+    /// Of its runs on this event loop.
+    var pace = StatementPace()
     let kind: StatementKind
     let route: Route
     let writes: Bool

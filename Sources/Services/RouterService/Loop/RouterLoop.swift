@@ -38,6 +38,11 @@ final class RouterLoop {
     private var retiredPools: [UInt64: BackendPool] = [:]
     private var poolCount: UInt64 = 0
     private var ticker: Scheduled<Void>?
+    /// Backends whose messages wait for the end of the tick.
+    private var unflushed: [Backend] = []
+    /// Backends that several sessions share.
+    private var watched: [Backend] = []
+    private var watcher: Scheduled<Void>?
     private var sweep: Scheduled<Void>?
     /// Nothing is scheduled any more: the event loop is about to end.
     private(set) var isClosed = false
@@ -183,6 +188,36 @@ final class RouterLoop {
 
     func poolDrained(_ pool: BackendPool) { retiredPools[pool.number] = nil }
 
+    // MARK: Shared connections
+
+    /// Several statements of this tick are for the backend, perhaps: they go out with one write.
+    func flushSoon(_ backend: Backend) {
+        if unflushed.isEmpty { eventLoop.assumeIsolated().execute { self.flushDue() } }
+        unflushed.append(backend)
+    }
+
+    private func flushDue() {
+        while let backend = unflushed.popLast() { backend.flushNow() }
+    }
+
+    /// Looks whether the line on the backend moves, until it is gone.
+    func watch(_ backend: Backend) {
+        watched.append(backend)
+        if watcher == nil, !isClosed { scheduleWatch() }
+    }
+
+    private func scheduleWatch() {
+        watcher = eventLoop.assumeIsolated().scheduleTask(in: Self.watchInterval) {
+            self.watcher = nil
+            let backends = exchange(&self.watched, with: [])
+            self.watched += backends.filter { $0.watchTurn() }
+            if !self.watched.isEmpty, self.watcher == nil, !self.isClosed { self.scheduleWatch() }
+        }
+    }
+
+    /// A statement has so long, or twice as long at most, before those behind it are done elsewhere.
+    private static var watchInterval: TimeAmount { .milliseconds(5) }
+
     // MARK: Sessions
 
     /// Process ids of a router name the loop in their high bits, so that a cancel request finds it.
@@ -255,11 +290,13 @@ final class RouterLoop {
         isClosed = true
         ticker?.cancel()
         sweep?.cancel()
+        watcher?.cancel()
         for session in sessions.values { session.abort() }
         for database in databases.values { database.retire() }
         databases.removeAll()
         // What is left in these holds the loop.
         tickingPools.removeAll()
+        watched.removeAll()
         slots = StatementSlots(max: limits.statementSlotsMax)
     }
 
