@@ -2,8 +2,9 @@
 /// Sync of its own.
 ///
 /// A rider may leave. Its statement has been sent all the same, so its place stays, vacant, until the server has answered it.
-package struct SharedLine<Rider: AnyObject> {
-    package enum Turn {
+/// Inlinable, because a generic value of another module is slow otherwise.
+@usableFromInline package struct SharedLine<Rider: AnyObject> {
+    @usableFromInline package enum Turn {
         case rider(Rider)
         /// Of one that has left: its answer is for nobody.
         case vacant
@@ -12,44 +13,48 @@ package struct SharedLine<Rider: AnyObject> {
     }
 
     /// However quick the statements are: what the server has not answered must be small, and done anew where it does not come to it.
-    private static var lengthMax: Int { 16 }
+    @usableFromInline static var lengthMax: Int { 16 }
 
-    private struct Place {
-        var rider: Rider?
-        let cost: UInt64
+    @usableFromInline struct Place {
+        @usableFromInline var rider: Rider?
+        @usableFromInline let cost: UInt64
+        @inlinable init(rider: Rider, cost: UInt64) {
+            self.rider = rider
+            self.cost = cost
+        }
     }
-    private var places: [Place] = []
-    private var frontCost: UInt64
+    @usableFromInline var places: [Place] = []
+    @usableFromInline var frontCost: UInt64
     /// How long one who joins is expected to wait, in nanoseconds.
-    package private(set) var expectedWait: UInt64
+    @usableFromInline package internal(set) var expectedWait: UInt64
     /// All who have joined.
-    package private(set) var joined = 0
+    @usableFromInline package internal(set) var joined = 0
     /// The riders were sent away from behind the one in front; nobody joins before it is done.
-    package private(set) var isStalled = false
+    @usableFromInline package internal(set) var isStalled = false
 
     /// - frontCost: how long the statement in front is expected to take, in nanoseconds.
-    package init(frontCost: UInt64) {
+    @inlinable package init(frontCost: UInt64) {
         self.frontCost = frontCost
         expectedWait = frontCost
     }
 
-    package var hasRiders: Bool { !places.isEmpty }
+    @inlinable package var hasRiders: Bool { !places.isEmpty }
 
     /// - waitMax: the longest wait that is put up with, in nanoseconds.
-    package func hasRoom(waitMax: UInt64) -> Bool { !isStalled && expectedWait <= waitMax && places.count + 1 < Self.lengthMax }
+    @inlinable package func hasRoom(waitMax: UInt64) -> Bool { !isStalled && expectedWait <= waitMax && places.count + 1 < Self.lengthMax }
 
-    package mutating func join(_ rider: Rider, cost: UInt64) {
+    @inlinable package mutating func join(_ rider: Rider, cost: UInt64) {
         places.append(Place(rider: rider, cost: cost))
         expectedWait &+= cost
         joined += 1
     }
 
-    package mutating func leave(_ rider: Rider) {
+    @inlinable package mutating func leave(_ rider: Rider) {
         if let index = places.firstIndex(where: { $0.rider === rider }) { places[index].rider = nil }
     }
 
     /// All riders leave: what is in front takes long, or is about to be cancelled.
-    package mutating func sendRidersAway() -> [Rider] {
+    @inlinable package mutating func sendRidersAway() -> [Rider] {
         isStalled = true
         let riders = places.compactMap(\.rider)
         for index in places.indices { places[index].rider = nil }
@@ -57,7 +62,7 @@ package struct SharedLine<Rider: AnyObject> {
     }
 
     /// The one in front has its answer: the next comes forward.
-    package mutating func advance() -> Turn {
+    @inlinable package mutating func advance() -> Turn {
         isStalled = false
         expectedWait &-= frontCost
         guard !places.isEmpty else {
