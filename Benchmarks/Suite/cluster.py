@@ -123,14 +123,15 @@ def load_accounts(demo):
 
 
 class PgBouncer:
-    def __init__(self, pid, port, user):
+    def __init__(self, pid, port, user, password):
         self.pid = pid
+        self.password_dsn = f"postgres://{user}:{password}@127.0.0.1:{port}/plain"
         self.transaction_dsn = f"postgres://{user}@127.0.0.1:{port}/plain"
         self.session_dsn = f"postgres://{user}@127.0.0.1:{port}/plain_session"
 
 
 @contextlib.contextmanager
-def pgbouncer(dsn, folder, clients_max=20_000):
+def pgbouncer(dsn, folder, clients_max=20_000, name="pgbouncer", auth="trust"):
     """PgBouncer with its defaults in front of one database; two pools of it, which differ in `pool_mode`."""
     program = shutil.which("pgbouncer", path=os.environ.get("PATH", "") + ":/usr/sbin")
     if program is None:
@@ -138,7 +139,7 @@ def pgbouncer(dsn, folder, clients_max=20_000):
     server = urllib.parse.urlsplit(dsn)
     target = f"host=127.0.0.1 port={server.port} dbname={server.path[1:]}"
     port = free_port()
-    folder = os.path.join(folder, "pgbouncer")
+    folder = os.path.join(folder, name)
     os.mkdir(folder, 0o755)
     with open(os.path.join(folder, "users.txt"), "w") as file:
         file.write(f'"{server.username}" "{urllib.parse.unquote(server.password)}"\n')
@@ -146,13 +147,13 @@ def pgbouncer(dsn, folder, clients_max=20_000):
         file.write(
             f"[databases]\nplain = {target} pool_mode=transaction\nplain_session = {target} pool_mode=session\n"
             f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
-            f"auth_type = trust\nauth_file = {folder}/users.txt\npool_mode = transaction\n"
+            f"auth_type = {auth}\nauth_file = {folder}/users.txt\npool_mode = transaction\n"
             f"default_pool_size = {POOL}\nmax_client_conn = {clients_max}\nlog_connections = 0\nlog_disconnections = 0\n")
     # It refuses to run as root.
     user = "nobody" if os.geteuid() == 0 else None
     with running([program, os.path.join(folder, "pgbouncer.ini")], folder + ".log", user=user) as child:
         wait_until(lambda: accepts_connections(port), child, "pgbouncer")
-        yield PgBouncer(child.pid, port, server.username)
+        yield PgBouncer(child.pid, port, server.username, server.password)
 
 
 def settle():
