@@ -1,7 +1,7 @@
 internal import CPGQuery
 internal import PGTypes
 internal import ShardModel
-package import SQLSyntax
+internal import SQLSyntax
 
 /// The keys that a statement without a plan names all the same.
 ///

@@ -85,6 +85,23 @@ extension FaultTests {
             client.close()
         }
 
+        /// UPDATE of a reference table has taken every shard when it fails, and some of them have been told nothing yet.
+        @Test func readOnlyHoldsOnEachShardBehindASavepointThatWasGoneBackTo() async throws {
+            for key in try await rows() {
+                let client = try await cluster.login()
+                defer { client.close() }
+                try await client.query("BEGIN")
+                try await client.query("START TRANSACTION READ ONLY")
+                try await client.query("SHOW work_mem")
+                try await client.query("SAVEPOINT s")
+                #expect(try await client.failure("UPDATE ref SET v = v + 1") == "25006")
+                #expect(try await client.failure("ROLLBACK TO s") == nil)
+                #expect(try await client.rows("SELECT v FROM kv WHERE k = \(key)") == [["0"]])
+                #expect(try await client.rows("SHOW transaction_read_only") == [["on"]])
+                #expect(try await client.failure("UPDATE kv SET v = 1 WHERE k = \(key)") == "25006")
+            }
+        }
+
         @Test func settingsFollowToEachShard() async throws {
             let keys = try await rows()
             let client = try await cluster.login()

@@ -243,7 +243,7 @@ extension ClientSession {
             if let old = try? transaction.rollBack(to: name) { settingsChanged(to: loop.settings(old)) }
             dropPortals(madeFrom: transaction.historyCount)
             allAreCurrent()
-            for index in participants.indices {
+            for index in participants.indices where participants[index].hasBegun {
                 participants[index].settingsInside = settings
                 // It may have been set since.
                 participants[index].hasLockBound = false
@@ -262,8 +262,9 @@ extension ClientSession {
         if transaction.historyCount > before, !participants.isEmpty { participants[speaker].historyApplied = transaction.historyCount }
     }
 
+    /// Those that have not begun yet are told everything when they do.
     private func allAreCurrent() {
-        for index in participants.indices { participants[index].historyApplied = transaction.historyCount }
+        for index in participants.indices where participants[index].hasBegun { participants[index].historyApplied = transaction.historyCount }
     }
 
     /// The transaction is over on every shard that took part.
