@@ -48,8 +48,13 @@
     /// What was recorded outside of a block, in a pipeline that BEGIN makes one of, belongs to the block.
     package mutating func begin(options: String, settings: SessionSettings) {
         phase = .open
-        self.options = options
         settingsAtStart = settings
+        guard let last = history.last, !options.isEmpty else {
+            self.options = options
+            return
+        }
+        // They come behind what was recorded, which they may contradict (SET TRANSACTION READ WRITE; BEGIN READ ONLY).
+        history.append(Event(kind: .characteristics, statement: "SET TRANSACTION \(options)", settings: last.settings))
     }
 
     /// The transaction of a pipeline without BEGIN is over, or was undone.

@@ -80,6 +80,15 @@ import Testing
         #expect(state.replay(after: 0, from: Self.settings(1), to: Self.settings(1)) == ["SET TRANSACTION READ ONLY"])
     }
 
+    @Test func optionsOfABlockComeBehindWhatItsPipelineHasSet() {
+        var state = TransactionState()
+        state.recordLocal("SET TRANSACTION READ WRITE", isCharacteristic: true, settings: SessionSettings())
+        state.begin(options: "READ ONLY", settings: SessionSettings())
+        #expect(state.beginStatement == "BEGIN")
+        #expect(Self.replay(state, after: 0) == ["SET TRANSACTION READ WRITE", "SET TRANSACTION READ ONLY"])
+        #expect(Self.replay(state, after: 2) == [])
+    }
+
     @Test func anErrorTakesBackWhatWasSetSinceTheLastSavepoint() {
         for hasSavepoint in [false, true] {
             var state = TransactionState()

@@ -215,7 +215,10 @@ extension ClientSession {
                 name.map { new[$0] ?? "RESET \(quoteIdentifier($0))" } ?? (["RESET ALL"] + new.statements(from: SessionSettings())).joined(separator: "; "))
         case .begin(let options):
             if transaction.isIdle {
+                let before = transaction.historyCount
                 beginTransaction(options: options)
+                // What became of the options the shard has seen.
+                if !participants.isEmpty, participants[speaker].historyApplied == before { participants[speaker].historyApplied = transaction.historyCount }
             } else if !options.isEmpty {
                 // A second one begins nothing, but its options hold.
                 apply(.setCharacteristic(statement: "SET TRANSACTION \(options)"))
