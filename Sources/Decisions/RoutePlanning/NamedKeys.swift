@@ -47,8 +47,7 @@ private struct NamedKeySearch {
         let alias = range.pointee.alias.map { string($0.pointee.aliasname) } ?? name
         if qualified[alias] == nil { qualified[alias] = [:] }
         for relation in context.schema.relations.values where relation.name.name == name {
-            let tables = relation.viewSources.isEmpty ? [relation.name] : relation.viewSources
-            for table in tables {
+            for table in [relation.name] + relation.viewSources {
                 guard case .sharded(let key)? = context.placements[table],
                     let column = context.schema.relations[table]?.columns.first(where: { $0.name == key }), let type = KeyType(typeOID: column.typeOID)
                 else { continue }
