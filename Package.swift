@@ -56,6 +56,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-nio-http2", from: "1.46.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-atomics", from: "1.3.0"),
@@ -82,8 +83,8 @@ let package = Package(
         decision("ReplicaCore", ["PoolCore"]),
         decision("CommitCore", ["ShardModel"]),
         // 2 adapters
-        adapter("PGChannel", ["PGWire", nioPosix, nioTLS, nioSSL] + nio),
-        adapter("Listening", [nioPosix] + nio),
+        adapter("PGChannel", ["PGWire", "Listening", nioPosix, nioTLS, nioSSL] + nio),
+        adapter("Listening", [nioPosix, nioSSL] + nio),
         adapter("CatalogStore", ["ShardModel"]),
         adapter("CatalogSQLite", ["CatalogStore", "ShardModel", .product(name: "GRDB", package: "GRDB.swift")]),
         adapter("Telemetry", ["ControlAPI", log]),
@@ -97,8 +98,9 @@ let package = Package(
         adapter("Security", [crypto]),
         adapter("RESTServer", [
             "ControlAPI", "Telemetry", "Listening", crypto, log, httpTypes, .product(name: "Hummingbird", package: "hummingbird"),
-            .product(name: "HummingbirdCore", package: "hummingbird"),
+            .product(name: "HummingbirdCore", package: "hummingbird"), .product(name: "HummingbirdHTTP2", package: "hummingbird"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"), nioPosix, .product(name: "NIOHTTP1", package: "swift-nio"),
+            .product(name: "NIOHTTP2", package: "swift-nio-http2"), nioSSL,
         ] + nio),
         // 3 services
         service("RouterService", [
@@ -110,7 +112,7 @@ let package = Package(
         ] + nio),
         service("ManagerService", [
             "ShardModel", "ControlAPI", "RoutePlanning", "CommitCore", "PGWire", "PGChannel", "CatalogStore", "Telemetry", "ServerConfig",
-            "Security", "RESTServer", nioPosix, log, httpTypes,
+            "Security", "RESTServer", "Listening", nioPosix, log, httpTypes,
             .product(name: "Hummingbird", package: "hummingbird"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             .product(name: "UnixSignals", package: "swift-service-lifecycle"),
@@ -120,7 +122,7 @@ let package = Package(
             name: "pgmosaic",
             dependencies: [
                 "RouterService", "ManagerService", "CatalogSQLite", "CatalogStore", "ControlAPI", "PGChannel", "PGWire", "PostgresProcess", "LocalCluster",
-                "ServerConfig", "ShardModel", "Telemetry", nioPosix, crypto, log,
+                "ServerConfig", "ShardModel", "Telemetry", nioPosix, nioSSL, crypto, log,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -140,7 +142,7 @@ let package = Package(
         test("PGWireTests", in: "Vocabulary", ["PGWire", "WireFuzzing"] + nio),
         test(
             "PGChannelTests", in: "Adapters",
-            ["PGChannel", "PGWire", "PGTestServer", "PostgresProcess", "WireFuzzing", nioPosix, nioEmbedded, nioSSL] + nio),
+            ["Listening", "PGChannel", "PGWire", "PGTestServer", "PostgresProcess", "WireFuzzing", nioPosix, nioEmbedded, nioSSL] + nio),
         test("SQLSyntaxTests", in: "Vocabulary", ["SQLSyntax", "CPGQuery"]),
         test(
             "RoutePlanningTests", in: "Decisions",
@@ -157,9 +159,9 @@ let package = Package(
         test("ShardModelTests", in: "Vocabulary", ["ShardModel", "TestKit"], resources: [.copy("Resources")]),
         test("PGTypesTests", in: "Vocabulary", ["PGTypes", "ShardModel", "TestKit"], resources: [.copy("Resources")]),
         test("ControlAPITests", in: "Vocabulary", ["ControlAPI", "ShardModel"]),
-        support("RESTTestKit", ["ControlAPI", "RESTServer", log, nioPosix, .product(name: "Hummingbird", package: "hummingbird")] + nio),
+        support("RESTTestKit", ["ControlAPI", "RESTServer", "PostgresProcess", log, nioPosix, nioSSL, .product(name: "Hummingbird", package: "hummingbird")] + nio),
         test("SecurityTests", in: "Adapters", ["Security"]),
-        test("RESTServerTests", in: "Adapters", ["RESTServer", "RESTTestKit", "ControlAPI", "Telemetry", log, httpTypes]),
+        test("RESTServerTests", in: "Adapters", ["RESTServer", "RESTTestKit", "ControlAPI", "Listening", "PostgresProcess", "Telemetry", log, httpTypes]),
         test("ManagerServiceTests", in: "Services", [
             "ManagerService", "CatalogStore", "ShardModel", "ControlAPI", "Security", "ServerConfig", "Telemetry", "RESTTestKit", "PostgresProcess", nioPosix, log,
         ]),

@@ -54,7 +54,7 @@ package struct MemberRecord: Hashable, Sendable, Codable {
     package var id: String
     /// "router" or "manager"
     package var kind: String
-    /// The REST address, `http://host:port`.
+    /// The REST address, `http://host:port`, or `https://host:port`.
     package var url: String
     /// The wire address, `host:port`; empty for a manager.
     package var wireAddress: String

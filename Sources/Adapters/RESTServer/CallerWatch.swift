@@ -1,24 +1,31 @@
 internal import NIOCore
 internal import Synchronization
 
-/// Notices that the caller of a connection has gone, so that work whose answer nobody reads can end.
+/// Notices that the caller of a connection, or of a stream of HTTP/2, has gone, so that work whose answer nobody reads can end.
 ///
 /// A caller that has closed its connection and one that has only ended its own sending look alike until something is written: both are one FIN.
 /// Who ends its sending before it has its answer is taken for gone.
 package final class CallerWatch: Sendable {
     private struct State {
         var isGone = false
-        /// Ends the work of the request. Requests of a connection are answered one after the other: there is one at most.
+        /// Ends the work of the request. Requests of a connection of HTTP/1.1 are answered one after the other: there is one at most.
         var cancel: (@Sendable () -> Void)?
     }
     private let state = Mutex(State())
     private let channel: any Channel
+    /// Of HTTP/2: the channel is a stream's, and has no socket.
+    private let isStream: Bool
     /// How long the caller may take nothing of an answer that is sent while it is made.
     private let patience: Duration
 
-    init(_ channel: any Channel, patience: Duration) {
+    /// The server has as many requests as it takes at a time.
+    let isOneTooMany: Bool
+
+    init(_ channel: any Channel, isStream: Bool = false, patience: Duration, isOneTooMany: Bool = false) {
         self.channel = channel
+        self.isStream = isStream
         self.patience = patience
+        self.isOneTooMany = isOneTooMany
     }
 
     /// The watch of the connection whose request the task answers.
@@ -37,7 +44,7 @@ package final class CallerWatch: Sendable {
     }
 
     /// Watches whether the caller takes what is sent; ends the connection of one that does not.
-    func watchReading() -> StallWatch { StallWatch(channel, patience: patience) }
+    func watchReading() -> StallWatch { StallWatch(channel, isStream: isStream, patience: patience) }
 
     func callerHasGone() {
         let cancel = state.withLock { state in

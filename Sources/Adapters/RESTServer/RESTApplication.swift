@@ -5,14 +5,14 @@ internal import HummingbirdCore
 internal import Listening
 package import Logging
 package import NIOCore
-internal import NIOHTTP1
 internal import NIOPosix
 internal import ServiceLifecycle
 internal import Synchronization
 
 /// What callers may take of the server itself.
 package struct RESTLimits: Sendable {
-    /// Most connections at once; further ones wait to be accepted, so that callers of REST cannot use up the process's files.
+    /// Most connections at once; further ones wait to be accepted, so that callers of REST cannot use up the process's files. As many streams of
+    /// HTTP/2, over all connections, are answered at a time.
     package var connectionsMax: Int
     /// How long a connection may be silent between requests, or in the middle of one, and how long a caller may take nothing of a stream.
     package var idleTimeout: Duration
@@ -34,30 +34,33 @@ package struct RESTApplication: Service {
     private let port: Int
     private let sharesPort: Bool
     private let limits: RESTLimits
+    private let certificates: RESTCertificates
     private let group: any EventLoopGroup
     private let logger: Logger
     private let isListening: @Sendable (_ port: Int) async -> Void
 
     /// - port: 0 takes a free one.
     /// - sharesPort: a successor of the same user may listen at the same port.
+    /// - certificates: with one, connections are secured, and may be of HTTP/2.
     /// - isListening: is told the port once requests are taken.
     package init(
-        _ responder: RESTResponder, host: String, port: Int, sharesPort: Bool = false, limits: RESTLimits, group: any EventLoopGroup, logger: Logger,
-        isListening: @escaping @Sendable (_ port: Int) async -> Void
+        _ responder: RESTResponder, host: String, port: Int, sharesPort: Bool = false, limits: RESTLimits, certificates: RESTCertificates = RESTCertificates(),
+        group: any EventLoopGroup, logger: Logger, isListening: @escaping @Sendable (_ port: Int) async -> Void
     ) {
         self.responder = responder
         self.host = host
         self.port = port
         self.sharesPort = sharesPort
         self.limits = limits
+        self.certificates = certificates
         self.group = group
         self.logger = logger
         self.isListening = isListening
     }
 
     package func run() async throws {
-        let connections = OpenConnections()
-        let child = connectionHandler(connections)
+        let connections = OpenConnections(limits)
+        let setup = connectionSetup(connections)
         let listener = try await Listening.bootstrap(group, sharesPort: sharesPort)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .serverChannelInitializer { [limits, logger] channel in
@@ -66,28 +69,14 @@ package struct RESTApplication: Service {
                     try channel.pipeline.syncOperations.addHandler(bound)
                 }
             }
-            .bind(host: host, port: port, serverBackPressureStrategy: nil) { [limits, logger] channel in
-                let watch = CallerWatch(channel, patience: limits.idleTimeout)
-                connections.add(channel, watch)
-                return channel.eventLoop.makeCompletedFuture {
-                    // First, so that no other handler keeps an event to itself.
-                    try channel.pipeline.syncOperations.addHandler(CallerWatchHandler(watch))
-                }.flatMap {
-                    child.setup(channel: channel, logger: logger)
-                }.flatMapThrowing { connection in
-                    let pipeline = channel.pipeline.syncOperations
-                    let decoder = try pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self)
-                    try pipeline.addHandler(OldHTTPHandler(), position: .after(decoder))
-                    return connection
-                }
-            }
+            .bind(host: host, port: port, serverBackPressureStrategy: nil) { setup.setUp($0) }
         await withGracefulShutdownHandler {
             await isListening(listener.channel.localAddress?.port ?? port)
             await withDiscardingTaskGroup { [logger] tasks in
                 do {
                     try await listener.executeThenClose { inbound in
                         for try await connection in inbound {
-                            tasks.addTask { await child.handle(value: connection, logger: logger) }
+                            tasks.addTask { await setup.serve(connection) }
                         }
                     }
                 } catch {
@@ -102,62 +91,21 @@ package struct RESTApplication: Service {
         }
     }
 
-    private func connectionHandler(_ connections: OpenConnections) -> HTTP1Channel {
-        HTTP1Channel(
-            responder: { [responder, logger] request, writer, channel in
-                let context = BasicRequestContext(source: .init(channel: channel, logger: logger))
-                var response: Response
-                do {
-                    response = try await CallerWatch.$current.withValue(connections.watch(channel)) {
-                        try await responder.respond(to: request, context: context)
-                    }
-                } catch {
-                    logger.debug("A request failed", metadata: ["error": "\(error)"])
-                    response = Response(status: .internalServerError, body: .init())
+    private func connectionSetup(_ connections: OpenConnections) -> ConnectionSetup {
+        ConnectionSetup(connections, certificates, limits, logger: logger) { [responder, logger] request, writer, channel in
+            let context = BasicRequestContext(source: .init(channel: channel, logger: logger))
+            var response: Response
+            do {
+                response = try await CallerWatch.$current.withValue(connections.watch(channel)) {
+                    try await responder.respond(to: request, context: context)
                 }
-                response.headers[.date] = HTTPDate.now()
-                try await writer.write(response: response.head, body: response.body)
-            }, configuration: .init(idleTimeout: TimeAmount(limits.idleTimeout)))
-    }
-}
-
-/// The connections that a server has taken.
-private final class OpenConnections: Sendable {
-    private struct State {
-        var channels: [ObjectIdentifier: (channel: any Channel, watch: CallerWatch)] = [:]
-        var isQuiescing = false
-    }
-    private let state = Mutex(State())
-
-    func watch(_ channel: any Channel) -> CallerWatch? { state.withLock { $0.channels[ObjectIdentifier(channel)]?.watch } }
-
-    func add(_ channel: any Channel, _ watch: CallerWatch) {
-        let id = ObjectIdentifier(channel)
-        let isLate = state.withLock { state in
-            state.channels[id] = (channel, watch)
-            return state.isQuiescing
+            } catch {
+                logger.debug("A request failed", metadata: ["error": "\(error)"])
+                response = Response(status: .internalServerError, body: .init())
+            }
+            response.headers[.date] = HTTPDate.now()
+            try await writer.write(response: response.head, body: response.body)
         }
-        channel.closeFuture.whenComplete { _ in self.state.withLock { $0.channels[id] = nil } }
-        // Not before it is set up.
-        if isLate { channel.eventLoop.execute { channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent()) } }
-    }
-
-    /// Lets each connection end: now when it is idle, or with the answer of its request.
-    func quiesce() {
-        let channels = state.withLock { state in
-            state.isQuiescing = true
-            return state.channels.values.map(\.channel)
-        }
-        for channel in channels { channel.eventLoop.execute { Self.quiesce(channel, triesLeft: 20) } }
-    }
-
-    /// A request that has arrived but was not read yet is answered, too.
-    private static func quiesce(_ channel: any Channel, triesLeft: Int) {
-        guard channel.isActive else { return }
-        guard triesLeft > 0, Listening.hasUnreadBytes(channel) else {
-            return channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
-        }
-        channel.eventLoop.scheduleTask(in: .milliseconds(5)) { quiesce(channel, triesLeft: triesLeft - 1) }
     }
 }
 

@@ -44,8 +44,10 @@ extension RESTResponder {
     }
 
     private static func send(_ bytes: [UInt8], to writer: inout any ResponseBodyWriter, _ reading: StallWatch?) async throws {
-        let buffer = ByteBuffer(bytes: bytes)
-        guard let reading else { return try await writer.write(buffer) }
-        try await reading.whileSending { try await writer.write(buffer) }
+        var rest = ByteBuffer(bytes: bytes)
+        guard let reading else { return try await writer.write(rest) }
+        while let piece = rest.readSlice(length: min(rest.readableBytes, reading.pieceMax)), piece.readableBytes > 0 {
+            try await reading.whileSending { try await writer.write(piece) }
+        }
     }
 }

@@ -70,6 +70,9 @@ package struct RESTResponder: HTTPResponder {
         }
         let answer: RESTAnswer
         do {
+            if CallerWatch.current?.isOneTooMany == true {
+                throw APIError(.tooManyRequests, "as many streams as http.connections_max allows are being answered", retryAfter: 1)
+            }
             guard let match, let entry else { throw notServed(request, match?.entries.keys.sorted()) }
             let input = try await input(of: request, entry.route, parameters: match.parameters, id: id, logger: logger)
             switch try await reply(to: input, entry.handler, uri: request.uri.string) {

@@ -4,7 +4,8 @@ internal import Synchronization
 
 /// Closes the connection of a caller that takes nothing of what is sent to it for too long, so that it does not hold a shard's session for good.
 ///
-/// A caller that is slow but reads is not cut off: each byte that its machine acknowledges counts.
+/// A caller that is slow but reads is not cut off: each byte that its machine acknowledges counts. Of a stream of HTTP/2, which has its own window on a
+/// connection that others use, each piece counts that it takes, and it is the stream that is closed.
 final class StallWatch: Sendable {
     private struct State {
         var isSending = false
@@ -17,11 +18,13 @@ final class StallWatch: Sendable {
 
     private let state = Mutex(State())
     private let channel: any Channel
+    private let isStream: Bool
     private let patience: TimeAmount
     private let looking = Mutex<RepeatedTask?>(nil)
 
-    init(_ channel: any Channel, patience: Duration) {
+    init(_ channel: any Channel, isStream: Bool, patience: Duration) {
         self.channel = channel
+        self.isStream = isStream
         self.patience = TimeAmount(patience)
         let interval = TimeAmount(patience / Self.looks)
         let task = channel.eventLoop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { [weak self] task in
@@ -38,6 +41,9 @@ final class StallWatch: Sendable {
         try await send()
     }
 
+    /// How much is sent at a time, in bytes.
+    var pieceMax: Int { isStream ? 16 << 10 : .max }
+
     func end() { looking.withLock { $0.take() }?.cancel() }
 
     private func set(isSending: Bool) {
@@ -49,7 +55,7 @@ final class StallWatch: Sendable {
 
     /// On the channel's loop.
     private func look() {
-        let unsent = Listening.unsentBytes(channel)
+        let unsent = isStream ? -1 : Listening.unsentBytes(channel)
         let hasStalled = state.withLock { state in
             if unsent != state.unsent {
                 state.unsent = unsent

@@ -7,6 +7,7 @@ package struct ManagerSettings: Hashable, Sendable {
     package var secretsKeyFile: String?
     package var httpHost: String
     package var httpPort: Int
+    package var httpTLS: HTTPTLSFiles?
     package var httpBodyMax: Int
     package var httpConnectionsMax: Int
     package var httpIdleTimeout: Duration
@@ -17,6 +18,7 @@ package struct ManagerSettings: Hashable, Sendable {
 
     package init(_ values: ResolvedSettings) throws(ConfigError) {
         self.init(unchecked: values)
+        try HTTPTLSFiles.check(values)
         if id.isEmpty { throw ConfigError("id", .inconsistent("must not be empty")) }
     }
 
@@ -32,6 +34,7 @@ package struct ManagerSettings: Hashable, Sendable {
         secretsKeyFile = values.path(Name.secretsKeyFile)
         httpHost = values.text(Name.httpHost)
         httpPort = values.integer(Name.managerHTTPPort)
+        httpTLS = HTTPTLSFiles(values)
         httpBodyMax = values.bytes(Name.httpBodyMax)
         httpConnectionsMax = values.integer(Name.httpConnectionsMax)
         httpIdleTimeout = values.duration(Name.httpIdleTimeout)

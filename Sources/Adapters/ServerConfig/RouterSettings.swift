@@ -44,6 +44,7 @@ package struct RouterSettings: Hashable, Sendable {
 
     package var httpHost: String
     package var httpPort: Int
+    package var httpTLS: HTTPTLSFiles?
     package var httpBodyMax: Int
     package var httpConnectionsMax: Int
     package var httpIdleTimeout: Duration
@@ -79,6 +80,7 @@ package struct RouterSettings: Hashable, Sendable {
     /// Throws `ConfigError` when settings do not go together.
     package init(_ values: ResolvedSettings) throws(ConfigError) {
         self.init(unchecked: values)
+        try HTTPTLSFiles.check(values)
         try check()
     }
 
@@ -117,6 +119,7 @@ package struct RouterSettings: Hashable, Sendable {
         tlsClientCAFile = values.path(Name.tlsClientCAFile)
         httpHost = values.text(Name.httpHost)
         httpPort = values.integer(Name.routerHTTPPort)
+        httpTLS = HTTPTLSFiles(values)
         httpBodyMax = values.bytes(Name.httpBodyMax)
         httpConnectionsMax = values.integer(Name.httpConnectionsMax)
         httpIdleTimeout = values.duration(Name.httpIdleTimeout)

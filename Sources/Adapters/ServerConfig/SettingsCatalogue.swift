@@ -19,10 +19,16 @@ package enum SettingsCatalogue {
     package static let httpBodyMax = SettingDeclaration(
         "http.body_max", .bytes(1024...(1 << 30)), default: .bytes(10 << 20), "Longest request body; a longer one gets 413.")
     package static let httpConnectionsMax = SettingDeclaration(
-        "http.connections_max", .integer(1...100_000), default: .integer(1000), "Most connections to the REST API; further ones wait to be accepted.")
+        "http.connections_max", .integer(1...100_000), default: .integer(1000),
+        "Most connections to the REST API; further ones wait to be accepted. As many streams of HTTP/2, over all connections, are answered at a time; further ones get 429.")
     package static let httpIdleTimeout = SettingDeclaration(
         "http.idle_timeout", .duration(.milliseconds(100) ... .seconds(3600)), default: .duration(.seconds(60)),
         "How long a connection to the REST API may be silent, between requests or in the middle of one, or take nothing of a stream, before it is closed.")
+    package static let httpTLSCertificateFile = SettingDeclaration(
+        "http.tls_certificate_file", .path, default: .text(""),
+        "PEM file with the certificate chain of the REST API. With it and `http.tls_key_file` it speaks TLS only, HTTP/1.1 and HTTP/2.")
+    package static let httpTLSKeyFile = SettingDeclaration(
+        "http.tls_key_file", .path, default: .text(""), "PEM file with the private key of `http.tls_certificate_file`, without a passphrase.")
     package static let secretsKeyFile = SettingDeclaration(
         "secrets.key_file", .path, default: .text(""),
         "File with the key that seals shard passwords in the catalog; made by the manager on first use, mode 0600. Managers and routers of a cluster need the same file. Empty: no sealed passwords; endpoints may then only refer to `env:` or `file:`.")
@@ -160,7 +166,7 @@ package enum SettingsCatalogue {
         wireHost, wirePort, wireAuth, clientsMax, startupTimeout, messageMax, preparedStatementsMax, pinnedSessionsMax, idleTransactionTimeout,
         transactionTimeout, loginsMax, clientsPerUserMax, clientsPerDatabaseMax, consoleUsers,
         tlsMode, tlsCertificateFile, tlsKeyFile, tlsClientAuth, tlsClientCAFile,
-        httpHost, routerHTTPPort, httpBodyMax, httpConnectionsMax, httpIdleTimeout, restRowsMax, restBytesMax,
+        httpHost, routerHTTPPort, httpTLSCertificateFile, httpTLSKeyFile, httpBodyMax, httpConnectionsMax, httpIdleTimeout, restRowsMax, restBytesMax,
         statementTimeout, lockTimeout, textCacheMax, shapeCacheMax,
         poolSizeMax, poolSizeMin, poolIdleTimeout, poolLifetimeMax, poolWaitersMax, poolWaitTimeout, poolHealthCheckAfter,
         poolConnectTimeout, poolShareWait, replicaLagMax, replicaProbeInterval, replicaProbeTimeout,
@@ -171,8 +177,8 @@ package enum SettingsCatalogue {
     package static let reloadable: [SettingDeclaration] = [
         database, wireAuth, clientsMax, startupTimeout, messageMax, preparedStatementsMax, idleTransactionTimeout, transactionTimeout, loginsMax,
         clientsPerUserMax, clientsPerDatabaseMax, pinnedSessionsMax,
-        consoleUsers, tlsMode, tlsCertificateFile, tlsKeyFile, tlsClientAuth, tlsClientCAFile, restRowsMax,
-        restBytesMax, statementTimeout, lockTimeout, textCacheMax, shapeCacheMax, poolSizeMax, poolSizeMin, poolIdleTimeout, poolLifetimeMax, poolWaitersMax,
+        consoleUsers, tlsMode, tlsCertificateFile, tlsKeyFile, tlsClientAuth, tlsClientCAFile, httpTLSCertificateFile, httpTLSKeyFile,
+        restRowsMax, restBytesMax, statementTimeout, lockTimeout, textCacheMax, shapeCacheMax, poolSizeMax, poolSizeMin, poolIdleTimeout, poolLifetimeMax, poolWaitersMax,
         poolWaitTimeout, poolHealthCheckAfter, poolConnectTimeout, poolShareWait, logLevel, shutdownGrace,
     ]
 
@@ -187,6 +193,7 @@ package enum SettingsCatalogue {
         "Longest time for the checks of a shard: at registration, for its health and its figures.")
 
     package static let manager: [SettingDeclaration] = [
-        managerID, catalog, secretsKeyFile, httpHost, managerHTTPPort, httpBodyMax, httpConnectionsMax, httpIdleTimeout, probeTimeout, logLevel, logFormat, shutdownGrace,
+        managerID, catalog, secretsKeyFile, httpHost, managerHTTPPort, httpTLSCertificateFile, httpTLSKeyFile, httpBodyMax, httpConnectionsMax, httpIdleTimeout,
+        probeTimeout, logLevel, logFormat, shutdownGrace,
     ]
 }

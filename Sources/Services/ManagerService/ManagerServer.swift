@@ -2,6 +2,7 @@ package import CatalogStore
 internal import ControlAPI
 internal import Foundation
 internal import Hummingbird
+internal import Listening
 package import Logging
 internal import NIOCore
 internal import NIOPosix
@@ -16,7 +17,13 @@ internal import UnixSignals
 /// The manager: the control plane's REST API over a catalog store.
 package enum ManagerServer {
     /// Serves until SIGTERM or SIGINT, then ends within the grace time of the settings. Throws when it cannot start.
-    package static func run(settings: ManagerSettings, store: any CatalogStore, logger: Logger) async throws {
+    ///
+    /// - reloads: one for each time that somebody asks for it (SIGHUP), with the settings as they are now or why they cannot be read. Of them the REST API's
+    ///   certificate and the log's level take effect.
+    package static func run(
+        settings: ManagerSettings, reloads: AsyncStream<Result<ManagerSettings, any Error>>? = nil, store: any CatalogStore, logger: Logger
+    ) async throws {
+        let certificates = RESTCertificates(try certificate(settings))
         let box = try settings.secretsKeyFile.map { (path) throws(SecretError) in try SecretBox.loadOrCreate(path: path) }
         if !["127.0.0.1", "::1", "localhost"].contains(settings.httpHost) {
             logger.warning("REST has no authentication yet, and others may reach it", metadata: ["http.host": "\(settings.httpHost)"])
@@ -31,17 +38,38 @@ package enum ManagerServer {
         let member = MemberAnnouncer(id: settings.id, store: store, startedAt: startedAt, logger: logger)
         let application = RESTApplication(
             responder(api, bodyMax: settings.httpBodyMax, metrics: metrics, logger: logger), host: settings.httpHost, port: settings.httpPort,
-            limits: RESTLimits(connectionsMax: settings.httpConnectionsMax, idleTimeout: settings.httpIdleTimeout), group: group, logger: logger
+            limits: RESTLimits(connectionsMax: settings.httpConnectionsMax, idleTimeout: settings.httpIdleTimeout), certificates: certificates,
+            group: group, logger: logger
         ) { port in
-            let url = "http://\(settings.httpHost):\(port)"
+            let url = "\(certificates.isSecure ? "https" : "http")://\(settings.httpHost):\(port)"
             member.started(url: url)
             logger.notice("manager ready", metadata: ["url": "\(url)", "id": "\(settings.id)", "pid": "\(getpid())"])
         }
         var configuration = ServiceGroupConfiguration(
             services: [.init(service: member), .init(service: application)], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         configuration.maximumGracefulShutdownDuration = settings.shutdownGrace
+        let reloading = reloads.map { reloads in
+            Task { for await settings in reloads { reload(settings, certificates, logger) } }
+        }
+        defer { reloading?.cancel() }
         try await ServiceGroup(configuration: configuration).run()
         logger.notice("manager stopped", metadata: ["id": "\(settings.id)"])
+    }
+
+    private static func certificate(_ settings: ManagerSettings) throws(ServerTLSError) -> RESTCertificates.Certificate? {
+        try settings.httpTLS.map { (files) throws(ServerTLSError) in try .init(certificateFile: files.certificateFile, keyFile: files.keyFile) }
+    }
+
+    /// All of it, or where something is wrong nothing.
+    private static func reload(_ settings: Result<ManagerSettings, any Error>, _ certificates: RESTCertificates, _ logger: Logger) {
+        do {
+            let settings = try settings.get()
+            certificates.replace(try certificate(settings))
+            MosaicLogHandler.setLevel(settings.logLevel)
+            logger.notice("Settings reloaded", metadata: ["http_tls": certificates.isSecure ? "certificates read anew, for new connections" : "off"])
+        } catch {
+            logger.error("The settings were not reloaded; those in force stay", metadata: ["reason": "\(error)"])
+        }
     }
 
     /// Shards of a catalog from before there were slices get theirs. Without a catalog store the next start does it.

@@ -1,6 +1,8 @@
+internal import Listening
 internal import Logging
 internal import PGChannel
 internal import PoolCore
+internal import RESTServer
 package import ServerConfig
 internal import ShardModel
 internal import Telemetry
@@ -25,11 +27,14 @@ package struct SettingsSource: Sendable {
 actor Reloader {
     private let source: SettingsSource
     private let shared: RouterShared
+    /// Those of REST.
+    private let certificates: RESTCertificates
     private let logger: Logger
     private var current: ResolvedSettings
 
-    init(_ source: SettingsSource, shared: RouterShared, logger: Logger) {
+    init(_ source: SettingsSource, shared: RouterShared, certificates: RESTCertificates, logger: Logger) {
         self.source = source
+        self.certificates = certificates
         self.shared = shared
         self.logger = logger
         current = source.initial
@@ -43,21 +48,27 @@ actor Reloader {
     /// What was wrong; nil when all is in force.
     func reload() async -> String? {
         let (settings, admission, reloaded): (RouterSettings, Admission, (settings: ResolvedSettings, applied: [ResolvedSettings.Change], needRestart: [ResolvedSettings.Change]))
+        let certificate: RESTCertificates.Certificate?
         do {
             reloaded = current.reloading(try source.read())
             settings = try RouterSettings(reloaded.settings)
             admission = try Admission(settings)
+            certificate = try settings.httpTLS.map { (files) throws(ServerTLSError) in
+                try RESTCertificates.Certificate(certificateFile: files.certificateFile, keyFile: files.keyFile)
+            }
         } catch {
             logger.error("The settings were not reloaded; those in force stay", metadata: ["reason": "\(error)"])
             return "\(error)"
         }
         current = reloaded.settings
         await apply(settings, admission)
+        certificates.replace(certificate)
         logger.notice(
             "Settings reloaded",
             metadata: [
                 "changed": .array(reloaded.applied.map { "\($0)" }),
                 "tls": admission.tls == nil ? "off" : "certificates read anew, for new connections",
+                "http_tls": certificate == nil ? "off" : "certificates read anew, for new connections",
             ])
         if !reloaded.needRestart.isEmpty {
             logger.warning("Settings that changed take effect at the next start only", metadata: ["settings": .array(reloaded.needRestart.map { "\($0)" })])

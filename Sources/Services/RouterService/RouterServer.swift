@@ -3,6 +3,7 @@ internal import Listening
 package import Logging
 internal import NIOCore
 internal import NIOPosix
+internal import RESTServer
 internal import Security
 package import ServerConfig
 internal import ServiceLifecycle
@@ -55,6 +56,7 @@ package struct RouterServer: Service {
     private func serve(on group: MultiThreadedEventLoopGroup) async throws {
         let secrets = try settings.secretsKeyFile.map { try SecretBox.load(path: $0) }
         let admission = try Admission(settings)
+        let certificates = RESTCertificates(try settings.httpTLS.map { try .init(certificateFile: $0.certificateFile, keyFile: $0.keyFile) })
         let control = ControlPlane(store: store, group: group, routerID: settings.id, secrets: secrets, logger: logger)
         let loops = Array(group.makeIterator())
         let shared = RouterShared(settings: settings, control: control, loopCount: loops.count)
@@ -73,12 +75,12 @@ package struct RouterServer: Service {
 
         let wire = try await listen(group, references)
         let wirePort = wire.localAddress?.port ?? settings.wirePort
-        let http = RouterREST(settings: settings, shared: shared, logger: logger)
+        let http = RouterREST(settings: settings, shared: shared, certificates: certificates, logger: logger)
         let restHasEnded = Flag()
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { await control.follow(snapshotFile: settings.snapshotFile) }
             if let source {
-                let reloader = Reloader(source, shared: shared, logger: logger)
+                let reloader = Reloader(source, shared: shared, certificates: certificates, logger: logger)
                 shared.reloader.withLock { $0 = reloader }
                 tasks.addTask {
                     await reloader.run()

@@ -4,6 +4,7 @@ import Foundation
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import NIOSSL
 
 /// The REST API as the commands use it.
 struct APIClient: Sendable {
@@ -14,11 +15,19 @@ struct APIClient: Sendable {
     static let answerBytesMax = 1 << 30
     static let timeLimit = TimeAmount.seconds(60)
 
+    /// Names a PEM file with the authority that a server's certificate is to be of.
+    static let authorityVariable = "PGMOSAIC_CA_FILE"
+
     /// By default a refused connection is tried again for ten seconds: a person wants to know at once. Lives as long as the process.
     private static let http: HTTPClient = {
         var configuration = HTTPClient.Configuration()
         configuration.connectionPool.retryConnectionEstablishment = false
         configuration.timeout.connect = .seconds(10)
+        if let file = ProcessInfo.processInfo.environment[authorityVariable], !file.isEmpty {
+            var tls = TLSConfiguration.makeClientConfiguration()
+            tls.trustRoots = .file(file)
+            configuration.tlsConfiguration = tls
+        }
         return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
     }()
 

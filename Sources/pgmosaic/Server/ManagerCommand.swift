@@ -2,6 +2,7 @@ import ArgumentParser
 import Logging
 import ManagerService
 import ServerConfig
+import UnixSignals
 
 /// `pgmosaic manager`: the control plane.
 struct ManagerCommand: AsyncParsableCommand {
@@ -18,7 +19,14 @@ struct ManagerCommand: AsyncParsableCommand {
             let logger = ServerStart.bootstrapLog(level: settings.logLevel, format: settings.logFormat, label: "manager")
             let store = try await CatalogOpening.forManager(settings.catalog)
             try await ServerStart.naming([("http.port", settings.httpPort)]) {
-                try await ManagerServer.run(settings: settings, store: store, logger: logger)
+                // Caught from before it listens: a SIGHUP would end a process that does not expect it.
+                let (reloads, asked) = AsyncStream.makeStream(of: Result<ManagerSettings, any Error>.self, bufferingPolicy: .bufferingNewest(1))
+                let signals = await UnixSignalsSequence(trapping: .sighup)
+                let forwarding = Task { [arguments] in
+                    for await _ in signals { asked.yield(Result { try ManagerSettings(try arguments.load(as: .manager)) }) }
+                }
+                defer { forwarding.cancel() }
+                try await ManagerServer.run(settings: settings, reloads: reloads, store: store, logger: logger)
             }
         }
     }

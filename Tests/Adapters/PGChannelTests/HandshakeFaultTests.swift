@@ -1,3 +1,4 @@
+import Listening
 import NIOCore
 import NIOPosix
 import NIOSSL

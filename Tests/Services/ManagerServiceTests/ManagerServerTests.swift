@@ -3,6 +3,7 @@ import ControlAPI
 import Foundation
 import Logging
 import ManagerService
+import PostgresProcess
 import RESTTestKit
 import ServerConfig
 import ShardModel
@@ -37,6 +38,58 @@ import Testing
                 #expect(metrics.contains(series), "\(series)")
             }
             #expect(FileManager.default.fileExists(atPath: folder + "/key"))
+        }
+    }
+
+    @Test func theServerSpeaksTLSAndTakesUpANewCertificate() async throws {
+        try await TestCertificates.with { files in
+            try await files.make("server")
+            var settings = ManagerSettings.defaults(catalog: "memory")
+            settings.httpPort = 0
+            settings.httpTLS = HTTPTLSFiles(certificateFile: files.certificate("server"), keyFile: files.key("server"))
+            let store = InMemoryCatalogStore()
+            var logger = Logger(label: "test")
+            logger.logLevel = .critical
+            let (reloads, asked) = AsyncStream.makeStream(of: Result<ManagerSettings, any Error>.self)
+            try await withThrowingTaskGroup(of: Void.self) { [settings, logger] group in
+                group.addTask { try await ManagerServer.run(settings: settings, reloads: reloads, store: store, logger: logger) }
+                defer { group.cancelAll() }
+                var members: [MemberRecord] = []
+                while members.isEmpty {
+                    try await Task.sleep(for: .milliseconds(20))
+                    members = try await store.members()
+                }
+                #expect(members[0].url.hasPrefix("https://127.0.0.1:"))
+                func curl() async throws -> String {
+                    let arguments = ["-sS", "-m", "30", "--http2", "-o", "/dev/null", "-w", "%{http_version} %{http_code}", "--cacert", files.certificate("server")]
+                    let result = try await SupervisedProcess.run(.init("/usr/bin/curl", arguments + [members[0].url + "/ready"]), limit: .seconds(60))
+                    return result.status == 0 ? result.output : "failed \(result.status)"
+                }
+                #expect(try await curl() == "2 200")
+                try await files.make("server")
+                #expect(try await curl() == "failed 60")
+                var broken = settings
+                broken.httpTLS?.keyFile = "/nonexistent"
+                asked.yield(.success(broken))
+                asked.yield(.success(settings))
+                var answer = ""
+                for _ in 0..<500 where answer != "2 200" {
+                    try await Task.sleep(for: .milliseconds(20))
+                    answer = try await curl()
+                }
+                #expect(answer == "2 200")
+            }
+        }
+    }
+
+    @Test func filesThatCannotBeUsedStopItsStart() async throws {
+        var settings = ManagerSettings.defaults(catalog: "memory")
+        settings.httpTLS = HTTPTLSFiles(certificateFile: "/nonexistent.crt", keyFile: "/nonexistent.key")
+        do {
+            try await ManagerServer.run(settings: settings, store: InMemoryCatalogStore(), logger: Logger(label: "test"))
+            Issue.record("it started")
+        } catch {
+            #expect("\(error)" == "the file cannot be read: /nonexistent.crt")
         }
     }
 }

@@ -10,13 +10,14 @@ package struct RESTTestServer: Sendable {
     package let port: Int
 
     package static func with<Value: Sendable>(
-        _ responder: RESTResponder, limits: RESTLimits = RESTLimits(connectionsMax: 1000, idleTimeout: .seconds(60)), _ body: @Sendable (RESTTestServer) async throws -> Value
+        _ responder: RESTResponder, limits: RESTLimits = RESTLimits(connectionsMax: 1000, idleTimeout: .seconds(60)),
+        certificates: RESTCertificates = RESTCertificates(), _ body: @Sendable (RESTTestServer) async throws -> Value
     ) async throws -> Value {
         let (ports, continuation) = AsyncStream.makeStream(of: Int.self)
         var logger = Logger(label: "test")
         logger.logLevel = .critical
         let application = RESTApplication(
-            responder, host: "127.0.0.1", port: 0, limits: limits, group: MultiThreadedEventLoopGroup.singleton, logger: logger
+            responder, host: "127.0.0.1", port: 0, limits: limits, certificates: certificates, group: MultiThreadedEventLoopGroup.singleton, logger: logger
         ) { port in
             continuation.yield(port)
             continuation.finish()

@@ -1,6 +1,7 @@
 import ClusterTestKit
 import Foundation
 import PostgresProcess
+import RESTTestKit
 import ShardModel
 import Synchronization
 import Testing
@@ -46,6 +47,12 @@ extension FaultTests {
                 let before = said(expected)
                 router.signal(SIGHUP)
                 try await eventually("the log says: \(expected)") { said(expected) > before }
+            }
+
+            /// How many statements of REST sleep on the shard.
+            func sleeping() async throws -> Int {
+                let sql = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(600)%' AND state = 'active'"
+                return Int(try await psql("", sql).output.trimmingCharacters(in: .whitespacesAndNewlines)) ?? -1
             }
 
             func psql(_ more: String, _ sql: String = "SELECT 1") async throws -> CommandResult {
@@ -98,6 +105,62 @@ extension FaultTests {
                         try await Task.sleep(for: .seconds(1))
                     }
                     try await group.waitForAll()
+                }
+            }
+        }
+
+        /// REST takes up TLS, a new certificate, and plain HTTP again, without a restart; and over HTTP/2 a statement ends with its stream.
+        @Test func restIsSecuredAndServesHTTP2() async throws {
+            try await withRouter { setting in
+                try await TestCertificates.with { files in
+                    let port = setting.router.httpPort
+                    func curl(_ url: String, trusting name: String = "first") async throws -> String {
+                        let result = try await SupervisedProcess.run(
+                            .init(
+                                "/usr/bin/curl",
+                                [
+                                    "-sS", "-m", "30", "--http2", "-o", "/dev/null", "-w", "%{http_version} %{http_code}", "--cacert", files.certificate(name),
+                                    "\(url)localhost:\(port)/health",
+                                ]), limit: .seconds(60))
+                        return result.status == 0 ? result.output : "failed \(result.status)"
+                    }
+                    for name in ["first", "second"] { try await files.make(name) }
+                    #expect(try await curl("http://") == "1.1 200")
+                    let plain = "http: {port: \(port)}"
+                    let secure = "http: {port: \(port), tls_certificate_file: \"\(files.certificate("first"))\", tls_key_file: \"\(files.key("first"))\"}"
+                    try setting.edit(plain, secure)
+                    try await setting.reload()
+                    #expect(try await curl("https://") == "2 200")
+                    #expect(try await curl("http://").hasPrefix("failed"))
+
+                    let connection = try await RawHTTP2.connect(port: port)
+                    let statement = Array(#"{"database": "shop", "query": "SELECT pg_sleep(600)"}"#.utf8)
+                    for stream: UInt32 in [1, 3] {
+                        try await connection.request(stream, "POST", "/v1/execute", headers: [("content-type", "application/json")], body: statement)
+                    }
+                    try await eventually("both statements run") { try await setting.sleeping() == 2 }
+                    try await connection.reset(1)
+                    try await eventually("the one of the stream that was reset ends") { try await setting.sleeping() == 1 }
+                    let quick = Array(#"{"database": "shop", "query": "SELECT 42 AS answer"}"#.utf8)
+                    try await connection.request(5, "POST", "/v1/execute", headers: [("content-type", "application/json")], body: quick)
+                    let answer = try await connection.answer(5)
+                    #expect(String(decoding: answer, as: UTF8.self).contains("42"))
+                    #expect(try await setting.sleeping() == 1)
+
+                    // A new certificate in the same files, and one that does not fit.
+                    try await files.make("first")
+                    try await setting.reload()
+                    #expect(try await curl("https://") == "2 200")
+                    try setting.edit(files.certificate("first"), files.certificate("second"))
+                    try await setting.reload("were not reloaded")
+                    #expect(try await curl("https://") == "2 200")
+                    try setting.edit(files.key("first"), files.key("second"))
+                    try await setting.reload()
+                    #expect(try await curl("https://") == "failed 60")
+                    #expect(try await curl("https://", trusting: "second") == "2 200")
+                    #expect(try await setting.sleeping() == 1)
+                    await connection.close()
+                    try await eventually("the other ends with its connection") { try await setting.sleeping() == 0 }
                 }
             }
         }

@@ -1,3 +1,4 @@
+internal import Listening
 internal import NIOCore
 internal import PGChannel
 internal import ServerConfig

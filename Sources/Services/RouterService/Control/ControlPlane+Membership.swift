@@ -26,7 +26,7 @@ extension ControlPlane {
 
     private func renewPlace(_ settings: RouterSettings, _ wirePort: Int, _ httpPort: Int) async {
         let member = MemberRecord(
-            id: settings.id, kind: "router", url: "http://\(settings.httpHost):\(httpPort)",
+            id: settings.id, kind: "router", url: "\(settings.httpTLS == nil ? "http" : "https")://\(settings.httpHost):\(httpPort)",
             wireAddress: "\(settings.wireHost):\(wirePort)", epoch: catalog?.epoch ?? .zero, startedAt: startedAt, version: BuildVersion.current)
         do {
             guard try await placeHolder().map({ $0 <= startedAt + Self.sameStart }) ?? true else { return }

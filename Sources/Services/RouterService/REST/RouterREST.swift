@@ -15,13 +15,15 @@ struct RouterREST: Sendable {
 
     let settings: RouterSettings
     let shared: RouterShared
+    let certificates: RESTCertificates
     let logger: Logger
     let metrics = SharedMetrics()
     let registry = MetricRegistry()
     let readiness: ReadinessProbe
 
-    init(settings: RouterSettings, shared: RouterShared, logger: Logger) {
+    init(settings: RouterSettings, shared: RouterShared, certificates: RESTCertificates, logger: Logger) {
         self.settings = settings
+        self.certificates = certificates
         self.shared = shared
         self.logger = logger
         readiness = ReadinessProbe(shared.control)
@@ -37,8 +39,8 @@ struct RouterREST: Sendable {
             metrics: metrics, idempotency: IdempotencyCache(capacity: Self.idempotencyMax), logger: logger)
         let application = RESTApplication(
             responder, host: settings.httpHost, port: settings.httpPort, sharesPort: settings.sharesPorts,
-            limits: RESTLimits(connectionsMax: settings.httpConnectionsMax, idleTimeout: settings.httpIdleTimeout), group: group, logger: logger,
-            isListening: isListening)
+            limits: RESTLimits(connectionsMax: settings.httpConnectionsMax, idleTimeout: settings.httpIdleTimeout), certificates: certificates,
+            group: group, logger: logger, isListening: isListening)
         let result: Result<Void, any Error>
         do {
             result = .success(try await application.run())
