@@ -10,6 +10,8 @@ final class OpenConnections: Sendable {
         var watches: [ObjectIdentifier: CallerWatch] = [:]
         var streams = 0
         var isQuiescing = false
+        var listener: (any Channel)?
+        var isClosing = false
     }
     private let state = Mutex(State())
     private let limits: RESTLimits
@@ -27,10 +29,10 @@ final class OpenConnections: Sendable {
     func add(_ channel: any Channel) -> CallerWatch {
         let watch = CallerWatch(channel, patience: limits.idleTimeout)
         let id = ObjectIdentifier(channel)
-        let isLate = state.withLock { state in
+        let (isLate, isTooLate) = state.withLock { state in
             state.channels[id] = channel
             state.watches[id] = watch
-            return state.isQuiescing
+            return (state.isQuiescing, state.isClosing)
         }
         channel.closeFuture.whenComplete { _ in
             self.state.withLock { state in
@@ -40,6 +42,7 @@ final class OpenConnections: Sendable {
         }
         // Not before it is set up.
         if isLate { channel.eventLoop.execute { channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent()) } }
+        if isTooLate { channel.eventLoop.execute { channel.close(promise: nil) } }
         return watch
     }
 
@@ -59,6 +62,24 @@ final class OpenConnections: Sendable {
             }
         }
         return watch
+    }
+
+    /// The channel that takes the connections.
+    func listens(_ listener: any Channel) {
+        let isClosing = state.withLock { state in
+            state.listener = listener
+            return state.isClosing
+        }
+        if isClosing { listener.close(promise: nil) }
+    }
+
+    /// Ends everything at once.
+    func close() {
+        let channels = state.withLock { state in
+            state.isClosing = true
+            return [state.listener].compactMap(\.self) + Array(state.channels.values)
+        }
+        for channel in channels { channel.close(promise: nil) }
     }
 
     /// Lets each connection end: now when it is idle, or with the answers of its requests.

@@ -60,6 +60,21 @@ package struct RESTApplication: Service {
 
     package func run() async throws {
         let connections = OpenConnections(limits)
+        // Not cancelled at once: it would let go of what has arrived and nobody serves yet, connections and streams, and NIO ends a process that does so
+        // (`NIOAsyncWriter`). It ends when all that it reads from is closed; what works on then has nobody to answer.
+        let work = Task { try await serve(connections) }
+        try await withTaskCancellationHandler {
+            try await work.value
+        } onCancel: {
+            connections.close()
+            Task {
+                try? await Task.sleep(for: .seconds(1))
+                work.cancel()
+            }
+        }
+    }
+
+    private func serve(_ connections: OpenConnections) async throws {
         let setup = connectionSetup(connections)
         let listener = try await Listening.bootstrap(group, sharesPort: sharesPort)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
@@ -70,6 +85,7 @@ package struct RESTApplication: Service {
                 }
             }
             .bind(host: host, port: port, serverBackPressureStrategy: nil) { setup.setUp($0) }
+        connections.listens(listener.channel)
         await withGracefulShutdownHandler {
             await isListening(listener.channel.localAddress?.port ?? port)
             await withDiscardingTaskGroup { [logger] tasks in

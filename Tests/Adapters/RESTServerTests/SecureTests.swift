@@ -161,7 +161,7 @@ import Testing
 
     @Test func aStreamThatIsNotReadIsClosedAndItsConnectionServesOthers() async throws {
         let waiting = Waiting()
-        try await waiting.serve(limits: RESTLimits(connectionsMax: 100, idleTimeout: .seconds(2))) { server, _, _ in
+        try await waiting.serve(limits: RESTLimits(connectionsMax: 100, idleTimeout: .seconds(5))) { server, _, _ in
             // As much as one stream may send fits the connection's window, too.
             let connection = try await RawHTTP2.connect(port: server.port, window: 20_000)
             let headers = [("accept", "application/x-ndjson"), ("content-type", "application/json")]
@@ -270,26 +270,26 @@ import Testing
     }
 
     @Test func whoIsSilentIsCutOffWhereverItIs() async throws {
-        try await Waiting().serve(limits: RESTLimits(connectionsMax: 4, idleTimeout: .seconds(1))) { server, _, _ in
-            // Before the handshake, in its middle, and behind it; also in the middle of a request. They take all places.
+        try await Waiting().serve(limits: RESTLimits(connectionsMax: 4, idleTimeout: .seconds(2))) { server, _, _ in
+            // Before the handshake, in its middle, and behind it; also in the middle of a request. They take all places. On a slow machine their time may
+            // be over before they have said what they have to say.
             let greeting: [UInt8] = [0x16, 3, 1, 0, 100]
             async let silent: Void = withTaskGroup(of: Void.self) { group in
                 for bytes in [[], greeting] { group.addTask { _ = try? await RawHTTP.exchange(bytes, port: server.port) } }
             }
-            let idle = try await RawHTTP2.connect(port: server.port)
-            let half = try await RawHTTP2.connect(port: server.port)
-            // On a slow machine its time may be over already.
-            try? await half.request(1, "POST", "/size", headers: [("content-type", "application/json")], body: Array("{".utf8), ends: false)
-            var frame = try await half.next()
-            while let next = frame, next.kind != .reset, next.kind != .goAway { frame = try await half.next() }
-            #expect(frame == nil || frame?.kind == .reset || frame?.kind == .goAway)
-            _ = try await idle.untilEnd()
-            _ = try await half.untilEnd()
+            let idle = try? await RawHTTP2.connect(port: server.port)
+            let half = try? await RawHTTP2.connect(port: server.port)
+            try? await half?.request(1, "POST", "/size", headers: [("content-type", "application/json")], body: Array("{".utf8), ends: false)
+            while let frame = try await half?.next(), frame.kind != .reset, frame.kind != .goAway {}
+            _ = try await half?.untilEnd()
+            _ = try await idle?.untilEnd()
             await silent
-            for _ in 0..<8 {
-                let answer = try await quick(server)
-                #expect(!answer.isEmpty)
+            let deadline = ContinuousClock.now + .seconds(60)
+            var answers = 0
+            while answers < 8, ContinuousClock.now < deadline {
+                if let answer = try? await quick(server), !answer.isEmpty { answers += 1 }
             }
+            #expect(answers == 8)
         }
     }
 }
