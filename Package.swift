@@ -87,6 +87,7 @@ let package = Package(
         adapter("Listening", [nioPosix, nioSSL] + nio),
         adapter("CatalogStore", ["ShardModel"]),
         adapter("CatalogSQLite", ["CatalogStore", "ShardModel", .product(name: "GRDB", package: "GRDB.swift")]),
+        adapter("CatalogPostgres", ["CatalogStore", "PGChannel", "PGWire", "ShardModel"] + nio),
         adapter("Telemetry", ["ControlAPI", log]),
         .target(name: "CSpawn", path: "Sources/Adapters/CSpawn"),
         adapter("PostgresProcess", ["CSpawn"]),
@@ -121,8 +122,8 @@ let package = Package(
         .executableTarget(
             name: "pgmosaic",
             dependencies: [
-                "RouterService", "ManagerService", "CatalogSQLite", "CatalogStore", "ControlAPI", "PGChannel", "PGWire", "PostgresProcess", "LocalCluster",
-                "ServerConfig", "ShardModel", "Telemetry", nioPosix, nioSSL, crypto, log,
+                "RouterService", "ManagerService", "CatalogPostgres", "CatalogSQLite", "CatalogStore", "ControlAPI", "PGChannel", "PGWire", "PostgresProcess",
+                "LocalCluster", "Security", "ServerConfig", "ShardModel", "Telemetry", nioPosix, nioSSL, crypto, log,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -184,6 +185,9 @@ let package = Package(
         test(
             "CatalogSQLiteTests", in: "Adapters",
             ["CatalogCrasher", "CatalogSQLite", "CatalogStore", "CatalogConformance", "ShardModel", .product(name: "GRDB", package: "GRDB.swift")]),
+        test("CatalogPostgresTests", in: "Adapters", [
+            "CatalogPostgres", "CatalogStore", "CatalogConformance", "PGChannel", "PostgresProcess", "ShardModel", nioPosix,
+        ] + nio),
         test("ServerConfigTests", in: "Adapters", ["ServerConfig", log]),
         test("TelemetryTests", in: "Adapters", ["Telemetry", "ControlAPI", log]),
         test("CommandLineTests", in: "Executable", ["pgmosaic", "PostgresProcess", "ServerConfig", "ControlAPI"]),
@@ -192,6 +196,9 @@ let package = Package(
             "ClusterTestKit", "CatalogSQLite", "CatalogStore", "ControlAPI", "PGTestServer", "PGWire", "PostgresProcess", "RESTTestKit", "ServerConfig", "ShardModel",
             "TestKit", "pgmosaic", log, nioPosix,
         ] + nio),
+        test("SharedCatalogTests", in: "System", [
+            "CatalogPostgres", "CatalogStore", "ClusterTestKit", "PGChannel", "PostgresProcess", "ShardModel", "pgmosaic", nioPosix,
+        ]),
         test(
             "DriverTests", in: "System", ["CatalogStore", "ClusterTestKit", "PGWire", "PostgresProcess", "ServerConfig", "ShardModel"],
             exclude: ["Drivers"]),

@@ -16,15 +16,11 @@ enum CatalogTables {
     static func snapshot(_ db: Database, known: CatalogSnapshot?) throws -> CatalogSnapshot {
         let epoch = try epoch(db)
         if let known, known.epoch == epoch { return known }
-        let base: CatalogSnapshot
-        if let known, known.epoch < epoch {
-            base = known
-        } else {
-            guard let clusterID = try String.fetchOne(db, sql: "SELECT cluster_id FROM catalog") else {
-                throw CatalogError.invalid("the catalog's file is damaged: it has no cluster")
-            }
-            base = CatalogSnapshot(clusterID: clusterID)
+        guard let clusterID = try String.fetchOne(db.cachedStatement(sql: "SELECT cluster_id FROM catalog")) else {
+            throw CatalogError.invalid("the catalog's file is damaged: it has no cluster")
         }
+        // A catalog that was replaced may be another cluster's, whose records have nothing to do with the known ones.
+        let base = known.flatMap { $0.epoch < epoch && $0.clusterID == clusterID ? $0 : nil } ?? CatalogSnapshot(clusterID: clusterID)
         var snapshot = base
         var touch = CatalogTouch()
         snapshot.epoch = epoch
@@ -78,24 +74,23 @@ enum CatalogTables {
     /// Stores what `touch` names of `snapshot`, as of its epoch.
     static func store(_ snapshot: CatalogSnapshot, _ touch: CatalogTouch, _ db: Database) throws {
         let epoch = Int64(snapshot.epoch.number)
-        for name in touch.databases { try put(snapshot.databases[name].map(RecordRow.init), or: .database, name, epoch, db) }
-        for id in touch.shards { try put(snapshot.shards[id].map(RecordRow.init), or: .shard, id.name, epoch, db) }
-        for key in touch.tables { try put(snapshot.tables[key].map(RecordRow.init), or: .table, RecordRow.key(of: key), epoch, db) }
-        for name in touch.users { try put(snapshot.users[name].map(RecordRow.init), or: .user, name, epoch, db) }
-        for name in touch.settings {
-            try put(snapshot.settings[name].map { RecordRow(setting: name, $0) }, or: .setting, name, epoch, db)
+        let changes = try RecordRow.changes(to: snapshot, touch)
+        for row in changes.put {
+            try db.cachedStatement(sql: """
+                INSERT INTO record (kind, key, version, epoch, body, vnodes) VALUES (?, ?, ?, ?, ?, ?)
+                ON CONFLICT (kind, key) DO UPDATE SET version = excluded.version, epoch = excluded.epoch, body = excluded.body, vnodes = excluded.vnodes
+                """).execute(arguments: [row.kind.rawValue, row.key, Int64(row.version), epoch, row.body, row.vnodes])
+        }
+        for (kind, key) in changes.removed {
+            try db.cachedStatement(sql: "DELETE FROM record WHERE kind = ? AND key = ?").execute(arguments: [kind.rawValue, key])
         }
         try db.execute(sql: "UPDATE catalog SET epoch = ?", arguments: [epoch])
     }
 
-    private static func put(_ row: RecordRow?, or kind: RecordRow.Kind, _ key: String, _ epoch: Int64, _ db: Database) throws {
-        guard let row else {
-            return try db.cachedStatement(sql: "DELETE FROM record WHERE kind = ? AND key = ?").execute(arguments: [kind.rawValue, key])
-        }
-        try db.cachedStatement(sql: """
-            INSERT INTO record (kind, key, version, epoch, body, vnodes) VALUES (?, ?, ?, ?, ?, ?)
-            ON CONFLICT (kind, key) DO UPDATE SET version = excluded.version, epoch = excluded.epoch, body = excluded.body, vnodes = excluded.vnodes
-            """).execute(arguments: [kind.rawValue, key, Int64(row.version), epoch, row.body, row.vnodes])
+    /// Takes everything out, for a catalog that is replaced.
+    static func clear(_ db: Database, clusterID: String) throws {
+        try db.execute(sql: "DELETE FROM record; DELETE FROM history")
+        try db.execute(sql: "UPDATE catalog SET cluster_id = ?", arguments: [clusterID])
     }
 
     // MARK: history
@@ -121,5 +116,15 @@ enum CatalogTables {
             }
             return entry
         }
+    }
+}
+
+extension RecordRow {
+    /// From a row of kind, key, version, body, vnodes.
+    fileprivate init(_ row: Row) throws {
+        guard let kind = Kind(rawValue: row[0]), let key = row[1] as String?, let version = UInt64(exactly: row[2] as Int64) else {
+            throw CatalogError.invalid("the catalog's file holds a record of an unknown kind")
+        }
+        self.init(kind: kind, key: key, version: version, body: row[3], vnodes: row[4])
     }
 }

@@ -106,6 +106,23 @@ package final class SQLiteCatalogStore: CatalogStore {
         return next
     }
 
+    package func replace(
+        with snapshot: CatalogSnapshot, history: [CatalogHistoryEntry], author: String, expecting epoch: Epoch
+    ) async throws(CatalogError) {
+        try await writer.run { [self] db in
+            try checkIdentity()
+            try SQLiteLane.transaction(db) {
+                try snapshot.checkReplacement(of: CatalogTables.snapshot(db, known: nil), expecting: epoch)
+                try CatalogTables.clear(db, clusterID: snapshot.clusterID)
+                try CatalogTables.store(snapshot, CatalogTouch(allOf: snapshot), db)
+                let own = CatalogHistoryEntry(
+                    epoch: snapshot.epoch, time: Date().timeIntervalSince1970, change: CatalogChange([], author: author))
+                for entry in CatalogHistoryEntry.kept(history, below: snapshot.epoch) + [own] { try CatalogTables.remember(entry, db) }
+            }
+            remember(snapshot)
+        }
+    }
+
     package func history(limit: Int) async throws(CatalogError) -> [CatalogHistoryEntry] {
         try await reader.run { db in try CatalogTables.history(db, limit: limit) }
     }

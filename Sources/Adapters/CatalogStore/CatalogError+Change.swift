@@ -3,7 +3,11 @@ package import ShardModel
 extension CatalogError {
     /// A refused change, as the writer is told: a stale version is a conflict, everything else is the change's own fault.
     package init(_ error: CatalogChangeError, at epoch: Epoch) {
-        self = error.isConflict ? .conflict(current: epoch, detail: error.description) : .invalid(error.description)
+        if case .moved = error {
+            self = .unavailable(error.description)
+        } else {
+            self = error.isConflict ? .conflict(current: epoch, detail: error.description) : .invalid(error.description)
+        }
     }
 
     package static func staleEpoch(expected: Epoch, current: Epoch) -> CatalogError {
@@ -19,6 +23,23 @@ extension CatalogSnapshot {
             return try applying(change)
         } catch {
             throw CatalogError(error, at: epoch)
+        }
+    }
+}
+
+extension CatalogSnapshot {
+    /// Whether this one, from elsewhere, may take the place of `current`: of `CatalogStore.replace`.
+    package func checkReplacement(of current: CatalogSnapshot, expecting expected: Epoch) throws(CatalogError) {
+        guard expected == current.epoch else { throw .staleEpoch(expected: expected, current: current.epoch) }
+        guard epoch > expected, epoch.number < UInt64(Int64.max) else {
+            throw .invalid("epoch \(epoch) does not follow epoch \(expected)")
+        }
+        let versions = databases.values.map(\.version) + shards.values.map(\.version) + tables.values.map(\.version) + users.values.map(\.version)
+        guard versions.allSatisfy({ (1...UInt64(Int64.max)).contains($0) }) else { throw .invalid("a record has no version") }
+        do {
+            try checkInvariants()
+        } catch {
+            throw CatalogError(error, at: current.epoch)
         }
     }
 }

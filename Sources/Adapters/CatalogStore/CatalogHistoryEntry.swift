@@ -23,6 +23,13 @@ package struct CatalogHistoryEntry: Hashable, Sendable, Codable {
     }
 }
 
+extension CatalogHistoryEntry {
+    /// What a store keeps of another's history: the newest entries below `epoch`, newest first.
+    package static func kept(_ history: [CatalogHistoryEntry], below epoch: Epoch) -> [CatalogHistoryEntry] {
+        Array(history.filter { $0.epoch < epoch && $0.epoch.number + UInt64(keptMin) > epoch.number }.prefix(keptMin))
+    }
+}
+
 extension CatalogChange {
     fileprivate var vnodeCount: Int {
         operations.reduce(0) { sum, operation in

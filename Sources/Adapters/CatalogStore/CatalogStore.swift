@@ -15,6 +15,14 @@ package protocol CatalogStore: Sendable {
     ///         `.unknownOutcome` when the store failed after the change may have been stored: load and look.
     func commit(_ change: CatalogChange, expecting epoch: Epoch) async throws(CatalogError) -> CatalogSnapshot
 
+    /// Puts `snapshot` in the place of everything, and `history`, newest first, before it: for a catalog that is moved or restored. Its epoch, above
+    /// `epoch`, gets an entry of its own in the history. The cluster's id becomes the snapshot's.
+    ///
+    /// Throws as `commit` does; `.invalid` also when the epoch would not grow.
+    func replace(
+        with snapshot: CatalogSnapshot, history: [CatalogHistoryEntry], author: String, expecting epoch: Epoch
+    ) async throws(CatalogError)
+
     /// Every snapshot with an epoch above `epoch`, in order; epochs in between may be folded into a newer snapshot,
     /// but none is delivered twice or out of order, and the newest is always delivered. Reconnects by itself; ends when the task is cancelled.
     func watch(after epoch: Epoch) -> AsyncStream<CatalogSnapshot>
@@ -36,6 +44,15 @@ package protocol CatalogStore: Sendable {
     func withdraw(memberID: String) async throws(CatalogError)
     /// The members whose announcement has not expired, ordered by id.
     func members() async throws(CatalogError) -> [MemberRecord]
+}
+
+extension CatalogStore {
+    /// For stores that are never the target of a move.
+    package func replace(
+        with snapshot: CatalogSnapshot, history: [CatalogHistoryEntry], author: String, expecting epoch: Epoch
+    ) async throws(CatalogError) {
+        throw .invalid("this store takes no catalog from elsewhere")
+    }
 }
 
 package struct Lease: Hashable, Sendable {

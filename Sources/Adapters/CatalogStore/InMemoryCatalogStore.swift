@@ -39,6 +39,19 @@ package final class InMemoryCatalogStore: CatalogStore {
         return next
     }
 
+    package func replace(
+        with snapshot: CatalogSnapshot, history: [CatalogHistoryEntry], author: String, expecting epoch: Epoch
+    ) async throws(CatalogError) {
+        let time = Date().timeIntervalSince1970
+        try state.withLock { (state) throws(CatalogError) in
+            try snapshot.checkReplacement(of: state.snapshot, expecting: epoch)
+            state.snapshot = snapshot
+            state.history = CatalogHistoryEntry.kept(history, below: snapshot.epoch).reversed()
+            state.history.append(CatalogHistoryEntry(epoch: snapshot.epoch, time: time, change: CatalogChange([], author: author)))
+        }
+        broadcaster.publish(snapshot)
+    }
+
     package func watch(after epoch: Epoch) -> AsyncStream<CatalogSnapshot> { broadcaster.watch(after: epoch) }
 
     package func history(limit: Int) async throws(CatalogError) -> [CatalogHistoryEntry] {

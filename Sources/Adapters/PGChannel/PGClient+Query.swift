@@ -3,6 +3,7 @@ internal import PGWire
 
 extension PGClient {
     /// One statement with parameters, by the extended protocol.
+    @discardableResult
     package func query(_ sql: String, _ parameters: [PGParameter] = [], options: QueryOptions = QueryOptions()) async throws -> PGResult {
         try Self.requireText(sql)
         guard parameters.count <= Self.parametersMax else {

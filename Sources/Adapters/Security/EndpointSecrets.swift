@@ -34,6 +34,12 @@ package enum EndpointSecrets {
         return parts.text
     }
 
+    /// Whether a connection to it needs the key that its password was sealed with.
+    package static func isSealed(_ endpoint: String) -> Bool {
+        guard var parts = try? Parts(endpoint), let password = try? parts.takePassword(), case .sealed = password else { return false }
+        return true
+    }
+
     /// What may be shown to anybody. Text that is no endpoint is not shown at all.
     package static func redacted(_ endpoint: String) -> String {
         guard var parts = try? Parts(endpoint), let password = try? parts.takePassword() else {

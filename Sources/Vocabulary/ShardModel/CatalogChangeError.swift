@@ -18,6 +18,8 @@ package enum CatalogChangeError: Error, Hashable, Sendable {
     /// Two shards of the database would give out the same values of a sequence.
     case repeatedSlice(database: String, slice: Int)
     case emptyName(record: String)
+    /// Everything was moved to another store, named here; this one is closed.
+    case moved(to: String)
     /// The version or the epoch cannot grow any more: the stored number is damaged.
     case counterExhausted(record: String)
 
@@ -43,6 +45,7 @@ extension CatalogChangeError: CustomStringConvertible {
         case .repeatedVNode(let database, let vnode): "vnode id \(vnode) occurs twice in database \"\(database)\""
         case .repeatedSlice(let database, let slice): "slice \(slice) of sequence values occurs twice in database \"\(database)\""
         case .emptyName(let record): "\(record) has an empty name"
+        case .moved(let place): "the catalog was moved to \(place) and takes no more changes here"
         case .counterExhausted(let record): "the version of \(record) cannot grow"
         }
     }

@@ -1,4 +1,8 @@
 extension CatalogSnapshot {
+    /// The setting that closes a catalog which was moved: the place where it is now. No change is taken but the one that removes it, so that what was
+    /// moved is all there is, and its epochs go on in one place only.
+    package static let movedSetting = "catalog.moved_to"
+
     /// The catalog one epoch later, with all of `change` in it.
     ///
     /// Operations take effect in order, so that a later one of the same change sees the versions that an earlier one made. A shard's vnodes
@@ -6,6 +10,7 @@ extension CatalogSnapshot {
     /// what the change touches is checked (`checkInvariants(touch:since:)`).
     package func applying(_ change: CatalogChange) throws(CatalogChangeError) -> CatalogSnapshot {
         guard epoch.number < UInt64(Int64.max) else { throw .counterExhausted(record: "the catalog") }
+        if let place = settings[Self.movedSetting], change.operations != [.setSetting(name: Self.movedSetting, value: nil)] { throw .moved(to: place) }
         var next = self
         next.epoch = epoch.next
         for operation in change.operations { try next.apply(operation) }

@@ -7,6 +7,25 @@ package struct CatalogTouch: Hashable, Sendable {
     package var settings: Set<String> = []
 
     package init() {}
+
+    /// Every record of a catalog.
+    package init(allOf snapshot: CatalogSnapshot) {
+        databases = Set(snapshot.databases.keys)
+        shards = Set(snapshot.shards.keys)
+        tables = Set(snapshot.tables.keys)
+        users = Set(snapshot.users.keys)
+        settings = Set(snapshot.settings.keys)
+    }
+
+    package func union(_ other: CatalogTouch) -> CatalogTouch {
+        var all = self
+        all.databases.formUnion(other.databases)
+        all.shards.formUnion(other.shards)
+        all.tables.formUnion(other.tables)
+        all.users.formUnion(other.users)
+        all.settings.formUnion(other.settings)
+        return all
+    }
 }
 
 extension CatalogChange {

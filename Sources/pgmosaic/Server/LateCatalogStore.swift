@@ -54,6 +54,12 @@ final class LateCatalogStore: CatalogStore {
         try await store().commit(change, expecting: epoch)
     }
 
+    func replace(
+        with snapshot: CatalogSnapshot, history: [CatalogHistoryEntry], author: String, expecting epoch: Epoch
+    ) async throws(CatalogError) {
+        try await store().replace(with: snapshot, history: history, author: author, expecting: epoch)
+    }
+
     func watch(after epoch: Epoch) -> AsyncStream<CatalogSnapshot> {
         // As in every store, only the newest waits for a slow reader.
         AsyncStream(bufferingPolicy: .bufferingNewest(1)) { continuation in

@@ -9,7 +9,8 @@ import Testing
         ["databases"], ["databases", "list"], ["databases", "show"], ["databases", "create"], ["databases", "delete"],
         ["shards"], ["shards", "list"], ["shards", "show"], ["shards", "add"], ["shards", "remove"], ["shards", "status"],
         ["shards", "health"], ["shards", "stats"], ["tables"], ["tables", "list"], ["tables", "declare"], ["tables", "forget"],
-        ["users"], ["users", "list"], ["users", "setup"], ["users", "add"], ["users", "remove"], ["routers"], ["catalog"], ["version"],
+        ["users"], ["users", "list"], ["users", "setup"], ["users", "add"], ["users", "remove"], ["routers"], ["catalog"],
+        ["catalog", "show"], ["catalog", "history"], ["catalog", "export"], ["catalog", "import"], ["catalog", "copy"], ["version"],
     ]
 
     @Test(arguments: commands) func everyCommandExplainsItself(words: [String]) async throws {
@@ -34,7 +35,10 @@ import Testing
     }
 
     @Test func everyCommandThatAsksAServerTakesJSON() async throws {
-        let local: [[String]] = [[], ["demo"], ["demo", "run"], ["demo", "stop"], ["router"], ["manager"], ["databases"], ["shards"], ["tables"], ["users"]]
+        let local: [[String]] = [
+            [], ["demo"], ["demo", "run"], ["demo", "stop"], ["router"], ["manager"], ["databases"], ["shards"], ["tables"], ["users"],
+            ["catalog"], ["catalog", "export"], ["catalog", "import"], ["catalog", "copy"],
+        ]
         for words in Self.commands where !local.contains(words) {
             #expect(try await Program.run(words + ["--help"]).output.contains("--json"), "\(words)")
         }

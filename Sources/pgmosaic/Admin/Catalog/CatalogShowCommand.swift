@@ -2,10 +2,10 @@ import ArgumentParser
 import ControlAPI
 import NIOCore
 
-/// `pgmosaic catalog`
-struct CatalogCommand: AsyncParsableCommand {
+/// `pgmosaic catalog show`, or `pgmosaic catalog` alone
+struct CatalogShowCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "catalog", abstract: "The routing snapshot: epoch, databases, shards, tables.",
+        commandName: "show", abstract: "The routing snapshot: epoch, databases, shards, tables.",
         discussion: """
               pgmosaic catalog                              (a summary)
               pgmosaic catalog --json                       (everything a client needs to route by itself, every range included)

@@ -1,0 +1,119 @@
+import CatalogPostgres
+import ClusterTestKit
+import Foundation
+import NIOPosix
+import PGChannel
+import PostgresProcess
+import Synchronization
+import Testing
+
+/// The processes of a cluster whose catalog is on a PostgreSQL server.
+final class Cluster: Sendable {
+    let catalog: PostgresServer
+    /// Another store of the same catalog.
+    let store: PostgresCatalogStore
+    private let shards: [PostgresServer]
+    private let folder: String
+    private let managerPort: Int
+    private let wirePorts: [Int]
+    private let processes = Mutex<[String: SupervisedProcess]>([:])
+
+    /// The built program, beside the test bundle.
+    private static let program: String = {
+        let bundle = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
+        return (bundle as NSString).deletingLastPathComponent + "/pgmosaic"
+    }()
+
+    /// Starts everything, and waits until the routers take clients. The manager makes the catalog.
+    init(_ folder: String, catalog: PostgresServer, _ shards: [PostgresServer], _ options: TestCluster.Options) async throws {
+        self.folder = folder
+        self.catalog = catalog
+        self.shards = shards
+        managerPort = try LoopbackPort.free()
+        wirePorts = [try LoopbackPort.free(), try LoopbackPort.free()]
+        let url = catalog.dsn()
+        try Self.write("catalog: \"\(url)\"\nhttp: {port: \(managerPort)}\n", to: folder + "/manager.yaml")
+        for (index, port) in wirePorts.enumerated() {
+            let settings = """
+                id: "router-\(index)"
+                catalog: "\(url)"
+                snapshot_file: "\(folder)/router-\(index).snapshot"
+                loops: 2
+                wire: {port: \(port), auth: trust}
+                http: {port: \(try LoopbackPort.free())}
+
+                """
+            try Self.write(settings, to: folder + "/router-\(index).yaml")
+        }
+        let endpoint = try PostgresEndpoint.parse(url)
+        let manager = try SupervisedProcess.start(
+            .init(Self.program, ["manager", "--config", folder + "/manager.yaml"], output: .file(folder + "/manager.log")))
+        processes.withLock { $0["manager"] = manager }
+        try await eventually("the manager makes the catalog", within: .seconds(60)) {
+            try await PostgresCatalogStore(endpoint, isManager: false, on: MultiThreadedEventLoopGroup.singleton).close()
+            return true
+        }
+        store = try await PostgresCatalogStore(endpoint, isManager: false, on: MultiThreadedEventLoopGroup.singleton)
+        try await TestCluster.register(shards, options, in: store)
+        for index in wirePorts.indices { try await startRouter(index) }
+    }
+
+    private static func write(_ text: String, to path: String) throws { try Data(text.utf8).write(to: URL(fileURLWithPath: path)) }
+
+    private func startRouter(_ index: Int) async throws {
+        let name = "router-\(index)"
+        let process = try SupervisedProcess.start(
+            .init(Self.program, ["router", "--config", "\(folder)/\(name).yaml"], output: .file("\(folder)/\(name).log")))
+        processes.withLock { $0[name] = process }
+        try await eventually("\(name) takes clients", within: .seconds(60)) { try await self.value("SELECT 1", on: index) == "1" }
+    }
+
+    /// Ends it as a crash would, and starts it again.
+    func restartRouter(_ index: Int) async throws {
+        let process = processes.withLock { $0["router-\(index)"] }
+        process?.signal(SIGKILL)
+        await process?.waitForExit()
+        try await startRouter(index)
+    }
+
+    func stop() async {
+        for process in processes.withLock({ Array($0.values) }) {
+            process.signal(SIGTERM)
+            await process.waitForExit()
+        }
+        await store.close()
+    }
+
+    // MARK: use
+
+    func client(of router: Int) async throws -> PGClient {
+        let endpoint = try PostgresEndpoint.parse("postgres://test@127.0.0.1:\(wirePorts[router])/\(TestCluster.database)?sslmode=disable")
+        return try await PGClient.connect(to: endpoint, on: MultiThreadedEventLoopGroup.singleton)
+    }
+
+    func execute(_ sql: String, on router: Int) async throws {
+        let client = try await client(of: router)
+        defer { Task { await client.close() } }
+        try await client.execute(sql)
+    }
+
+    func value(_ sql: String, on router: Int) async throws -> String? {
+        let client = try await client(of: router)
+        defer { Task { await client.close() } }
+        return try await client.query(sql).rows.first?.text(0)
+    }
+
+    /// The rows of a sharded table, counted on the shards themselves.
+    func rows(of table: String) async throws -> Int {
+        var sum = 0
+        for shard in shards { sum += Int(try await shard.psql("SELECT count(*) FROM \(table)", database: TestCluster.database)) ?? 0 }
+        return sum
+    }
+
+    /// A command of the program towards the manager: what it printed.
+    @discardableResult
+    func pgmosaic(_ words: String...) async throws -> String {
+        let command = SupervisedProcess.Command(Self.program, words + ["--url", "http://127.0.0.1:\(managerPort)"])
+        return try await SupervisedProcess.runChecked(command).output
+    }
+}
