@@ -190,7 +190,9 @@ let package = Package(
         ] + nio),
         test("ServerConfigTests", in: "Adapters", ["ServerConfig", log]),
         test("TelemetryTests", in: "Adapters", ["Telemetry", "ControlAPI", log]),
-        test("CommandLineTests", in: "Executable", ["pgmosaic", "PostgresProcess", "ServerConfig", "ControlAPI"]),
+        test("CommandLineTests", in: "Executable", [
+            "pgmosaic", "CatalogSQLite", "CatalogStore", "ControlAPI", "PostgresProcess", "Security", "ServerConfig", "ShardModel",
+        ]),
         test("DemoTests", in: "System", ["pgmosaic", "ControlAPI", "PostgresProcess", "RESTTestKit"]),
         test("FaultTests", in: "System", [
             "ClusterTestKit", "CatalogSQLite", "CatalogStore", "ControlAPI", "PGTestServer", "PGWire", "PostgresProcess", "RESTTestKit", "ServerConfig", "ShardModel",

@@ -19,18 +19,22 @@ struct CatalogImportCommand: AsyncParsableCommand {
             """)
 
     @Argument(help: "The export; \"-\" is standard input.") var file: String
-    @Option(help: ArgumentHelp("The store to fill.", valueName: "location")) var to: String
+    @Option(help: ArgumentHelp("The store to fill.", valueName: "location")) var to: String?
     @Flag(help: "Put it in the place of the same cluster's catalog.") var replace = false
     @Option(help: "An epoch that routers have seen already.") var aboveEpoch: UInt64 = 0
     @Option(help: "The key that sealed passwords must open with.") var secretsKeyFile: String?
     @Flag(help: "Check the export, and write nothing.") var check = false
+
+    func validate() throws {
+        guard check || to != nil else { throw ValidationError("say where to put it: --to LOCATION, or --check alone") }
+    }
 
     func run() async throws {
         try await CatalogWork.reportingErrors(of: "catalog import") {
             let export = try CatalogExport(json: try read())
             let checked = try export.snapshot()
             try CatalogWork.checkSecrets(of: checked, keyFile: secretsKeyFile)
-            if check { return Console.line("the export is good: \(CatalogWork.summary(checked))") }
+            guard !check, let to else { return Console.line("the export is good: \(CatalogWork.summary(checked))") }
             let (store, source) = try await CatalogWork.open(to, flag: "to", createIfMissing: true)
             let stored = try await CatalogTransfer.take(export, into: store, replaces: replace, above: Epoch(aboveEpoch))
             Console.line("imported into \(source): \(CatalogWork.summary(stored))")
