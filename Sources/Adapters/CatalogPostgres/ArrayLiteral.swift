@@ -1,31 +1,36 @@
 /// The text of a PostgreSQL array (PostgreSQL documentation, section 8.15.6), for a parameter.
 enum ArrayLiteral {
     /// Every element quoted; nil is NULL.
-    static func text(_ elements: some Sequence<String?>) -> String {
-        var text = "{"
-        for element in elements {
-            if text.utf8.count > 1 { text += "," }
+    static func text(_ elements: [String?]) -> String {
+        var bytes: [UInt8] = [UInt8(ascii: "{")]
+        bytes.reserveCapacity(elements.reduce(2) { $0 + 3 + ($1?.utf8.count ?? 4) })
+        for (index, element) in elements.enumerated() {
+            if index > 0 { bytes.append(UInt8(ascii: ",")) }
             guard let element else {
-                text += "NULL"
+                bytes += "NULL".utf8
                 continue
             }
-            text += "\""
-            for scalar in element.unicodeScalars {
-                if scalar == "\"" || scalar == "\\" { text.unicodeScalars.append("\\") }
-                text.unicodeScalars.append(scalar)
+            bytes.append(UInt8(ascii: "\""))
+            for byte in element.utf8 {
+                if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { bytes.append(UInt8(ascii: "\\")) }
+                bytes.append(byte)
             }
-            text += "\""
+            bytes.append(UInt8(ascii: "\""))
         }
-        return text + "}"
+        bytes.append(UInt8(ascii: "}"))
+        return String(decoding: bytes, as: UTF8.self)
     }
 
-    static func hex(_ bytes: some Sequence<UInt8>) -> String {
+    /// The text of a bytea.
+    static func hex(_ bytes: some Collection<UInt8>) -> String {
         var text: [UInt8] = Array("\\x".utf8)
-        let digits = Array("0123456789abcdef".utf8)
+        text.reserveCapacity(2 + 2 * bytes.count)
         for byte in bytes {
-            text.append(digits[Int(byte >> 4)])
-            text.append(digits[Int(byte & 15)])
+            text.append(digit(byte >> 4))
+            text.append(digit(byte & 15))
         }
         return String(decoding: text, as: UTF8.self)
     }
+
+    private static func digit(_ value: UInt8) -> UInt8 { value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10 }
 }

@@ -6,11 +6,11 @@ enum CatalogStatements {
     /// How a session begins. The server's and the role's own settings must not change what the statements mean, or how long they take.
     ///
     /// A commit that was acknowledged survives a crash of the server, also where the database says `synchronous_commit = off`.
-    static func session(statementMilliseconds: Int64, listens: Bool) -> String {
+    static func session(_ milliseconds: (statement: Int64, lock: Int64), listens: Bool) -> String {
         """
         SET search_path = ''; SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off;
-        SET default_transaction_deferrable = off; SET statement_timeout = \(statementMilliseconds); SET lock_timeout = \(statementMilliseconds);
-        SET idle_in_transaction_session_timeout = \(statementMilliseconds); SET client_min_messages = warning; SET client_encoding = 'UTF8';
+        SET default_transaction_deferrable = off; SET statement_timeout = \(milliseconds.statement); SET lock_timeout = \(milliseconds.lock);
+        SET idle_in_transaction_session_timeout = \(milliseconds.lock); SET client_min_messages = warning; SET client_encoding = 'UTF8';
         SELECT pg_catalog.set_config('synchronous_commit', 'on', false) WHERE pg_catalog.current_setting('synchronous_commit') = 'off';
         \(listens ? "LISTEN \(CatalogSchema.name)" : "")
         """

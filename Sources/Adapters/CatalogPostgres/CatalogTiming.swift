@@ -2,6 +2,8 @@
 package struct CatalogTiming: Hashable, Sendable {
     /// The longest that a call takes, with connecting and trying again.
     package var call = Duration.seconds(5)
+    /// The longest that reading all of a large catalog takes, at the start, over a slow line.
+    package var whole = Duration.seconds(30)
     /// The further time in which a commit that got no answer is looked up.
     package var resolution = Duration.seconds(5)
     /// How long a server may be away before calls fail at once, instead of waiting for it to come back: a restart passes unnoticed, and a long outage

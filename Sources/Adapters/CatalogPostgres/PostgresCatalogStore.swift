@@ -47,12 +47,12 @@ package final class PostgresCatalogStore: CatalogStore {
         self.timing = timing
         self.schema = schema
         self.news = news
-        let statement = timing.call.milliseconds
+        let times = (statement: timing.whole.milliseconds, lock: timing.call.milliseconds)
         writer = CatalogLane(endpoint, on: group, timing) { client, timeout in
-            try await client.execute(CatalogStatements.session(statementMilliseconds: statement, listens: false), timeout: timeout)
+            try await client.execute(CatalogStatements.session(times, listens: false), timeout: timeout)
         }
         reader = CatalogLane(endpoint, on: group, timing) { client, timeout in
-            try await client.execute(CatalogStatements.session(statementMilliseconds: statement, listens: true), timeout: timeout)
+            try await client.execute(CatalogStatements.session(times, listens: true), timeout: timeout)
             let notifications = client.notifications
             Task {
                 // What was said while there was no connection is looked up.
@@ -67,7 +67,7 @@ package final class PostgresCatalogStore: CatalogStore {
             try await writer.run(until: deadline, isRepeatable: true) { client, timeout in
                 try await schema.prepare(client, timeout, isManager: isManager)
             }
-            first = try await Self.read(reader, until: deadline, known: nil, schema)
+            first = try await Self.read(reader, until: .now + timing.whole, known: nil, schema)
         } catch {
             await writer.close()
             await reader.close()

@@ -172,6 +172,28 @@ import Testing
         await store.close()
     }
 
+    // MARK: news
+
+    @Test func aCommitElsewhereIsHeardOfWithoutLookingAlsoAfterTheConnectionWasLost() async throws {
+        let server = try await CatalogServer.current.withDatabase()
+        var timing = CatalogTiming.patient
+        timing.pollInterval = .seconds(3600)
+        let listening = try await server.open(timing: timing)
+        let writing = try await server.open(timing: .patient)
+        var epochs = listening.watch(after: .zero).map(\.epoch).makeAsyncIterator()
+        for number in 1...6 {
+            _ = try await writing.commit(change(number), expecting: Epoch(UInt64(number - 1)))
+            while let epoch = await epochs.next(isolation: nil), epoch < Epoch(UInt64(number)) {}
+            guard number.isMultiple(of: 2) else { continue }
+            // The sessions end, and with them what they listened to.
+            try await server.server.psql(
+                """
+                SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '\(server.database)' AND application_name = 'pgmosaic-catalog'
+                """)
+        }
+        for store in [listening, writing] { await store.close() }
+    }
+
     // MARK: a past that changes
 
     @Test func aCatalogThatWentBackIsRefusedByWhoKnowsBetter() async throws {
