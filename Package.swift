@@ -174,6 +174,10 @@ let package = Package(
         .executableTarget(
             name: "CatalogFiller", dependencies: ["CatalogSQLite", "CatalogStore", "ShardModel"], path: "Benchmarks/CatalogFiller",
             swiftSettings: strict),
+        .executableTarget(
+            name: "CatalogBenchmark",
+            dependencies: ["CatalogPostgres", "CatalogSQLite", "CatalogStore", "PGChannel", "ShardModel", nioPosix], path: "Benchmarks/CatalogBenchmark",
+            swiftSettings: strict),
         // the repository's own rules
         .testTarget(name: "TidyTests", path: "Tests/Tidy", swiftSettings: strict),
         // the catalog's tests
