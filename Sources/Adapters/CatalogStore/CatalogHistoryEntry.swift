@@ -8,7 +8,7 @@ package struct CatalogHistoryEntry: Hashable, Sendable, Codable {
     package static let vnodesMax = 1024
 
     package var epoch: Epoch
-    /// When it was committed: seconds since 1970, UTC, by the clock of the writer's machine.
+    /// When it was committed: seconds since 1970, UTC, by the clock of the store's server, where it has one, else of the writer's machine.
     package var time: Double
     /// The change as it was asked for. Its shards are without their vnodes when `isShortened`.
     package var change: CatalogChange
