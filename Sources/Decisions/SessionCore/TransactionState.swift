@@ -11,6 +11,9 @@
 
     @usableFromInline package private(set) var phase: Phase = .idle
     private var options = ""
+    /// It has its options of a chain, and `chainedCount` events: no error takes them back, as it does those of BEGIN and SET TRANSACTION.
+    package private(set) var isChained = false
+    private var chainedCount = 0
     /// What happened since BEGIN that a shard joining later must repeat, in order.
     private var history: [Event] = [] {
         didSet { historyCount = history.count }
@@ -76,14 +79,16 @@
 
     /// The next transaction of COMMIT AND CHAIN / ROLLBACK AND CHAIN keeps the options, and what SET TRANSACTION made of them.
     package mutating func chain(committed: Bool, settings: SessionSettings) -> SessionSettings {
-        // An error takes back what was set since the last savepoint, or all of it.
+        // An error takes back what was set since the last savepoint, or all of it but for what a chain has brought.
         let isFailed = isFailed
         let savepoint = history.lastIndex { if case .savepoint = $0.kind { true } else { false } }
-        let options = isFailed && savepoint == nil ? "" : options
-        let characteristics = history[..<(isFailed ? savepoint ?? 0 : history.count)].filter { $0.kind == .characteristics }
+        let options = isFailed && savepoint == nil && !isChained ? "" : options
+        let characteristics = history[..<(isFailed ? savepoint ?? chainedCount : history.count)].filter { $0.kind == .characteristics }
         let after = end(committed: committed, settings: settings)
         begin(options: options, settings: after)
         history = characteristics.map { Event(kind: $0.kind, statement: $0.statement, settings: after) }
+        isChained = true
+        chainedCount = history.count
         return after
     }
 

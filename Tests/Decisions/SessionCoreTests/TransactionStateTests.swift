@@ -103,6 +103,20 @@ import Testing
         }
     }
 
+    @Test func anErrorTakesNothingBackThatAChainHasBrought() {
+        var state = TransactionState()
+        state.begin(options: "READ ONLY", settings: SessionSettings())
+        state.recordLocal("SET TRANSACTION NOT DEFERRABLE", isCharacteristic: true, settings: SessionSettings())
+        for _ in 0..<2 {
+            _ = state.chain(committed: true, settings: SessionSettings())
+            state.recordLocal("SET TRANSACTION READ WRITE", isCharacteristic: true, settings: SessionSettings())
+            state.fail()
+            _ = state.chain(committed: false, settings: SessionSettings())
+            #expect(state.isChained && state.beginStatement == "BEGIN READ ONLY")
+            #expect(Self.replay(state, after: 0) == ["SET TRANSACTION NOT DEFERRABLE"])
+        }
+    }
+
     // MARK: Against a model
 
     /// What a PostgreSQL session knows of one setting: its value for the session, the one in effect, and both at each savepoint.

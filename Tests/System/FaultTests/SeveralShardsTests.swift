@@ -40,6 +40,21 @@ extension FaultTests {
 
         private func update(_ key: Int64, by amount: Int = 1) -> String { "UPDATE kv SET v = v + \(amount) WHERE k = \(key)" }
 
+        // MARK: Chains
+
+        /// What a chain has brought no error takes back, but what BEGIN says; so PostgreSQL.
+        @Test(arguments: [true, false]) func aChainedTransactionIsReadOnlyBehindAnErrorToo(isChained: Bool) async throws {
+            let key = try await rows()[0]
+            let statements =
+                ["START TRANSACTION READ ONLY"] + (isChained ? ["COMMIT AND CHAIN"] : [])
+                + ["SELECT v FROM kv WHERE k = \(key) FOR UPDATE", "COMMIT AND CHAIN", "DELETE FROM ref WHERE id = -1", "ROLLBACK"]
+            let (client, shard) = (try await cluster.login(), try await cluster.shardSession(0))
+            let answers = try await run(client, statements)
+            #expect(try await run(shard, statements) == answers)
+            #expect(answers.suffix(2) == [isChained ? "E(25006)" : "C(DELETE 0)", "C(ROLLBACK)"])
+            for client in [client, shard] { client.close() }
+        }
+
         // MARK: Blocks
 
         @Test func aTransactionCommitsOnAllOfItsShards() async throws {

@@ -42,7 +42,10 @@ extension ClientSession {
         // The shard must be exactly where the session is.
         guard transaction.isIdle ? batch.needsSync : participants[0].historyApplied == transaction.historyCount else { return nil }
         if transaction.isFailed, participants[0].backend.status != TransactionState.Phase.failed.rawValue { return nil }
+        // The shard was told by BEGIN what the session has of a chain.
+        let endsChained = transaction.isFailed && transaction.isChained
         return switch statement {
+        case .commit(chain: true) where endsChained, .rollback(chain: true) where endsChained: nil
         case .begin(let options): transaction.historyCount < limits.transactionHistoryMax ? .begin(options: options) : nil
         case .commit(let chain): .commit(chain: chain)
         case .rollback(let chain): .rollback(chain: chain)
