@@ -172,7 +172,7 @@ final class RouterWorld {
 
     /// Over a connection of its own, as the protocol has it.
     private func cancel() {
-        guard let router, let key = clients.filter(\.peer.isHostile).randomElement(using: &random)?.peer.cancelKey else { return }
+        guard let router, let key = clients.randomElement(using: &random)?.peer.cancelKey else { return }
         let channel = EmbeddedChannel(handler: LoginHandler(loop: router, isInternal: false), loop: loop)
         channel.connect(to: Self.address, promise: nil)
         var bytes = ByteBuffer()

@@ -12,6 +12,8 @@ extension FaultTests {
             options.router = {
                 $0.loops = 1
                 $0.poolSizeMax = 1
+                // A server is made meanwhile.
+                $0.poolWaitTimeout = .seconds(120)
             }
             return options
         }
