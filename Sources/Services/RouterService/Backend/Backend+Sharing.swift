@@ -29,7 +29,8 @@ extension Backend {
     /// The one in front has its answer.
     func nextTurn() {
         turns &+= 1
-        session = nil
+        // A slow client may have stopped the reading: the next one must hear what the server says.
+        takeBack()
         // In a transaction, as the server says, it would be nobody's to share.
         guard status == TransactionState.Phase.idle.rawValue else { return close() }
         switch line?.advance() {
@@ -42,7 +43,6 @@ extension Backend {
             }
         case .some(.none), nil:
             _ = endLine()
-            takeBack()
             pool.release(self)
         }
     }
