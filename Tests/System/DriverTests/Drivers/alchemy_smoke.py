@@ -95,7 +95,7 @@ def orm(engine):
         ])
         session.flush()
         # Server defaults came back with the INSERT (RETURNING) of rows of several shards.
-        show([(account.id, account.balance, account.active) for account in session.identity_map.values() if isinstance(account, Account)])
+        show(sorted((account.id, account.balance, account.active) for account in session.identity_map.values() if isinstance(account, Account)))
         session.commit()
         for key in KEYS:
             account = session.get(Account, key)

@@ -23,7 +23,7 @@ struct StreamFlowTests {
     private static func large(_ mark: String) -> String {
         "SELECT g AS n, repeat('x', 1000) AS \(mark) FROM generate_series(1, \(rows)) g"
     }
-    /// Much less than the result. A router holds about a hundredth of it; other suites run in this process at the same time.
+    /// Much less than the result. A router holds about a hundredth of it; `scripts/run-tests` gives this suite a process of its own.
     private static let heldMax = 96 << 20
 
     /// Sessions of the shards that run a statement with `mark` in it, and wait for somebody who reads.
