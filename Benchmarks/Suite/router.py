@@ -5,7 +5,8 @@ from pgbench import point_reads
 from processes import CPUClock
 from report import Table, median, microseconds
 
-GOAL = 1.3
+# Of the ratio of CPU time, by clients: many share connections, one cannot.
+GOALS = {1: 1.3, 32: 1.05}
 MODES = ["simple", "extended", "prepared"]
 CLIENTS = [1, 32]
 
@@ -52,7 +53,7 @@ def measure(demo, pgbouncer, options, folder, progress):
                 pid, dsn = targets[index]
                 sides[mode, clients][index].measure(pid, dsn, mode, clients, seconds, folder)
     figures = [_cell(mode, clients, *sides[mode, clients]) for mode, clients in cells]
-    return _table(figures, seconds, rounds), {"goal": GOAL, "rounds": rounds, "seconds": seconds, "cells": figures}
+    return _table(figures, seconds, rounds), {"goals": GOALS, "rounds": rounds, "seconds": seconds, "cells": figures}
 
 
 def _pgbouncer_dsn(pgbouncer, mode):
@@ -73,7 +74,7 @@ def _table(figures, seconds, rounds):
         router, other = cell["router"], cell["pgbouncer"]
         rows.append((
             cell["mode"], str(cell["clients"]),
-            f"{cell['cpu_ratio']:.2f}" + ("" if cell["cpu_ratio"] <= GOAL else " MISSED"),
+            f"{cell['cpu_ratio']:.2f}" + ("" if cell["cpu_ratio"] <= GOALS[cell["clients"]] else " MISSED"),
             f"{cell['cpu_ratio_min']:.2f} to {cell['cpu_ratio_max']:.2f}",
             *(f"{microseconds(side['cpu_us_per_query'] / 1e6)}" for side in (router, other)),
             f"{router['queries_per_second']:,.0f} / {other['queries_per_second']:,.0f}",
@@ -81,6 +82,6 @@ def _table(figures, seconds, rounds):
     return Table(
         "Router / PgBouncer, point read by key",
         ("mode", "clients", "CPU ratio", "range", "router CPU", "PgBouncer CPU", "queries/s", "p50 ms", "p99 ms"), rows,
-        [f"CPU time per query of the whole process; medians of {rounds} rounds of {seconds} s a side, in turns; goal: ratio at most {GOAL}.",
+        [f"CPU time per query of the whole process; medians of {rounds} rounds of {seconds} s a side, in turns; goals: at most {GOALS[1]} with one client, {GOALS[32]} with 32.",
          "The router parses and routes over four shards, with one event loop; PgBouncer forwards to one database.",
          "PgBouncer in transaction mode, but in session mode for prepared statements, which it cannot carry over before 1.21."])
