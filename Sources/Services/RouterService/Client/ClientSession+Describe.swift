@@ -112,6 +112,9 @@ extension ClientSession {
         // Statements of the router's own let named portals live. An unnamed one they end, and the shard says so.
         if index == speaker, isCurrent(participants[index]) { return then() }
         drainInTransaction { [self] in
+            guard participants.indices.contains(index), participants[index].backend === owner else {
+                return failBatch(.unknownPortal(String(buffer: portal)))
+            }
             speaker = index
             catchUp(then)
         }

@@ -16,6 +16,10 @@ extension ClientSession {
             if isInternal { reportShard(pool) }
             if index == speaker, isCurrent(participants[index]) { return then() }
             return drainInTransaction { [self] in
+                // A shard that says its transaction is over when it is not has ended that of the session.
+                guard participants.indices.contains(index), participants[index].backend.pool === pool else {
+                    return reach(pool, role, writes: writes, then)
+                }
                 speaker = index
                 catchUp(then)
             }
