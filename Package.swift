@@ -190,7 +190,7 @@ let package = Package(
             "CatalogSQLiteTests", in: "Adapters",
             ["CatalogCrasher", "CatalogSQLite", "CatalogStore", "CatalogConformance", "ShardModel", .product(name: "GRDB", package: "GRDB.swift")]),
         test("CatalogPostgresTests", in: "Adapters", [
-            "CatalogPostgres", "CatalogStore", "CatalogConformance", "PGChannel", "PostgresProcess", "ShardModel", nioPosix,
+            "CatalogPostgres", "CatalogStore", "CatalogConformance", "PGChannel", "PostgresProcess", "ShardModel", "TestKit", nioPosix,
         ] + nio),
         test("ServerConfigTests", in: "Adapters", ["ServerConfig", log]),
         test("TelemetryTests", in: "Adapters", ["Telemetry", "ControlAPI", log]),

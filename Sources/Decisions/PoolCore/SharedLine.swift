@@ -2,7 +2,7 @@
 /// Sync of its own.
 ///
 /// A rider may leave. Its statement has been sent all the same, so its place stays, vacant, until the server has answered it.
-/// Inlinable, because a generic value of another module is slow otherwise.
+// Inlinable, because a generic value of another module is slow otherwise.
 @usableFromInline package struct SharedLine<Rider: AnyObject> {
     @usableFromInline package enum Turn {
         case rider(Rider)

@@ -2,6 +2,7 @@ import Foundation
 import Glibc
 import PostgresProcess
 import Synchronization
+import TestKit
 
 /// The line between a store and its server, which a test cuts, silences, or makes lose one answer.
 ///
@@ -35,11 +36,8 @@ final class TestLine: Sendable {
     init(to target: Int) throws {
         self.target = target
         port = try LoopbackPort.free()
-        listener = Self.socketToLoopback()
-        var on: Int32 = 1
-        setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<Int32>.size))
-        let bound = Self.withAddress(port) { bind(listener, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
-        guard bound == 0, listen(listener, 128) == 0 else { throw POSIXError(.EADDRINUSE) }
+        guard let listener = LoopbackSocket.listening(on: port) else { throw POSIXError(.EADDRINUSE) }
+        self.listener = listener
         Thread.detachNewThread { self.acceptAll() }
     }
 
@@ -73,10 +71,8 @@ final class TestLine: Sendable {
                 Glibc.close(listener)
                 return
             }
-            let server = Self.socketToLoopback()
-            guard mode != .cut, Self.withAddress(target, { connect(server, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }) == 0 else {
+            guard mode != .cut, let server = LoopbackSocket.connected(to: target) else {
                 Glibc.close(client)
-                Glibc.close(server)
                 continue
             }
             state.withLock { $0.sockets.formUnion([client, server]) }
@@ -109,7 +105,7 @@ final class TestLine: Sendable {
     }
 
     private func passRequests(_ pair: Pair) {
-        while let bytes = receive(pair.client) {
+        while let bytes = LoopbackSocket.receive(pair.client) {
             switch trap(bytes) {
             case nil: break
             case .request:
@@ -120,20 +116,20 @@ final class TestLine: Sendable {
                 pair.losesAnswers.store(true, ordering: .sequentiallyConsistent)
                 while !state.withLock(\.isReleased), !isEnding.load(ordering: .relaxed) { usleep(2_000) }
                 // Its sender has left by now; it arrives all the same.
-                _ = pass(bytes, to: pair.server)
+                _ = LoopbackSocket.send(bytes, to: pair.server)
                 usleep(500_000)
                 pair.hangUp()
                 return
             }
-            guard waitWhileSilent(), pass(bytes, to: pair.server) else { break }
+            guard waitWhileSilent(), LoopbackSocket.send(bytes, to: pair.server) else { break }
         }
         pair.hangUp()
     }
 
     private func passAnswers(_ pair: Pair) {
-        while let bytes = receive(pair.server) {
+        while let bytes = LoopbackSocket.receive(pair.server) {
             if pair.losesAnswers.load(ordering: .sequentiallyConsistent) { break }
-            guard waitWhileSilent(), pass(bytes, to: pair.client) else { break }
+            guard waitWhileSilent(), LoopbackSocket.send(bytes, to: pair.client) else { break }
         }
         pair.hangUp()
     }
@@ -150,36 +146,5 @@ final class TestLine: Sendable {
     private func waitWhileSilent() -> Bool {
         while mode == .silent, !isEnding.load(ordering: .relaxed) { usleep(2_000) }
         return mode != .cut
-    }
-
-    private func receive(_ descriptor: Int32) -> [UInt8]? {
-        var chunk = [UInt8](repeating: 0, count: 1 << 16)
-        let count = chunk.withUnsafeMutableBytes { recv(descriptor, $0.baseAddress, $0.count, 0) }
-        return count > 0 ? Array(chunk[0..<count]) : nil
-    }
-
-    private func pass(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
-        var sent = 0
-        while sent < bytes.count {
-            let count = bytes[sent...].withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
-            guard count > 0 else { return false }
-            sent += count
-        }
-        return true
-    }
-
-    private static func socketToLoopback() -> Int32 {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var on: Int32 = 1
-        setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
-        return descriptor
-    }
-
-    private static func withAddress(_ port: Int, _ body: (UnsafePointer<sockaddr>) -> Int32) -> Int32 {
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = UInt16(port).bigEndian
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        return withUnsafePointer(to: &address) { $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0) } }
     }
 }

@@ -149,7 +149,7 @@ import Testing
 
     @Test func aCopyThatCannotBeStoredLeavesTheSourceOpen() async throws {
         let source = try await sample()
-        let target = FailingTarget()
+        let target = FailingTarget(error: .unavailable("full"))
         guard case .unavailable = try await error({ try await CatalogTransfer.move(from: source, to: target, at: place) }) else { throw Unexpected() }
         let after = try await source.load()
         #expect(after.settings[CatalogSnapshot.movedSetting] == nil)
@@ -166,10 +166,10 @@ import Testing
 
     @Test func aCopyWhoseOutcomeIsUnknownIsLookedUp() async throws {
         let source = try await sample()
-        let target = ForgetfulTarget(stores: true)
+        let target = FailingTarget(error: .unknownOutcome("lost"), stores: true)
         #expect(try await CatalogTransfer.move(from: source, to: target, at: place).epoch == Epoch(5))
         let second = try await sample()
-        guard case .unknownOutcome = try await error({ try await CatalogTransfer.move(from: second, to: ForgetfulTarget(stores: false), at: place) })
+        guard case .unknownOutcome = try await error({ try await CatalogTransfer.move(from: second, to: FailingTarget(error: .unknownOutcome("lost")), at: place) })
         else { throw Unexpected() }
         // It might still come: the source stays closed.
         #expect(try await second.load().settings[CatalogSnapshot.movedSetting] == place)
@@ -223,34 +223,18 @@ private final class Names: Sendable {
     func add(_ name: String) { names.withLock { _ = $0.insert(name) } }
 }
 
-/// A store that is empty and stays so.
+/// A store that is empty, and says this of each write; with `stores` it replaces its catalog all the same.
 private struct FailingTarget: CatalogStore {
+    let error: CatalogError
+    var stores = false
     let store = InMemoryCatalogStore()
     func load() async throws(CatalogError) -> CatalogSnapshot { try await store.load() }
-    func commit(_ change: CatalogChange, expecting epoch: Epoch) async throws(CatalogError) -> CatalogSnapshot { throw .unavailable("full") }
-    func replace(
-        with snapshot: CatalogSnapshot, history: [CatalogHistoryEntry], author: String, expecting epoch: Epoch
-    ) async throws(CatalogError) { throw .unavailable("full") }
-    func watch(after epoch: Epoch) -> AsyncStream<CatalogSnapshot> { store.watch(after: epoch) }
-    func history(limit: Int) async throws(CatalogError) -> [CatalogHistoryEntry] { [] }
-    func acquireLease(_ name: String, holder: String, ttl: Duration) async throws(CatalogError) -> Lease? { nil }
-    func releaseLease(_ lease: Lease) async throws(CatalogError) {}
-    func announce(_ member: MemberRecord, ttl: Duration) async throws(CatalogError) {}
-    func withdraw(memberID: String) async throws(CatalogError) {}
-    func members() async throws(CatalogError) -> [MemberRecord] { [] }
-}
-
-/// A store that never knows whether it stored what it was given.
-private struct ForgetfulTarget: CatalogStore {
-    let stores: Bool
-    let store = InMemoryCatalogStore()
-    func load() async throws(CatalogError) -> CatalogSnapshot { try await store.load() }
-    func commit(_ change: CatalogChange, expecting epoch: Epoch) async throws(CatalogError) -> CatalogSnapshot { throw .unknownOutcome("lost") }
+    func commit(_ change: CatalogChange, expecting epoch: Epoch) async throws(CatalogError) -> CatalogSnapshot { throw error }
     func replace(
         with snapshot: CatalogSnapshot, history: [CatalogHistoryEntry], author: String, expecting epoch: Epoch
     ) async throws(CatalogError) {
         if stores { try await store.replace(with: snapshot, history: history, author: author, expecting: epoch) }
-        throw .unknownOutcome("lost")
+        throw error
     }
     func watch(after epoch: Epoch) -> AsyncStream<CatalogSnapshot> { store.watch(after: epoch) }
     func history(limit: Int) async throws(CatalogError) -> [CatalogHistoryEntry] { [] }

@@ -2,6 +2,7 @@ import Foundation
 import Glibc
 import PostgresProcess
 import Synchronization
+import TestKit
 
 /// Stands between a router and its shards and waits for certain words, to strike at exactly that moment.
 ///
@@ -56,11 +57,8 @@ final class ShardProxy: Sendable {
         self.target = target
         self.trap = trap
         port = try LoopbackPort.free()
-        listener = Self.socketToLoopback()
-        var on: Int32 = 1
-        setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<Int32>.size))
-        let bound = Self.withAddress(port) { bind(listener, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
-        guard bound == 0, listen(listener, 128) == 0 else { throw POSIXError(.EADDRINUSE) }
+        guard let listener = LoopbackSocket.listening(on: port) else { throw POSIXError(.EADDRINUSE) }
+        self.listener = listener
         Thread.detachNewThread { self.acceptAll() }
     }
 
@@ -74,10 +72,8 @@ final class ShardProxy: Sendable {
                 Glibc.close(listener)
                 return
             }
-            let server = Self.socketToLoopback()
-            guard Self.withAddress(target, { connect(server, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }) == 0 else {
+            guard let server = LoopbackSocket.connected(to: target) else {
                 Glibc.close(client)
-                Glibc.close(server)
                 continue
             }
             let pair = Pair(client: client, server: server, trap: trap)
@@ -104,38 +100,38 @@ final class ShardProxy: Sendable {
 
         func passRequests() {
             defer { hangUp() }
-            while let bytes = receive(client) {
+            while let bytes = LoopbackSocket.receive(client) {
                 switch trap.sees(bytes) {
-                case nil: guard pass(bytes, to: server) else { return }
+                case nil: guard LoopbackSocket.send(bytes, to: server) else { return }
                 case .before:
                     trap.spring()
                     return
                 case .behindTheFirst:
                     let length = bytes.count < 5 ? bytes.count : 1 + Int(bytes[1..<5].reduce(0) { $0 << 8 | UInt32($1) })
-                    _ = pass(Array(bytes.prefix(length)), to: server)
+                    _ = LoopbackSocket.send(Array(bytes.prefix(length)), to: server)
                     trap.spring()
                     return
                 case .after:
-                    _ = pass(bytes, to: server)
+                    _ = LoopbackSocket.send(bytes, to: server)
                     trap.spring()
                     // The shard goes on with what it has got: hanging up at once could keep it from reading it.
                     usleep(20_000)
                     return
                 case .answered:
                     awaitsAnswer.store(true, ordering: .sequentiallyConsistent)
-                    guard pass(bytes, to: server) else { return }
+                    guard LoopbackSocket.send(bytes, to: server) else { return }
                 }
             }
         }
 
         func passAnswers() {
             defer { hangUp() }
-            while let bytes = receive(server) {
+            while let bytes = LoopbackSocket.receive(server) {
                 if awaitsAnswer.load(ordering: .sequentiallyConsistent) {
                     trap.spring()
                     return
                 }
-                guard pass(bytes, to: client) else { return }
+                guard LoopbackSocket.send(bytes, to: client) else { return }
             }
         }
 
@@ -143,36 +139,5 @@ final class ShardProxy: Sendable {
             shutdown(client, Int32(SHUT_RDWR))
             shutdown(server, Int32(SHUT_RDWR))
         }
-
-        private func receive(_ descriptor: Int32) -> [UInt8]? {
-            var chunk = [UInt8](repeating: 0, count: 1 << 16)
-            let count = chunk.withUnsafeMutableBytes { recv(descriptor, $0.baseAddress, $0.count, 0) }
-            return count > 0 ? Array(chunk[0..<count]) : nil
-        }
-
-        private func pass(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
-            var sent = 0
-            while sent < bytes.count {
-                let count = bytes[sent...].withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
-                guard count > 0 else { return false }
-                sent += count
-            }
-            return true
-        }
-    }
-
-    private static func socketToLoopback() -> Int32 {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var on: Int32 = 1
-        setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
-        return descriptor
-    }
-
-    private static func withAddress(_ port: Int, _ body: (UnsafePointer<sockaddr>) -> Int32) -> Int32 {
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = UInt16(port).bigEndian
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        return withUnsafePointer(to: &address) { $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0) } }
     }
 }

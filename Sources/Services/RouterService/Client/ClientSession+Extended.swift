@@ -281,24 +281,10 @@ extension ClientSession {
         _ effect: Effect? = nil
     ) {
         unit.shard = pool
-        if !participants.isEmpty || !transaction.isIdle || effect != nil || !pins.isEmpty {
-            return reach(pool, role, writes: writes) { [self] in sendBind(frame, message, statement, effect) }
+        if participants.isEmpty, transaction.isIdle, effect == nil, pins.isEmpty, borrowIdle(of: pool, writes: writes) {
+            return sendBind(frame, message, statement, nil)
         }
-        guard let backend = pool.take(at: loop.lately) else {
-            return reach(pool, role, writes: writes) { [self] in sendBind(frame, message, statement, effect) }
-        }
-        guard backend.settings === settings else {
-            pool.release(backend)
-            return reach(pool, role, writes: writes) { [self] in sendBind(frame, message, statement, effect) }
-        }
-        backend.lend(to: self)
-        participants.append(
-            Participant(
-                backend: backend, wrote: writes, role: .bound, historyApplied: 0, settingsInside: settings,
-                settingsOutside: settings))
-        speaker = 0
-        if isInternal { reportShard(pool) }
-        sendBind(frame, message, statement, nil)
+        reach(pool, role, writes: writes) { [self] in sendBind(frame, message, statement, effect) }
     }
 
     private func sendBind(_ frame: ByteBuffer, _ message: BindMessage, _ statement: Statement, _ effect: Effect?) {

@@ -58,6 +58,31 @@ extension ClientSession {
     /// Those that a shard must have when it begins: what a transaction has changed, it changes inside.
     private var settingsOutside: SettingsRef { transaction.isIdle ? batch.settingsBefore ?? settings : settingsAtBegin }
 
+    /// Borrows an idle backend of `pool` that has the session's settings: the path of nearly every statement, with nothing to wait for and nothing to
+    /// allocate. False where there is none.
+    ///
+    /// Precondition: no shard takes part yet, and no transaction is open.
+    @inline(__always)
+    func borrowIdle(of pool: BackendPool, writes: Bool) -> Bool {
+        guard let backend = pool.take(at: loop.lately) else { return false }
+        guard backend.settings === settings else {
+            pool.release(backend)
+            return false
+        }
+        backend.lend(to: self)
+        takePart(on: backend, writes: writes)
+        if isInternal { reportShard(pool) }
+        return true
+    }
+
+    /// Makes the backend the only participant; its settings are the session's.
+    @inline(__always)
+    func takePart(on backend: Backend, writes: Bool) {
+        participants.append(
+            Participant(backend: backend, wrote: writes, role: .bound, historyApplied: 0, settingsInside: settings, settingsOutside: settings))
+        speaker = 0
+    }
+
     /// Takes a backend of `pool` with the session's settings in effect, now or when there is one.
     func acquire(_ pool: BackendPool, _ then: @escaping (Backend) -> Void) {
         if !pins.isEmpty, let backend = pinned(on: pool) {

@@ -29,8 +29,8 @@ extension ClientSession {
         if plan.pace.isQuick, let backend = pool.line(for: settings) {
             ride(backend, frame, nil, plan)
             sendQuery(frame)
-        } else if let backend = idleBackend(of: pool) {
-            lead(backend, plan)
+        } else if borrowIdle(of: pool, writes: false) {
+            lead(plan)
             sendQuery(frame)
         } else {
             reach(pool, .bound, writes: false) { [self] in
@@ -39,12 +39,6 @@ extension ClientSession {
             }
         }
         return true
-    }
-
-    private func sendQuery(_ frame: ByteBuffer) {
-        script.expect(.query)
-        backend.send(frame)
-        work = .awaitingReady
     }
 
     /// The same for a Bind whose whole unit has arrived.
@@ -56,8 +50,8 @@ extension ClientSession {
         if plan.pace.isQuick, let slot = statement.slot, let backend = pool.line(for: settings, slot) {
             ride(backend, frame, bytes(of: rest), plan)
             sendUnit(message, slot.serverName, rest)
-        } else if let backend = idleBackend(of: pool) {
-            lead(backend, plan)
+        } else if borrowIdle(of: pool, writes: false) {
+            lead(plan)
             sendUnit(message, ensurePrepared(statement), rest)
         } else {
             reach(pool, .bound, writes: false) { [self] in
@@ -83,21 +77,7 @@ extension ClientSession {
         work = .awaitingReady
     }
 
-    private func idleBackend(of pool: BackendPool) -> Backend? {
-        guard let backend = pool.take(at: loop.lately) else { return nil }
-        if backend.settings === settings { return backend }
-        pool.release(backend)
-        return nil
-    }
-
-    /// Borrows a backend, and lets others behind it where the plan is a quick one.
-    private func lead(_ backend: Backend, _ plan: CachedPlan) {
-        backend.lend(to: self)
-        takePart(on: backend)
-        lead(plan)
-    }
-
-    /// The same for the backend that the session has.
+    /// Lets others behind the session on its backend where the plan is a quick one.
     private func lead(_ plan: CachedPlan) {
         beginTurn(plan)
         if plan.pace.isQuick, backend.pool.core.shareWait > 0 { backend.share(cost: plan.pace.cost) }
@@ -105,7 +85,7 @@ extension ClientSession {
 
     private func ride(_ backend: Backend, _ frame: ByteBuffer, _ rest: ByteBuffer?, _ plan: CachedPlan) {
         ride = Ride(backend: backend, frame: frame, rest: rest)
-        takePart(on: backend)
+        takePart(on: backend, writes: false)
         beginTurn(plan)
         backend.join(self, cost: plan.pace.cost)
     }
@@ -113,12 +93,6 @@ extension ClientSession {
     private func beginTurn(_ plan: CachedPlan) {
         unit.pacer = plan
         unit.turnBegan = loop.lately
-    }
-
-    private func takePart(on backend: Backend) {
-        participants.append(
-            Participant(backend: backend, wrote: false, role: .bound, historyApplied: 0, settingsInside: settings, settingsOutside: settings))
-        speaker = 0
     }
 
     // MARK: The ride

@@ -86,34 +86,20 @@ extension ClientSession {
     /// Sends the query as it came, and passes its answers on.
     func forwardSimple(_ frame: ByteBuffer, _ pool: BackendPool, _ role: Role, writes: Bool, _ effect: Effect? = nil) {
         unit.shard = pool
-        if participants.isEmpty, transaction.isIdle, effect == nil, pins.isEmpty, let backend = pool.take(at: loop.lately) {
-            if backend.settings === settings {
-                // The path of nearly every statement: nothing to wait for, nothing to allocate.
-                backend.lend(to: self)
-                participants.append(
-                    Participant(
-                        backend: backend, wrote: writes, role: .bound, historyApplied: 0, settingsInside: settings,
-                        settingsOutside: settings))
-                speaker = 0
-                if isInternal { reportShard(pool) }
-                script.expect(.query)
-                backend.send(frame)
-                work = .awaitingReady
-                return
-            }
-            pool.release(backend)
-        }
+        if participants.isEmpty, transaction.isIdle, effect == nil, pins.isEmpty, borrowIdle(of: pool, writes: writes) { return sendQuery(frame) }
         reach(pool, role, writes: writes) { [self] in
-            let backend = participants[speaker].backend
-            if let effect {
-                pendingEffects.append(effect)
-                script.expectMarked(.query)
-            } else {
-                script.expect(.query)
-            }
+            guard let effect else { return sendQuery(frame) }
+            pendingEffects.append(effect)
+            script.expectMarked(.query)
             backend.send(frame)
             work = .awaitingReady
         }
+    }
+
+    func sendQuery(_ frame: ByteBuffer) {
+        script.expect(.query)
+        backend.send(frame)
+        work = .awaitingReady
     }
 
     // MARK: Keys
