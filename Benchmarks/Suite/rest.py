@@ -1,10 +1,11 @@
-"""REST: point reads by POST /v1/execute, with wrk."""
+"""REST: point reads by POST /v1/execute, with wrk, beside point reads over the wire whose text is new each time, with pgbench."""
 
 import json
 import os
 import re
 
 from cluster import ROWS
+from pgbench import NEW_TEXTS, point_reads
 from processes import BenchmarkError, CPUClock, run
 from report import Table, median, microseconds
 
@@ -45,8 +46,10 @@ def measure(demo, options, folder, progress):
     for connections in CONNECTIONS:
         _requests(demo, script, connections, 1)
         progress(f"REST with {connections} connections, {rounds} rounds")
-        rounds_of = [_requests(demo, script, connections, seconds) for _ in range(rounds)]
-        figures.append({"connections": connections, **{name: median(one[name] for one in rounds_of) for name in rounds_of[0]}})
+        taken = []
+        for _ in range(rounds):
+            taken.append(_requests(demo, script, connections, seconds) | _new_texts(demo, connections, seconds, folder))
+        figures.append({"connections": connections, **{name: median(one[name] for one in taken) for name in taken[0]}})
     return _table(figures, seconds, rounds), figures
 
 
@@ -64,8 +67,15 @@ def _requests(demo, script, connections, seconds):
             "p50_ms": p50 / 1000, "p99_ms": p99 / 1000}
 
 
+def _new_texts(demo, clients, seconds, folder):
+    clock = CPUClock(demo.router_pid)
+    reading = point_reads(demo.dsn, "simple", clients, seconds, folder, NEW_TEXTS)
+    return {"wire_cpu_us_per_query": clock.elapsed() / reading.count * 1e6}
+
+
 def _table(figures, seconds, rounds):
     rows = [(str(cell["connections"]), f"{cell['requests_per_second']:,.0f}", microseconds(cell["cpu_us_per_request"] / 1e6),
-             f"{cell['p50_ms']:.2f}", f"{cell['p99_ms']:.2f}") for cell in figures]
-    return Table("REST, POST /v1/execute, point read by key", ("connections", "requests/s", "router CPU", "p50 ms", "p99 ms"), rows,
+             f"{cell['p50_ms']:.2f}", f"{cell['p99_ms']:.2f}", microseconds(cell["wire_cpu_us_per_query"] / 1e6),
+             f"{cell['cpu_us_per_request'] / cell['wire_cpu_us_per_query']:.2f}") for cell in figures]
+    return Table("REST, POST /v1/execute, point read by key", ("connections", "requests/s", "router CPU", "p50 ms", "p99 ms", "wire, new text", "ratio"), rows,
                  [f"CPU time per request of the whole router; medians of {rounds} rounds of {seconds} s; wrk with one thread."])
