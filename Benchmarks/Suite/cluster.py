@@ -91,8 +91,9 @@ def _answers(dsn):
                           stderr=subprocess.DEVNULL).returncode == 0
 
 
-def psql(dsn, *statements, stdin=None):
-    command = ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", dsn]
+def psql(dsn, *statements, stdin=None, rows=False):
+    """Runs the statements and answers what psql prints; `rows`: nothing but values."""
+    command = ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", dsn] + (["-A", "-t"] if rows else [])
     for statement in statements:
         command += ["-c", statement]
     return run(command, "psql", input=stdin)
@@ -115,8 +116,7 @@ def load_accounts(demo):
     psql(plain, LOAD, stdin=rows)
     for dsn in [plain] + [shard["dsn"] for shard in demo.shards]:
         psql(dsn, "VACUUM (ANALYZE, FREEZE) pgbench_accounts", "CHECKPOINT")
-    counts = [int(run(["psql", "-X", "-A", "-t", "-d", shard["dsn"], "-c", "SELECT count(*) FROM pgbench_accounts"], "psql"))
-              for shard in demo.shards]
+    counts = [int(psql(shard["dsn"], "SELECT count(*) FROM pgbench_accounts", rows=True)) for shard in demo.shards]
     if sum(counts) != ROWS or min(counts) == 0:
         raise BenchmarkError(f"the shards hold {counts} rows, not {ROWS} together")
     return plain

@@ -24,13 +24,15 @@ class Reading:
         self.p99 = latencies[len(latencies) * 99 // 100]
 
 
-def point_reads(dsn, mode, clients, seconds, folder, script=SCRIPT):
-    """Runs the point read and answers its `Reading`. A single failed statement is an error."""
-    text, script = script, os.path.join(folder, "point-read.sql")
-    with open(script, "w") as file:
-        file.write(text)
+def point_reads(dsn, mode, clients, seconds, folder, scripts=(SCRIPT,)):
+    """Runs the point read, or `scripts` at random, and answers its `Reading`. A single failed statement is an error."""
+    files = []
+    for number, text in enumerate(scripts):
+        files += ["-f", os.path.join(folder, f"point-read-{number}.sql")]
+        with open(files[-1], "w") as file:
+            file.write(text)
     prefix = os.path.join(folder, "latencies")
-    command = ["pgbench", "-n", "-M", mode, "-c", str(clients), "-j", "1", "-T", str(seconds), "-f", script,
+    command = ["pgbench", "-n", "-M", mode, "-c", str(clients), "-j", "1", "-T", str(seconds), *files,
                "--log", "--log-prefix", prefix, dsn]
     result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:

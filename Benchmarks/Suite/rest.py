@@ -69,7 +69,7 @@ def _requests(demo, script, connections, seconds):
 
 def _new_texts(demo, clients, seconds, folder):
     clock = CPUClock(demo.router_pid)
-    reading = point_reads(demo.dsn, "simple", clients, seconds, folder, NEW_TEXTS)
+    reading = point_reads(demo.dsn, "simple", clients, seconds, folder, [NEW_TEXTS])
     return {"wire_cpu_us_per_query": clock.elapsed() / reading.count * 1e6}
 
 
