@@ -17,12 +17,15 @@ package final class CallerWatch: Sendable {
     private let isStream: Bool
     /// How long the caller may take nothing of an answer that is sent while it is made.
     private let patience: Duration
+    /// What runs the request; nil: any thread.
+    let executor: LoopExecutor?
 
     /// The server has as many requests as it takes at a time.
     let isOneTooMany: Bool
 
-    init(_ channel: any Channel, isStream: Bool = false, patience: Duration, isOneTooMany: Bool = false) {
+    init(_ channel: any Channel, isStream: Bool = false, patience: Duration, executor: LoopExecutor?, isOneTooMany: Bool = false) {
         self.channel = channel
+        self.executor = executor
         self.isStream = isStream
         self.patience = patience
         self.isOneTooMany = isOneTooMany
@@ -33,7 +36,7 @@ package final class CallerWatch: Sendable {
 
     /// Runs `operation` in a task of its own, which is cancelled when the caller goes, or when the task that waits for it is cancelled.
     func whileCallerWaits<Value: Sendable>(_ operation: @escaping @Sendable () async throws -> Value) async throws -> Value {
-        let task = Task { try await operation() }
+        let task = Task(executorPreference: executor) { try await operation() }
         let isGone = state.withLock { state in
             state.cancel = { task.cancel() }
             return state.isGone

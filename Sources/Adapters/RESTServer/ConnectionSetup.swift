@@ -12,8 +12,14 @@ struct ConnectionSetup: Sendable {
     typealias Secure = EventLoopFuture<NIONegotiatedHTTPVersion<HTTP1Channel.Value, HTTP2Channel.Value>>
 
     enum Connection: Sendable {
-        case plain(HTTP1Channel.Value)
+        case plain(HTTP1Channel.Value, any Channel)
         case secure(Secure, any Channel)
+
+        var channel: any Channel {
+            switch self {
+            case .plain(_, let channel), .secure(_, let channel): channel
+            }
+        }
     }
 
     private let http1: HTTP1Channel
@@ -45,7 +51,7 @@ struct ConnectionSetup: Sendable {
             // First, so that no other handler keeps an event to itself.
             try channel.pipeline.syncOperations.addHandler(CallerWatchHandler(watch))
         }
-        guard let certificate = certificates.current else { return added.flatMap { setUpHTTP1(channel) }.map { .plain($0) } }
+        guard let certificate = certificates.current else { return added.flatMap { setUpHTTP1(channel) }.map { .plain($0, channel) } }
         return added.flatMapThrowing {
             let pipeline = channel.pipeline.syncOperations
             try pipeline.addHandler(SilenceHandler(limit: limits.idleTimeout))
@@ -72,8 +78,12 @@ struct ConnectionSetup: Sendable {
 
     /// Answers the connection's requests until it ends.
     func serve(_ connection: Connection) async {
+        await withTaskExecutorPreference(limits.runsOnLoops ? LoopExecutor(connection.channel.eventLoop) : nil) { await answer(connection) }
+    }
+
+    private func answer(_ connection: Connection) async {
         switch connection {
-        case .plain(let value): await http1.handle(value: value, logger: logger)
+        case .plain(let value, _): await http1.handle(value: value, logger: logger)
         case .secure(let negotiation, let channel):
             do {
                 switch try await negotiation.get() {

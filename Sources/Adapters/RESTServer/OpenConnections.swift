@@ -21,13 +21,13 @@ final class OpenConnections: Sendable {
     /// That of a channel that is closed already knows that its caller has gone: a request may be reset before it is looked at.
     func watch(_ channel: any Channel) -> CallerWatch {
         if let watch = state.withLock({ $0.watches[ObjectIdentifier(channel)] }) { return watch }
-        let watch = CallerWatch(channel, patience: limits.idleTimeout)
+        let watch = CallerWatch(channel, patience: limits.idleTimeout, executor: nil)
         watch.callerHasGone()
         return watch
     }
 
     func add(_ channel: any Channel) -> CallerWatch {
-        let watch = CallerWatch(channel, patience: limits.idleTimeout)
+        let watch = CallerWatch(channel, patience: limits.idleTimeout, executor: executor(of: channel))
         let id = ObjectIdentifier(channel)
         let (isLate, isTooLate) = state.withLock { state in
             state.channels[id] = channel
@@ -51,7 +51,8 @@ final class OpenConnections: Sendable {
         let id = ObjectIdentifier(channel)
         let watch = state.withLock { state in
             state.streams += 1
-            let watch = CallerWatch(channel, isStream: true, patience: limits.idleTimeout, isOneTooMany: state.streams > limits.connectionsMax)
+            let watch = CallerWatch(
+                channel, isStream: true, patience: limits.idleTimeout, executor: executor(of: channel), isOneTooMany: state.streams > limits.connectionsMax)
             state.watches[id] = watch
             return watch
         }
@@ -63,6 +64,8 @@ final class OpenConnections: Sendable {
         }
         return watch
     }
+
+    private func executor(of channel: any Channel) -> LoopExecutor? { limits.runsOnLoops ? LoopExecutor(channel.eventLoop) : nil }
 
     /// The channel that takes the connections.
     func listens(_ listener: any Channel) {

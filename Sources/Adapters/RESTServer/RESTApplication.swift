@@ -16,10 +16,13 @@ package struct RESTLimits: Sendable {
     package var connectionsMax: Int
     /// How long a connection may be silent between requests, or in the middle of one, and how long a caller may take nothing of a stream.
     package var idleTimeout: Duration
+    /// Requests are handled on the event loops of their connections, where handlers must not take long: see `RESTRequest.offLoop`.
+    package var runsOnLoops: Bool
 
-    package init(connectionsMax: Int, idleTimeout: Duration) {
+    package init(connectionsMax: Int, idleTimeout: Duration, runsOnLoops: Bool = false) {
         self.connectionsMax = connectionsMax
         self.idleTimeout = idleTimeout
+        self.runsOnLoops = runsOnLoops
     }
 }
 

@@ -39,7 +39,7 @@ struct RouterREST: Sendable {
             metrics: metrics, idempotency: IdempotencyCache(capacity: Self.idempotencyMax), logger: logger)
         let application = RESTApplication(
             responder, host: settings.httpHost, port: settings.httpPort, sharesPort: settings.sharesPorts,
-            limits: RESTLimits(connectionsMax: settings.httpConnectionsMax, idleTimeout: settings.httpIdleTimeout), certificates: certificates,
+            limits: RESTLimits(connectionsMax: settings.httpConnectionsMax, idleTimeout: settings.httpIdleTimeout, runsOnLoops: true), certificates: certificates,
             group: group, logger: logger, isListening: isListening)
         let result: Result<Void, any Error>
         do {
@@ -59,8 +59,8 @@ struct RouterREST: Sendable {
             "GET /v1/shard-for-key": { request in try await shardForKey(request, statements) },
             "GET /v1/health": { _ in health },
             "GET /health": { _ in health },
-            "GET /ready": { _ in await ready() },
-            "GET /metrics": { _ in .text(await registry.render(), contentType: PrometheusText.contentType) },
+            "GET /ready": { _ in try await RESTRequest.offLoop { await ready() } },
+            "GET /metrics": { _ in try await RESTRequest.offLoop { .text(await registry.render(), contentType: PrometheusText.contentType) } },
         ]
     }
 

@@ -2,7 +2,7 @@ internal import ControlAPI
 internal import NIOCore
 internal import Synchronization
 
-/// Hands REST's statements to the event loops, in turn, and waits for their answers.
+/// Hands REST's statements to the event loops, and waits for their answers.
 final class StatementRunner: Sendable {
     private struct Target: Sendable {
         let loop: LoopReference
@@ -35,7 +35,7 @@ final class StatementRunner: Sendable {
 
     private func run(_ statements: [StatementRequest], isBatch: Bool) async throws -> [UInt8] {
         let id = count.add(1, ordering: .relaxed).newValue
-        let target = targets[Int(id % UInt64(targets.count))]
+        let target = target(for: id)
         let promise = target.loop.eventLoop.makePromise(of: [UInt8].self)
         // Before the task can be cancelled: what is abandoned must be known to the loop.
         target.loop.eventLoop.execute { target.pool.value.run(StatementCall(id: id, statements, isBatch: isBatch, promise)) }
@@ -46,10 +46,15 @@ final class StatementRunner: Sendable {
         }
     }
 
+    /// That of the request's connection, which saves two changes of thread; any where it was handled elsewhere.
+    private func target(for id: UInt64) -> Target {
+        targets.first { $0.loop.eventLoop.inEventLoop } ?? targets[Int(id % UInt64(targets.count))]
+    }
+
     /// Begins a stream: its first piece, and where the others are to be had. Throws an `APIError` where the statement fails before it has given a row.
     func stream(_ request: StatementRequest) async throws -> (first: ResultPiece, source: StreamSource) {
         let id = count.add(1, ordering: .relaxed).newValue
-        let target = targets[Int(id % UInt64(targets.count))]
+        let target = target(for: id)
         let source = StreamSource(id: id, loop: target.loop, pool: target.pool)
         let first = try await source.piece { target.pool.value.run(StatementCall(id: id, streaming: request, first: $0)) }
         return (first, source)
