@@ -90,6 +90,7 @@ extension ClientSession {
     private func beginQuery(_ query: ByteBuffer) {
         loop.metrics.record(unit, at: loop.readClock())
         unit = UnitRecord()
+        unit.continuesPipeline = batch.isPipelining
         batch.reset()
         work = .ready
         if transaction.isIdle { releaseParticipants() }

@@ -103,7 +103,7 @@ extension ClientSession {
 
     /// VACUUM and its like: on each shard by itself, with the first error for an answer.
     private func runUntransactional(_ everyShard: EveryShard, _ text: String) {
-        guard transaction.isIdle else { return failUnit(.notInTransactionBlock) }
+        guard transaction.isIdle, !unit.continuesPipeline else { return failUnit(.notInTransactionBlock) }
         enlistAll { [self] in
             var error: ServerError?
             var answers = ByteBuffer()

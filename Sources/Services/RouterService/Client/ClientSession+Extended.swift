@@ -357,8 +357,12 @@ extension ClientSession {
 
     func execute(_ frame: ByteBuffer, _ body: ByteBuffer) throws(WireError) {
         let message = try ExecuteMessage(body: body)
-        if pass(frame, to: message.portal, expecting: .execute) { return }
+        if pass(frame, to: message.portal, expecting: .execute) {
+            batch.isPipelining = true
+            return
+        }
         guard let portal = portal(message.portal) else { return passToCursor(message.portal, frame, .execute) }
+        if !portal.statement.endsPipeline { batch.isPipelining = true }
         switch portal.target {
         case .backend(let owner):
             speak(as: owner, portal: message.portal) { [self] in passOn(frame, .execute) }

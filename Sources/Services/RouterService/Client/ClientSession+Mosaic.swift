@@ -35,6 +35,8 @@ extension ClientSession {
                 }
             case .session(.prepare(let prepare)):
                 self.prepare(prepare, statement.parse.query)
+            case .session(.discardAll):
+                discardAll()
             case .session(let sessionStatement):
                 switch answerSession(sessionStatement, statement.parse.query) {
                 case .success(let build): answer(build)

@@ -55,6 +55,32 @@ extension ClientSession {
         return true
     }
 
+    /// DISCARD ALL, at Execute. As in PostgreSQL (PreventInTransactionBlock) a pipeline's transaction is in its way once a statement was executed in it: one
+    /// that has only been begun, behind COMMIT as well, is not. It is a transaction of its own.
+    ///
+    /// Precondition: every answer has come.
+    func discardAll() {
+        guard transaction.isIdle, !batch.isPipelining else { return failBatch(.discardAllInTransaction) }
+        endEmptyPipeline { [self] error in
+            if let error { return failBatch(error) }
+            switch answerSession(.discardAll, ByteBuffer()) {
+            case .success(let build): answer(build)
+            case .failure(let error): failBatch(error)
+            }
+        }
+    }
+
+    /// Lets go of the shards on which statements were prepared or described, and of which none was executed.
+    private func endEmptyPipeline(_ then: @escaping (ServerError?) -> Void) {
+        guard !batch.isImplicitlyCoordinated else { return settleBatch { [self] in commitPipeline(then) } }
+        drain { [self] in
+            batch.rawUnnamed = nil
+            validate()
+            releaseParticipants()
+            then(nil)
+        }
+    }
+
     /// Precondition: every answer has come.
     private func commitPipeline(_ done: @escaping (ServerError?) -> Void) {
         let changes = batch.changesSchema ? batch.schemaChanges : nil

@@ -49,7 +49,8 @@ extension ClientSession {
         case .show:
             return .forward(nil)
         case .discardAll:
-            return transaction.isIdle && !batch.needsSync && !batch.isImplicitlyCoordinated ? .here : .refuse(.discardAllInTransaction)
+            // Of a portal it is asked when that is executed.
+            return transaction.isIdle && !unit.continuesPipeline || bind != nil ? .here : .refuse(.discardAllInTransaction)
         case .deallocate, .prepare, .execute, .setMosaic, .showMosaic:
             return .here
         }

@@ -154,6 +154,7 @@ extension ClientSession {
         portals.removeAll()
         unnamedPortal = nil
         batch.binds.removeAll()
+        batch.isPipelining = false
     }
 
     /// So it is for those that are younger than a savepoint that is gone back to.

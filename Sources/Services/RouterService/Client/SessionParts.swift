@@ -80,6 +80,8 @@ struct Batch {
     var heldBytes = 0
     /// Messages went to the speaker that no Sync has followed.
     var needsSync = false
+    /// A statement has been executed in the transaction that is under way without a block: PostgreSQL's XACT_FLAGS_PIPELINING.
+    var isPipelining = false
     /// The unnamed statement that the speaker got just as the client sent it.
     var rawUnnamed: Statement?
     /// Statements that the speaker was asked to prepare.
@@ -103,6 +105,7 @@ struct Batch {
         isPreparing = false
         isSyncTaken = false
         needsSync = false
+        isPipelining = false
         rawUnnamed = nil
         isImplicitlyCoordinated = false
         settingsBefore = nil
@@ -183,6 +186,8 @@ struct UnitRecord {
     var hasCommitted = false
     /// It shares no connection.
     var isAlone = false
+    /// A simple query in the place of a pipeline's Sync: what the pipeline executed is of the same transaction.
+    var continuesPipeline = false
     /// The plan whose pace is measured by it, and from when on.
     var pacer: CachedPlan?
     var turnBegan = PoolInstant(nanoseconds: 0)

@@ -141,6 +141,13 @@ final class Statement {
     /// The keys that its text names, where it has no plan that would say.
     private(set) lazy var namedKeys = StatementPlanner.namedKeys(bytes: Array(buffer: parse.query), parameterTypes: parameterTypes, context: context)
     private let context: PlanningContext
+    /// Executing it adds nothing to a pipeline's transaction: the statement ends it, is a transaction of its own, or is none.
+    var endsPipeline: Bool {
+        switch planned.plan?.route {
+        case .transaction, .session(.discardAll), .empty: true
+        default: false
+        }
+    }
 
     init(_ parse: ParseMessage, _ planned: PlannedStatement, scope: PlanScope) {
         self.parse = parse
