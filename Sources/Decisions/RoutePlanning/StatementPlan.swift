@@ -30,6 +30,8 @@ package struct StatementPlan: Hashable, Sendable {
     package var cursor: CursorUse?
     /// It names something that the schema does not have: a look at the shard as it is now may give a better plan.
     package var lacksSchema = false
+    /// PostgreSQL runs it in a transaction block only; the blocks that the router opens for itself are none.
+    package var requiresBlock = false
 
     package init(
         kind: StatementKind, route: Route, writes: Bool, mayReadReplica: Bool = false, reuse: Reuse, tables: [QualifiedName] = [],

@@ -186,6 +186,34 @@ extension FaultTests {
             try await cluster.expectNoLeak()
         }
 
+        @Test func aCursorsNameIsFreeOnEveryShardBehindItsEnd() async throws {
+            let client = try await cluster.login()
+            let declare = try await (1...2).asyncMap { "DECLARE c CURSOR FOR SELECT v FROM kv WHERE k = \(try await cluster.key(on: $0))" }
+            for statement in [
+                "BEGIN", declare[0], "CLOSE c", declare[1], "CLOSE ALL", declare[0], "ROLLBACK AND CHAIN", declare[1], "COMMIT AND CHAIN", declare[0], "COMMIT",
+            ] {
+                #expect(try await client.failure(statement) == nil, "\(statement)")
+            }
+            client.close()
+            try await cluster.expectNoLeak()
+        }
+
+        /// The block that the router opens for a pipeline on several shards is not the client's.
+        @Test func aLockOutsideOfABlockIsRefusedInEveryPipeline() async throws {
+            let client = try await cluster.login()
+            func run(_ sql: String) -> [UInt8] { WireMessages.parse("", sql) + WireMessages.bind("", "") + WireMessages.execute("") }
+            let deletes = try await (1...2).asyncMap { "DELETE FROM kv WHERE k = \(try await cluster.keys(on: $0, from: 950)[0])" }
+            for sql in deletes { #expect(try await client.failure(sql) == nil) }
+            for pipeline in [[], deletes] {
+                try await client.send(pipeline.flatMap(run) + run("LOCK TABLE notes") + WireMessages.sync)
+                #expect(try await client.until("Z").map(\.description).suffix(4) == ["1", "2", "E(25P01)", "Z(I)"])
+            }
+            try await client.send(run("BEGIN") + deletes.flatMap(run) + run("LOCK TABLE notes") + run("ROLLBACK") + WireMessages.sync)
+            #expect(try await client.until("Z").map(\.description).contains("C(LOCK TABLE)"))
+            client.close()
+            try await cluster.expectNoLeak()
+        }
+
         // MARK: Faults and limits
 
         @Test(arguments: [true, false])

@@ -64,6 +64,7 @@ enum SingleShardPlanner {
             reason: "the database has one shard")
         plan.traces = state.traces
         plan.lacksSchema = lacksSchema
+        plan.requiresBlock = node.kind == PG_QUERY__NODE__NODE_LOCK_STMT
         if isSchemaChange(node), refused.code != .concurrently, state.traces == .none {
             var everyShard = EveryShard(reason: .ddl, changesSchema: true)
             let drops = node.kind == PG_QUERY__NODE__NODE_DROP_STMT || node.kind == PG_QUERY__NODE__NODE_DROP_OWNED_STMT

@@ -98,7 +98,9 @@ enum MaintenancePlanner {
     ) throws(Refusal) -> StatementPlan {
         let tables = try resolve(NodeList(statement.pointee.n_relations, statement.pointee.relations), context)
         guard let other = tables.first(where: { $0.placement != .local }) else {
-            return try plan(tables, transactional: true, kind: .utility)
+            var plan = try plan(tables, transactional: true, kind: .utility)
+            plan.requiresBlock = true
+            return plan
         }
         throw Refusal(.lockTable, other.name.description)
     }

@@ -227,6 +227,7 @@ extension ClientSession {
                 return bindHere(message, statement, .failing(.noTransaction("DECLARE CURSOR")))
             }
             return bindTraced(plan, inputs) { [self] in sendBind(frame, message, statement, nil) }
+        if plan.requiresBlock, transaction.isIdle { return bindHere(message, statement, .failing(.noTransaction("LOCK TABLE"))) }
         }
         switch plan.route {
         case .keyed(let sources):

@@ -125,7 +125,12 @@ extension ClientSession {
             guard cursors.count + heldCursors.count < limits.portalsMax else { return .tooManyPortals }
             cursors[name] = backend.pool
             if holds { heldCursors[name] = backend.pool }
-        case .close, .closeAll: if let index { pins[index].isDoubtful = true }
+        case .close(let name):
+            cursors[name] = nil
+            if let index { pins[index].isDoubtful = true }
+        case .closeAll:
+            cursors.removeAll()
+            if let index { pins[index].isDoubtful = true }
         case .use, nil: break
         }
         return nil

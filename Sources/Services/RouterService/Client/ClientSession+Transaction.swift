@@ -297,6 +297,8 @@ extension ClientSession {
         isDoomed = false
         // After a commit of several shards nothing is open on them any more: the next transaction enlists anew.
         if script.isEmpty, !batch.needsSync, participants.allSatisfy({ $0.backend.status == TransactionState.Phase.idle.rawValue }) {
+        // A chained one begins without any.
+        if !cursors.isEmpty { cursors.removeAll() }
             releaseParticipants()
         }
     }

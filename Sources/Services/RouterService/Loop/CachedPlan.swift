@@ -24,6 +24,8 @@ final class CachedPlan {
     let lacksSchema: Bool
     /// The key that a comment of the text names.
     let hint: String?
+    /// PostgreSQL runs it in a transaction block only.
+    let requiresBlock: Bool
     /// `pgmosaic.explain` explains it; the others run, so that it can be switched off again.
     let isExplainable: Bool
 
@@ -39,6 +41,7 @@ final class CachedPlan {
         isExplainable = plan.isExplainable
         isTraced = plan.traces != .none || plan.cursor != nil
     }
+        requiresBlock = plan.requiresBlock
 }
 
 extension StatementPlan {
