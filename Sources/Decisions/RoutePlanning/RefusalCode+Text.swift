@@ -100,7 +100,8 @@ extension RefusalCode {
             ("the table has row security policies, which the router's role would be judged by",
              "Disable row security on sharded and reference tables.")
         case .temporary:
-            ("temporary tables are not supported yet", "Use WITH or a regular table.")
+            ("temporary objects live on the home shard, and cannot be used so",
+             "Fill and join them with local and reference tables; read sharded rows first, and INSERT them. pg_temp goes before table names, not into search_path.")
         case .sampling:
             ("TABLESAMPLE works on local tables only", "Use WHERE random() < x.")
         case .volatileReferenceWrite:
@@ -128,7 +129,7 @@ extension RefusalCode {
              "Use types of PostgreSQL's own, plain values for arguments, and EXECUTE as a statement of its own; or the driver's prepared statements.")
         case .cannotPrepare:
             ("on two shards of the transaction something ran that PostgreSQL does not let be prepared",
-             "Keep LISTEN, NOTIFY and the declaration of cursors WITH HOLD in one transaction to one shard.")
+             "Keep LISTEN, NOTIFY, temporary tables and the declaration of cursors WITH HOLD in one transaction to one shard.")
         case .lockTable:
             ("LOCK TABLE is refused", "Use SELECT ... FOR UPDATE on rows of one shard.")
         case .twoPhase:

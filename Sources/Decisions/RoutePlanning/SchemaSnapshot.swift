@@ -214,6 +214,8 @@ package struct PlanningContext: Sendable {
     /// unless it is named.
     package var searchPath: [String]
     package var shardCount: Int
+    /// The session's own. Of databases with several shards only.
+    package var temporary = TemporaryRelations.none
 
     package init(
         schema: SchemaSnapshot, placements: [QualifiedName: Placement] = [:], keyColumnRules: [String] = [],

@@ -5,7 +5,7 @@ package struct SessionTraces: Hashable, Sendable {
         case listen
         case advisoryLock = "advisory_lock"
         case heldCursor = "held_cursor"
-        /// Temporary tables and their like. Only of databases with one shard.
+        /// Temporary tables and their like.
         case temporary
         /// Something that the server session cannot be asked about: settings changed by code, and whatever else code may leave. Only of databases
         /// with one shard; kept until DISCARD ALL or the session's end.
@@ -22,8 +22,18 @@ package struct SessionTraces: Hashable, Sendable {
     package var preventsPrepare = false
     /// It tells of what the client's session has done before: right only where that was in this server session.
     package var readsSessionState = false
+    /// It names temporary relations, with several shards: it means something on the home shard only.
+    package var usesTemporary = false
+    /// It may make, change or take away temporary relations, with several shards: what names mean is looked at again behind it.
+    package var changesTemporary = false
 
     package static let none = SessionTraces()
+    /// PostgreSQL prepares no transaction that has touched something temporary.
+    static let temporaryUse = {
+        var traces = SessionTraces(preventsPrepare: true)
+        traces.usesTemporary = true
+        return traces
+    }()
     package init(keeps: Kept? = nil, releases: Bool = false, preventsPrepare: Bool = false) {
         self.keeps = keeps
         self.releases = releases
@@ -36,6 +46,8 @@ package struct SessionTraces: Hashable, Sendable {
         readsSessionState = readsSessionState || other.readsSessionState
         releases = releases || other.releases
         preventsPrepare = preventsPrepare || other.preventsPrepare
+        usesTemporary = usesTemporary || other.usesTemporary
+        changesTemporary = changesTemporary || other.changesTemporary
     }
 
     /// What a server session holds, one row each: the kind, as `Kept` names it, and for cursors the name. Asked outside of a transaction.

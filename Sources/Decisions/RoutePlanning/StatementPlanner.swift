@@ -29,6 +29,7 @@ package enum StatementPlanner {
         case PG_QUERY__NODE__NODE_SELECT_STMT:
             if let plan = try MosaicPlanner.plan(node.pointee.select_stmt, request) { return plan }
             if let plan = try SessionPlanner.plan(setConfig: node.pointee.select_stmt) { return plan }
+            if let plan = try TemporaryPlanner.plan(node, request) { return plan }
             return try planQuery(node, .select, request)
         case PG_QUERY__NODE__NODE_INSERT_STMT: return try planQuery(node, .insert, request)
         case PG_QUERY__NODE__NODE_UPDATE_STMT: return try planQuery(node, .update, request)
@@ -42,7 +43,9 @@ package enum StatementPlanner {
             return try CursorPlanner.plan(declare: node.pointee.declare_cursor_stmt, request)
         case PG_QUERY__NODE__NODE_FETCH_STMT, PG_QUERY__NODE__NODE_CLOSE_PORTAL_STMT:
             return CursorPlanner.plan(use: node)
-        case PG_QUERY__NODE__NODE_CREATE_TABLE_AS_STMT: throw Refusal(.createTableAs)
+        case PG_QUERY__NODE__NODE_CREATE_TABLE_AS_STMT:
+            if let plan = try TemporaryPlanner.plan(node, request) { return plan }
+            throw Refusal(.createTableAs)
         default:
             if let plan = try SessionPlanner.plan(node, request) { return plan }
             if let plan = try MaintenancePlanner.plan(node, request) { return plan }
@@ -57,6 +60,7 @@ package enum StatementPlanner {
         let analyzer = QueryAnalyzer(
             context: request.context, literals: request.literals, parameterTypes: request.parameterTypes)
         _ = try analyzer.analyze(statement: node, parent: nil)
+        analyzer.noteTemporaryNames(in: node)
         let verdict = try Verdict(analyzer, statement: node)
         var plan = StatementPlan(
             kind: kind, route: verdict.route, writes: verdict.writes, mayReadReplica: kind == .select && verdict.mayReadReplica,

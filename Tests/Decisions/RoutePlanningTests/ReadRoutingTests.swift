@@ -285,7 +285,7 @@ import Testing
         Routing("SELECT no_such_function()", "PGM-UNKNOWN-FUNCTION"), Routing("SELECT * FROM no_such_table", "PGM-UNKNOWN-TABLE"),
         Routing("SELECT * FROM stray", "PGM-UNPLACED-TABLE"), Routing("SELECT * FROM wild_view", "PGM-VIEW"),
         Routing("SELECT * FROM ref_view", "any"), Routing("SELECT * FROM order_view WHERE customer_id = 5", "keyed 5"),
-        Routing("SELECT * FROM order_view", "PGM-NO-KEY"), Routing("SELECT * FROM pg_temp.x", "PGM-TEMPORARY"),
+        Routing("SELECT * FROM order_view", "PGM-NO-KEY"), Routing("SELECT * FROM pg_temp.x", "PGM-UNKNOWN-TABLE"), Routing("SELECT * FROM pg_temp_3.x", "PGM-TEMPORARY"),
         Routing("SELECT * FROM orders WHERE customer_id = 5 FOR UPDATE", "keyed 5"),
         Routing("SELECT * FROM orders o JOIN countries c ON true WHERE customer_id = 5 FOR UPDATE", "PGM-REFERENCE-LOCK"),
         Routing("SELECT * FROM orders o JOIN countries c ON true WHERE customer_id = 5 FOR UPDATE OF o", "keyed 5"),

@@ -20,6 +20,8 @@ extension FaultTests {
             var isSingle = false
             /// The tables' rows are this client's alone, but for those of the reference table.
             var isAlone = true
+            /// Statements about temporary tables are among them.
+            var makesTemporary = false
             /// Bytes for either side, and a text to print.
             var bytes: [UInt8] = []
             var text: [String] = []
@@ -116,6 +118,7 @@ extension FaultTests {
 
             /// Statements of all kinds, one after another: as simple queries, as extended ones with a Sync each, or as a pipeline.
             mutating func mixture() {
+                makesTemporary = Int.random(in: 0..<5, using: &generator) == 0
                 for _ in 0..<Int.random(in: 1...6, using: &generator) {
                     let way = Int.random(in: 0..<3, using: &generator)
                     for _ in 0..<Int.random(in: 1...6, using: &generator) {
@@ -154,7 +157,9 @@ extension FaultTests {
                         "DO $$ BEGIN UPDATE kv SET v = v + 1; END $$", "SELECT pg_advisory_lock(7)", "SELECT pg_advisory_unlock_all()", "LISTEN n", "UNLISTEN *",
                     ])
                 }
-                return switch Int.random(in: 0..<12, using: &generator) {
+                if makesTemporary, Int.random(in: 0..<3, using: &generator) == 0 { return temporary(key) }
+                // A statement that was prepared before goes on with the table that it was prepared for, in PostgreSQL, when a temporary one comes to hide it.
+                return switch Int.random(in: 0..<(makesTemporary ? 11 : 12), using: &generator) {
                 case 0, 1: pick(["BEGIN", "BEGIN", "START TRANSACTION READ ONLY", "BEGIN ISOLATION LEVEL READ COMMITTED"])
                 case 2: pick(["COMMIT", "COMMIT", "ROLLBACK", "COMMIT AND CHAIN", "ROLLBACK AND CHAIN", "END"])
                 case 3: pick(["SAVEPOINT s", "SAVEPOINT t", "ROLLBACK TO s", "ROLLBACK TO t", "RELEASE s", "RELEASE t"])
@@ -187,6 +192,19 @@ extension FaultTests {
                         "EXECUTE y(\(key), 7)", "DEALLOCATE x", "DEALLOCATE ALL", "DISCARD ALL",
                     ])
                 }
+            }
+
+            private mutating func temporary(_ key: Int64) -> String {
+                pick([
+                    "CREATE TEMP TABLE tt (a int)", "CREATE TEMP TABLE tt (a int) ON COMMIT DROP", "CREATE TEMP TABLE IF NOT EXISTS tt AS SELECT 1 AS a", "SELECT 1 AS a INTO TEMP tt",
+                    "CREATE TEMP TABLE tt (a int UNIQUE) ON COMMIT DELETE ROWS", "INSERT INTO tt VALUES (1), (2)", "SELECT count(*) FROM tt", "SELECT a FROM pg_temp.tt ORDER BY a",
+                    "UPDATE tt SET a = a + 1", "DELETE FROM tt", "TRUNCATE tt", "ALTER TABLE tt ADD COLUMN IF NOT EXISTS b int", "ALTER TABLE tt RENAME TO uu", "ALTER TABLE uu RENAME TO tt",
+                    "ANALYZE tt", "DROP TABLE tt", "DROP TABLE IF EXISTS tt", "DROP TABLE IF EXISTS pg_temp.tt, pg_temp.uu", "DISCARD TEMP", "DISCARD ALL",
+                    "CREATE TEMP TABLE kv (k bigint PRIMARY KEY, v int NOT NULL)", "CREATE TEMP TABLE kv (k bigint PRIMARY KEY, v int NOT NULL) ON COMMIT DROP",
+                    "DROP TABLE pg_temp.kv", "DROP TABLE IF EXISTS pg_temp.kv", "CREATE TEMP TABLE ref (id int, v int)", "DROP TABLE IF EXISTS pg_temp.ref",
+                    "SELECT v FROM public.kv WHERE k = \(key)", "UPDATE public.kv SET v = v + 1 WHERE k = \(key)", "CREATE TEMP SEQUENCE ss", "SELECT nextval('ss')", "DROP SEQUENCE IF EXISTS ss",
+                    "CREATE TEMP VIEW vv AS SELECT 1 AS one", "SELECT one FROM vv", "DROP VIEW IF EXISTS vv",
+                ])
             }
 
             /// Ends whatever is open, looks at what it left, and ends with a query whose answer nobody can mistake.
@@ -224,9 +242,13 @@ extension FaultTests {
             }
         }
 
-        /// Cut behind each ReadyForQuery. A Bind with two faults, a portal's name that is taken and too few parameters, may be told either.
+        /// Cut behind each ReadyForQuery. A Bind with two faults, a portal's name that is taken and too few parameters, may be told either; and that a
+        /// definition's table does not exist may be told at Parse.
         private func units(_ answers: [String]) -> [[String]] {
             answers.reduce(into: [[]]) { units, answer in
+                // Of pg_temp in a server session that has had nothing temporary.
+                let answer = answer == "E(3F000)" ? "E(42P01)" : answer
+                if answer == "E(42P01)", units[units.count - 1].suffix(3) == ["1", "2", "n"] { units[units.count - 1].removeLast(3) }
                 units[units.count - 1].append(answer == "E(42P03)" ? "E(08P01)" : answer)
                 if answer.hasPrefix("Z(") { units.append([]) }
             }

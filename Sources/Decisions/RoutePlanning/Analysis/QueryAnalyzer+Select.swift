@@ -5,7 +5,7 @@ internal import SQLSyntax
 extension QueryAnalyzer {
     func analyze(select: SelectNode, parent: Scope?) throws(Refusal) -> QueryOutput {
         try enterQuery()
-        if select.pointee.into_clause != nil { throw Refusal(.createTableAs) }
+        if select.pointee.into_clause != nil, select != storing { throw Refusal(.createTableAs) }
         let scope = Scope(parent: parent)
         let commons = try register(select.pointee.with_clause, scope: scope)
         var output: QueryOutput

@@ -13,6 +13,7 @@ extension QueryAnalyzer {
         let location = Int(table.pointee.location)
         let resolved = try TableResolver(context: context).resolve(table)
         findings.note(resolved.name)
+        if resolved.name.isTemporary { findings.traces.formUnion(.temporaryUse) }
         let alias = table.pointee.alias
         var entry = RangeEntry(
             name: alias.map { string($0.pointee.aliasname) } ?? resolved.name.name,
@@ -46,7 +47,7 @@ extension QueryAnalyzer {
             throw Refusal(.rowSecurity, resolved.name.description, at: location)
         }
         // What is in a view's body, or a policy, is not seen here; a sequence's place is not written to the log at each step.
-        if ![.table, .partitioned, .materializedView].contains(relation.kind) || relation.isUnlogged || relation.hasRowSecurity || relation.hasRules {
+        if ![.table, .partitioned, .materializedView].contains(relation.kind) || relation.isUnlogged || resolved.name.isTemporary || relation.hasRowSecurity || relation.hasRules {
             findings.needsPrimary = true
         }
         if relation.kind == .view || relation.kind == .materializedView {

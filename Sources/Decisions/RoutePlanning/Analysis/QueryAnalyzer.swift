@@ -24,6 +24,8 @@ final class QueryAnalyzer {
     var sublinkOutputs: [SQLNode: (output: QueryOutput, own: Range<Slot>)] = [:]
     /// Parameters whose type the place they stand in settles.
     var settledParameters: [SQLNode: KeyType] = [:]
+    /// The SELECT whose INTO the caller sees to.
+    var storing: SelectNode?
     private var levels = 0
     /// Queries in the statement, itself included.
     private(set) var queries = 0

@@ -29,17 +29,45 @@ package struct TableResolver: Sendable {
 
     package func resolve(schema: String?, name: String, location: Int? = nil) throws(Refusal) -> ResolvedTable {
         if let schema {
+            if schema == TemporaryRelations.schema, context.shardCount > 1 {
+                guard let found = try temporary(name, at: location) else { throw Refusal(.unknownTable, "\(schema).\(name)", at: location) }
+                return found
+            }
             if schema.hasPrefix("pg_temp") || schema.hasPrefix("pg_toast") {
                 throw Refusal(.temporary, "\(schema).\(name)", at: location)
             }
             if let found = try find(QualifiedName(schema: schema, name: name), at: location) { return found }
             throw Refusal(.unknownTable, "\(schema).\(name)", at: location)
         }
+        if let found = try temporary(name, at: location) { return found }
         let path = context.searchPath.contains("pg_catalog") ? context.searchPath : ["pg_catalog"] + context.searchPath
         for schema in path {
             if let found = try find(QualifiedName(schema: schema, name: name), at: location) { return found }
         }
         throw Refusal(.unknownTable, name, at: location)
+    }
+
+    private func temporary(_ name: String, at location: Int?) throws(Refusal) -> ResolvedTable? {
+        guard let relation = context.temporary[name] else { return nil }
+        switch relation.kind {
+        case .table, .partitioned, .sequence: break
+        case .view: try check(temporaryView: relation, at: location)
+        default: throw Refusal(.relationKind, relation.name.description, at: location)
+        }
+        return ResolvedTable(name: relation.name, relation: relation, placement: .local)
+    }
+
+    /// What it shows must be on the home shard still. And it goes when somebody else drops with CASCADE what it shows, without this session's
+    /// being told: it must not be what keeps a name from meaning a permanent table.
+    private func check(temporaryView view: Relation, at location: Int?) throws(Refusal) {
+        if context.searchPath.contains(where: { context.schema.relations[QualifiedName(schema: $0, name: view.name.name)] != nil }) {
+            throw Refusal(.temporary, "\(view.name) hides a permanent table", at: location)
+        }
+        for source in view.viewSources where source.schema != TemporaryRelations.schema || context.temporary[source.name]?.kind != .view {
+            if case .sharded = try resolve(schema: source.schema, name: source.name, location: location).placement {
+                throw Refusal(.temporary, view.name.description, at: location)
+            }
+        }
     }
 
     private func find(_ name: QualifiedName, at location: Int?) throws(Refusal) -> ResolvedTable? {

@@ -28,6 +28,29 @@ package enum SchemaDecoder {
         return snapshot
     }
 
+    /// - rows: for each query of `SchemaQueries.temporary`, in order.
+    package static func temporary(_ rows: [[[String?]]], generation: UInt64) throws(Malformed) -> TemporaryRelations {
+        guard rows.count == SchemaQueries.temporaryParts.count else {
+            throw Malformed(query: rows.count, reason: "\(SchemaQueries.temporaryParts.count) results are expected")
+        }
+        var snapshot = SchemaSnapshot(schemas: [], generation: generation)
+        for (part, rows) in zip(SchemaQueries.temporaryParts, rows) {
+            for columns in rows { try read(Row(columns, part), part, &snapshot) }
+        }
+        closeViews(&snapshot)
+        guard let schema = snapshot.relations.first?.key.schema else { return .none }
+        let named = { (name: QualifiedName) in name.schema == schema ? QualifiedName(schema: TemporaryRelations.schema, name: name.name) : name }
+        let relations = snapshot.relations.values.map { relation in
+            var relation = relation
+            relation.name = named(relation.name)
+            relation.parent = relation.parent.map(named)
+            relation.viewSources = relation.viewSources.map(named)
+            for index in relation.foreignKeys.indices { relation.foreignKeys[index].target = named(relation.foreignKeys[index].target) }
+            return (relation.name.name, relation)
+        }
+        return TemporaryRelations(relations: Dictionary(uniqueKeysWithValues: relations), generation: generation)
+    }
+
     private static func read(_ row: Row, _ part: SchemaQueries.Part, _ snapshot: inout SchemaSnapshot) throws(Malformed) {
         switch part {
         case .session:

@@ -30,6 +30,13 @@ package enum SchemaQueries {
         }
     }
 
+    /// The same of the temporary relations of the server session that is asked; for `SchemaDecoder.temporary`.
+    package static let temporary: [String] = temporaryParts.map { part in
+        part.query.replacing(isUserSchema, with: "n.oid = pg_catalog.pg_my_temp_schema()")
+    }
+
+    static let temporaryParts: [Part] = [.relations, .columns, .uniqueKeys, .foreignKeys, .views]
+
     /// One row, one text: differs as soon as something that `all` reads has changed on this shard, and costs a few milliseconds.
     ///
     /// Made of the transactions that last wrote the catalog's rows: so it says nothing between shards (`digest` does), and a definition that

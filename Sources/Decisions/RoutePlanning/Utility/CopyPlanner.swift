@@ -19,6 +19,7 @@ enum CopyPlanner {
             copy.pointee.is_from != 0
             ? try planFrom(copy, table, request.context) : try planTo(copy, table)
         plan.tables = [table.name]
+        if table.name.isTemporary { plan.traces.formUnion(.temporaryUse) }
         return plan
     }
 

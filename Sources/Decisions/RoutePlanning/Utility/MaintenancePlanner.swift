@@ -129,6 +129,7 @@ enum MaintenancePlanner {
             plan = everywhere(transactional: transactional)
         }
         plan.tables = tables.map(\.name)
+        if plan.tables.contains(where: \.isTemporary) { plan.traces.formUnion(.temporaryUse) }
         return plan
     }
 

@@ -140,6 +140,8 @@ extension ClientSession {
         guard let leader = participants.firstIndex(where: { $0.backend.pool === database.home }) else {
             return done(.failure(.schemaUnknown(database.name)))
         }
+        // What it does to other relations may reach the session's temporary ones (CASCADE, ANALYZE of all).
+        if keepsTemporary { participants[leader].cannotPrepare = true }
         var answers = ByteBuffer()
         var tags: [String] = []
         var error: ServerError?

@@ -33,6 +33,7 @@ extension ClientSession {
     }
 
     func describeStatement(_ name: String) {
+        if isTemporaryDoubtful, !transaction.isFailed { return readTemporary { [self] in describeStatement(name) } }
         guard let statement = name.isEmpty ? unnamedStatement : statements[name] else { return failBatch(.unknownStatement(name)) }
         guard let scope, statement.scopeID != scope.id, statement.result != nil, !transaction.isFailed else { return describe(statement) }
         switch renewal(of: statement, in: scope) {
@@ -71,6 +72,11 @@ extension ClientSession {
     }
 
     private func describeOnShard(_ statement: Statement) {
+        if usesTemporary(statement) {
+            guard isAtHome else { return reach(database.home, .passing, writes: false) { [self] in describeOnShard(statement) } }
+            sendHeld()
+            return sendDescribe(statement)
+        }
         if batch.needsSync { return sendDescribe(statement) }
         batch.held.append(.describe(statement))
     }

@@ -24,6 +24,7 @@ extension ClientSession {
     }
 
     private func parse(_ frame: ByteBuffer, _ message: ParseMessage, _ name: String, mayReload: Bool) {
+        if isTemporaryDoubtful, !transaction.isFailed { return readTemporary { [self] in parse(frame, message, name, mayReload: mayReload) } }
         guard let scope else { return failBatch(.schemaUnknown(database.name)) }
         let statement = scope.statement(message, hinted: variables.shardKey != nil)
         guard let plan = statement.planned.plan else {
@@ -41,13 +42,17 @@ extension ClientSession {
 
     private func accept(_ statement: Statement, _ frame: ByteBuffer, _ name: String) {
         if !name.isEmpty, statements[name] != nil { return failBatch(.duplicateStatement(name)) }
-        define(name, statement)
-        unit.positionShift = 0
         let needsShard = statement.planned.plan?.needsShard ?? true
         // Under a name it may be used long after, so what it gives must be known.
-        if statement.isValidated && (name.isEmpty || statement.result != nil) || !needsShard {
+        let isKnown = statement.isValidated && (name.isEmpty || statement.result != nil) || !needsShard
+        let isTemporary = !isKnown && usesTemporary(statement)
+        if isTemporary, !isAtHome { return reach(database.home, .passing, writes: false) { [self] in accept(statement, frame, name) } }
+        define(name, statement)
+        unit.positionShift = 0
+        if isKnown {
             answerInTurn(as: .parse) { $0.writeParseComplete() }
-        } else if batch.needsSync {
+        } else if batch.needsSync || isTemporary {
+            sendHeld()
             sendParse(statement, frame, isUnnamed: name.isEmpty)
         } else {
             batch.held.append(.parse(statement, frame: frame, isUnnamed: name.isEmpty))
@@ -180,6 +185,7 @@ extension ClientSession {
     }
 
     private func bind(_ frame: ByteBuffer, _ message: BindMessage, mayReload: Bool) {
+        if isTemporaryDoubtful, !transaction.isFailed { return readTemporary { [self] in bind(frame, message, mayReload: mayReload) } }
         let name = message.hasNamedStatement ? String(buffer: message.statement) : ""
         guard var statement = name.isEmpty ? unnamedStatement : statements[name] else {
             return failBatch(.unknownStatement(name))
@@ -221,13 +227,14 @@ extension ClientSession {
             }
             if isOnReplica { return leaveReplica { [self] in bind(frame, message, mayReload: mayReload) } }
         }
+        if plan.requiresBlock, transaction.isIdle { return bindHere(message, statement, .failing(.noTransaction("LOCK TABLE"))) }
         if plan.isTraced {
             if transaction.isIdle, case .declare(_, holds: false) = plan.value.cursor {
                 // The shard may be in a block of the router's own.
                 return bindHere(message, statement, .failing(.noTransaction("DECLARE CURSOR")))
             }
-            return bindTraced(plan, inputs) { [self] in sendBind(frame, message, statement, nil) }
-        if plan.requiresBlock, transaction.isIdle { return bindHere(message, statement, .failing(.noTransaction("LOCK TABLE"))) }
+            let effect = plan.value.traces.changesTemporary ? Effect.temporary : nil
+            return bindTraced(plan, inputs) { [self] in sendBind(frame, message, statement, effect) }
         }
         switch plan.route {
         case .keyed(let sources):
@@ -268,7 +275,7 @@ extension ClientSession {
         case .session(let sessionStatement):
             switch sessionStep(sessionStatement, statement.parse.query, message) {
             case .forward(let effect):
-                send(frame, message, statement, poolOfCurrentShard(), .passing, writes: false, effect)
+                send(frame, message, statement, pool(ofSession: sessionStatement), .passing, writes: false, effect)
             case .here: bindHere(message, statement, .router)
             case .refuse(let error): bindHere(message, statement, .failing(error))
             }

@@ -13,6 +13,8 @@ struct Pin {
     var keepsState: Bool { kept.contains(.sessionState) }
     /// Names and settings may mean something in it that the router does not know of.
     var isHidden: Bool { kept.contains(where: \.isHidden) }
+    /// What is hidden in it was made when the database had one shard, and nobody has looked at it.
+    var isOfSingleShard = false
     /// Nothing of an earlier client's is in it.
     var isClean = false
     /// Something ran since the backend was last asked what it holds.
@@ -21,7 +23,7 @@ struct Pin {
     fileprivate let permit: PinPermit
 }
 
-/// Statements that leave something behind in a server session: LISTEN, session advisory locks, cursors WITH HOLD.
+/// Statements that leave something behind in a server session: LISTEN, session advisory locks, cursors WITH HOLD, temporary tables.
 ///
 /// Whether a backend must be kept is not worked out from statements, which may fail, be rolled back, or count (a lock is taken twice): behind each such
 /// statement, once no transaction is open, the backend itself is asked what it holds.
@@ -48,7 +50,12 @@ extension ClientSession {
             reach(pool, role, writes: plan.writes) { [self] in
                 if let error = note(plan) { return failUnit(error) }
                 beginKeepingState(plan, inBatch: false)
-                script.expect(.query)
+                if plan.value.traces.changesTemporary {
+                    pendingEffects.append(.temporary)
+                    script.expectMarked(.query)
+                } else {
+                    script.expect(.query)
+                }
                 backend.send(frame)
                 work = .awaitingReady
             }
@@ -116,6 +123,7 @@ extension ClientSession {
                 guard let permit = loop.shared.pins.admit() else { return .tooManyPinned }
                 pins.append(Pin(backend: backend, kept: [kept], isDoubtful: kept != .sessionState, permit: permit))
             }
+            if kept.isHidden, database.topology.shards.count == 1 { pins[index ?? pins.count - 1].isOfSingleShard = true }
         } else if traces.releases, let index {
             pins[index].isDoubtful = true
         }
@@ -154,10 +162,10 @@ extension ClientSession {
     /// Whether names and settings may mean something that only the primary's server session knows of.
     var hasHiddenState: Bool { !pins.isEmpty && pins.contains(where: \.isHidden) }
 
-    /// Whether the session had to end: it keeps state of the one shard that its database had, and the database has several now. Names may mean temporary
-    /// objects, of which the plans for several shards know nothing.
+    /// Whether the session had to end: it keeps state of the one shard that its database had, and the database has several now. What its code has left
+    /// there nobody knows, and its temporary tables may be made of rows that are another shard's next.
     func endsForSecondShard() -> Bool {
-        guard database.topology.shards.count > 1, hasHiddenState else { return false }
+        guard database.topology.shards.count > 1, pins.contains(where: { $0.isHidden && $0.isOfSingleShard }) else { return false }
         fatal(.stateOfSingleShard)
         return true
     }
@@ -165,6 +173,7 @@ extension ClientSession {
     /// A statement ran that may have dropped temporary objects.
     func doubtTemporaryObjects() {
         for index in pins.indices where pins[index].kept.contains(.temporary) { pins[index].isDoubtful = true }
+        doubtTemporaryNames()
     }
 
     // MARK: Unpinning
@@ -173,17 +182,22 @@ extension ClientSession {
     func settlePins() {
         guard let pin = pins.first(where: \.isDoubtful) else { return }
         let backend = pin.backend
+        let questions = [SessionTraces.question] + (pin.kept.contains(.temporary) && !pin.isOfSingleShard ? SchemaQueries.temporary : [])
         let suspension = suspend()
-        let exchange = Exchange(.simpleQuery) { [self] exchange, result in
+        let exchange = Exchange(.simpleQuery, readies: questions.count, bytesMax: Self.temporaryBytesMax) { [self] exchange, result in
             guard resume(suspension) else { return }
-            settle(backend, exchange.error == nil && !exchange.isTooLarge ? exchange.textResults.first : nil)
+            let answers = exchange.error == nil && !exchange.isTooLarge ? exchange.textResults : []
+            settle(backend, answers.first)
+            if answers.count == questions.count, questions.count > 1 { install(temporary: Array(answers.dropFirst())) }
             if pins.contains(where: \.isDoubtful) { return settlePins() }
             deliverNotifications()
             flushClient()
             closeIfDrained()
             pump()
         }
-        backend.run(exchange) { $0.writeQuery(SessionTraces.question) }
+        backend.run(exchange) { buffer in
+            for question in questions { buffer.writeQuery(question) }
+        }
     }
 
     /// `held`: what the backend says that it holds; nil where it could not be asked, and so keeps what it may have.
@@ -208,6 +222,7 @@ extension ClientSession {
         let dropped = pins
         pins.removeAll()
         heldCursors.removeAll()
+        forgetTemporary()
         notifications.removeAll()
         for pin in dropped {
             pin.backend.takeBack()

@@ -120,6 +120,7 @@ extension ClientSession {
     /// What SET changed outside of a block belongs to the pipeline's transaction, and so do portals.
     func transactionOfPipelineEnded(committed: Bool) {
         dropPortals()
+        doubtTemporaryNames()
         transaction.forgetHistory()
         for index in participants.indices { participants[index].historyApplied = 0 }
         if !committed, let before = batch.settingsBefore { settingsChanged(to: before) }

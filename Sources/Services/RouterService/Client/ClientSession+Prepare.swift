@@ -54,6 +54,9 @@ extension ClientSession {
             answer { $0.writeCommandComplete(tag: "PREPARE") }
         }
         guard !inner.isValidated || inner.result == nil else { return finish() }
+        if usesTemporary(inner), !isAtHome {
+            return reach(database.home, .passing, writes: false) { [self] in self.prepare(prepare, mayReload: mayReload) }
+        }
         (unit.positionShift, unit.positionsFrom) = (prepare.prefixLength, 0)
         batch.held.append(.prepare(inner))
         afterAnswers(finish)

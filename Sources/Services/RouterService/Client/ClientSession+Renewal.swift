@@ -22,6 +22,7 @@ extension ClientSession {
         guard statement.scopeID != scope.id else { return .usable(statement) }
         guard let told = statement.result else { return .usable(scope.statement(statement.parse, hinted: variables.shardKey != nil)) }
         let mayDiffer = statement.schemaGeneration != scope.context.schema.generation || statement.searchPath != scope.context.searchPath
+            || statement.temporaryGeneration != scope.context.temporary.generation
         guard mayDiffer else {
             let renewed = scope.statement(statement.parse, hinted: variables.shardKey != nil)
             if renewed.result == nil { renewed.result = told }
@@ -52,6 +53,7 @@ extension ClientSession {
     // MARK: Asking in a batch
 
     func captureResult(of statement: Statement, _ then: @escaping () -> Void) {
+        if usesTemporary(statement), !isAtHome { return reach(database.home, .passing, writes: false) { [self] in captureResult(of: statement, then) } }
         batch.held.append(.capture(statement))
         afterAnswers { [self] in
             if statement.result == nil { failBatch(.planChanged) } else { then() }
@@ -114,7 +116,7 @@ extension ClientSession {
             }
         }
         if transaction.isIdle { return acquire(database.home) { ask($0, true) } }
-        reach(poolOfCurrentShard(), .passing, writes: false) { [self] in
+        reach(usesTemporary(statement) ? database.home : poolOfCurrentShard(), .passing, writes: false) { [self] in
             drain { [self] in ask(backend, false) }
         }
     }

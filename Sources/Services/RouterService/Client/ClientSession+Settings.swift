@@ -45,7 +45,7 @@ extension ClientSession {
                 .set(name: SessionSettings.transactionCharacteristics, statement: String(buffer: text), searchPath: nil))
         case .discard:
             doubtTemporaryObjects()
-            return .forward(nil)
+            return .forward(keepsTemporary ? .temporary : nil)
         case .show:
             return .forward(nil)
         case .discardAll:
@@ -78,7 +78,7 @@ extension ClientSession {
         }
         switch sessionStep(statement, text) {
         case .forward(let effect):
-            forwardSimple(frame, poolOfCurrentShard(), .passing, writes: false, effect)
+            forwardSimple(frame, pool(ofSession: statement), .passing, writes: false, effect)
         case .here:
             switch answerSession(statement, text) {
             case .success(let build):

@@ -23,6 +23,7 @@ extension ClientSession {
     }
 
     func runSimple(_ frame: ByteBuffer, _ text: ByteBuffer, mayReload: Bool) {
+        if isTemporaryDoubtful, !transaction.isFailed { return readTemporary { [self] in runSimple(frame, text, mayReload: mayReload) } }
         guard let scope else { return failUnit(.schemaUnknown(database.name)) }
         let planned = scope.plan(simple: text)
         guard let plan = planned.plan else {

@@ -197,6 +197,7 @@ extension ClientSession {
             settingsChanged(to: loop.settings(new))
             if !participants.isEmpty { participants[speaker].settingsInside = settings }
             recordSession(statement)
+        case .temporary: temporaryRelationsChanged()
         case .setLocal(let statement):
             recordLocal(statement, isCharacteristic: false)
         case .setCharacteristic(let statement):
@@ -248,6 +249,7 @@ extension ClientSession {
         case .rollbackTo(let name):
             if let privateSchema, !privateSchema.rollBack(to: name) { self.privateSchema = nil }
             if let old = try? transaction.rollBack(to: name) { settingsChanged(to: loop.settings(old)) }
+            doubtTemporaryNames()
             dropPortals(madeFrom: transaction.historyCount)
             allAreCurrent()
             for index in participants.indices where participants[index].hasBegun {
@@ -291,14 +293,15 @@ extension ClientSession {
             participants[index].wrote = false
         }
         settingsChanged(to: loop.settings(after))
+        doubtTemporaryNames()
         // A chained transaction keeps the characteristics that it began with, whatever SET SESSION CHARACTERISTICS has said since.
         if !chain { settingsAtBegin = settings }
         dropPortals()
+        // A chained one begins without any.
+        if !cursors.isEmpty { cursors.removeAll() }
         isDoomed = false
         // After a commit of several shards nothing is open on them any more: the next transaction enlists anew.
         if script.isEmpty, !batch.needsSync, participants.allSatisfy({ $0.backend.status == TransactionState.Phase.idle.rawValue }) {
-        // A chained one begins without any.
-        if !cursors.isEmpty { cursors.removeAll() }
             releaseParticipants()
         }
     }

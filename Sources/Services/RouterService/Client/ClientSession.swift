@@ -86,6 +86,10 @@ final class ClientSession: ChannelInboundHandler {
 
     /// Backends that the session keeps.
     var pins: [Pin] = []
+    /// Temporary relations, as one of them has them; of databases with several shards.
+    var temporary = TemporaryRelations.none
+    /// They may be others by now: they are read before the next statement is planned.
+    var isTemporaryDoubtful = false
     /// Their notifications that wait for the end of the unit.
     var notifications: [ByteBuffer] = []
     var notificationBytes = 0

@@ -34,9 +34,10 @@ final class PrivateSchema {
 
     private static func makeScope(_ schema: SchemaSnapshot, _ changes: [PlacementChange], _ session: ClientSession) -> PlanScope {
         let placements = changes.reduce(into: session.database.topology.placements) { $1.apply(to: &$0) }
-        let context = session.database.planningContext(
+        var context = session.database.planningContext(
             schema, placements: placements, searchPath: session.settings.settings.searchPath)
-        return PlanScope(context: context, generation: session.database.generation, loop: session.loop, isPrivate: true)
+        context.temporary = session.temporary
+        return PlanScope(context: context, generation: session.database.generation, loop: session.loop, privateCapacity: 8)
     }
 
     // MARK: Savepoints

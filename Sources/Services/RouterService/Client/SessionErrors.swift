@@ -126,7 +126,7 @@ extension ServerError {
     /// The server session that held what the client relies on is gone.
     static func pinLost(_ shard: ShardID, mayHaveRun: Bool, farewell: String?) -> ServerError {
         var error = shardLost(shard, mayHaveRun: mayHaveRun, farewell: farewell)
-        error[.message] = "lost the connection to shard \(shard), which held the session's LISTEN, locks or cursors"
+        error[.message] = "lost the connection to shard \(shard), which held the session's LISTEN, locks, cursors or temporary tables"
         return error
     }
     /// The database has several shards now, where statements mean something else than in a session with temporary objects.

@@ -52,6 +52,8 @@ enum Effect {
     case savepoint(String)
     case release(String)
     case rollbackTo(String)
+    /// It has made, changed or taken away temporary relations.
+    case temporary
 }
 
 /// A batch of the extended protocol.

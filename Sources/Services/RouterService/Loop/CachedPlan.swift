@@ -20,12 +20,14 @@ final class CachedPlan {
     let needsShard: Bool
     /// It leaves something behind in the server session, or belongs to a cursor.
     let isTraced: Bool
+    /// It names temporary relations, which are on the home shard.
+    let usesTemporary: Bool
     /// A look at the shard as it is now may give a better plan.
     let lacksSchema: Bool
-    /// The key that a comment of the text names.
-    let hint: String?
     /// PostgreSQL runs it in a transaction block only.
     let requiresBlock: Bool
+    /// The key that a comment of the text names.
+    let hint: String?
     /// `pgmosaic.explain` explains it; the others run, so that it can be switched off again.
     let isExplainable: Bool
 
@@ -39,9 +41,10 @@ final class CachedPlan {
         leavesFailedTransaction = plan.leavesFailedTransaction
         needsShard = plan.needsShard
         isExplainable = plan.isExplainable
+        requiresBlock = plan.requiresBlock
+        usesTemporary = plan.traces.usesTemporary
         isTraced = plan.traces != .none || plan.cursor != nil
     }
-        requiresBlock = plan.requiresBlock
 }
 
 extension StatementPlan {

@@ -18,16 +18,16 @@ final class PlanScope {
     private var texts: ByteKeyedCache<PlannedStatement>
     private var prepared: ByteKeyedCache<Statement>
 
-    /// `isPrivate`: for one transaction only, so its caches are small.
-    init(context: PlanningContext, generation: UInt64, loop: RouterLoop, isPrivate: Bool = false) {
+    /// `privateCapacity`: for one session or transaction only, so its caches are small.
+    init(context: PlanningContext, generation: UInt64, loop: RouterLoop, privateCapacity: Int? = nil) {
         id = loop.nextScopeID()
         self.context = context
         self.generation = generation
         self.loop = loop
         let limits = loop.limits
-        shapes = ByteKeyedCache(capacity: isPrivate ? 8 : limits.shapeCacheMax)
-        texts = ByteKeyedCache(capacity: isPrivate ? 8 : limits.textCacheMax)
-        prepared = ByteKeyedCache(capacity: isPrivate ? 8 : limits.statementCacheMax)
+        shapes = ByteKeyedCache(capacity: privateCapacity ?? limits.shapeCacheMax)
+        texts = ByteKeyedCache(capacity: privateCapacity ?? limits.textCacheMax)
+        prepared = ByteKeyedCache(capacity: privateCapacity ?? limits.statementCacheMax)
     }
 
     /// The plan of a simple query; afterwards `loop.shape` holds the literals that the plan's key sources name.
@@ -104,7 +104,8 @@ final class PlannedStatement {
             case .refused(let reason): (refusal, syntaxError) = (reason, nil)
             case .syntax(let reason): (refusal, syntaxError) = (nil, reason)
             }
-            isPlacedByHint = (refusal?.code.isCuredByHint ?? true) && StatementHint.isOneQuery(text)
+            // The shard of a hint would take the name of a temporary table for another one.
+            isPlacedByHint = (refusal?.code.isCuredByHint ?? true) && context.temporary.isEmpty && StatementHint.isOneQuery(text)
         }
     }
 
@@ -127,6 +128,7 @@ final class Statement {
     let parameterTypes: [UInt32]
     let scopeID: UInt64
     let schemaGeneration: UInt64
+    let temporaryGeneration: UInt64
     let searchPath: [String]
     /// What a shard said that it takes and gives; nil while none was asked.
     var result: PreparedResult?
@@ -156,6 +158,7 @@ final class Statement {
         scopeID = scope.id
         context = scope.context
         schemaGeneration = scope.context.schema.generation
+        temporaryGeneration = scope.context.temporary.generation
         searchPath = scope.context.searchPath
     }
 }
