@@ -24,6 +24,13 @@ package enum CommitStatements {
     package static let commit = "COMMIT"
     package static let rollBack = "ROLLBACK"
 
+    /// Before a transaction is prepared, or its end recorded, by a session that may have another role than the one it logged in with: others end what
+    /// is prepared, and only the role that prepared it may, or a superuser; and no other role may record decisions. What is deferred runs before, as
+    /// the role whose doing it is. Each as a simple query of its own, sent at once with what follows.
+    package static let leaveRole = ["SET CONSTRAINTS ALL IMMEDIATE", "SET LOCAL ROLE NONE"]
+    /// The session has no role afterwards.
+    package static func withoutRole(_ statement: String) -> [String] { ["SET ROLE NONE", statement, "RESET ROLE"] }
+
     package static func prepare(_ id: GlobalTransactionID, position: Int) -> String {
         "PREPARE TRANSACTION '\(id.name(of: position))'"
     }

@@ -137,7 +137,12 @@ extension RefusalCode {
         case .setting:
             ("the router depends on this setting", "Leave it as it is.")
         case .role:
-            ("the session's role cannot be changed through the router", "Log in as the other user.")
+            ("the session's user cannot be changed through the router", "Use SET ROLE, or log in as the other user.")
+        case .uncertainName:
+            (
+                "in a session that has changed its role the name may mean objects of several schemas",
+                "Write the schema before the name, or let search_path name one schema only. PostgreSQL leaves out the schemas that a role may not use."
+            )
         case .copyFile:
             ("COPY with a server's file or program is refused", "Use COPY ... FROM STDIN or TO STDOUT (\\copy in psql).")
         case .copyFormat:

@@ -51,6 +51,7 @@ package enum RefusalCode: String, Hashable, Sendable, CaseIterable {
     case twoPhase = "PGM-TWO-PHASE"
     case setting = "PGM-SETTING"
     case role = "PGM-ROLE"
+    case uncertainName = "PGM-UNCERTAIN-NAME"
     case copyFile = "PGM-COPY-FILE"
     case copyFormat = "PGM-COPY-FORMAT"
     case copyOption = "PGM-COPY-OPTION"

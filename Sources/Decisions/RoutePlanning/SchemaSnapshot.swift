@@ -216,11 +216,14 @@ package struct PlanningContext: Sendable {
     package var shardCount: Int
     /// The session's own. Of databases with several shards only.
     package var temporary = TemporaryRelations.none
+    /// The session has taken another role: PostgreSQL leaves out the schemas of the path that the role of the moment may not use.
+    package var changesRoles: Bool
 
     package init(
         schema: SchemaSnapshot, placements: [QualifiedName: Placement] = [:], keyColumnRules: [String] = [],
-        defaultPlacement: DefaultPlacement = .refuse, searchPath: [String] = ["public"], shardCount: Int = 4
+        defaultPlacement: DefaultPlacement = .refuse, searchPath: [String] = ["public"], shardCount: Int = 4, changesRoles: Bool = false
     ) {
+        self.changesRoles = changesRoles
         self.schema = schema
         self.placements = placements
         self.keyColumnRules = keyColumnRules
@@ -228,4 +231,7 @@ package struct PlanningContext: Sendable {
         self.searchPath = searchPath
         self.shardCount = shardCount
     }
+
+    /// A name without a schema may mean another object than the first one of that name on the path. With one shard that makes no difference.
+    var isPathUncertain: Bool { changesRoles && searchPath.count > 1 && shardCount > 1 }
 }

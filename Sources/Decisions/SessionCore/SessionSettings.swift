@@ -14,6 +14,9 @@ package struct SessionSettings: Hashable, Sendable {
     /// The name under which SET SESSION CHARACTERISTICS AS TRANSACTION is kept.
     package static let transactionCharacteristics = "session characteristics"
 
+    /// SET ROLE.
+    package static let role = "role"
+
     package init() {}
 
     package var isEmpty: Bool { entries.isEmpty }
@@ -48,6 +51,14 @@ package struct SessionSettings: Hashable, Sendable {
         }
     }
 
+    /// What RESET ALL leaves of these: everything that `origin` has, and the role, which it does not touch.
+    package func resetAll(to origin: SessionSettings) -> SessionSettings {
+        var new = origin
+        new.reset(Self.role)
+        if let role = self[Self.role] { new.set(Self.role, statement: role) }
+        return new
+    }
+
     /// The statement that makes the setting of a startup packet, whose value is not SQL.
     package static func assignment(_ name: String, _ value: String, isLocal: Bool = false) -> String {
         "SELECT pg_catalog.set_config(\(quoteLiteral(name)), \(quoteLiteral(value)), \(isLocal))"
@@ -65,12 +76,22 @@ package struct SessionSettings: Hashable, Sendable {
     ]
 
     /// The statements that turn a backend with the settings `old` into one with these.
+    ///
+    /// Everything but the role is set without one: it need not have the right to.
     package func statements(from old: SessionSettings) -> [String] {
         guard self != old else { return [] }
+        let others = otherStatements(from: old)
+        let (role, oldRole) = (self[Self.role], old[Self.role])
+        if others.isEmpty, role != nil { return role == oldRole ? [] : [role!] }
+        return (oldRole == nil ? [] : Self.resets(Self.role)) + others + (role.map { [$0] } ?? [])
+    }
+
+    private func otherStatements(from old: SessionSettings) -> [String] {
+        let entries = entries.filter { $0.name != Self.role }, oldEntries = old.entries.filter { $0.name != Self.role }
         // What both have in common at the start stays; behind the first difference everything is made again, for order matters.
-        let common = zip(entries, old.entries).prefix { $0 == $1 }.count
+        let common = zip(entries, oldEntries).prefix { $0 == $1 }.count
         let kept = Set(entries.map(\.name))
-        let (mine, theirs) = (entries[common...].filter { !Self.isGrouped($0) }, old.entries[common...].filter { !Self.isGrouped($0) })
+        let (mine, theirs) = (entries[common...].filter { !Self.isGrouped($0) }, oldEntries[common...].filter { !Self.isGrouped($0) })
         return theirs.filter { !kept.contains($0.name) }.flatMap { Self.resets($0.name) } + mine.map(\.statement)
             + Self.groups.flatMap { statements(from: old, of: $0) }
     }

@@ -41,8 +41,7 @@ import Testing
 
     @Test(arguments: [
         "DO $$ BEGIN EXECUTE 'SET a.b = 1'; END $$", "DO LANGUAGE plperl 'x'", "CALL my_function()", "SELECT my_function()", "SELECT setseed(0.5)",
-        "SET ROLE other",
-        "SET LOCAL ROLE other", "SET SESSION AUTHORIZATION other", "SELECT set_config('role', 'other', false)",
+        "SET SESSION AUTHORIZATION other", "SELECT set_config('session_authorization', 'other', false)",
         "SELECT set_config(name, value, false) FROM settings", "WITH w AS (SELECT my_function()) SELECT * FROM w, orders", "LOAD 'plpgsql'",
         "EXPLAIN ANALYZE SELECT my_function()", "CREATE TABLE t AS SELECT my_function()", "SELECT * FROM setting_view",
         "SELECT pg_temp.f()", "SELECT shop.public.my_function()", "SELECT 1 OPERATOR(pg_temp.+) 2",

@@ -7,7 +7,7 @@ import Testing
     @Test(arguments: [
         Routing("BEGIN", "transaction"), Routing("START TRANSACTION ISOLATION LEVEL SERIALIZABLE READ ONLY", "transaction"), Routing("COMMIT AND CHAIN", "transaction"),
         Routing("ROLLBACK TO s", "transaction"), Routing("PREPARE TRANSACTION 'x'", "PGM-TWO-PHASE"), Routing("COMMIT PREPARED 'x'", "PGM-TWO-PHASE"),
-        Routing("SET search_path = a, b", "session"), Routing("SET search_path = pg_temp, public", "PGM-TEMPORARY"), Routing("SET ROLE x", "PGM-ROLE"),
+        Routing("SET search_path = a, b", "session"), Routing("SET search_path = pg_temp, public", "PGM-TEMPORARY"), Routing("SET ROLE x", "session"), Routing("SET LOCAL ROLE x", "session"), Routing("SELECT set_config('role', 'x', true)", "session"),
         Routing("SET SESSION AUTHORIZATION x", "PGM-ROLE"), Routing("SET standard_conforming_strings = off", "PGM-SETTING"), Routing("SET array_nulls = off", "PGM-SETTING"),
         Routing("SET client_encoding = 'latin1'", "PGM-SETTING"), Routing("SET client_encoding = 'UTF8'", "session"), Routing("SET TRANSACTION SNAPSHOT 'x'", "PGM-SETTING"),
         Routing("SET search_path FROM CURRENT", "PGM-SETTING"), Routing("SET pgmosaic.shard_key = '5'", "session"), Routing("SET LOCAL pgmosaic.shard_key = '5'", "PGM-SETTING"),

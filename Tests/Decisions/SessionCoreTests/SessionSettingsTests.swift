@@ -23,6 +23,23 @@ import Testing
         #expect(settings.statements(from: SessionSettings()) == ["SET b = 1", "SET a = 2"])
     }
 
+    /// A role need not have the right to set what its session has set.
+    @Test func theRoleComesLastAndNothingElseIsSetUnderOne() {
+        let role = ("role", "SET ROLE a"), other = ("role", "SET ROLE b"), x = ("x", "SET x = 1")
+        #expect(Self.made(role, x).statements(from: SessionSettings()) == ["SET x = 1", "SET ROLE a"])
+        #expect(Self.made(role, x).statements(from: Self.made(role)) == ["RESET \"role\"", "SET x = 1", "SET ROLE a"])
+        #expect(Self.made(role, x).statements(from: Self.made(x, other)) == ["SET ROLE a"])
+        #expect(Self.made(x, role).statements(from: Self.made(role, x)) == [])
+        #expect(Self.made(x).statements(from: Self.made(role, x)) == ["RESET \"role\""])
+        #expect(SessionSettings().statements(from: Self.made(role, x)) == ["RESET \"role\"", "RESET \"x\""])
+    }
+
+    @Test func resetAllLeavesTheRole() {
+        let start = Self.made(("role", "start"), ("x", "SET x = 1"))
+        #expect(Self.made(("role", "SET ROLE a"), ("y", "SET y = 1")).resetAll(to: start) == Self.made(("x", "SET x = 1"), ("role", "SET ROLE a")))
+        #expect(Self.made(("y", "SET y = 1")).resetAll(to: start) == Self.made(("x", "SET x = 1")))
+    }
+
     @Test func namesOfExtensionsAreQuotedPartByPart() {
         #expect(SessionSettings().statements(from: Self.made(("my.x\"y", "SET ..."))) == ["RESET \"my\".\"x\"\"y\""])
     }

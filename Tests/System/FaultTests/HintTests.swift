@@ -321,7 +321,7 @@ extension FaultTests {
             }
             #expect(try await client.failure("COMMIT") == nil)
             #expect(try await client.rows("SELECT current_setting('app.user')") == [["ada"]])
-            #expect(try await code(client, "SELECT set_config('role', 'postgres', false)") == "PGM-ROLE")
+            #expect(try await code(client, "SELECT set_config('session_authorization', 'postgres', false)") == "PGM-ROLE")
             client.close()
             try await cluster.expectNoLeak()
         }

@@ -41,8 +41,13 @@ package struct TableResolver: Sendable {
         }
         if let found = try temporary(name, at: location) { return found }
         let path = context.searchPath.contains("pg_catalog") ? context.searchPath : ["pg_catalog"] + context.searchPath
-        for schema in path {
-            if let found = try find(QualifiedName(schema: schema, name: name), at: location) { return found }
+        for (index, schema) in path.enumerated() {
+            guard let found = try find(QualifiedName(schema: schema, name: name), at: location) else { continue }
+            let hides = { (schema: String) in context.schema.relations[QualifiedName(schema: schema, name: name)] != nil }
+            if context.isPathUncertain, schema != "pg_catalog", path[(index + 1)...].contains(where: hides) {
+                throw Refusal(.uncertainName, name, at: location)
+            }
+            return found
         }
         throw Refusal(.unknownTable, name, at: location)
     }

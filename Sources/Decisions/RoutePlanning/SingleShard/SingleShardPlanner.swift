@@ -43,18 +43,18 @@ enum SingleShardPlanner {
         let isTemporary = refused.code == .systemSchema && refused.subject.hasPrefix("pg_temp")
         // `= NULL` is true of no row, wherever that is.
         let comparesNull = refused.code == .keyIsNull && !inserts(node)
-        // SET ROLE: the server session is the client's from then on, and with it the role.
-        let setsRole = refused.code == .role
+        // SET SESSION AUTHORIZATION: the server session is the client's from then on, and with it the user.
+        let setsUser = refused.code == .role
         // Nobody else draws from it.
         let changesSequence = refused.code == .sequenceDefault && node.kind == PG_QUERY__NODE__NODE_ALTER_SEQ_STMT
-        guard holdsForSeveralOnly(refused) || isTemporary || comparesNull || setsRole || changesSequence, setsRole || !belongsToRouter(node),
+        guard holdsForSeveralOnly(refused) || isTemporary || comparesNull || setsUser || changesSequence, setsUser || !belongsToRouter(node),
             !isAboutPlacement(refused, node, request.context)
         else { throw refused }
         try checkPlacement(ofCreated: node, request.context)
         try NullableKeys(context: request.context).check(node)
         var state = StatementState(context: request.context)
         try state.look(at: node)
-        if setsRole { state.traces.formUnion(SessionTraces(keeps: .sessionState)) }
+        if setsUser { state.traces.formUnion(SessionTraces(keeps: .sessionState)) }
         // A DROP leaves nothing, whatever it names.
         if isTemporary, node.kind != PG_QUERY__NODE__NODE_DROP_STMT { state.traces.formUnion(SessionTraces(keeps: .temporary)) }
 
@@ -88,7 +88,7 @@ enum SingleShardPlanner {
         case .noKey, .manyShards, .isolation, .mixedPlacements, .catalogJoin, .keyType, .keyMissing, .keyExpression, .keyUpdate, .keyColumn,
             .keyMalformed, .unknownTable, .unknownFunction, .userFunction, .serverFunction, .sessionFunction, .sequenceFunction, .shardSize, .userOperator, .view,
             .viewWrite, .relationKind, .rules, .temporary, .sampling, .volatileReferenceWrite, .unorderedReferenceWrite, .referenceWriteSource,
-            .referenceLock, .merge, .createTableAs, .explainAnalyze, .lockTable, .copyFile, .copyFormat, .copyOption, .concurrently, .definition,
+            .referenceLock, .uncertainName, .merge, .createTableAs, .explainAnalyze, .lockTable, .copyFile, .copyFormat, .copyOption, .concurrently, .definition,
             .serverDefinition, .unsupported:
             true
         }

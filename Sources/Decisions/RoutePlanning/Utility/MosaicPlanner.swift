@@ -62,6 +62,7 @@ enum MosaicPlanner {
             throw Refusal(.mosaicCall, "table name")
         }
         if parts.count == 2 { return QualifiedName(schema: parts[0], name: name) }
+        if context.isPathUncertain { throw Refusal(.uncertainName, name) }
         let path = context.searchPath.filter { !TableResolver.systemSchemas.contains($0) }
         for schema in path where context.schema.relations[QualifiedName(schema: schema, name: name)] != nil {
             return QualifiedName(schema: schema, name: name)

@@ -87,6 +87,19 @@ package enum SessionPlanner {
         else { return nil }
         return values(set).filter { !$0.isEmpty }
     }
+
+    /// The role of a `SET [LOCAL] ROLE`; nil for any other statement, and for `none`.
+    static func role(from statement: ParsedStatement) -> String? {
+        var role: String?
+        if statement.node.kind == PG_QUERY__NODE__NODE_SELECT_STMT, let call = SetConfigCall(statement.node.pointee.select_stmt) {
+            if call.name == "role", case .text(let value) = call.value { role = value }
+        } else if statement.node.kind == PG_QUERY__NODE__NODE_VARIABLE_SET_STMT, let set = statement.node.pointee.variable_set_stmt,
+            set.pointee.kind == PG_QUERY__VARIABLE_SET_KIND__VAR_SET_VALUE, string(set.pointee.name).lowercased() == "role"
+        {
+            role = values(set).first
+        }
+        return role == "none" ? nil : role
+    }
 }
 
 /// Settings under which statements would mean something else than the router understands.
@@ -95,7 +108,7 @@ package enum SettingRules {
     package static func refusal(_ name: String, _ values: [String]) -> RefusalCode? {
         let value = values.first?.lowercased() ?? ""
         switch name {
-        case "role", "session_authorization": return .role
+        case "session_authorization": return .role
         // Tables made in it would be temporary, and would hide others.
         case "search_path": return values.contains { $0.lowercased().hasPrefix("pg_temp") } ? .temporary : nil
         // '{NULL}' would hold a text.
@@ -117,5 +130,11 @@ extension StatementPlanner {
     package static func searchPath(ofSet text: String) -> [String]? {
         guard let statements = try? ParsedSQL.parse(text).statements, statements.count == 1 else { return nil }
         return SessionPlanner.searchPath(from: statements[0])
+    }
+
+    /// The role that a session statement's text takes; nil where it takes none.
+    package static func role(ofSet text: String) -> String? {
+        guard let statements = try? ParsedSQL.parse(text).statements, statements.count == 1 else { return nil }
+        return SessionPlanner.role(from: statements[0])
     }
 }

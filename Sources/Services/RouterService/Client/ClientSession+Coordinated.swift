@@ -311,7 +311,7 @@ extension ClientSession {
         releaseParticipants()
         guard !begun.isEmpty else { return done(.committed) }
         let suspension = suspend()
-        let driver = CommitDriver(begun, loop: loop, database: database) { [self] result in
+        let driver = CommitDriver(begun, changesRoles: !roles.isEmpty, loop: loop, database: database) { [self] result in
             commit = nil
             if work == .closed { dropPins() }
             guard resume(suspension) else { return }

@@ -24,10 +24,12 @@ extension ClientSession {
             guard settings.settings.count < limits.sessionSettingsMax else { return .refuse(.tooManySettings) }
             guard transaction.historyCount < limits.transactionHistoryMax else { return .refuse(.transactionTooLong) }
             let text = String(buffer: text)
+            if name == SessionSettings.role { takesRole(by: text) }
             return setting(.set(name: name, statement: text, searchPath: StatementPlanner.searchPath(ofSet: text)))
         case .setLocal(let name):
             guard transaction.historyCount < limits.transactionHistoryMax else { return .refuse(.transactionTooLong) }
             if name == "search_path" { return .refuse(.refusal(Refusal(.setLocalSearchPath))) }
+            if name == SessionSettings.role { takesRole(by: String(buffer: text)) }
             return setting(.setLocal(statement: String(buffer: text)))
         case .setParameter(let change):
             guard let bind else { return .forward(nil) }
@@ -54,6 +56,19 @@ extension ClientSession {
         case .deallocate, .prepare, .execute, .setMosaic, .showMosaic:
             return .here
         }
+    }
+
+    static func roles(of settings: SettingsRef) -> [String] {
+        settings.settings[SessionSettings.role].flatMap { StatementPlanner.role(ofSet: $0) }.map { [$0] } ?? []
+    }
+
+    /// From here on names are looked up as any of the session's roles may see them.
+    func takesRole(by statement: String) {
+        guard let role = StatementPlanner.role(ofSet: statement), !roles.contains(role) else { return }
+        roles.append(role)
+        roles.sort()
+        forgetScope()
+        privateSchema?.rebase(on: self)
     }
 
     /// set_config() with a parameter. Other shards are told its value as a literal.
@@ -100,6 +115,7 @@ extension ClientSession {
             transaction.recordLocal(String(buffer: text), isCharacteristic: true, settings: settings.settings)
             return .success { $0.writeCommandComplete(tag: "SET") }
         case .discardAll:
+            roles = Self.roles(of: startupSettings)
             settingsChanged(to: startupSettings)
             statements.removeAll()
             unnamedStatement = nil

@@ -21,7 +21,7 @@ extension ClientSession {
     /// Plans with the temporary relations' names: no other session may use them.
     var temporaryScope: PlanScope? {
         guard let schema = database.schema else { return nil }
-        var context = database.planningContext(schema, placements: database.topology.placements, searchPath: settings.settings.searchPath)
+        var context = database.planningContext(schema, placements: database.topology.placements, searchPath: settings.settings.searchPath, roles: roles)
         context.temporary = temporary
         return PlanScope(context: context, generation: database.generation, loop: loop, privateCapacity: Self.plansMax)
     }

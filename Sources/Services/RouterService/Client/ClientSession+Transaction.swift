@@ -209,8 +209,8 @@ extension ClientSession {
                 new.restore(name, from: startupSettings.settings)
                 there.reset(name)
             } else {
-                new = startupSettings.settings
-                there = SessionSettings()
+                new = new.resetAll(to: startupSettings.settings)
+                there = there.resetAll(to: SessionSettings())
                 variables.consistency = startupConsistency
             }
             settingsChanged(to: loop.settings(new))

@@ -115,6 +115,8 @@ final class ClientSession: ChannelInboundHandler {
     /// The statement was sent behind another session's, and its turn has not come.
     var ride: Ride?
 
+    /// The roles that the session has taken by SET ROLE and SET LOCAL ROLE, in order; it need not have them any more.
+    var roles: [String]
     var unit = UnitRecord()
     var scopeCache: PlanScope?
     /// The client's place among the router's clients, given back when the session ends, though its connection may linger.
@@ -143,6 +145,7 @@ final class ClientSession: ChannelInboundHandler {
         loop: RouterLoop, database: DatabaseState, user: String, settings: SettingsRef, consistency: Consistency?, secret: Int32,
         isInternal: Bool, permit: ClientPermit?
     ) {
+        roles = Self.roles(of: settings)
         self.permit = permit
         startupConsistency = consistency
         variables = MosaicVariables(consistency: consistency)

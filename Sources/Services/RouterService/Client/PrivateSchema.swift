@@ -35,7 +35,7 @@ final class PrivateSchema {
     private static func makeScope(_ schema: SchemaSnapshot, _ changes: [PlacementChange], _ session: ClientSession) -> PlanScope {
         let placements = changes.reduce(into: session.database.topology.placements) { $1.apply(to: &$0) }
         var context = session.database.planningContext(
-            schema, placements: placements, searchPath: session.settings.settings.searchPath)
+            schema, placements: placements, searchPath: session.settings.settings.searchPath, roles: session.roles)
         context.temporary = session.temporary
         return PlanScope(context: context, generation: session.database.generation, loop: session.loop, privateCapacity: 8)
     }

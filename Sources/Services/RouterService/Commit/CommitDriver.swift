@@ -18,6 +18,8 @@ enum CommitResult {
 /// no difference to how its transaction ends.
 final class CommitDriver {
     private let participants: [Participant]
+    /// The session may have another role than the router's.
+    private let changesRoles: Bool
     private let loop: RouterLoop
     private let database: DatabaseState
     private let onDone: (CommitResult) -> Void
@@ -27,10 +29,13 @@ final class CommitDriver {
     private var errors: [Int: ServerError] = [:]
     /// Participants whose sessions keep what SET changed in the transaction, however it ends: COMMIT says so, and PREPARE TRANSACTION does.
     private var settled: Set<Int> = []
+    /// Participants whose sessions have no role any more, whatever SET ROLE has said.
+    private var roleless: Set<Int> = []
     private var deadline: Scheduled<Void>?
     private var isUnwatched = false
 
-    init(_ participants: [Participant], loop: RouterLoop, database: DatabaseState, onDone: @escaping (CommitResult) -> Void) {
+    init(_ participants: [Participant], changesRoles: Bool, loop: RouterLoop, database: DatabaseState, onDone: @escaping (CommitResult) -> Void) {
+        self.changesRoles = changesRoles
         self.participants = participants
         self.loop = loop
         self.database = database
@@ -66,13 +71,13 @@ final class CommitDriver {
             case .commit(let index): run(index, [CommitStatements.commit]) { .committed($0) }
             case .rollBack(let index): run(index, [CommitStatements.rollBack]) { .rolledBack($0) }
             case .prepare(let index):
-                withID { run(index, [CommitStatements.prepare($0, position: index)]) { .prepared($0) } }
+                withID { run(index, leavingRole + [CommitStatements.prepare($0, position: index)]) { .prepared($0) } }
             case .decide(let index):
-                withID { run(index, CommitStatements.decide($0, participants: shards)) { .decisionRecorded($0) } }
+                withID { run(index, leavingRole + CommitStatements.decide($0, participants: shards)) { .decisionRecorded($0) } }
             case .commitPrepared(let index):
-                withID { run(index, [CommitStatements.commitPrepared($0.name(of: index))]) { .committed($0) } }
+                withID { runWithoutRole(index, CommitStatements.commitPrepared($0.name(of: index))) { .committed($0) } }
             case .rollBackPrepared(let index):
-                withID { run(index, [CommitStatements.rollBackPrepared($0.name(of: index))]) { .rolledBack($0) } }
+                withID { runWithoutRole(index, CommitStatements.rollBackPrepared($0.name(of: index))) { .rolledBack($0) } }
             case .lookUpDecision: withID(lookUp)
             case .abandon(let index): participants[index].backend.close()
             case .finish(let outcome, let unfinished): finish(outcome, unfinished: unfinished)
@@ -80,6 +85,8 @@ final class CommitDriver {
             }
         }
     }
+
+    private var leavingRole: [String] { changesRoles ? CommitStatements.leaveRole : [] }
 
     private func withID(_ step: (GlobalTransactionID) -> Void) {
         guard let id else { preconditionFailure("only a two-phase commit has such a step") }
@@ -102,6 +109,12 @@ final class CommitDriver {
             for statement in statements { buffer.writeQuery(statement) }
         }
         if isUnwatched { backend.boundExchange(to: loop.limits.abandonedTime) }
+    }
+
+    /// Ends what was prepared, as the role that prepared it.
+    private func runWithoutRole(_ index: Int, _ statement: String, _ success: @escaping (Int) -> CommitEvent) {
+        if changesRoles { roleless.insert(index) }
+        run(index, changesRoles ? CommitStatements.withoutRole(statement) : [statement], success)
     }
 
     private func event(
@@ -157,6 +170,11 @@ final class CommitDriver {
         for (index, participant) in participants.enumerated() where participant.backend.isOpen {
             let backend = participant.backend
             backend.settings = isCommitted || settled.contains(index) ? participant.settingsInside : participant.settingsOutside
+            if roleless.contains(index) {
+                var settings = backend.settings.settings
+                settings.reset(SessionSettings.role)
+                backend.settings = loop.settings(settings)
+            }
             if participant.isKept {
                 if backend.status != TransactionState.Phase.idle.rawValue || backend.hasExchange { backend.close() }
                 continue

@@ -26,7 +26,7 @@ final class DatabaseState {
     private(set) var pools: [BackendPool] = []
     /// Grows with every change of topology or schema; plans of an older one are not used.
     private(set) var generation: UInt64 = 1
-    private var scopes: [SessionSettings: PlanScope] = [:]
+    private var scopes: [ScopeKey: PlanScope] = [:]
     /// What a shard reported for sets of settings that clients start with.
     private(set) var reports: [ObjectIdentifier: SettingsReport] = [:]
     private var nextAnyShard = 0
@@ -148,15 +148,16 @@ final class DatabaseState {
         scopes.removeAll(keepingCapacity: true)
     }
 
-    /// The plans for sessions with these settings. nil: the schema has not been read yet.
-    func scope(for settings: SettingsRef) -> PlanScope? {
+    /// The plans for sessions with these settings, which have taken these roles. nil: the schema has not been read yet.
+    func scope(for settings: SettingsRef, roles: [String]) -> PlanScope? {
         guard let schema else { return nil }
-        // A name that only appears in logs must not split the caches.
-        var key = settings.settings
-        key.reset("application_name")
+        // A name that only appears in logs must not split the caches, nor a role for whom names mean what they mean for others.
+        var key = ScopeKey(settings: settings.settings, roles: roles.filter(schema.schemas.contains), changesRoles: !roles.isEmpty)
+        key.settings.reset("application_name")
+        key.settings.reset(SessionSettings.role)
         if let known = scopes[key] { return known }
         if scopes.count >= loop.limits.planScopesMax { scopes.removeAll(keepingCapacity: true) }
-        let context = planningContext(schema, placements: topology.placements, searchPath: key.searchPath)
+        let context = planningContext(schema, placements: topology.placements, searchPath: key.settings.searchPath, roles: roles)
         let scope = PlanScope(context: context, generation: generation, loop: loop)
         scopes[key] = scope
         return scope
@@ -164,12 +165,13 @@ final class DatabaseState {
 
     /// What plans are made from; `searchPath` is the session's own, nil where it has set none.
     func planningContext(
-        _ schema: SchemaSnapshot, placements: [QualifiedName: Placement], searchPath: [String]?
+        _ schema: SchemaSnapshot, placements: [QualifiedName: Placement], searchPath: [String]?, roles: [String]
     ) -> PlanningContext {
         PlanningContext(
             schema: schema, placements: placements, keyColumnRules: topology.database.keyColumnRules,
             defaultPlacement: topology.database.defaultPlacement,
-            searchPath: schema.resolve(searchPath: searchPath ?? schema.defaultSearchPath), shardCount: topology.shards.count)
+            searchPath: schema.resolve(searchPath: searchPath ?? schema.defaultSearchPath, roles: roles), shardCount: topology.shards.count,
+            changesRoles: !roles.isEmpty)
     }
 
     /// The shard that owns `token`.
@@ -196,6 +198,13 @@ private final class RingReference {
     func owner(of token: Token) -> ShardIndex { ring.owner(of: token) }
 }
 
+private struct ScopeKey: Hashable {
+    var settings: SessionSettings
+    /// Those that schemas are named after.
+    var roles: [String]
+    var changesRoles: Bool
+}
+
 struct SettingsReport {
     /// Held so that its identity is not used again.
     let settings: SettingsRef
@@ -203,8 +212,8 @@ struct SettingsReport {
 }
 
 extension SchemaSnapshot {
-    /// The schemas to search, `"$user"` resolved and those that do not exist left out.
-    func resolve(searchPath: [String]) -> [String] {
-        searchPath.map { $0 == "$user" ? currentUser : $0 }.filter { schemas.contains($0) }
+    /// The schemas to search, those that do not exist left out; `"$user"` stands for the router's role and any of `roles`.
+    func resolve(searchPath: [String], roles: [String]) -> [String] {
+        searchPath.flatMap { $0 == "$user" ? [currentUser] + roles : [$0] }.filter { schemas.contains($0) }
     }
 }
