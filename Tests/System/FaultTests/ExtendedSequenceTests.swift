@@ -99,7 +99,7 @@ extension FaultTests {
                             "INSERT INTO kv VALUES (\(pick(keys)), 1) ON CONFLICT DO NOTHING", "INSERT INTO kv VALUES (\(pick(keys)), 1)",
                             "UPDATE kv SET v = v + 10 WHERE k IN (\(pick(keys)), \(pick(keys)))", "INSERT INTO ref VALUES (\(Int.random(in: 1...3, using: &generator)), 1)",
                             "DELETE FROM ref", "SELECT count(*) FROM ref", "BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT s", "ROLLBACK TO s", "SET work_mem = '\(pick([5, 6, 7]))MB'",
-                            "SET LOCAL work_mem = '9MB'", "RESET work_mem", "SHOW work_mem", "SELECT 1 / 0", "SELECT current_setting('work_mem') FROM kv WHERE k = \(pick(keys))",
+                            "SET LOCAL work_mem = '9MB'", "SET ROLE app", "SET LOCAL ROLE app", "SELECT current_user FROM kv WHERE k = \(pick(keys))", "RESET work_mem", "SHOW work_mem", "SELECT 1 / 0", "SELECT current_setting('work_mem') FROM kv WHERE k = \(pick(keys))",
                         ])
                         if waiting.count < 2, Int.random(in: 0..<6, using: &generator) == 0, let portal = ["p", "q"].first(where: { !waiting.contains($0) }) {
                             waiting.append(portal)
@@ -170,8 +170,14 @@ extension FaultTests {
                         // Not READ ONLY, behind writes on two shards: the decision of their commit is a write, too.
                         "SET TRANSACTION READ WRITE", "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", "SET default_transaction_read_only = off",
                         "SET DateStyle = 'German'", "SET LOCAL DateStyle = 'SQL, MDY'",
+                        "SET ROLE app", "SET LOCAL ROLE app", "SET ROLE app", "SET LOCAL ROLE app", "RESET ROLE", "SET ROLE NONE", "SET ROLE nobody",
+                        "SELECT set_config('role', 'app', \(Bool.random(using: &generator)))",
                     ])
-                case 5: pick(["SHOW work_mem", "SELECT current_setting('work_mem') FROM kv WHERE k = \(key)", "SHOW transaction_read_only", "SELECT current_setting('DateStyle')"])
+                case 5:
+                    pick([
+                        "SHOW role", "SELECT current_user", "SELECT current_user FROM kv WHERE k = \(key)", "SHOW work_mem", "SELECT current_setting('work_mem') FROM kv WHERE k = \(key)", "SHOW transaction_read_only",
+                        "SELECT current_setting('DateStyle')",
+                    ])
                 case 6, 7:
                     pick([
                         "UPDATE kv SET v = v + 1 WHERE k = \(key)", "UPDATE kv SET v = v + 1 WHERE k = \(key) RETURNING k, v", "DELETE FROM kv WHERE k = \(key)",
@@ -212,7 +218,7 @@ extension FaultTests {
                 add("sync", WireMessages.sync)
                 add("rollback", WireMessages.query("ROLLBACK"))
                 if isAlone { add("ref", WireMessages.query("SELECT id, v FROM ref ORDER BY id")) }
-                for key in keys { add("kv", WireMessages.query("SELECT k, v, current_setting('work_mem') FROM kv WHERE k = \(key)")) }
+                for key in keys { add("kv", WireMessages.query("SELECT k, v, current_setting('work_mem'), current_user FROM kv WHERE k = \(key)")) }
                 add("work_mem", WireMessages.query("SHOW work_mem"))
                 add("the end", WireMessages.query("SELECT 424242"))
             }
@@ -317,6 +323,12 @@ extension FaultTests {
             try await plainServer.psql("DROP DATABASE IF EXISTS plain", database: "postgres")
             try await plainServer.createDatabase("plain")
             for statement in FaultClusterTrait.statements { try await plainServer.psql(statement, database: "plain") }
+            // A role that may do most things.
+            let grant = "GRANT SELECT, INSERT, UPDATE ON kv, ref TO app"
+            for index in cluster.servers.indices {
+                try await cluster.onShard(index, "DO $$ BEGIN IF to_regrole('app') IS NULL THEN CREATE ROLE app; END IF; END $$; \(grant)")
+            }
+            try await plainServer.psql(grant, database: "plain")
         }
 
         /// In CI always the same, so that a change is judged by its own sequences and not by luck.

@@ -20,6 +20,31 @@ extension FaultTests {
 
         private func isPinned(_ client: WireClient) async throws -> String? { try await client.rows("SHOW pgmosaic.session").first?[4] }
 
+        // MARK: Pipelines
+
+        /// The kept server session would stay in the pipeline's block, and swallow what comes later. Behind the error the pipeline waits for another
+        /// shard's answers, so that it is known of when Sync comes.
+        @Test(arguments: ["LISTEN a", "SELECT pg_advisory_lock(77)", "CREATE TEMP TABLE pinned (a int)"])
+        func aPipelineThatFailsOnAnotherShardIsUndoneOnTheKeptOne(by statement: String) async throws {
+            let keys = try await (0..<3).asyncMap { try await cluster.key(on: $0, from: Int64.random(in: 1...1_000_000_000_000)) }
+            let (client, other) = (try await cluster.login(), try await cluster.login())
+            #expect(try await client.failure(statement) == nil)
+            let failing = "INSERT INTO kv VALUES (\(keys[1]), 1), (\(keys[1]), 2)"
+            func run(_ sql: String) -> [UInt8] { WireMessages.parse("", sql) + WireMessages.bind("", "") + WireMessages.execute("") }
+            for last in ["SELECT v FROM kv WHERE k = \(keys[0])", "SELECT v FROM kv WHERE k = \(keys[2])", "SELECT 1", "SAVEPOINT s"] {
+                try await client.send(run("INSERT INTO kv VALUES (\(keys[0]), 1)") + run(failing) + run(last) + WireMessages.sync)
+                #expect(try await client.until("Z").map(\.description).suffix(2) == ["E(23505)", "Z(I)"], "\(last)")
+                #expect(try await other.rows("SELECT v FROM kv WHERE k = \(keys[0])") == [], "\(last)")
+                #expect(try await client.rows("SELECT v FROM kv WHERE k = \(keys[0])") == [], "\(last)")
+                // What comes later is committed by itself.
+                #expect(try await client.failure("INSERT INTO kv VALUES (\(keys[0]), 5)") == nil)
+                #expect(try await other.rows("SELECT v FROM kv WHERE k = \(keys[0])") == [["5"]], "\(last)")
+                #expect(try await client.failure("DELETE FROM kv WHERE k = \(keys[0])") == nil)
+            }
+            for client in [client, other] { client.close() }
+            try await cluster.expectNoLeak()
+        }
+
         // MARK: LISTEN
 
         @Test func aNotificationReachesAnIdleListener() async throws {

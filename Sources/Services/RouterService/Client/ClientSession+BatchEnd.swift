@@ -38,7 +38,7 @@ extension ClientSession {
 
     func sync() {
         if work == .ready { beginBatch() }
-        if batch.isSkipping, !batch.needsSync { return endBatch() }
+        if batch.isSkipping, !batch.needsSync, !batch.isImplicitlyCoordinated { return endBatch() }
         guard batch.held.isEmpty else {
             batch.isSyncTaken = true
             return prepareHeld { [self] in

@@ -1,3 +1,4 @@
+internal import Logging
 internal import NIOCore
 internal import PGWire
 internal import RoutePlanning
@@ -215,6 +216,14 @@ extension ClientSession {
         pins.remove(at: index)
         backend.takeBack()
         backend.pool.release(backend, isReusable: backend.status == TransactionState.Phase.idle.rawValue)
+    }
+
+    /// No transaction is open: a kept server session that says otherwise would swallow what comes later. It does not come about; if it does, the session ends.
+    func endStrayBlocks() {
+        for pin in pins where pin.backend.status != TransactionState.Phase.idle.rawValue && !pin.backend.hasExchange {
+            loop.logger.error("A kept server session is in a transaction that its client's session has not begun", metadata: ["shard": "\(pin.backend.pool.shardID)"])
+            pin.backend.close()
+        }
     }
 
     /// DISCARD ALL, or the session's end: what is kept goes with the server sessions.

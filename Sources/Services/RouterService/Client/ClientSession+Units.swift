@@ -59,7 +59,10 @@ extension ClientSession {
         if !notifications.isEmpty { deliverNotifications() }
         flushClient()
         closeIfDrained()
-        if !pins.isEmpty, transaction.isIdle, work == .ready { settlePins() }
+        if !pins.isEmpty, transaction.isIdle, work == .ready {
+            endStrayBlocks()
+            settlePins()
+        }
         // Nearly always there is nothing: the client waits for the answer that was just written.
         if hasInput || !participants.isEmpty || !isReading || !isClientWritable { pump() }
     }
