@@ -252,7 +252,8 @@ private enum Statements {
             "INSERT INTO l (k, v) VALUES (\(key), 'x')", "SHOW TimeZone", "SHOW pgmosaic.session", "/* pgmosaic: shard_key=\(key) */ SELECT v FROM t",
             "SET pgmosaic.shard_key = '\(key)'", "RESET pgmosaic.shard_key", "EXPLAIN SELECT v FROM t WHERE k = \(key)", "", ";", "SELECT",
             "SET pgmosaic.consistency = 'eventual'", "BEGIN ISOLATION LEVEL SERIALIZABLE", "PREPARE TRANSACTION 'x'",
-            "ALTER TABLE t ADD COLUMN c int", "CREATE TEMP TABLE x (a int)", "SELECT pgmosaic.shard_table('n', 'k')", "SELECT v FROM unknown",
+            "ALTER TABLE t ADD COLUMN c int", "CREATE TEMP TABLE x (a int)", "CREATE TEMP TABLE t (a int) ON COMMIT DROP", "SELECT v FROM x", "INSERT INTO x VALUES (1)",
+            "DROP TABLE x", "DISCARD TEMP", "SELECT v FROM pg_temp.x", "PREPARE x AS SELECT v FROM x", "EXECUTE x", "SELECT pgmosaic.shard_table('n', 'k')", "SELECT v FROM unknown",
             "TRUNCATE t", "VACUUM t", "DO $$ BEGIN END $$", "START TRANSACTION READ ONLY", "COMMIT AND CHAIN", "VALUES (1)",
         ]
     }

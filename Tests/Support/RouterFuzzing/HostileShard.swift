@@ -25,6 +25,7 @@ struct HostileShard {
     private var statements: [String: String] = [:]
     private var portals: [String: Portal] = [:]
     private var status = UInt8(ascii: "I")
+    private var temporaryTables: Set<String> = []
     /// After an error in a batch: up to Sync.
     private var isSkipping = false
     /// COPY FROM STDIN is under way: of a simple query, or of a batch.
@@ -231,6 +232,7 @@ struct HostileShard {
             answer.writeRowDescription([.init(name: "r", typeOID: 25), .init(name: "s", typeOID: 25)])
             answer.writeDataRow(text: [isReplica ? "t" : "f", Self.system])
             answer.writeCommandComplete(tag: "SELECT 1")
+        case "SELECT" where text.contains("pg_my_temp_schema"): temporary(text, &answer)
         case "SELECT", "SHOW", "FETCH", "EXPLAIN", "WITH", "VALUES":
             if describes { answer.writeRowDescription([.init(name: "v", typeOID: 25)]) }
             answer.writeDataRow(text: [Self.key(text, parameters)])
@@ -240,8 +242,27 @@ struct HostileShard {
             copy(isIn: words.contains("STDIN"), describes, &answer)
         case "INSERT": answer.writeCommandComplete(tag: "INSERT 0 1")
         case "UPDATE", "DELETE": answer.writeCommandComplete(tag: "\(words[0]) 1")
-        case let verb?: answer.writeCommandComplete(tag: verb)
+        case let verb?:
+            switch (verb, words.dropFirst().first) {
+            case ("CREATE", "TEMP"): temporaryTables.insert(words[3].lowercased())
+            case ("DROP", _), ("DISCARD", _): temporaryTables.removeAll()
+            default: break
+            }
+            answer.writeCommandComplete(tag: verb)
         }
+    }
+
+    /// What the router asks about the server session's temporary tables: whether there are any, which, and their columns.
+    private func temporary(_ text: String, _ answer: inout ByteBuffer) {
+        let asksForTables = text.contains("pg_inherits"), asksForColumns = text.contains("format_type")
+        let tables = temporaryTables.sorted()
+        let rows: [[String?]] =
+            text.contains("pg_listening_channels") ? tables.prefix(1).map { _ in ["temporary", ""] }
+            : asksForTables ? tables.map { ["pg_temp_3", $0, "r", "f", "f", "f", "f", nil, nil, "f"] }
+            : asksForColumns ? tables.map { ["pg_temp_3", $0, "v", "25", "text", "f", nil, "f", "f", "f", "t", "f"] } : []
+        answer.writeRowDescription((0..<(rows.first?.count ?? 1)).map { .init(name: "c\($0)", typeOID: 25) })
+        for row in rows { answer.writeDataRow(text: row) }
+        answer.writeCommandComplete(tag: "SELECT \(rows.count)")
     }
 
     private mutating func copy(isIn: Bool, _ isSimple: Bool, _ answer: inout ByteBuffer) {
