@@ -78,7 +78,7 @@ package enum SettingsCatalogue {
         "wire.prepared_statements_max", .integer(1...1_000_000), default: .integer(1000), "Most prepared statements of one session.")
     package static let pinnedSessionsMax = SettingDeclaration(
         "wire.pinned_sessions_max", .integer(0...100_000), default: .integer(10),
-        "Most shard connections that sessions keep for themselves (LISTEN, session advisory locks, cursors WITH HOLD); each counts in its shard's `pool.size_max`.")
+        "Most shard connections that sessions keep for themselves (LISTEN, session advisory locks, cursors WITH HOLD, temporary tables); each counts in its shard's `pool.size_max`.")
     package static let idleTransactionTimeout = SettingDeclaration(
         "wire.idle_transaction_timeout", .duration(.zero ... .seconds(86_400)), default: .duration(.zero),
         "A session that is idle in a transaction for longer is ended, which frees its shard connection; 0: never.")
