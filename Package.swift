@@ -96,7 +96,8 @@ let package = Package(
             .product(name: "NIOHTTP1", package: "swift-nio"),
         ] + nio),
         adapter("ServerConfig", [.product(name: "Yams", package: "Yams"), log]),
-        adapter("Security", [crypto]),
+        // Not "Security": packages ask canImport(Security), and would take it for the framework of that name.
+        adapter("Secrets", [crypto]),
         adapter("RESTServer", [
             "ControlAPI", "Telemetry", "Listening", crypto, log, httpTypes, .product(name: "Hummingbird", package: "hummingbird"),
             .product(name: "HummingbirdCore", package: "hummingbird"), .product(name: "HummingbirdHTTP2", package: "hummingbird"),
@@ -106,14 +107,14 @@ let package = Package(
         // 3 services
         service("RouterService", [
             "ShardModel", "PGTypes", "PGWire", "SQLSyntax", "ControlAPI", "RoutePlanning", "SessionCore", "PoolCore",
-            "ReplicaCore", "CommitCore", "PGChannel", "CatalogStore", "Telemetry", "ServerConfig", "Security", "RESTServer", "Listening",
+            "ReplicaCore", "CommitCore", "PGChannel", "CatalogStore", "Telemetry", "ServerConfig", "Secrets", "RESTServer", "Listening",
             nioPosix, nioSSL, log, atomics,
             .product(name: "Hummingbird", package: "hummingbird"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         ] + nio),
         service("ManagerService", [
             "ShardModel", "ControlAPI", "RoutePlanning", "CommitCore", "PGWire", "PGChannel", "CatalogStore", "Telemetry", "ServerConfig",
-            "Security", "RESTServer", "Listening", nioPosix, log, httpTypes,
+            "Secrets", "RESTServer", "Listening", nioPosix, log, httpTypes,
             .product(name: "Hummingbird", package: "hummingbird"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             .product(name: "UnixSignals", package: "swift-service-lifecycle"),
@@ -123,7 +124,7 @@ let package = Package(
             name: "pgmosaic",
             dependencies: [
                 "RouterService", "ManagerService", "CatalogPostgres", "CatalogSQLite", "CatalogStore", "ControlAPI", "PGChannel", "PGWire", "PostgresProcess",
-                "LocalCluster", "Security", "ServerConfig", "ShardModel", "Telemetry", nioPosix, nioSSL, crypto, log,
+                "LocalCluster", "Secrets", "ServerConfig", "ShardModel", "Telemetry", nioPosix, nioSSL, crypto, log,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -161,10 +162,10 @@ let package = Package(
         test("PGTypesTests", in: "Vocabulary", ["PGTypes", "ShardModel", "TestKit"], resources: [.copy("Resources")]),
         test("ControlAPITests", in: "Vocabulary", ["ControlAPI", "ShardModel"]),
         support("RESTTestKit", ["ControlAPI", "RESTServer", "PostgresProcess", log, nioPosix, nioSSL, .product(name: "Hummingbird", package: "hummingbird")] + nio),
-        test("SecurityTests", in: "Adapters", ["Security"]),
+        test("SecretsTests", in: "Adapters", ["Secrets"]),
         test("RESTServerTests", in: "Adapters", ["RESTServer", "RESTTestKit", "ControlAPI", "Listening", "PostgresProcess", "Telemetry", log, httpTypes]),
         test("ManagerServiceTests", in: "Services", [
-            "ManagerService", "CatalogStore", "ShardModel", "ControlAPI", "Security", "ServerConfig", "Telemetry", "RESTTestKit", "PostgresProcess", nioPosix, log,
+            "ManagerService", "CatalogStore", "ShardModel", "ControlAPI", "Secrets", "ServerConfig", "Telemetry", "RESTTestKit", "PostgresProcess", nioPosix, log,
         ]),
         test("PostgresProcessTests", in: "Adapters", ["PostgresProcess"]),
         // benchmarks
@@ -195,7 +196,7 @@ let package = Package(
         test("ServerConfigTests", in: "Adapters", ["ServerConfig", log]),
         test("TelemetryTests", in: "Adapters", ["Telemetry", "ControlAPI", log]),
         test("CommandLineTests", in: "Executable", [
-            "pgmosaic", "CatalogSQLite", "CatalogStore", "ControlAPI", "PostgresProcess", "Security", "ServerConfig", "ShardModel",
+            "pgmosaic", "CatalogSQLite", "CatalogStore", "ControlAPI", "PostgresProcess", "Secrets", "ServerConfig", "ShardModel",
         ]),
         test("DemoTests", in: "System", ["pgmosaic", "ControlAPI", "PostgresProcess", "RESTTestKit"]),
         test("FaultTests", in: "System", [

@@ -7,7 +7,7 @@ package import Logging
 internal import NIOCore
 internal import NIOPosix
 package import RESTServer
-internal import Security
+internal import Secrets
 package import ServerConfig
 internal import ServiceLifecycle
 internal import ShardModel

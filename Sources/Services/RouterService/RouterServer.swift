@@ -4,7 +4,7 @@ package import Logging
 internal import NIOCore
 internal import NIOPosix
 internal import RESTServer
-internal import Security
+internal import Secrets
 package import ServerConfig
 internal import ServiceLifecycle
 internal import ShardModel

@@ -2,7 +2,7 @@ import CatalogSQLite
 import CatalogStore
 import Foundation
 import PostgresProcess
-import Security
+import Secrets
 import ShardModel
 import Testing
 

@@ -3,7 +3,7 @@ import ControlAPI
 import Logging
 import ManagerService
 import RESTTestKit
-import Security
+import Secrets
 import ShardModel
 import Telemetry
 

@@ -5,7 +5,7 @@ import ManagerService
 import NIOPosix
 import PostgresProcess
 import RESTTestKit
-import Security
+import Secrets
 import ShardModel
 import Testing
 

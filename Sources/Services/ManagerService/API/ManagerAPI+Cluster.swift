@@ -3,7 +3,7 @@ internal import ControlAPI
 internal import HTTPTypes
 
 internal import RESTServer
-internal import Security
+internal import Secrets
 internal import ShardModel
 internal import Telemetry
 

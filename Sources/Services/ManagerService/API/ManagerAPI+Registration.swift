@@ -2,7 +2,7 @@ internal import ControlAPI
 internal import PGChannel
 internal import Logging
 internal import RESTServer
-internal import Security
+internal import Secrets
 internal import ShardModel
 
 // Shards come and go here. Until data can be moved, the ring is only cut anew while the database has no tables.

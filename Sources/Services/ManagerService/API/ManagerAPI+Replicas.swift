@@ -1,7 +1,7 @@
 internal import ControlAPI
 internal import PGChannel
 internal import RESTServer
-internal import Security
+internal import Secrets
 internal import ShardModel
 
 /// The replicas of a shard: checked when they are named. Whether one may be read from at a moment is for each router to find out.

@@ -2,7 +2,7 @@ package import CatalogStore
 internal import ControlAPI
 internal import Foundation
 package import RESTServer
-package import Security
+package import Secrets
 internal import ShardModel
 package import Telemetry
 

@@ -3,7 +3,7 @@ internal import PGChannel
 internal import PGWire
 internal import RoutePlanning
 package import NIOPosix
-package import Security
+package import Secrets
 package import ShardModel
 
 /// Looks at real PostgreSQL servers, one short connection a question.

@@ -3,7 +3,7 @@ internal import NIOCore
 internal import PGChannel
 internal import PGWire
 internal import PoolCore
-internal import Security
+internal import Secrets
 internal import ServerConfig
 internal import SessionCore
 internal import ShardModel

@@ -5,7 +5,7 @@ internal import NIOCore
 internal import PGChannel
 internal import PGWire
 internal import RoutePlanning
-internal import Security
+internal import Secrets
 internal import ServerConfig
 internal import ShardModel
 internal import Synchronization

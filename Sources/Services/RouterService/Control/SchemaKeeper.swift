@@ -3,7 +3,7 @@ internal import NIOCore
 internal import PGChannel
 internal import PGWire
 internal import RoutePlanning
-internal import Security
+internal import Secrets
 internal import ShardModel
 
 /// Keeps what the router knows of one database's schema: reads it from the home shard at the start, when a shard reports a change, when its

@@ -3,7 +3,7 @@ internal import ControlAPI
 internal import NIOCore
 internal import PGChannel
 internal import PGWire
-internal import Security
+internal import Secrets
 internal import ShardModel
 
 /// What `/ready` tells, found out at most once a second however often it is asked.

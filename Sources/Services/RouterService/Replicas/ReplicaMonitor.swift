@@ -4,7 +4,7 @@ internal import PGChannel
 internal import PGWire
 internal import PoolCore
 internal import ReplicaCore
-internal import Security
+internal import Secrets
 internal import ServerConfig
 internal import ShardModel
 

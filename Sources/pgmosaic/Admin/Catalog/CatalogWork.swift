@@ -1,7 +1,7 @@
 import ArgumentParser
 import CatalogStore
 import Foundation
-import Security
+import Secrets
 import ServerConfig
 import ShardModel
 import Telemetry
