@@ -67,6 +67,10 @@ let package = Package(
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/grpc/grpc-swift-2", from: "2.4.3"),
+        .package(url: "https://github.com/grpc/grpc-swift-nio-transport", from: "2.9.2"),
+        .package(url: "https://github.com/grpc/grpc-swift-protobuf", from: "2.4.1"),
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
     ],
     targets: [
         // 0 vocabulary
@@ -88,6 +92,14 @@ let package = Package(
         adapter("CatalogStore", ["ShardModel"]),
         adapter("CatalogSQLite", ["CatalogStore", "ShardModel", .product(name: "GRDB", package: "GRDB.swift")]),
         adapter("CatalogPostgres", ["CatalogStore", "PGChannel", "PGWire", "ShardModel"] + nio),
+        .target(
+            name: "CatalogEtcd",
+            dependencies: [
+                "CatalogStore", "ShardModel", nioPosix, .product(name: "GRPCCore", package: "grpc-swift-2"),
+                .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
+                .product(name: "GRPCProtobuf", package: "grpc-swift-protobuf"), .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ] + nio,
+            path: "Sources/Adapters/CatalogEtcd", exclude: ["Protocol", "Generated/SOURCES"], swiftSettings: strict),
         adapter("Telemetry", ["ControlAPI", log]),
         .target(name: "CSpawn", path: "Sources/Adapters/CSpawn"),
         adapter("PostgresProcess", ["CSpawn"]),
@@ -123,7 +135,8 @@ let package = Package(
         .executableTarget(
             name: "pgmosaic",
             dependencies: [
-                "RouterService", "ManagerService", "CatalogPostgres", "CatalogSQLite", "CatalogStore", "ControlAPI", "PGChannel", "PGWire", "PostgresProcess",
+                "RouterService", "ManagerService", "CatalogEtcd", "CatalogPostgres", "CatalogSQLite", "CatalogStore", "ControlAPI", "PGChannel", "PGWire",
+                "PostgresProcess",
                 "LocalCluster", "Secrets", "ServerConfig", "ShardModel", "Telemetry", nioPosix, nioSSL, crypto, log,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
@@ -177,7 +190,8 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(
             name: "CatalogBenchmark",
-            dependencies: ["CatalogPostgres", "CatalogSQLite", "CatalogStore", "PGChannel", "ShardModel", nioPosix], path: "Benchmarks/CatalogBenchmark",
+            dependencies: ["CatalogEtcd", "CatalogPostgres", "CatalogSQLite", "CatalogStore", "PGChannel", "ShardModel", nioPosix],
+            path: "Benchmarks/CatalogBenchmark",
             swiftSettings: strict),
         // the repository's own rules
         .testTarget(name: "TidyTests", path: "Tests/Tidy", swiftSettings: strict),
@@ -193,10 +207,14 @@ let package = Package(
         test("CatalogPostgresTests", in: "Adapters", [
             "CatalogPostgres", "CatalogStore", "CatalogConformance", "PGChannel", "PostgresProcess", "ShardModel", "TestKit", nioPosix,
         ] + nio),
+        support("EtcdTestKit", ["CatalogEtcd", "CatalogStore", "PostgresProcess", nioPosix]),
+        test("CatalogEtcdTests", in: "Adapters", [
+            "CatalogEtcd", "CatalogStore", "CatalogConformance", "EtcdTestKit", "PostgresProcess", "ShardModel", "TestKit", nioPosix, crypto,
+        ]),
         test("ServerConfigTests", in: "Adapters", ["ServerConfig", log]),
         test("TelemetryTests", in: "Adapters", ["Telemetry", "ControlAPI", log]),
         test("CommandLineTests", in: "Executable", [
-            "pgmosaic", "CatalogSQLite", "CatalogStore", "ControlAPI", "PostgresProcess", "Secrets", "ServerConfig", "ShardModel",
+            "pgmosaic", "CatalogSQLite", "CatalogStore", "ControlAPI", "EtcdTestKit", "PostgresProcess", "Secrets", "ServerConfig", "ShardModel",
         ]),
         test("DemoTests", in: "System", ["pgmosaic", "ControlAPI", "PostgresProcess", "RESTTestKit"]),
         test("FaultTests", in: "System", [
@@ -204,7 +222,8 @@ let package = Package(
             "TestKit", "pgmosaic", log, nioPosix,
         ] + nio),
         test("SharedCatalogTests", in: "System", [
-            "CatalogPostgres", "CatalogStore", "ClusterTestKit", "PGChannel", "PostgresProcess", "ShardModel", "pgmosaic", nioPosix,
+            "CatalogEtcd", "CatalogPostgres", "CatalogStore", "ClusterTestKit", "EtcdTestKit", "PGChannel", "PostgresProcess", "ShardModel", "pgmosaic",
+            nioPosix,
         ]),
         test(
             "DriverTests", in: "System", ["CatalogStore", "ClusterTestKit", "PGWire", "PostgresProcess", "ServerConfig", "ShardModel"],

@@ -1,3 +1,4 @@
+import CatalogEtcd
 import CatalogPostgres
 import CatalogSQLite
 import CatalogStore
@@ -8,7 +9,7 @@ import ShardModel
 
 // CatalogBenchmark LOCATION SHARDS OPERATIONS
 //
-// On an empty store (a path, or postgres://…): what it takes to store a catalog of so many shards of 256 vnodes, to open it, to change one shard at a
+// On an empty store (a path, postgres://… or etcd://…): what it takes to store a catalog of so many shards of 256 vnodes, to open it, to change one shard at a
 // time, and until another store's watch has the change.
 
 let arguments = CommandLine.arguments
@@ -19,6 +20,9 @@ guard arguments.count == 4, let count = Int(arguments[2]), (1...HashRing.shardsM
 let location = arguments[1]
 
 func open() async throws -> any CatalogStore {
+    if location.hasPrefix("etcd") {
+        return try await EtcdCatalogStore(try EtcdLocation.parse(location), isManager: true, on: MultiThreadedEventLoopGroup.singleton)
+    }
     guard location.hasPrefix("postgres") else { return try await SQLiteCatalogStore(path: location) }
     return try await PostgresCatalogStore(try PostgresEndpoint.parse(location), isManager: true, on: MultiThreadedEventLoopGroup.singleton)
 }

@@ -6,7 +6,8 @@ import Testing
 
     /// A file that long holds more than one concept.
     @Test func noSourceFileIsTooLong() {
-        for (path, code) in Repository.sources {
+        // Code that a program made is read by nobody.
+        for (path, code) in Repository.sources where !path.contains("/Generated/") {
             #expect(code.code.lineCount <= Self.linesMax, "\(path) has \(code.code.lineCount) lines")
         }
     }

@@ -85,33 +85,9 @@ extension StoredCatalog {
         guard let kind = row.text(7).flatMap(RecordRow.Kind.init), let key = row.text(8),
             let version = row.binary(9, Int64.self).flatMap({ UInt64(exactly: $0) })
         else { throw .invalid("the stored catalog holds a record of an unknown kind") }
-        guard let body = row.text(10) else { return try snapshot.remove(kind, key, &touch) }
+        guard let body = row.text(10) else { return RecordRow.remove(kind, key, from: &snapshot, &touch) }
         let vnodes = row[11].map { Data($0.readableBytesView) }
         try RecordRow(kind: kind, key: key, version: version, body: body, vnodes: vnodes).add(to: &snapshot, &touch)
-    }
-}
-
-extension CatalogSnapshot {
-    fileprivate mutating func remove(_ kind: RecordRow.Kind, _ key: String, _ touch: inout CatalogTouch) throws(CatalogError) {
-        switch kind {
-        case .database:
-            databases[key] = nil
-            touch.databases.insert(key)
-        case .shard:
-            shards[ShardID(key)] = nil
-            touch.shards.insert(ShardID(key))
-        case .table:
-            // A table's key is made of three names; the few tables there are tell which.
-            guard let name = tables.keys.first(where: { RecordRow.key(of: $0) == key }) else { return }
-            tables[name] = nil
-            touch.tables.insert(name)
-        case .user:
-            users[key] = nil
-            touch.users.insert(key)
-        case .setting:
-            settings[key] = nil
-            touch.settings.insert(key)
-        }
     }
 }
 

@@ -111,3 +111,28 @@ extension RecordRow {
         return (put, removed)
     }
 }
+
+extension RecordRow {
+    /// Takes a record out of `snapshot`, and puts its name into `touch`; nothing happens where it is not in it.
+    package static func remove(_ kind: Kind, _ key: String, from snapshot: inout CatalogSnapshot, _ touch: inout CatalogTouch) {
+        switch kind {
+        case .database:
+            snapshot.databases[key] = nil
+            touch.databases.insert(key)
+        case .shard:
+            snapshot.shards[ShardID(key)] = nil
+            touch.shards.insert(ShardID(key))
+        case .table:
+            // A table's key is made of three names; the few tables there are tell which.
+            guard let name = snapshot.tables.keys.first(where: { Self.key(of: $0) == key }) else { return }
+            snapshot.tables[name] = nil
+            touch.tables.insert(name)
+        case .user:
+            snapshot.users[key] = nil
+            touch.users.insert(key)
+        case .setting:
+            snapshot.settings[key] = nil
+            touch.settings.insert(key)
+        }
+    }
+}

@@ -3,8 +3,10 @@ package enum CatalogLocation: Hashable, Sendable {
     case sqlite(path: String)
     /// A database of a PostgreSQL server; the URL may hold a password.
     case postgres(url: String)
+    /// An etcd cluster; the URL may hold a password.
+    case etcd(url: String)
 
-    package static let forms = "sqlite:PATH or postgres://USER@HOST:PORT/DATABASE?..."
+    package static let forms = "sqlite:PATH, postgres://USER@HOST:PORT/DATABASE?... or etcd://HOST:PORT,HOST:PORT?..."
 
     /// `place`: where the text stands, for the error. The text itself is never in one: it may hold a password.
     package init(_ text: String, at place: String = "catalog") throws(ConfigError) {
@@ -12,10 +14,14 @@ package enum CatalogLocation: Hashable, Sendable {
             self = .postgres(url: text)
             return
         }
+        if text.hasPrefix("etcd://") || text.hasPrefix("etcds://") {
+            self = .etcd(url: text)
+            return
+        }
         guard let colon = text.firstIndex(of: ":") else { throw ConfigError(place, .invalid(expected: Self.forms)) }
         let path = String(text[text.index(after: colon)...])
         guard text[..<colon] == "sqlite", !path.isEmpty else {
-            throw ConfigError(place, .invalid(expected: Self.forms + "; etcd comes in a later version"))
+            throw ConfigError(place, .invalid(expected: Self.forms))
         }
         self = .sqlite(path: path)
     }

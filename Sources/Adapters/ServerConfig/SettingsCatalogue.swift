@@ -12,7 +12,7 @@ package enum SettingsCatalogue {
 
     package static let catalog = SettingDeclaration(
         "catalog", .text, default: nil,
-        "The catalog store. `sqlite:PATH` is a file that the manager and the routers of one machine share. `postgres://USER@HOST:PORT/DATABASE?...` is a database of a PostgreSQL server, for any number of machines; its password as `password=env:NAME` or `password=file:PATH`, and `sslmode=verify-full` with `sslrootcert=PATH` beyond loopback.")
+        "The catalog store. `sqlite:PATH` is a file that the manager and the routers of one machine share. `postgres://USER@HOST:PORT/DATABASE?...` is a database of a PostgreSQL server, for any number of machines; its password as `password=env:NAME` or `password=file:PATH`, and `sslmode=verify-full` with `sslrootcert=PATH` beyond loopback. `etcds://USER@HOST:PORT,HOST:PORT?...` is an etcd cluster (`etcd://` without TLS), with `password` alike, `cacert=PATH`, `cert=PATH` and `key=PATH`, and `prefix=/pgmosaic/`.")
     package static let httpHost = SettingDeclaration(
         "http.host", .text, default: .text("127.0.0.1"),
         "Address of the REST API. REST has no authentication yet: leave it on loopback, or put something in front that authenticates.")

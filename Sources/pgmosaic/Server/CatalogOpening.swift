@@ -1,3 +1,4 @@
+import CatalogEtcd
 import CatalogPostgres
 import CatalogSQLite
 import CatalogStore
@@ -30,6 +31,7 @@ enum CatalogOpening {
         switch source {
         case .sqlite(let path): try await SQLiteCatalogStore(path: path, createIfMissing: createIfMissing)
         case .postgres(let endpoint): try await PostgresCatalogStore(endpoint, isManager: createIfMissing, on: MultiThreadedEventLoopGroup.singleton)
+        case .etcd(let location): try await EtcdCatalogStore(location, isManager: createIfMissing, on: MultiThreadedEventLoopGroup.singleton)
         }
     }
 }
@@ -38,6 +40,7 @@ enum CatalogOpening {
 enum CatalogSource: CustomStringConvertible {
     case sqlite(path: String)
     case postgres(PostgresEndpoint)
+    case etcd(EtcdLocation)
 
     init(_ location: CatalogLocation, at place: String = "catalog") throws(ConfigError) {
         switch location {
@@ -54,6 +57,12 @@ enum CatalogSource: CustomStringConvertible {
                 throw ConfigError(place, .inconsistent("the URL must name a user and a database"))
             }
             self = .postgres(endpoint)
+        case .etcd(let url):
+            do throws(EtcdLocationError) {
+                self = .etcd(try EtcdLocation.parse(url))
+            } catch {
+                throw ConfigError(place, .inconsistent("\(error)"))
+            }
         }
     }
 
@@ -62,6 +71,7 @@ enum CatalogSource: CustomStringConvertible {
         switch self {
         case .sqlite(let path): "sqlite:\(path.hasPrefix("/") ? path : FileManager.default.currentDirectoryPath + "/" + path)"
         case .postgres(let endpoint): "\(endpoint)"
+        case .etcd(let location): "\(location)"
         }
     }
 }

@@ -3,6 +3,7 @@ import CatalogStore
 import Foundation
 import PostgresProcess
 import ShardModel
+import TestKit
 import Testing
 
 /// What a writer is told of a commit whose request or answer is lost on the way.
@@ -15,7 +16,7 @@ import Testing
         call: Duration = .seconds(20), _ body: (CatalogServer, TestLine, PostgresCatalogStore) async throws -> Void
     ) async throws {
         let server = try await CatalogServer.current.withDatabase()
-        let line = try TestLine(to: server.server.port)
+        let line = try TestLine(to: server.server.port, on: try LoopbackPort.free())
         defer { line.close() }
         var timing = CatalogTiming()
         timing.call = call

@@ -2,6 +2,7 @@ import CatalogConformance
 import CatalogPostgres
 import CatalogStore
 import PostgresProcess
+import TestKit
 import Testing
 
 /// Each opening is a store of its own, with connections of its own, as another process would have.
@@ -55,7 +56,7 @@ private struct HarmablePostgres: HarmableCatalog {
         @Test(arguments: CatalogFaultConformance.checks)
         func postgresConforms(to check: CatalogFaultConformance.Check) async throws {
             try await CatalogServer.with { server in
-                let line = try TestLine(to: server.server.port)
+                let line = try TestLine(to: server.server.port, on: try LoopbackPort.free())
                 defer { line.close() }
                 try await check.run(HarmablePostgres(server: server, line: line))
             }

@@ -6,6 +6,7 @@ import NIOPosix
 import PGChannel
 import PostgresProcess
 import ShardModel
+import TestKit
 import Testing
 
 /// What is this store's own: formats, odd databases and roles, and a server that loses or restores what it had.
@@ -65,7 +66,7 @@ import Testing
 
     @Test func anOlderStoreThatReadBeforeTheUpgradeStoresNothingBehindIt() async throws {
         let server = try await CatalogServer.current.withDatabase()
-        let line = try TestLine(to: server.server.port)
+        let line = try TestLine(to: server.server.port, on: try LoopbackPort.free())
         defer { line.close() }
         let old = try await server.open(port: line.port, timing: .patient)
         line.lose(.delay, of: "WITH moved AS")

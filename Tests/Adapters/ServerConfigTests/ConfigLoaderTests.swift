@@ -94,6 +94,7 @@ import Testing
     @Test func onlyACatalogLocationThatExistsInThisVersionIsTaken() throws {
         #expect(try CatalogLocation("sqlite:/a:b") == .sqlite(path: "/a:b"))
         for url in ["postgres://u@h/d?sslmode=verify-full", "postgresql://u@h/d"] { #expect(try CatalogLocation(url) == .postgres(url: url)) }
+        for url in ["etcd://a,b:2380", "etcds://u@a?password=env:X"] { #expect(try CatalogLocation(url) == .etcd(url: url)) }
         for text in ["", "sqlite:", "etcd:http://x", "/var/lib/x", "postgres:/x"] { #expect(throws: ConfigError.self) { try CatalogLocation(text) } }
     }
 }

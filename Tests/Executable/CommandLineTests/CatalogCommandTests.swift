@@ -1,5 +1,6 @@
 import CatalogSQLite
 import CatalogStore
+import EtcdTestKit
 import Foundation
 import PostgresProcess
 import Secrets
@@ -119,9 +120,49 @@ import Testing
         #expect(history.output.contains("catalog copy") && history.output.contains("added shard s1"))
     }
 
+    @Test func aCatalogMovesToEtcdAndBackAndIsImportedThere() async throws {
+        try await withTemporaryFolder { folder in
+            let before = try await fill(folder)
+            try await EtcdCluster.with { etcd in
+                for words in [["user", "add", "root:streng geheim"], ["user", "grant-role", "root", "root"], ["auth", "enable"]] {
+                    let result = try await etcd.etcdctl(words: words)
+                    try #require(result.status == 0, "\(result.lastLines)")
+                }
+                let url = "etcd://root@127.0.0.1:\(etcd.port())"
+                let environment = ["CATALOG_PASSWORD": "streng geheim"]
+                let secret = "?password=env:CATALOG_PASSWORD"
+                let wrong = try await Program.run(
+                    "catalog", "copy", "--from", "sqlite:\(folder)/c.sqlite", "--to", url + secret, environment: ["CATALOG_PASSWORD": "falsch"])
+                #expect(wrong.status == 69 && wrong.errors.contains("authentication failed") && !wrong.errors.contains("falsch"), "\(wrong.errors)")
+                #expect(try await load(folder + "/c.sqlite") == before)
+                let there = try await Program.run(
+                    "catalog", "copy", "--from", "sqlite:\(folder)/c.sqlite", "--to", url + secret, environment: environment)
+                #expect(there.status == 0 && there.output.contains("epoch 3"), "\(there.errors)")
+                #expect(try await load(folder + "/c.sqlite").settings[CatalogSnapshot.movedSetting] == url)
+                let file = folder + "/export.json"
+                let exported = try await Program.run("catalog", "export", "--from", url + secret, "--file", file, environment: environment)
+                #expect(exported.status == 0, "\(exported.errors)")
+                let imported = try await Program.run("catalog", "import", file, "--to", url + secret + "&prefix=/second", environment: environment)
+                #expect(imported.status == 0 && imported.output.contains("epoch 4"), "\(imported.errors)")
+                let again = try await Program.run("catalog", "import", file, "--to", url + secret, environment: environment)
+                #expect(again.status == 1 && again.errors.contains("holds a catalog already"))
+                let back = try await Program.run(
+                    "catalog", "copy", "--from", url + secret + "&prefix=/second", "--to", "sqlite:\(folder)/back.sqlite", environment: environment)
+                #expect(back.status == 0, "\(back.errors)")
+                var expected = before
+                expected.epoch = Epoch(6)
+                #expect(try await load(folder + "/back.sqlite") == expected)
+                let history = try await Program.run("catalog", "history", "--from", url + secret, environment: environment)
+                #expect(history.output.contains("catalog copy") && history.output.contains("added shard s1"))
+                let shown = [there, exported, imported, again, back, history].map { $0.output + $0.errors }.joined()
+                #expect(!shown.contains("geheim"))
+            }
+        }
+    }
+
     @Test func aLocationThatMakesNoSenseIsOneLine() async throws {
         for (location, text) in [
-            ("nonsense", "flag --from: expected sqlite:PATH or postgres://"), ("postgres://u:geheim@h", "flag --from: the URL must name a user and a database"),
+            ("nonsense", "flag --from: expected sqlite:PATH, postgres://"), ("etcd://u:geheim@", "flag --from: the etcd URL names no host"), ("postgres://u:geheim@h", "flag --from: the URL must name a user and a database"),
             ("sqlite:/nowhere/c.sqlite", "the folder /nowhere does not exist"),
         ] {
             let result = try await Program.run("catalog", "history", "--from", location)

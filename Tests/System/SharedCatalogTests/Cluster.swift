@@ -1,5 +1,8 @@
+import CatalogEtcd
 import CatalogPostgres
+import CatalogStore
 import ClusterTestKit
+import EtcdTestKit
 import Foundation
 import NIOPosix
 import PGChannel
@@ -7,11 +10,11 @@ import PostgresProcess
 import Synchronization
 import Testing
 
-/// The processes of a cluster whose catalog is on a PostgreSQL server.
+/// The processes of a cluster whose catalog is on a server, which a test may harm.
 final class Cluster: Sendable {
-    let catalog: PostgresServer
     /// Another store of the same catalog.
-    let store: PostgresCatalogStore
+    let store: any CatalogStore
+    private let close: @Sendable () async -> Void
     private let shards: [PostgresServer]
     private let folder: String
     private let managerPort: Int
@@ -24,14 +27,15 @@ final class Cluster: Sendable {
         return (bundle as NSString).deletingLastPathComponent + "/pgmosaic"
     }()
 
-    /// Starts everything, and waits until the routers take clients. The manager makes the catalog.
-    init(_ folder: String, catalog: PostgresServer, _ shards: [PostgresServer], _ options: TestCluster.Options) async throws {
+    /// Starts everything, and waits until the routers take clients. The manager makes the catalog. `open` opens a store of it as a router does.
+    private init<Store: CatalogStore>(
+        _ folder: String, catalog url: String, _ shards: [PostgresServer], _ options: TestCluster.Options,
+        open: @Sendable () async throws -> Store, close: @escaping @Sendable (Store) async -> Void
+    ) async throws {
         self.folder = folder
-        self.catalog = catalog
         self.shards = shards
         managerPort = try LoopbackPort.free()
         wirePorts = [try LoopbackPort.free(), try LoopbackPort.free()]
-        let url = catalog.dsn()
         try Self.write("catalog: \"\(url)\"\nhttp: {port: \(managerPort)}\n", to: folder + "/manager.yaml")
         for (index, port) in wirePorts.enumerated() {
             let settings = """
@@ -45,17 +49,35 @@ final class Cluster: Sendable {
                 """
             try Self.write(settings, to: folder + "/router-\(index).yaml")
         }
-        let endpoint = try PostgresEndpoint.parse(url)
         let manager = try SupervisedProcess.start(
             .init(Self.program, ["manager", "--config", folder + "/manager.yaml"], output: .file(folder + "/manager.log")))
         processes.withLock { $0["manager"] = manager }
         try await eventually("the manager makes the catalog", within: .seconds(60)) {
-            try await PostgresCatalogStore(endpoint, isManager: false, on: MultiThreadedEventLoopGroup.singleton).close()
+            await close(try await open())
             return true
         }
-        store = try await PostgresCatalogStore(endpoint, isManager: false, on: MultiThreadedEventLoopGroup.singleton)
+        let store = try await open()
+        self.store = store
+        self.close = { await close(store) }
         try await TestCluster.register(shards, options, in: store)
         for index in wirePorts.indices { try await startRouter(index) }
+    }
+
+    convenience init(_ folder: String, catalog: PostgresServer, _ shards: [PostgresServer], _ options: TestCluster.Options) async throws {
+        let endpoint = try PostgresEndpoint.parse(catalog.dsn())
+        try await self.init(folder, catalog: catalog.dsn(), shards, options) {
+            try await PostgresCatalogStore(endpoint, isManager: false, on: MultiThreadedEventLoopGroup.singleton)
+        } close: {
+            await $0.close()
+        }
+    }
+
+    convenience init(_ folder: String, catalog: EtcdCluster, _ shards: [PostgresServer], _ options: TestCluster.Options) async throws {
+        try await self.init(folder, catalog: "\(catalog.location())", shards, options) {
+            try await catalog.open(isManager: false)
+        } close: {
+            await $0.close()
+        }
     }
 
     private static func write(_ text: String, to path: String) throws { try Data(text.utf8).write(to: URL(fileURLWithPath: path)) }
@@ -81,7 +103,7 @@ final class Cluster: Sendable {
             process.signal(SIGTERM)
             await process.waitForExit()
         }
-        await store.close()
+        await close()
     }
 
     // MARK: use

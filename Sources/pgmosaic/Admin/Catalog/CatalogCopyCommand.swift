@@ -12,6 +12,7 @@ struct CatalogCopyCommand: AsyncParsableCommand {
             the new location; clients notice nothing. A copy that failed or was interrupted is gone on with by the same command.
 
               pgmosaic catalog copy --from sqlite:catalog.sqlite --to 'postgres://app@10.0.0.9/catalog?password=env:CATALOG'
+              pgmosaic catalog copy --from sqlite:catalog.sqlite --to 'etcds://app@10.0.0.7,10.0.0.8,10.0.0.9?password=env:ETCD&cacert=ca.pem'
 
             Sealed passwords go along as they are, and need the same secrets.key_file. --secrets-key-file tries all of them first.
             """)

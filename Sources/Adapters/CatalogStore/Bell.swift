@@ -1,7 +1,7 @@
 internal import Synchronization
 
 /// Wakes tasks that wait for something to happen, or for a moment to pass.
-final class Bell: Sendable {
+package final class Bell: Sendable {
     private struct State {
         var rings: UInt64 = 0
         var lastID: UInt64 = 0
@@ -9,10 +9,12 @@ final class Bell: Sendable {
     }
     private let state = Mutex(State())
 
-    /// How often it has rung: to be read before looking, so that nothing that happens in between is missed.
-    var rings: UInt64 { state.withLock(\.rings) }
+    package init() {}
 
-    func ring() {
+    /// How often it has rung: to be read before looking, so that nothing that happens in between is missed.
+    package var rings: UInt64 { state.withLock(\.rings) }
+
+    package func ring() {
         let waiting = state.withLock { state in
             state.rings += 1
             defer { state.waiting = [:] }
@@ -22,7 +24,7 @@ final class Bell: Sendable {
     }
 
     /// Returns once it has rung more than `rings` times, or at `deadline`.
-    func wait(after rings: UInt64, until deadline: ContinuousClock.Instant) async {
+    package func wait(after rings: UInt64, until deadline: ContinuousClock.Instant) async {
         let id = state.withLock { state in
             state.lastID += 1
             return state.lastID

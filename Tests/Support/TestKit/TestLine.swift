@@ -1,16 +1,14 @@
-import Foundation
-import Glibc
-import PostgresProcess
-import Synchronization
-import TestKit
+internal import Foundation
+internal import Glibc
+internal import Synchronization
 
 /// The line between a store and its server, which a test cuts, silences, or makes lose one answer.
 ///
 /// Threads and blocking sockets: what it does must not depend on whether the test's own tasks get to run.
-final class TestLine: Sendable {
-    enum Mode: Sendable { case open, cut, silent }
+package final class TestLine: Sendable {
+    package enum Mode: Sendable { case open, cut, silent }
     /// What happens to the next request that holds the words.
-    enum Loss: Sendable {
+    package enum Loss: Sendable {
         /// The server does not get it; the connection ends.
         case request
         /// The server gets it, and nobody its answer; the connection ends.
@@ -27,21 +25,22 @@ final class TestLine: Sendable {
         var sockets: Set<Int32> = []
     }
 
-    let port: Int
+    package let port: Int
     private let target: Int
     private let listener: Int32
     private let state = Mutex(State())
     private let isEnding = Atomic(false)
 
-    init(to target: Int) throws {
+    /// `port`: a free one, to be listened on.
+    package init(to target: Int, on port: Int) throws {
         self.target = target
-        port = try LoopbackPort.free()
-        guard let listener = LoopbackSocket.listening(on: port) else { throw POSIXError(.EADDRINUSE) }
+        self.port = port
+        guard let listener = LoopbackSocket.listening(on: port) else { throw TestLineError() }
         self.listener = listener
         Thread.detachNewThread { self.acceptAll() }
     }
 
-    func set(_ mode: Mode) {
+    package func set(_ mode: Mode) {
         let sockets = state.withLock { state in
             state.mode = mode
             return mode == .cut ? state.sockets : []
@@ -49,14 +48,14 @@ final class TestLine: Sendable {
         for socket in sockets { shutdown(socket, Int32(SHUT_RDWR)) }
     }
 
-    func lose(_ loss: Loss, of words: String) { state.withLock { $0.trap = (Array(words.utf8), loss) } }
+    package func lose(_ loss: Loss, of words: String) { state.withLock { $0.trap = (Array(words.utf8), loss) } }
 
-    func release() { state.withLock { $0.isReleased = true } }
+    package func release() { state.withLock { $0.isReleased = true } }
 
     /// How often the trap has sprung.
-    var losses: Int { state.withLock(\.sprung) }
+    package var losses: Int { state.withLock(\.sprung) }
 
-    func close() {
+    package func close() {
         isEnding.store(true, ordering: .relaxed)
         set(.cut)
         shutdown(listener, Int32(SHUT_RDWR))
@@ -148,3 +147,5 @@ final class TestLine: Sendable {
         return mode != .cut
     }
 }
+
+package struct TestLineError: Error {}
