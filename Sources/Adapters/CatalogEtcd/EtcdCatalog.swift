@@ -113,7 +113,8 @@ struct EtcdCatalogReader: Sendable {
     }
 
     private func passage(_ key: Etcdserverpb_KeyValue) throws -> (epoch: Epoch, Pgmosaic_Catalog_Passage) {
-        guard let number = UInt64(String(decoding: key.key.suffix(20), as: UTF8.self)), let passage = try? Pgmosaic_Catalog_Passage(serializedBytes: key.value)
+        guard let number = UInt64(String(decoding: key.key.suffix(20), as: UTF8.self)),
+            let passage = try? Pgmosaic_Catalog_Passage(serializedBytes: key.value)
         else { throw CatalogError.invalid("the stored catalog is damaged: its history cannot be read") }
         return (Epoch(number), passage)
     }
@@ -135,7 +136,9 @@ struct EtcdCatalogReader: Sendable {
         guard !names.isEmpty else { return [] }
         var reading = EtcdTransaction()
         for name in names {
-            guard let kind = RecordRow.Kind(rawValue: name.kind) else { throw CatalogError.invalid("the stored catalog holds a record of an unknown kind") }
+            guard let kind = RecordRow.Kind(rawValue: name.kind) else {
+                throw CatalogError.invalid("the stored catalog holds a record of an unknown kind")
+            }
             reading.get(EtcdRange(start: keys.record(catalog.head.records, kind, name.key)), revision: catalog.revision)
         }
         let answer: Etcdserverpb_TxnResponse
@@ -163,7 +166,9 @@ extension EtcdCatalog {
         by head: Pgmosaic_Catalog_Head, _ first: (epoch: Epoch, Pgmosaic_Catalog_Passage)?
     ) throws(CatalogError) -> Bool {
         let epoch = snapshot.epoch
-        guard head.clusterID == snapshot.clusterID || epoch == .zero && head.epoch > 0 else { throw .foreign("the catalog is another cluster's by now") }
+        guard head.clusterID == snapshot.clusterID || epoch == .zero && head.epoch > 0 else {
+            throw .foreign("the catalog is another cluster's by now")
+        }
         guard head.epoch >= epoch.number else { throw .foreign("the catalog went back from epoch \(epoch) to \(head.epoch); \(Self.advice)") }
         let isWhole = head.clusterID != snapshot.clusterID || epoch.number < head.baseEpoch
             || head.epoch - epoch.number >= UInt64(CatalogHistoryEntry.keptMin)

@@ -69,7 +69,9 @@ extension EtcdCatalogStore {
     }
 
     /// nil when it certainly is not stored, because the head was another.
-    private func store(_ plan: EtcdCommit, over base: EtcdCatalog, until deadline: ContinuousClock.Instant) async throws(CatalogError) -> EtcdCatalog? {
+    private func store(
+        _ plan: EtcdCommit, over base: EtcdCatalog, until deadline: ContinuousClock.Instant
+    ) async throws(CatalogError) -> EtcdCatalog? {
         do {
             guard try await stage(plan, until: deadline) else {
                 await sweep(plan)
@@ -120,8 +122,8 @@ extension EtcdCatalogStore {
         _ = try? await client.transact(sweeping, until: .now + timing.call, isRepeatable: true)
     }
 
-    /// Finds out whether a commit that got no answer took effect: the revisions that it is known by when it did, nil when it did not. It may still be on
-    /// its way: the head is written anew, with another number, where it is still the old one, so that the commit does not take effect later.
+    /// Finds out whether a commit that got no answer took effect: the revisions that it is known by when it did, nil when it did not. It may still
+    /// be on its way: the head is written anew, with another number, where it is still the old one, so that the commit does not take effect later.
     private func isStored(
         _ plan: EtcdCommit, over base: EtcdCatalog, _ reason: String
     ) async throws(CatalogError) -> (revision: Int64, headRevision: Int64)? {

@@ -3,8 +3,8 @@ internal import Foundation
 internal import SwiftProtobuf
 internal import Synchronization
 
-// Leases and announcements are keys on leases of etcd, which end by the clock of its leader. etcd counts in seconds, and gives at least one and a half
-// times its election timeout (two seconds by default): a lease may last a little longer than was asked for, never shorter.
+// Leases and announcements are keys on leases of etcd, which end by the clock of its leader. etcd counts in seconds, and gives at least one and a
+// half times its election timeout (two seconds by default): a lease may last a little longer than was asked for, never shorter.
 
 extension EtcdCatalogStore {
     /// The fencing token is the revision in which the key was made: revisions only grow, and a renewal does not make it anew.
@@ -90,7 +90,8 @@ extension EtcdCatalogStore {
             var releasing = EtcdTransaction()
             releasing.require(key, createRevision: token)
             releasing.delete(key)
-            if try await client.transact(releasing, until: deadline, isRepeatable: true).succeeded { await client.revoke(found.lease, until: deadline) }
+            let isReleased = try await client.transact(releasing, until: deadline, isRepeatable: true).succeeded
+            if isReleased { await client.revoke(found.lease, until: deadline) }
         }
     }
 

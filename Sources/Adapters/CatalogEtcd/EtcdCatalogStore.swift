@@ -7,10 +7,10 @@ internal import Synchronization
 
 /// A catalog in an etcd cluster, for a cluster whose managers and routers run on several machines.
 ///
-/// A change is one transaction that compares the head and writes the keys it touches; one that is too large for that writes everything beside it first,
-/// and then sets the head. A reader reads only what changed since the snapshot it has, as of one revision. A commit reaches watchers by an etcd watch,
-/// and within `EtcdTiming.pollInterval` where that fails. Every call ends within `EtcdTiming.call`; a commit that got no answer takes up to `resolution`
-/// and one `call` more, and writing a large catalog up to `whole`.
+/// A change is one transaction that compares the head and writes the keys it touches; one that is too large for that writes everything beside it
+/// first, and then sets the head. A reader reads only what changed since the snapshot it has, as of one revision. A commit reaches watchers by an
+/// etcd watch, and within `EtcdTiming.pollInterval` where that fails. Every call ends within `EtcdTiming.call`; a commit that got no answer takes up
+/// to `resolution` and one `call` more, and writing a large catalog up to `whole`.
 package final class EtcdCatalogStore: CatalogStore {
     /// Where it is, without the password.
     package let place: String
@@ -81,14 +81,17 @@ package final class EtcdCatalogStore: CatalogStore {
         guard limit > 0 else { return [] }
         let catalog = try await stored(until: .now + timing.call)
         do {
-            return try await history(Epoch(catalog.head.epoch), catalog.head.history, min(limit, CatalogHistoryEntry.keptMin), until: .now + timing.whole)
+            let most = min(limit, CatalogHistoryEntry.keptMin)
+            return try await history(catalog.snapshot.epoch, catalog.head.history, most, until: .now + timing.whole)
         } catch {
             throw EtcdFailure.catalogError(error, place, isWrite: false)
         }
     }
 
     /// From the newest down, some epochs at a time: etcd gives keys in ascending order, and would have to sort all of them otherwise.
-    private func history(_ newest: Epoch, _ generation: String, _ limit: Int, until deadline: ContinuousClock.Instant) async throws -> [CatalogHistoryEntry] {
+    private func history(
+        _ newest: Epoch, _ generation: String, _ limit: Int, until deadline: ContinuousClock.Instant
+    ) async throws -> [CatalogHistoryEntry] {
         var entries: [CatalogHistoryEntry] = []
         var last = newest.number
         let oldest = newest.number - min(newest.number, UInt64(CatalogHistoryEntry.keptMin - 1))

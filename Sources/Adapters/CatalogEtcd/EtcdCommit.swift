@@ -101,7 +101,9 @@ struct EtcdCommit: Sendable {
         if let vnodes = row.vnodes { record.vnodes = vnodes }
         let bytes = try bytes(record)
         // A key without end would do as well.
-        guard bytes.count <= valueMax, row.key.utf8.count <= 64 << 10 else { throw .invalid("\(row.kind) \"\(row.key.prefix(100))\" is too large for etcd") }
+        guard bytes.count <= valueMax, row.key.utf8.count <= 64 << 10 else {
+            throw .invalid("\(row.kind) \"\(row.key.prefix(100))\" is too large for etcd")
+        }
         return bytes
     }
 

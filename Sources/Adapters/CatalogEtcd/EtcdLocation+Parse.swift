@@ -81,13 +81,16 @@ extension EtcdLocation {
     }
 
     private static func decoded(_ text: Substring) throws(EtcdLocationError) -> String {
-        guard let decoded = text.removingPercentEncoding, !decoded.unicodeScalars.contains("\0") else { throw EtcdLocationError(.invalidPercentEncoding) }
+        guard let decoded = text.removingPercentEncoding, !decoded.unicodeScalars.contains("\0") else {
+            throw EtcdLocationError(.invalidPercentEncoding)
+        }
         return decoded
     }
 
     /// As it can stand in a URL.
     static func encoded(_ text: String) -> String {
-        text.addingPercentEncoding(withAllowedCharacters: .alphanumerics.intersection(.init(charactersIn: "\0"..."\u{7F}")).union(.init(charactersIn: "/-._~"))) ?? ""
+        let plain = CharacterSet(charactersIn: "a"..."z").union(.init(charactersIn: "A"..."Z")).union(.init(charactersIn: "0"..."9"))
+        return text.addingPercentEncoding(withAllowedCharacters: plain.union(.init(charactersIn: "/-._~"))) ?? ""
     }
 }
 

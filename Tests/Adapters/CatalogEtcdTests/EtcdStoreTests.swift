@@ -300,7 +300,8 @@ import Testing
     }
 
     @Test func anEndpointThatIsAwayIsOneClearError() async throws {
-        var location = EtcdLocation(endpoints: [.init(host: "127.0.0.1", port: try LoopbackPort.free()), .init(host: "localhost", port: try LoopbackPort.free())])
+        let (one, two) = (try LoopbackPort.free(), try LoopbackPort.free())
+        var location = EtcdLocation(endpoints: [.init(host: "127.0.0.1", port: one), .init(host: "localhost", port: two)])
         location.user = "app"
         location.password = .literal("geheim")
         let error = try await catalogError {

@@ -21,7 +21,9 @@ struct EtcdTransaction: Sendable {
     mutating func delete(_ key: Data) { request.success.append(.delete(key, to: Data())) }
     mutating func delete(_ range: EtcdRange) { request.success.append(.delete(range.start, to: range.end)) }
     /// Read where the requirements hold, or where there are none.
-    mutating func get(_ range: EtcdRange, limit: Int = 0, revision: Int64 = 0) { request.success.append(.get(range, limit: limit, revision: revision)) }
+    mutating func get(_ range: EtcdRange, limit: Int = 0, revision: Int64 = 0) {
+        request.success.append(.get(range, limit: limit, revision: revision))
+    }
     /// Read where they do not hold.
     mutating func otherwiseGet(_ range: EtcdRange) { request.failure.append(.get(range, limit: 0, revision: 0)) }
 }

@@ -152,8 +152,8 @@ final class EtcdClient: Sendable {
             return state.clusterID == header.clusterID
         }
         guard isSame else {
-            let text = "\(endpoint) belongs to another etcd cluster than was asked before: the URL names two clusters, or one was made anew of a backup; "
-                + "restart this process to take it as it is"
+            let text = "\(endpoint) belongs to another etcd cluster than was asked before: the URL names two clusters, or one was made anew "
+                + "of a backup; restart this process to take it as it is"
             throw EtcdFailure(.foreign(text), didNotRun: false)
         }
     }

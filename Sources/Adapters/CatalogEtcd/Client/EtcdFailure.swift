@@ -55,6 +55,8 @@ struct EtcdFailure: Error, CustomStringConvertible {
         case .failedPrecondition where error.message.contains("lease already exists"): self.init(.leaseExists, didNotRun: true)
         case .resourceExhausted where error.message.contains("too many requests"): self.init(.unready(error.message), didNotRun: true)
         case .resourceExhausted where !isServers: self.init(.tooLarge, didNotRun: false)
+        // Said by our own side of the connection, inside of an error about the decoding.
+        case _ where Self.reason(error).contains("maximum payload size"): self.init(.tooLarge, didNotRun: false)
         case .invalidArgument where error.message.contains("too large"): self.init(.tooLarge, didNotRun: true)
         case .permissionDenied, .invalidArgument, .failedPrecondition, .resourceExhausted, .notFound, .alreadyExists, .outOfRange, .unimplemented:
             self.init(.refused(error.message), didNotRun: true)
