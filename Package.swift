@@ -226,7 +226,8 @@ let package = Package(
             nioPosix,
         ]),
         test(
-            "DriverTests", in: "System", ["CatalogStore", "ClusterTestKit", "PGWire", "PostgresProcess", "ServerConfig", "ShardModel"],
+            "DriverTests", in: "System",
+            ["CatalogStore", "ClusterTestKit", "PGChannel", "PGWire", "PostgresProcess", "ServerConfig", "ShardModel", nioPosix],
             exclude: ["Drivers"]),
         test(
             "DifferentialTests", in: "System",

@@ -8,6 +8,7 @@ extension RefusalCode {
         case .keyMalformed: "22P02"
         case .tableHasRows: "55000"
         case .tooComplex: "54001"
+        case .readOnlyUser: "42501"
         default: "0A000"
         }
     }
@@ -162,6 +163,9 @@ extension RefusalCode {
         case .mosaicCall:
             ("a pgmosaic function must be the only expression of a plain SELECT, with literal arguments",
              "SELECT pgmosaic.shard_table('orders', 'customer_id').")
+        case .readOnlyUser:
+            ("the user has only the right to read this database, and the statement is not known to do nothing else",
+             "Ask an administrator for query:write; what only reads is a SELECT of tables and of PostgreSQL's own functions without effects.")
         case .uniqueWithoutKey:
             ("a unique constraint or index of a sharded table must contain the shard key",
              "Add the shard key to it: each shard sees its own rows only, so uniqueness without the key cannot be kept.")

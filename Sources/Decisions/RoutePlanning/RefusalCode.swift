@@ -60,6 +60,8 @@ package enum RefusalCode: String, Hashable, Sendable, CaseIterable {
     case queryInPipeline = "PGM-QUERY-IN-PIPELINE"
     case setLocalSearchPath = "PGM-SET-LOCAL-SEARCH-PATH"
     case mosaicCall = "PGM-MOSAIC-CALL"
+    // Who asks
+    case readOnlyUser = "PGM-READ-ONLY-USER"
     // Definitions
     case uniqueWithoutKey = "PGM-UNIQUE-WITHOUT-KEY"
     case foreignKey = "PGM-FOREIGN-KEY"

@@ -32,6 +32,8 @@ package struct StatementPlan: Hashable, Sendable {
     package var lacksSchema = false
     /// PostgreSQL runs it in a transaction block only; the blocks that the router opens for itself are none.
     package var requiresBlock = false
+    /// `writes` is true for want of a closer look, which has found a query without any effect (`SingleShardPlanner`).
+    package var readsOnly = false
 
     package init(
         kind: StatementKind, route: Route, writes: Bool, mayReadReplica: Bool = false, reuse: Reuse, tables: [QualifiedName] = [],

@@ -164,14 +164,19 @@ package struct UserRecord: Hashable, Sendable, Codable {
     package var verifier: String
     /// "admin", "operator", "viewer"
     package var roles: [String]
-    /// The databases this user may use; nil means all.
+    /// Of a record without grants: the databases this user may use; nil means all.
     package var databases: [String]?
+    /// What the user may do with the rows of which database; nil: a record from before there were grants, see `access(to:)`.
+    package var grants: [DatabaseGrant]?
     package var version: UInt64
-    package init(name: String, verifier: String, roles: [String], databases: [String]? = nil, version: UInt64 = 0) {
+    package init(
+        name: String, verifier: String, roles: [String], databases: [String]? = nil, grants: [DatabaseGrant]? = nil, version: UInt64 = 0
+    ) {
         self.name = name
         self.verifier = verifier
         self.roles = roles
         self.databases = databases
+        self.grants = grants
         self.version = version
     }
 }

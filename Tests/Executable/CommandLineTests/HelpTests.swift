@@ -9,7 +9,8 @@ import Testing
         ["databases"], ["databases", "list"], ["databases", "show"], ["databases", "create"], ["databases", "delete"],
         ["shards"], ["shards", "list"], ["shards", "show"], ["shards", "add"], ["shards", "remove"], ["shards", "status"],
         ["shards", "health"], ["shards", "stats"], ["tables"], ["tables", "list"], ["tables", "declare"], ["tables", "forget"],
-        ["users"], ["users", "list"], ["users", "setup"], ["users", "add"], ["users", "remove"], ["routers"], ["catalog"],
+        ["users"], ["users", "list"], ["users", "show"], ["users", "setup"], ["users", "add"], ["users", "change"],
+        ["users", "remove"], ["routers"], ["catalog"],
         ["catalog", "show"], ["catalog", "history"], ["catalog", "export"], ["catalog", "import"], ["catalog", "copy"], ["version"],
     ]
 

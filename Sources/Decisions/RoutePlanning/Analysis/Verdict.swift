@@ -15,9 +15,7 @@ struct Verdict {
 
     init(_ analyzer: QueryAnalyzer, statement: SQLNode) throws(Refusal) {
         let findings = analyzer.findings
-        writes =
-            findings.writesSharded || !findings.writtenReferences.isEmpty || !findings.writtenLocals.isEmpty
-            || findings.locksRows || findings.hasSideEffect
+        writes = findings.hasEffect
         // What the system's catalogs and views show is partly one server's own.
         mayReadReplica = !writes && !findings.needsPrimary && findings.catalogs.isEmpty
         reuse = findings.dependsOnText || analyzer.literals.isEmpty ? .text : .shape
@@ -143,6 +141,13 @@ struct Verdict {
 
     private static func list(_ names: Set<QualifiedName>) -> String {
         names.sorted().map(\.description).joined(separator: ", ")
+    }
+}
+
+extension Findings {
+    /// The statement writes, or locks, or may.
+    var hasEffect: Bool {
+        writesSharded || !writtenReferences.isEmpty || !writtenLocals.isEmpty || locksRows || hasSideEffect
     }
 }
 

@@ -65,6 +65,7 @@ enum SingleShardPlanner {
         plan.traces = state.traces
         plan.lacksSchema = lacksSchema
         plan.requiresBlock = node.kind == PG_QUERY__NODE__NODE_LOCK_STMT
+        plan.readsOnly = plan.traces == .none && isQueryWithoutEffect(node, request)
         if isSchemaChange(node), refused.code != .concurrently, state.traces == .none {
             var everyShard = EveryShard(reason: .ddl, changesSchema: true)
             let drops = node.kind == PG_QUERY__NODE__NODE_DROP_STMT || node.kind == PG_QUERY__NODE__NODE_DROP_OWNED_STMT
@@ -77,12 +78,20 @@ enum SingleShardPlanner {
         return plan
     }
 
+    /// A query that was refused only for what several shards would make of it: all of it is understood, and it does nothing but read.
+    private static func isQueryWithoutEffect(_ node: SQLNode, _ request: PlanningRequest) -> Bool {
+        guard node.kind == PG_QUERY__NODE__NODE_SELECT_STMT else { return false }
+        let analyzer = QueryAnalyzer(context: request.context, literals: request.literals, parameterTypes: request.parameterTypes)
+        guard (try? analyzer.analyze(statement: node, parent: nil)) != nil else { return false }
+        return !analyzer.findings.hasEffect && analyzer.findings.traces == .none
+    }
+
     /// Whether a refusal is about which shard, or about what differs between shards.
     private static func holdsForSeveralOnly(_ refusal: Refusal) -> Bool {
         switch refusal.code {
         case .keyIsNull, .keyNullable, .shardKeyDisagrees, .hint, .unplacedTable, .rowSecurity, .multipleStatements, .statementList,
             .sqlPrepare, .cannotPrepare, .twoPhase, .setting, .role, .copyExtended, .extendedMaintenance, .queryInPipeline, .setLocalSearchPath,
-            .mosaicCall, .systemSchema, .tooComplex, .uniqueWithoutKey, .foreignKey, .sequenceDefault, .volatileDefault, .referenceTrigger, .keyDefinition, .placementConflict,
+            .mosaicCall, .readOnlyUser, .systemSchema, .tooComplex, .uniqueWithoutKey, .foreignKey, .sequenceDefault, .volatileDefault, .referenceTrigger, .keyDefinition, .placementConflict,
             .tableHasRows:
             false
         case .noKey, .manyShards, .isolation, .mixedPlacements, .catalogJoin, .keyType, .keyMissing, .keyExpression, .keyUpdate, .keyColumn,

@@ -41,6 +41,7 @@ extension ManagerAPI {
     private static func record(from request: CreateDatabaseRequest) throws(APIError) -> DatabaseRecord {
         try Names.checkIdentifier(request.name, "name")
         guard request.name != "pgmosaic" else { throw APIError(.invalidRequest, "name \"pgmosaic\" is the routers' console") }
+        guard request.name != DatabaseGrant.allDatabases else { throw APIError(.invalidRequest, "name \"*\" stands for all databases in grants") }
         let vnodeCount = request.vnodeCount ?? 256
         guard vnodeCountBounds.contains(vnodeCount) else {
             throw APIError(.invalidRequest, "vnode_count must be from \(vnodeCountBounds.lowerBound) to \(vnodeCountBounds.upperBound)")

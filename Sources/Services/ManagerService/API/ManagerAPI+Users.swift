@@ -11,7 +11,8 @@ extension ManagerAPI {
             "POST /api/v1/auth/setup": { request in
                 let body = try request.decode(SetupRequest.self)
                 try Names.checkIdentifier(body.username, "username")
-                let record = UserRecord(name: body.username, verifier: try Self.verifier(body.password), roles: [UserRole.admin.rawValue])
+                let record = UserRecord(
+                    name: body.username, verifier: try Self.verifier(body.password), roles: [UserRecord.administrator], grants: [])
                 let made = try await writer.change(author: "setup") { catalog in
                     guard catalog.users.isEmpty else { throw APIError(.setupDone, "a user exists already; use /api/v1/users") }
                     return Self.put(record)
@@ -29,24 +30,28 @@ extension ManagerAPI {
             "POST /api/v1/users": { request in
                 let body = try request.decode(CreateUserRequest.self)
                 try Names.checkIdentifier(body.name, "name")
-                let record = UserRecord(
-                    name: body.name, verifier: try Self.verifier(body.password), roles: try Self.roles(body.roles), databases: body.databases)
-                let made = try await writer.change(author: Self.author(request)) { catalog in
-                    guard catalog.users[record.name] == nil else { throw APIError(.alreadyExists, "a user of that name exists") }
-                    return Self.put(record)
+                let grants = try UserGrants.read(grants: body.grants, databases: body.databases.map { .some($0) }) ?? []
+                let roles = Self.roles(body.roles ?? [])
+                guard !roles.isEmpty || !grants.isEmpty else {
+                    throw APIError(.invalidRequest, "roles must not be empty, for a user without grants")
                 }
-                return .json(made, status: 201)
+                let made = UserGrants.record(name: body.name, verifier: try Self.verifier(body.password), roles: roles, grants: grants)
+                let added = try await writer.change(author: Self.author(request)) { catalog in
+                    guard catalog.users[made.name] == nil else { throw APIError(.alreadyExists, "a user of that name exists") }
+                    return Self.put(made)
+                }
+                return .json(added, status: 201)
             },
             "PUT /api/v1/users/{name}": { request in
                 let (name, body) = (request.parameter("name"), try request.decode(UpdateUserRequest.self))
                 let verifier = try body.password.map { (password) throws(APIError) in try Self.verifier(password) }
-                let roles = try body.roles.map { (roles) throws(APIError) in try Self.roles(roles) }
+                let roles = body.roles.map(Self.roles)
+                let grants = try UserGrants.read(grants: body.grants, databases: body.databases)
                 let changed = try await writer.change(author: Self.author(request)) { catalog in
                     var record = try Self.user(name, in: catalog)
                     try Self.check(version: body.version, is: record.version, "the user", UserResource(record))
                     record.verifier = verifier ?? record.verifier
-                    record.roles = roles ?? record.roles
-                    if let databases = body.databases { record.databases = databases }
+                    try UserGrants.change(&record, roles: roles, grants: grants)
                     try Self.checkAdministratorRemains(catalog, changing: name, to: record)
                     return Self.put(record)
                 }
@@ -74,10 +79,7 @@ extension ManagerAPI {
         return record
     }
 
-    private static func roles(_ roles: [UserRole]) throws(APIError) -> [String] {
-        guard !roles.isEmpty else { throw APIError(.invalidRequest, "roles must not be empty") }
-        return UserRole.allCases.filter(roles.contains).map(\.rawValue)
-    }
+    private static func roles(_ roles: [UserRole]) -> [String] { UserRole.allCases.filter(roles.contains).map(\.rawValue) }
 
     /// Only the verifier is kept; the password is forgotten here.
     private static func verifier(_ password: String) throws(APIError) -> String {
@@ -91,9 +93,10 @@ extension ManagerAPI {
     private static func checkAdministratorRemains(
         _ catalog: CatalogSnapshot, changing name: String, to record: UserRecord?
     ) throws(APIError) {
+        guard catalog.users[name]?.isAdministrator == true else { return }
         var users = catalog.users
         users[name] = record
-        guard users.values.contains(where: { $0.roles.contains(UserRole.admin.rawValue) }) else {
+        guard users.values.contains(where: \.isAdministrator) else {
             throw APIError(.lastAdministrator, "this is the last user with the role admin")
         }
     }

@@ -23,7 +23,7 @@ extension ClientSession {
         guard let schema = database.schema else { return nil }
         var context = database.planningContext(schema, placements: database.topology.placements, searchPath: settings.settings.searchPath, roles: roles)
         context.temporary = temporary
-        return PlanScope(context: context, generation: database.generation, loop: loop, privateCapacity: Self.plansMax)
+        return PlanScope(context: context, generation: database.generation, loop: loop, isForReaders: access == .read, privateCapacity: Self.plansMax)
     }
 
     // MARK: When they may have changed

@@ -36,6 +36,10 @@ final class ClientSession: ChannelInboundHandler {
     let user: String
     /// A connection of the router's own REST service.
     let isInternal: Bool
+    /// What the session may run, by which its plans are made.
+    var access: DatabaseAccess { didSet { if access != oldValue { accessChanged() } } }
+    /// The user is one of the catalog's, and what it may do changes with the catalog.
+    let followsUsers: Bool
     let startupSettings: SettingsRef
     let openedAt: PoolInstant
     private(set) var processID: Int32 = 0
@@ -143,10 +147,12 @@ final class ClientSession: ChannelInboundHandler {
 
     init(
         loop: RouterLoop, database: DatabaseState, user: String, settings: SettingsRef, consistency: Consistency?, secret: Int32,
-        isInternal: Bool, permit: ClientPermit?
+        isInternal: Bool, permit: ClientPermit?, access: DatabaseAccess = .write, followsUsers: Bool = false
     ) {
         roles = Self.roles(of: settings)
         self.permit = permit
+        self.access = access
+        self.followsUsers = followsUsers
         startupConsistency = consistency
         variables = MosaicVariables(consistency: consistency)
         self.loop = loop

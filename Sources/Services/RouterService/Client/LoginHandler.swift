@@ -238,7 +238,8 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
         let user = loop.catalog.users[startup.user]
         let isNamed = loop.admission.consoleUsers.contains(startup.user)
         let mayAct = isNamed || user?.roles.contains { $0 == "admin" || $0 == "operator" } == true
-        let isOutside = user?.databases.map { !$0.contains(ConsoleSession.database) } ?? false
+        // Of a record from before there were grants: its list names the console, too, or is none.
+        let isOutside = user?.grants == nil && user?.databases.map { !$0.contains(ConsoleSession.database) } ?? false
         guard mayAct || user?.roles.contains("viewer") == true, isNamed || !isOutside else { return refuse(context, .consoleForbidden) }
         guard case .success(let permit) = loop.shared.consoles.admit(user: startup.user, database: startup.database) else {
             return refuse(context, .tooManyConsoles)
@@ -269,6 +270,12 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
         }
     }
 
+    /// What the client may do with the database; nil: nothing.
+    private func access(of startup: StartupMessage) -> DatabaseAccess? {
+        guard loop.admission.authenticates, !isInternal else { return .write }
+        return loop.catalog.users[startup.user]?.access(to: startup.database)
+    }
+
     /// Finds its database, and tries its settings on a shard.
     private func open(_ startup: StartupMessage, _ context: ChannelHandlerContext) {
         stage = .opening
@@ -276,7 +283,8 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
         guard let database = loop.databases[name] else {
             return refuse(context, loop.catalog.databases[name] == nil ? .noDatabase(name) : .noShards(name))
         }
-        if loop.admission.authenticates, !isInternal, let allowed = loop.catalog.users[startup.user]?.databases, !allowed.contains(name) {
+        if loop.admission.authenticates, !isInternal, access(of: startup) == nil {
+            loop.metrics.clients.add(at: .rejectedAuth)
             return refuse(context, .databaseForbidden(name, user: startup.user))
         }
         // A client that was accepted before the router took no more is served, and told goodbye in its own time.
@@ -344,13 +352,15 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
     ) {
         guard case .opening = stage, context.channel.isActive else { return }
         guard !database.isRetired else { return refuse(context, .noDatabase(database.name)) }
+        // As it is now: the catalog may have changed while the settings were tried.
+        guard let access = access(of: startup) else { return refuse(context, .databaseForbidden(database.name, user: startup.user)) }
         stage = .done
         end()
         deadline?.cancel()
         let secret = Int32(truncatingIfNeeded: SecureRandom.bytes(4).reduce(0) { $0 << 8 | Int($1) })
         let session = ClientSession(
             loop: loop, database: database, user: startup.user, settings: settings, consistency: consistency, secret: secret,
-            isInternal: isInternal, permit: permit)
+            isInternal: isInternal, permit: permit, access: access, followsUsers: loop.admission.authenticates && !isInternal)
         loop.metrics.clients.add(at: .accepted)
         send(context) { buffer in
             buffer.writeAuthentication(.ok)

@@ -37,7 +37,8 @@ final class PrivateSchema {
         var context = session.database.planningContext(
             schema, placements: placements, searchPath: session.settings.settings.searchPath, roles: session.roles)
         context.temporary = session.temporary
-        return PlanScope(context: context, generation: session.database.generation, loop: session.loop, privateCapacity: 8)
+        return PlanScope(
+            context: context, generation: session.database.generation, loop: session.loop, isForReaders: session.access == .read, privateCapacity: 8)
     }
 
     // MARK: Savepoints

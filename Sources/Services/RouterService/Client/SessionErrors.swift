@@ -196,7 +196,7 @@ extension ServerError {
     static func databaseForbidden(_ name: String, user: String) -> ServerError {
         ServerError(
             severity: .fatal, sqlState: .insufficientPrivilege,
-            message: "permission denied for database \"\(name)\"", detail: "User \"\(user)\" does not have it among its databases.")
+            message: "permission denied for database \"\(name)\"", detail: "User \"\(user)\" has no right on it.")
     }
     static func wrongPassword(user: String) -> ServerError {
         ServerError(

@@ -13,14 +13,17 @@ final class PlanScope {
     let context: PlanningContext
     /// That of the `DatabaseState` it was made from.
     let generation: UInt64
+    /// Of sessions that may only read: what is not known to do so has no plan here.
+    private let isForReaders: Bool
     private let loop: RouterLoop
     private var shapes: ByteKeyedCache<PlannedStatement>
     private var texts: ByteKeyedCache<PlannedStatement>
     private var prepared: ByteKeyedCache<Statement>
 
     /// `privateCapacity`: for one session or transaction only, so its caches are small.
-    init(context: PlanningContext, generation: UInt64, loop: RouterLoop, privateCapacity: Int? = nil) {
+    init(context: PlanningContext, generation: UInt64, loop: RouterLoop, isForReaders: Bool, privateCapacity: Int? = nil) {
         id = loop.nextScopeID()
+        self.isForReaders = isForReaders
         self.context = context
         self.generation = generation
         self.loop = loop
@@ -44,7 +47,8 @@ final class PlanScope {
         }
         loop.metrics.planMisses &+= 1
         let planned = PlannedStatement(
-            Array(buffer: text), literals: hasShape ? loop.shape.literals : nil, parameterTypes: [], allowsSeveral: true, context: context)
+            Array(buffer: text), literals: hasShape ? loop.shape.literals : nil, parameterTypes: [], allowsSeveral: true, context: context,
+            isForReaders: isForReaders)
         switch planned.plan?.value.reuse {
         case .shape where hasShape: shapes.insert(shape.span.bytes, planned)
         case .shape, .text: texts.insert(text.readableBytesSpan, planned)
@@ -65,7 +69,8 @@ final class PlanScope {
         }
         loop.metrics.planMisses &+= 1
         let planned = PlannedStatement(
-            Array(buffer: parse.query), literals: nil, parameterTypes: parse.parameterTypes.array, allowsSeveral: false, context: context)
+            Array(buffer: parse.query), literals: nil, parameterTypes: parse.parameterTypes.array, allowsSeveral: false, context: context,
+            isForReaders: isForReaders)
         let statement = Statement(parse, planned, scope: self)
         let isReusable = if let plan = planned.plan { plan.value.reuse != .never } else { planned.isPlacedByHint && (hinted || planned.hint != nil) }
         if isReusable { prepared.insert(parse.tail.readableBytesSpan, statement) }
@@ -85,13 +90,14 @@ final class PlannedStatement {
     private let refusal: Refusal?
     private let syntaxError: SyntaxError?
 
-    init(_ text: [UInt8], literals: LiteralRanges?, parameterTypes: [UInt32], allowsSeveral: Bool, context: PlanningContext) {
+    /// - isForReaders: without the right to write.
+    init(_ text: [UInt8], literals: LiteralRanges?, parameterTypes: [UInt32], allowsSeveral: Bool, context: PlanningContext, isForReaders: Bool) {
         hint = StatementHint.shardKey(in: text)
         do throws(StatementPlanner.TextError) {
-            plan = CachedPlan(
-                try StatementPlanner.plan(
-                    bytes: text, literals: literals, parameterTypes: parameterTypes, allowsSeveral: allowsSeveral, context: context),
-                hint: hint)
+            let made = try StatementPlanner.plan(
+                bytes: text, literals: literals, parameterTypes: parameterTypes, allowsSeveral: allowsSeveral, context: context)
+            guard !isForReaders || made.isForReaders else { throw .refused(Refusal(.readOnlyUser)) }
+            plan = CachedPlan(made, hint: hint)
             refusal = nil
             syntaxError = nil
             isDescribable = false
@@ -104,8 +110,9 @@ final class PlannedStatement {
             case .refused(let reason): (refusal, syntaxError) = (reason, nil)
             case .syntax(let reason): (refusal, syntaxError) = (nil, reason)
             }
-            // The shard of a hint would take the name of a temporary table for another one.
-            isPlacedByHint = (refusal?.code.isCuredByHint ?? true) && context.temporary.isEmpty && StatementHint.isOneQuery(text)
+            // What a hint places nobody has understood; and its shard would take the name of a temporary table for another one.
+            isPlacedByHint =
+                !isForReaders && (refusal?.code.isCuredByHint ?? true) && context.temporary.isEmpty && StatementHint.isOneQuery(text)
         }
     }
 

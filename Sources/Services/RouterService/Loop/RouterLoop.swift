@@ -75,7 +75,9 @@ final class RouterLoop {
     func install(_ snapshot: CatalogSnapshot) {
         eventLoop.preconditionInEventLoop()
         guard snapshot.epoch >= catalog.epoch || snapshot.clusterID != catalog.clusterID else { return }
+        let usersHaveChanged = snapshot.users != catalog.users
         catalog = snapshot
+        if usersHaveChanged { for session in Array(sessions.values) { session.usersChanged(snapshot.users) } }
         if sweep == nil { scheduleSweep() }
         for name in databases.keys where snapshot.databases[name] == nil { retire(name) }
         for name in snapshot.databases.keys {

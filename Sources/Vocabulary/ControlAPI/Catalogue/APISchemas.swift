@@ -1,3 +1,5 @@
+internal import ShardModel
+
 /// The named shapes of the OpenAPI document. A test compares their fields with what the types encode and accept.
 package enum APISchemas {
     package static func named(_ name: String) -> [APISchema.Field]? { all.first { $0.name == name }?.fields }
@@ -64,16 +66,17 @@ package enum APISchemas {
             .init("epoch_lag", .integer), .init("version", .string), .init("started_at", .timestamp),
         ]),
         ("User", [
-            .init("name", .string), .init("roles", .array(role)), .optional("databases", .array(.string)), .init("version", .integer),
+            .init("name", .string), .init("roles", .array(role)), .optional("databases", .array(.string)), .optional("grants", grants),
+            .init("version", .integer),
         ]),
         ("Setup", [.init("username", .string), .init("password", .string)]),
         ("CreateUser", [
-            .init("name", .string), .init("password", .string), .init("roles", .array(role)),
-            .optional("databases", .array(.string)),
+            .init("name", .string), .init("password", .string), .optional("roles", .array(role)),
+            .optional("databases", .array(.string)), .optional("grants", grants),
         ]),
         ("UpdateUser", [
             .init("version", .integer), .optional("password", .string), .optional("roles", .array(role)),
-            .optional("databases", .nullable(.array(.string))),
+            .optional("databases", .nullable(.array(.string))), .optional("grants", grants),
         ]),
         ("Execute", [
             .optional("database", .string), .optional("shard_key", .any), .init("query", .string), .optional("params", .array(.any)),
@@ -131,5 +134,8 @@ package enum APISchemas {
     private static let placement = APISchema.choice(["refuse", "local"])
     private static let tableKind = APISchema.choice(TableKind.allCases.map(\.rawValue))
     private static let shardStatus = APISchema.choice(["active", "migrating", "readonly", "inactive"])
+    private static let grants = APISchema.array(.object([
+        .init("database", .string), .init("rights", .array(.choice(QueryRight.allCases.map(\.rawValue)))),
+    ]))
     private static let role = APISchema.choice(UserRole.allCases.map(\.rawValue))
 }

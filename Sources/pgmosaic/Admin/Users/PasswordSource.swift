@@ -5,10 +5,13 @@ import Foundation
 struct PasswordSource: ParsableArguments {
     @Option(help: ArgumentHelp("File whose first line is the password. (standard input)", valueName: "file")) var passwordFile: String?
 
-    func read() throws(ClientError) -> String {
+    func read() throws(ClientError) -> String { try Self.read(file: passwordFile) }
+
+    /// nil: from standard input.
+    static func read(file: String?) throws(ClientError) -> String {
         let text: String?
-        if let passwordFile {
-            guard let data = FileManager.default.contents(atPath: passwordFile) else { throw .usage("\(passwordFile) cannot be read") }
+        if let file {
+            guard let data = FileManager.default.contents(atPath: file) else { throw .usage("\(file) cannot be read") }
             text = String(data: data, encoding: .utf8)
         } else if isatty(STDIN_FILENO) == 1 {
             text = getpass("Password: ").map { String(cString: $0) }

@@ -12,7 +12,7 @@ struct UsersListCommand: AsyncParsableCommand {
             let items = try await client.list(UsersCommand.path)
             options.show(JSONText(["items": .array(items)])) {
                 var table = TextTable(["NAME", "ROLES", "DATABASES"])
-                for item in items { table.add([item.cell("name"), item.cell("roles"), item["databases"]?.shown ?? "all"]) }
+                for item in items { table.add([item.cell("name"), item.cell("roles"), UsersCommand.rights(of: item)]) }
                 return items.isEmpty ? "no users; make the first administrator with: pgmosaic users setup NAME" : table.text
             }
         }
