@@ -43,6 +43,7 @@ let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swi
 let nioTLS: Target.Dependency = .product(name: "NIOTLS", package: "swift-nio")
 let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras: Target.Dependency = .product(name: "CryptoExtras", package: "swift-crypto")
 let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-http-types")
 let atomics: Target.Dependency = .product(name: "Atomics", package: "swift-atomics")
@@ -109,9 +110,9 @@ let package = Package(
         ] + nio),
         adapter("ServerConfig", [.product(name: "Yams", package: "Yams"), log]),
         // Not "Security": packages ask canImport(Security), and would take it for the framework of that name.
-        adapter("Secrets", [crypto]),
+        adapter("Secrets", ["ControlAPI", "ServerConfig", "ShardModel", crypto, cryptoExtras]),
         adapter("RESTServer", [
-            "ControlAPI", "Telemetry", "Listening", crypto, log, httpTypes, .product(name: "Hummingbird", package: "hummingbird"),
+            "ControlAPI", "Secrets", "ShardModel", "Telemetry", "Listening", crypto, log, httpTypes, .product(name: "Hummingbird", package: "hummingbird"),
             .product(name: "HummingbirdCore", package: "hummingbird"), .product(name: "HummingbirdHTTP2", package: "hummingbird"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"), nioPosix, .product(name: "NIOHTTP1", package: "swift-nio"),
             .product(name: "NIOHTTP2", package: "swift-nio-http2"), nioSSL,
@@ -174,11 +175,11 @@ let package = Package(
         test("ShardModelTests", in: "Vocabulary", ["ShardModel", "TestKit"], resources: [.copy("Resources")]),
         test("PGTypesTests", in: "Vocabulary", ["PGTypes", "ShardModel", "TestKit"], resources: [.copy("Resources")]),
         test("ControlAPITests", in: "Vocabulary", ["ControlAPI", "ShardModel"]),
-        support("RESTTestKit", ["ControlAPI", "RESTServer", "PostgresProcess", log, nioPosix, nioSSL, .product(name: "Hummingbird", package: "hummingbird")] + nio),
-        test("SecretsTests", in: "Adapters", ["Secrets"]),
+        support("RESTTestKit", ["ControlAPI", "RESTServer", "PostgresProcess", crypto, cryptoExtras, log, nioPosix, nioSSL, .product(name: "Hummingbird", package: "hummingbird")] + nio),
+        test("SecretsTests", in: "Adapters", ["Secrets", "ControlAPI", "RESTTestKit", "ShardModel"]),
         test("RESTServerTests", in: "Adapters", ["RESTServer", "RESTTestKit", "ControlAPI", "Listening", "PostgresProcess", "Telemetry", log, httpTypes]),
         test("ManagerServiceTests", in: "Services", [
-            "ManagerService", "CatalogStore", "ShardModel", "ControlAPI", "Secrets", "ServerConfig", "Telemetry", "RESTTestKit", "PostgresProcess", nioPosix, log,
+            "ManagerService", "CatalogStore", "ShardModel", "ControlAPI", "PGWire", "Secrets", "ServerConfig", "Telemetry", "RESTTestKit", "PostgresProcess", nioPosix, log,
         ]),
         test("PostgresProcessTests", in: "Adapters", ["PostgresProcess"]),
         // benchmarks

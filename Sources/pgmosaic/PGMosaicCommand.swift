@@ -36,7 +36,8 @@ struct PGMosaicCommand: AsyncParsableCommand {
             .init(
                 name: "Cluster",
                 subcommands: [
-                    DatabasesCommand.self, ShardsCommand.self, TablesCommand.self, UsersCommand.self, RoutersCommand.self, CatalogCommand.self,
+                    LoginCommand.self, LogoutCommand.self, DatabasesCommand.self, ShardsCommand.self, TablesCommand.self, UsersCommand.self,
+                    RoutersCommand.self, CatalogCommand.self,
                 ]),
         ])
 }

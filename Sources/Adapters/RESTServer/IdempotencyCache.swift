@@ -48,12 +48,15 @@ package final class IdempotencyCache: Sendable {
     }
 
     /// Runs `operation` unless this request was answered before; throws 409 when the key stands for another request, or when the first is still running.
+    ///
+    /// - caller: whose key it is; another's of the same text is another.
     package func answer(
-        key: String, method: String, path: String, body: [UInt8], _ operation: () async -> RESTAnswer
+        key: String, of caller: String? = nil, method: String, path: String, body: [UInt8], _ operation: () async -> RESTAnswer
     ) async throws(APIError) -> RESTAnswer {
         guard !key.isEmpty, key.utf8.count <= Self.keyLengthMax else {
             throw APIError(.invalidRequest, "Idempotency-Key must have 1 to \(Self.keyLengthMax) characters")
         }
+        let key = caller.map { "\($0)\n\(key)" } ?? key
         var hash = SHA256()
         hash.update(data: Array("\(method) \(path)\n".utf8))
         hash.update(data: body)

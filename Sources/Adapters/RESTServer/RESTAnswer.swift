@@ -33,6 +33,8 @@ package struct RESTAnswer: Hashable, Sendable {
         if let seconds = error.retryAfter, let name = HTTPField.Name("Retry-After") {
             answer.headers.append(HTTPField(name: name, value: String(seconds)))
         }
+        // RFC 9110, section 11.6.1.
+        if error.code.status == 401 { answer.headers.append(HTTPField(name: .wwwAuthenticate, value: "Bearer")) }
         if !error.allow.isEmpty { answer.headers.append(HTTPField(name: .allow, value: error.allow.joined(separator: ", "))) }
         return answer
     }

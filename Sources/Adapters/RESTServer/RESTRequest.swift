@@ -15,6 +15,10 @@ package struct RESTRequest: Sendable {
     /// In the answer's `X-Request-Id`, in an error's body and in the log.
     package let id: String
     package let logger: Logger
+    /// Who makes it; nil where the operation is everyone's, or the server asks nobody.
+    package let principal: RESTPrincipal?
+    /// Where it comes from, as far as attempts are counted by it.
+    package let clientAddress: String
     /// nil where nobody watches the connection.
     let caller: CallerWatch?
 

@@ -29,6 +29,8 @@ package struct RESTResponder: HTTPResponder {
     private let bodyMax: Int
     private let metrics: SharedMetrics
     private let idempotency: IdempotencyCache?
+    /// nil: whoever reaches the port may do everything.
+    private let authenticator: RESTAuthenticator?
     private let logger: Logger
 
     /// Precondition: one handler for each of `routes`, by `APIRoute.id`, and none besides, and one in `streams` for each that may stream.
@@ -36,7 +38,7 @@ package struct RESTResponder: HTTPResponder {
     /// `later` are operations of the contract that answer 501.
     package init(
         title: String, routes: [APIRoute], later: [APIRoute] = [], handlers: [String: RESTHandler], streams: [String: RESTStreamHandler] = [:], bodyMax: Int,
-        metrics: SharedMetrics, idempotency: IdempotencyCache? = nil, logger: Logger
+        metrics: SharedMetrics, idempotency: IdempotencyCache? = nil, authenticator: RESTAuthenticator? = nil, logger: Logger
     ) {
         var handlers = handlers
         let document = OpenAPIDocument.make(title: title, version: BuildVersion.current, routes: routes).encoded()
@@ -49,6 +51,7 @@ package struct RESTResponder: HTTPResponder {
         self.bodyMax = bodyMax
         self.metrics = metrics
         self.idempotency = idempotency
+        self.authenticator = authenticator
         self.logger = logger
     }
 
@@ -74,7 +77,9 @@ package struct RESTResponder: HTTPResponder {
                 throw APIError(.tooManyRequests, "as many streams as http.connections_max allows are being answered", retryAfter: 1)
             }
             guard let match, let entry else { throw notServed(request, match?.entries.keys.sorted()) }
-            let input = try await input(of: request, entry.route, parameters: match.parameters, id: id, logger: logger)
+            // Before the body is read, and before anything of the request is said to be wrong.
+            let principal = try await principal(of: request, entry.route)
+            let input = try await input(of: request, entry.route, parameters: match.parameters, principal, id: id, logger: logger)
             switch try await reply(to: input, entry.handler, uri: request.uri.string) {
             case .whole(let whole): answer = whole
             case .stream(let stream): return Self.response(stream, to: input, record)
@@ -99,14 +104,24 @@ package struct RESTResponder: HTTPResponder {
         return APIError(.methodNotAllowed, "this path has no \(Self.shown(request.method))", allow: methods)
     }
 
+    /// Who makes the request. Throws an `APIError` of 401 or 403 where the table of permissions does not open the operation to it.
+    private func principal(of request: Request, _ route: APIRoute) async throws -> RESTPrincipal? {
+        guard let authenticator else { return nil }
+        let permission = RoutePermissions.permission(for: route)
+        if permission == .everyone { return nil }
+        let principal = try await authenticator.principal(ofToken: try RESTAuthenticator.token(in: request.headers))
+        guard principal.may(permission) else { throw APIError(.forbidden, "the user may not do this; it needs: \(permission?.description ?? "nobody")") }
+        return principal
+    }
+
     private func input(
-        of request: Request, _ route: APIRoute, parameters: [String: String], id: String, logger: Logger
+        of request: Request, _ route: APIRoute, parameters: [String: String], _ principal: RESTPrincipal?, id: String, logger: Logger
     ) async throws -> RESTRequest {
         let query = try Self.query(request, of: route)
         let body = try await body(of: request, for: route)
         return RESTRequest(
             route: route, parameters: parameters, query: query, headers: request.headers, body: body, id: id, logger: logger,
-            caller: CallerWatch.current)
+            principal: principal, clientAddress: CallerWatch.current?.address ?? "", caller: CallerWatch.current)
     }
 
     private func reply(to input: RESTRequest, _ handlers: Handlers, uri: String) async throws -> RESTReply {
@@ -120,7 +135,7 @@ package struct RESTResponder: HTTPResponder {
         guard let idempotency, input.route.isWrite, let key else { return .whole(try await handlers.whole(input)) }
         let method = input.route.method.rawValue
         return .whole(
-            try await idempotency.answer(key: key, method: method, path: uri, body: input.body) {
+            try await idempotency.answer(key: key, of: input.principal?.name, method: method, path: uri, body: input.body) {
                 do {
                     return try await handlers.whole(input)
                 } catch {

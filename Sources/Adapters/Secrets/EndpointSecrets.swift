@@ -1,4 +1,4 @@
-import Foundation
+internal import Foundation
 
 /// The password of a shard's endpoint (`postgres://user@host:port/dbname?…`) in its three states.
 ///

@@ -1,5 +1,5 @@
-import Crypto
-import Foundation
+internal import Crypto
+internal import Foundation
 
 extension SecretBox {
     private static let header = "pgmosaic-key-1 "

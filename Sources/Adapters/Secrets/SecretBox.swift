@@ -1,5 +1,5 @@
-import Crypto
-import Foundation
+internal import Crypto
+internal import Foundation
 
 /// Seals short secrets (shard passwords) so that the catalog, its backups and its readers do not hold them in the clear.
 ///
@@ -23,6 +23,11 @@ package struct SecretBox: Sendable {
         } catch {
             preconditionFailure("AES-GCM seals any text of this length")
         }
+    }
+
+    /// A key for another purpose, from which this one cannot be found (HKDF, RFC 5869).
+    func derived(_ purpose: String) -> [UInt8] {
+        HKDF<SHA256>.deriveKey(inputKeyMaterial: key, info: Array(purpose.utf8), outputByteCount: 32).withUnsafeBytes { Array($0) }
     }
 
     package func open(_ sealed: String, context: String) throws(SecretError) -> String {

@@ -10,6 +10,9 @@ package struct ConfigLoader {
 
     var names: [String] { declarations.map(\.name) }
 
+    /// A flag of theirs alone says "true".
+    private var switches: Set<String> { Set(declarations.filter { $0.kind == .boolean }.map(\.name)) }
+
     /// One text and where it was found, for errors.
     struct Given: Hashable, Sendable {
         var text: String
@@ -68,7 +71,8 @@ package struct ConfigLoader {
             guard let name = names[parts[0]] else {
                 throw ConfigError("flag \(parts[0])", .unknown(suggestion: Suggestion.closest(to: parts[0], among: names.keys.sorted())))
             }
-            guard let text = parts.count == 2 ? parts[1] : words.popFirst() else {
+            let isSwitch = parts.count == 1 && switches.contains(name) && words.first?.hasPrefix("--") != false
+            guard let text = parts.count == 2 ? parts[1] : isSwitch ? "true" : words.popFirst() else {
                 throw ConfigError("flag \(parts[0])", .malformed("its value is missing"))
             }
             given[name] = Given(text: text, place: "flag \(parts[0])")

@@ -8,6 +8,7 @@ package struct ManagerSettings: Hashable, Sendable {
     package var httpHost: String
     package var httpPort: Int
     package var httpTLS: HTTPTLSFiles?
+    package var auth: AuthSettings
     package var httpBodyMax: Int
     package var httpConnectionsMax: Int
     package var httpIdleTimeout: Duration
@@ -19,6 +20,7 @@ package struct ManagerSettings: Hashable, Sendable {
     package init(_ values: ResolvedSettings) throws(ConfigError) {
         self.init(unchecked: values)
         try HTTPTLSFiles.check(values)
+        try auth.check(httpHost: httpHost, hasTLS: httpTLS != nil)
         if id.isEmpty { throw ConfigError("id", .inconsistent("must not be empty")) }
     }
 
@@ -35,6 +37,7 @@ package struct ManagerSettings: Hashable, Sendable {
         httpHost = values.text(Name.httpHost)
         httpPort = values.integer(Name.managerHTTPPort)
         httpTLS = HTTPTLSFiles(values)
+        auth = AuthSettings(values)
         httpBodyMax = values.bytes(Name.httpBodyMax)
         httpConnectionsMax = values.integer(Name.httpConnectionsMax)
         httpIdleTimeout = values.duration(Name.httpIdleTimeout)

@@ -45,6 +45,7 @@ package struct RouterSettings: Hashable, Sendable {
     package var httpHost: String
     package var httpPort: Int
     package var httpTLS: HTTPTLSFiles?
+    package var auth: AuthSettings
     package var httpBodyMax: Int
     package var httpConnectionsMax: Int
     package var httpIdleTimeout: Duration
@@ -81,6 +82,7 @@ package struct RouterSettings: Hashable, Sendable {
     package init(_ values: ResolvedSettings) throws(ConfigError) {
         self.init(unchecked: values)
         try HTTPTLSFiles.check(values)
+        try auth.check(httpHost: httpHost, hasTLS: httpTLS != nil)
         try check()
     }
 
@@ -120,6 +122,7 @@ package struct RouterSettings: Hashable, Sendable {
         httpHost = values.text(Name.httpHost)
         httpPort = values.integer(Name.routerHTTPPort)
         httpTLS = HTTPTLSFiles(values)
+        auth = AuthSettings(values)
         httpBodyMax = values.bytes(Name.httpBodyMax)
         httpConnectionsMax = values.integer(Name.httpConnectionsMax)
         httpIdleTimeout = values.duration(Name.httpIdleTimeout)
@@ -158,6 +161,10 @@ package struct RouterSettings: Hashable, Sendable {
         }
         if replicaLagMax < replicaProbeInterval * 2 {
             throw ConfigError("replica.lag_max", .inconsistent("must be at least twice replica.probe_interval, or every replica seems to lag"))
+        }
+        if !auth.isInsecure, !AuthSettings.isLoopback(wireHost), tlsMode != .require || wireAuth == .trust {
+            throw ConfigError(
+                "wire.host", .inconsistent("\(wireHost) is beyond loopback, which needs tls.mode require and wire.auth scram, or insecure true"))
         }
         if tlsMode != .disable, tlsCertificateFile == nil || tlsKeyFile == nil {
             throw ConfigError("tls.mode", .inconsistent("\(tlsMode.rawValue) needs tls.certificate_file and tls.key_file"))

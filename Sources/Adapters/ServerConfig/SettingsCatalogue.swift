@@ -15,7 +15,30 @@ package enum SettingsCatalogue {
         "The catalog store. `sqlite:PATH` is a file that the manager and the routers of one machine share. `postgres://USER@HOST:PORT/DATABASE?...` is a database of a PostgreSQL server, for any number of machines; its password as `password=env:NAME` or `password=file:PATH`, and `sslmode=verify-full` with `sslrootcert=PATH` beyond loopback. `etcds://USER@HOST:PORT,HOST:PORT?...` is an etcd cluster (`etcd://` without TLS), with `password` alike, `cacert=PATH`, `cert=PATH` and `key=PATH`, and `prefix=/pgmosaic/`.")
     package static let httpHost = SettingDeclaration(
         "http.host", .text, default: .text("127.0.0.1"),
-        "Address of the REST API. REST has no authentication yet: leave it on loopback, or put something in front that authenticates.")
+        "Address of the REST API. Beyond loopback it needs `http.auth` `token` and a certificate, unless `insecure` says otherwise.")
+    package static let httpAuth = SettingDeclaration(
+        "http.auth", .choice(["token", "none"]), default: .text("none"),
+        "`token`: callers of the REST API show a token, and may do what their roles and grants say. `none`: whoever reaches the port may do everything; only for loopback, or behind something that authenticates.")
+    package static let authSecret = SettingDeclaration(
+        "auth.secret", .text, default: .text(""),
+        "Secret of the cluster's own tokens (HS256), as `env:NAME` or `file:PATH` (mode 0600): at least 32 bytes, the same for all managers and routers. Empty: one that follows from the key of `secrets.key_file`.")
+    package static let authIssuer = SettingDeclaration(
+        "auth.issuer", .text, default: .text("pgmosaic"), "The `iss` of the cluster's own tokens.")
+    package static let authAudience = SettingDeclaration(
+        "auth.audience", .text, default: .text("pgmosaic"), "The `aud` that a token must have, or have among its own.")
+    package static let authLifetime = SettingDeclaration(
+        "auth.token_lifetime", .duration(.seconds(10) ... .seconds(86_400)), default: .duration(.seconds(3600)), "How long a token of a login is valid.")
+    package static let authLeeway = SettingDeclaration(
+        "auth.leeway", .duration(.zero ... .seconds(300)), default: .duration(.seconds(30)),
+        "How much the clocks of those who give tokens and those who check them may differ.")
+    package static let authKeySetFile = SettingDeclaration(
+        "auth.jwks_file", .path, default: .text(""),
+        "JWK Set with the public keys of an identity provider (RS256, ES256, EdDSA), whose tokens are taken as well. A new file is taken up within seconds.")
+    package static let authKeySetIssuer = SettingDeclaration(
+        "auth.jwks_issuer", .text, default: .text(""), "The `iss` of tokens that keys of `auth.jwks_file` sign; needed with it.")
+    package static let insecure = SettingDeclaration(
+        "insecure", .boolean, default: .boolean(false),
+        "Listen beyond loopback without TLS or without authentication. What is sent can be read and changed on the way, or anybody may do everything.")
     package static let httpBodyMax = SettingDeclaration(
         "http.body_max", .bytes(1024...(1 << 30)), default: .bytes(10 << 20), "Longest request body; a longer one gets 413.")
     package static let httpConnectionsMax = SettingDeclaration(
@@ -166,7 +189,8 @@ package enum SettingsCatalogue {
         wireHost, wirePort, wireAuth, clientsMax, startupTimeout, messageMax, preparedStatementsMax, pinnedSessionsMax, idleTransactionTimeout,
         transactionTimeout, loginsMax, clientsPerUserMax, clientsPerDatabaseMax, consoleUsers,
         tlsMode, tlsCertificateFile, tlsKeyFile, tlsClientAuth, tlsClientCAFile,
-        httpHost, routerHTTPPort, httpTLSCertificateFile, httpTLSKeyFile, httpBodyMax, httpConnectionsMax, httpIdleTimeout, restRowsMax, restBytesMax,
+        httpHost, routerHTTPPort, httpTLSCertificateFile, httpTLSKeyFile, httpAuth, authSecret, authIssuer, authAudience, authLifetime, authLeeway,
+        authKeySetFile, authKeySetIssuer, insecure, httpBodyMax, httpConnectionsMax, httpIdleTimeout, restRowsMax, restBytesMax,
         statementTimeout, lockTimeout, textCacheMax, shapeCacheMax,
         poolSizeMax, poolSizeMin, poolIdleTimeout, poolLifetimeMax, poolWaitersMax, poolWaitTimeout, poolHealthCheckAfter,
         poolConnectTimeout, poolShareWait, replicaLagMax, replicaProbeInterval, replicaProbeTimeout,
@@ -193,7 +217,8 @@ package enum SettingsCatalogue {
         "Longest time for the checks of a shard: at registration, for its health and its figures.")
 
     package static let manager: [SettingDeclaration] = [
-        managerID, catalog, secretsKeyFile, httpHost, managerHTTPPort, httpTLSCertificateFile, httpTLSKeyFile, httpBodyMax, httpConnectionsMax, httpIdleTimeout,
+        managerID, catalog, secretsKeyFile, httpHost, managerHTTPPort, httpTLSCertificateFile, httpTLSKeyFile, httpAuth, authSecret, authIssuer, authAudience, authLifetime, authLeeway,
+        authKeySetFile, authKeySetIssuer, insecure, httpBodyMax, httpConnectionsMax, httpIdleTimeout,
         probeTimeout, logLevel, logFormat, shutdownGrace,
     ]
 }

@@ -25,19 +25,22 @@ package enum ManagerServer {
     ) async throws {
         let certificates = RESTCertificates(try certificate(settings))
         let box = try settings.secretsKeyFile.map { (path) throws(SecretError) in try SecretBox.loadOrCreate(path: path) }
-        if !["127.0.0.1", "::1", "localhost"].contains(settings.httpHost) {
-            logger.warning("REST has no authentication yet, and others may reach it", metadata: ["http.host": "\(settings.httpHost)"])
+        let authority = try TokenAuthority(settings.auth, box)
+        if settings.auth.mode == .none {
+            logger.warning("REST asks for no token: who reaches it may do everything", metadata: ["http.host": "\(settings.httpHost)"])
         }
         let group = MultiThreadedEventLoopGroup.singleton
         let startedAt = Timestamp(seconds: Date().timeIntervalSince1970)
         let metrics = SharedMetrics()
         let registry = registry(metrics: metrics, store: store, startedAt: startedAt)
         let inspector = PostgresShardInspector(box: box, group: group, timeout: settings.probeTimeout)
-        let api = ManagerAPI(store: store, inspector: inspector, box: box, metrics: metrics, registry: registry)
+        let api = ManagerAPI(store: store, inspector: inspector, box: box, metrics: metrics, registry: registry, authority: authority)
         await giveSlices(api.writer, logger)
         let member = MemberAnnouncer(id: settings.id, store: store, startedAt: startedAt, logger: logger)
         let application = RESTApplication(
-            responder(api, bodyMax: settings.httpBodyMax, metrics: metrics, logger: logger), host: settings.httpHost, port: settings.httpPort,
+            responder(
+                api, authenticator: settings.auth.mode == .token ? api.authenticator : nil, bodyMax: settings.httpBodyMax, metrics: metrics, logger: logger),
+            host: settings.httpHost, port: settings.httpPort,
             limits: RESTLimits(connectionsMax: settings.httpConnectionsMax, idleTimeout: settings.httpIdleTimeout), certificates: certificates,
             group: group, logger: logger
         ) { port in
@@ -85,10 +88,11 @@ package enum ManagerServer {
         }
     }
 
-    package static func responder(_ api: ManagerAPI, bodyMax: Int, metrics: SharedMetrics, logger: Logger) -> RESTResponder {
+    /// - authenticator: nil: everything is everyone's.
+    package static func responder(_ api: ManagerAPI, authenticator: RESTAuthenticator? = nil, bodyMax: Int, metrics: SharedMetrics, logger: Logger) -> RESTResponder {
         RESTResponder(
             title: "PGMosaic manager", routes: RouteCatalogue.manager, later: RouteCatalogue.managerLater, handlers: api.handlers, bodyMax: bodyMax,
-            metrics: metrics, idempotency: IdempotencyCache(), logger: logger)
+            metrics: metrics, idempotency: IdempotencyCache(), authenticator: authenticator, logger: logger)
     }
 
     private static func registry(metrics: SharedMetrics, store: any CatalogStore, startedAt: Timestamp) -> MetricRegistry {

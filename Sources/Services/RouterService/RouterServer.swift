@@ -55,6 +55,10 @@ package struct RouterServer: Service {
 
     private func serve(on group: MultiThreadedEventLoopGroup) async throws {
         let secrets = try settings.secretsKeyFile.map { try SecretBox.load(path: $0) }
+        let authority = settings.auth.mode == .token ? try TokenAuthority(settings.auth, secrets) : nil
+        if authority == nil {
+            logger.warning("REST asks for no token: who reaches it may do everything", metadata: ["http.host": "\(settings.httpHost)"])
+        }
         let admission = try Admission(settings)
         let certificates = RESTCertificates(try settings.httpTLS.map { try .init(certificateFile: $0.certificateFile, keyFile: $0.keyFile) })
         let control = ControlPlane(store: store, group: group, routerID: settings.id, secrets: secrets, logger: logger)
@@ -75,7 +79,7 @@ package struct RouterServer: Service {
 
         let wire = try await listen(group, references)
         let wirePort = wire.localAddress?.port ?? settings.wirePort
-        let http = RouterREST(settings: settings, shared: shared, certificates: certificates, logger: logger)
+        let http = RouterREST(settings: settings, shared: shared, certificates: certificates, authority: authority, logger: logger)
         let restHasEnded = Flag()
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { await control.follow(snapshotFile: settings.snapshotFile) }

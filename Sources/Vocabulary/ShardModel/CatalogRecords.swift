@@ -168,6 +168,8 @@ package struct UserRecord: Hashable, Sendable, Codable {
     package var databases: [String]?
     /// What the user may do with the rows of which database; nil: a record from before there were grants, see `access(to:)`.
     package var grants: [DatabaseGrant]?
+    /// Tokens that were given until this moment are void (seconds since 1970); nil: none is.
+    package var tokensAfter: Double?
     package var version: UInt64
     package init(
         name: String, verifier: String, roles: [String], databases: [String]? = nil, grants: [DatabaseGrant]? = nil, version: UInt64 = 0

@@ -33,17 +33,21 @@ struct APIClient: Sendable {
 
     /// One request. `path` holds escaped parts (`escape`); members of `query` that are nil are left out.
     ///
-    /// Answers the body; null where there is none.
+    /// Answers the body; null where there is none. A token that there is goes along, unless `showsToken` says otherwise.
     @discardableResult
     func send(
         _ method: APIRoute.Method, _ path: String, query: [(name: String, value: String?)] = [], body: JSONValue? = nil,
-        timeLimit: TimeAmount = Self.timeLimit
+        timeLimit: TimeAmount = Self.timeLimit, showsToken: Bool = true
     ) async throws(ClientError) -> JSONValue {
         let pairs = query.compactMap { pair in pair.value.map { "\(pair.name)=\(Self.escape($0))" } }
         let target = baseURL + path + (pairs.isEmpty ? "" : "?" + pairs.joined(separator: "&"))
         var request = HTTPClientRequest(url: target)
         request.method = HTTPMethod(rawValue: method.rawValue)
         request.headers.add(name: "accept", value: "application/json")
+        if showsToken, let token = try SavedToken.current() {
+            try SavedToken.checkMayGo(to: baseURL)
+            request.headers.add(name: "authorization", value: "Bearer \(token)")
+        }
         if let body {
             request.headers.add(name: "content-type", value: "application/json")
             request.body = .bytes(ByteBuffer(bytes: body.encoded()))

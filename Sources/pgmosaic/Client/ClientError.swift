@@ -37,6 +37,7 @@ struct ClientError: Error, CustomStringConvertible {
         let known = [error.details?["refusal"]?.stringValue, error.sqlstate].compactMap { $0 }
         text += " (\(([error.code.rawValue] + known).joined(separator: ", ")))"
         if let hint = error.details?["hint"]?.stringValue { text += "; hint: \(TextTable.printable(hint))" }
+        if error.code == .unauthenticated { text += "; log in with: pgmosaic login NAME" }
         for problem in error.details?["problems"]?.arrayValue?.compactMap(\.stringValue).dropFirst() ?? [] {
             text += "; \(TextTable.printable(problem))"
         }

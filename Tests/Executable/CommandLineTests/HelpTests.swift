@@ -10,7 +10,7 @@ import Testing
         ["shards"], ["shards", "list"], ["shards", "show"], ["shards", "add"], ["shards", "remove"], ["shards", "status"],
         ["shards", "health"], ["shards", "stats"], ["tables"], ["tables", "list"], ["tables", "declare"], ["tables", "forget"],
         ["users"], ["users", "list"], ["users", "show"], ["users", "setup"], ["users", "add"], ["users", "change"],
-        ["users", "remove"], ["routers"], ["catalog"],
+        ["users", "revoke"], ["users", "remove"], ["login"], ["logout"], ["routers"], ["catalog"],
         ["catalog", "show"], ["catalog", "history"], ["catalog", "export"], ["catalog", "import"], ["catalog", "copy"], ["version"],
     ]
 

@@ -15,9 +15,10 @@ struct RESTReferencePage {
     private static func routes(_ routes: [APIRoute]) -> String {
         let rows = routes.map { route in
             let query = route.query.map { "`\($0.name)`\($0.isRequired ? " (required)" : "")" }.joined(separator: ", ")
-            return "| `\(route.id)` | \(shown(route.request)) | \(query) | \(route.status) | \(route.summary) |"
+            let who = RoutePermissions.permission(for: route)?.description ?? ""
+            return "| `\(route.id)` | \(who) | \(shown(route.request)) | \(query) | \(route.status) | \(route.summary) |"
         }
-        return (["| operation | body | query | status | what it does |", "|---|---|---|---|---|"] + rows).joined(separator: "\n")
+        return (["| operation | who | body | query | status | what it does |", "|---|---|---|---|---|---|"] + rows).joined(separator: "\n")
     }
 
     private static func shown(_ schema: APISchema?) -> String {

@@ -9,6 +9,12 @@ import Testing
         #expect(Set(RouteCatalogue.manager.map(\.id)).isDisjoint(with: RouteCatalogue.managerLater.map(\.id)))
     }
 
+    /// What nobody has decided about is closed; what is decided about is there.
+    @Test func theTableOfPermissionsHasEveryOperationAndNoOther() {
+        let routes = RouteCatalogue.router + RouteCatalogue.manager
+        #expect(Set(RoutePermissions.table.keys) == Set(routes.map(\.id)))
+    }
+
     @Test(arguments: [0, 1])
     func theDocumentDescribesExactlyTheRoutes(_ index: Int) throws {
         let routes = Self.servers[index].1
@@ -71,6 +77,7 @@ import Testing
             "ShardHealth": keys(ShardHealthAnswer.CodingKeys.self), "ShardStats": keys(ShardStatsAnswer.CodingKeys.self),
             "Catalog": keys(CatalogAnswer.CodingKeys.self), "Router": keys(RouterResource.CodingKeys.self),
             "User": keys(UserResource.CodingKeys.self), "Setup": keys(SetupRequest.CodingKeys.self),
+            "Login": keys(LoginRequest.CodingKeys.self), "LoginAnswer": keys(LoginAnswer.CodingKeys.self), "Revoke": keys(RevokeRequest.CodingKeys.self),
             "CreateUser": keys(CreateUserRequest.CodingKeys.self), "UpdateUser": keys(UpdateUserRequest.CodingKeys.self),
             "Execute": Set(ExecuteRequest.fields), "Batch": Set(BatchRequest.fields), "ShardForKey": keys(ShardForKeyAnswer.CodingKeys.self),
             "RouteExplanation": keys(RouteExplanation.CodingKeys.self), "StreamHead": Set(StreamLines.headFields),

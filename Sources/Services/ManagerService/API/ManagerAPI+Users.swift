@@ -1,6 +1,7 @@
 internal import ControlAPI
 internal import PGWire
 internal import RESTServer
+internal import Secrets
 internal import ShardModel
 
 extension ManagerAPI {
@@ -50,7 +51,11 @@ extension ManagerAPI {
                 let changed = try await writer.change(author: Self.author(request)) { catalog in
                     var record = try Self.user(name, in: catalog)
                     try Self.check(version: body.version, is: record.version, "the user", UserResource(record))
-                    record.verifier = verifier ?? record.verifier
+                    if let verifier {
+                        record.verifier = verifier
+                        // Who knew the old one has no token of it any more.
+                        record.tokensAfter = Self.moment(now())
+                    }
                     try UserGrants.change(&record, roles: roles, grants: grants)
                     try Self.checkAdministratorRemains(catalog, changing: name, to: record)
                     return Self.put(record)
@@ -63,7 +68,10 @@ extension ManagerAPI {
                     let record = try Self.user(name, in: catalog)
                     try Self.check(version: version, is: record.version, "the user", UserResource(record))
                     try Self.checkAdministratorRemains(catalog, changing: name, to: nil)
-                    return CatalogWriter.Decision(operations: [.deleteUser(name: name, version: record.version)]) { _ in }
+                    // Another user of that name must not have this one's tokens.
+                    let time = Self.moment(now())
+                    let revocation = try Self.revocation(.user(name: name, until: time), until: time + TokenSettings.lifetimeMax, now: time, catalog)
+                    return CatalogWriter.Decision(operations: [.deleteUser(name: name, version: record.version), revocation]) { _ in }
                 }
                 return .noContent
             },

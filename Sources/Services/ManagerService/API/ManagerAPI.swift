@@ -15,18 +15,23 @@ package struct ManagerAPI: Sendable {
     let box: SecretBox?
     let registry: MetricRegistry
     let longPolls: LongPollLimit
+    /// nil: no tokens are given.
+    let authority: TokenAuthority?
+    let passwords: PasswordCheck
     /// Seconds since 1970.
     let now: @Sendable () -> Double
 
     package init(
         store: any CatalogStore, inspector: any ShardInspector, box: SecretBox?, metrics: SharedMetrics, registry: MetricRegistry,
-        longPollsMax: Int? = nil, now: @escaping @Sendable () -> Double = { Date().timeIntervalSince1970 }
+        authority: TokenAuthority? = nil, passwords: PasswordCheck = PasswordCheck(), longPollsMax: Int? = nil, now: @escaping @Sendable () -> Double = { Date().timeIntervalSince1970 }
     ) {
         self.store = store
         writer = CatalogWriter(store: store, metrics: metrics)
         self.inspector = inspector
         self.box = box
         self.registry = registry
+        self.authority = authority
+        self.passwords = passwords
         longPolls = LongPollLimit(waitersMax: longPollsMax ?? LongPollLimit.waitersMax)
         self.now = now
     }
@@ -34,12 +39,12 @@ package struct ManagerAPI: Sendable {
     /// By `APIRoute.id`.
     package var handlers: [String: RESTHandler] {
         var handlers = userHandlers
-        for part in [databaseHandlers, tableHandlers, shardHandlers, clusterHandlers] { handlers.merge(part) { $1 } }
+        for part in [authHandlers, databaseHandlers, tableHandlers, shardHandlers, clusterHandlers] { handlers.merge(part) { $1 } }
         return handlers
     }
 
-    /// Who the catalog's history names as the author. Authentication comes later; until then, whoever reaches the port.
-    static func author(_ request: RESTRequest) -> String { "rest" }
+    /// Who the catalog's history names as the author: the user of the token; where none is asked for, whoever reaches the port.
+    static func author(_ request: RESTRequest) -> String { request.principal?.name ?? "rest" }
 }
 
 /// What every kind of record needs.

@@ -75,7 +75,7 @@ extension ClientSession {
     ) {
         guard transaction.isIdle else { return done(.failure(.notInTransactionBlock)) }
         let suspension = suspend()
-        loop.shared.requests.declare(statement, database: database.name, author: user).hop(to: loop.eventLoop)
+        loop.shared.requests.declare(statement, database: database.name, author: author).hop(to: loop.eventLoop)
             .assumeIsolated().whenComplete { [self] result in
                 guard resume(suspension) else { return }
                 switch result {

@@ -36,6 +36,8 @@ final class ClientSession: ChannelInboundHandler {
     let user: String
     /// A connection of the router's own REST service.
     let isInternal: Bool
+    /// Whom the catalog's history names for what the session changes in it.
+    var author: String
     /// What the session may run, by which its plans are made.
     var access: DatabaseAccess { didSet { if access != oldValue { accessChanged() } } }
     /// The user is one of the catalog's, and what it may do changes with the catalog.
@@ -151,6 +153,7 @@ final class ClientSession: ChannelInboundHandler {
     ) {
         roles = Self.roles(of: settings)
         self.permit = permit
+        author = user
         self.access = access
         self.followsUsers = followsUsers
         startupConsistency = consistency

@@ -1,5 +1,6 @@
 internal import ControlAPI
 internal import PGTypes
+internal import PGWire
 internal import RESTServer
 internal import RoutePlanning
 internal import ServerConfig
@@ -36,9 +37,10 @@ extension RouterREST {
     private func statement(of request: RESTRequest, isStreamed: Bool = false) throws(APIError) -> StatementRequest {
         let start = ContinuousClock.now
         let execute = try ExecuteRequest(body: request.body)
+        let database = try database(execute.database)
         return try StatementRequest(
-            execute, database: try database(execute.database), limits: isStreamed ? limits.ofStream() : limits,
-            timeoutDefault: shared.settings.statementTimeout, start: start, isStreamed: isStreamed)
+            execute, database: database, access: try access(of: request, to: database), caller: request.principal?.name,
+            limits: isStreamed ? limits.ofStream() : limits, timeoutDefault: shared.settings.statementTimeout, start: start, isStreamed: isStreamed)
     }
 
     /// POST /v1/batch
@@ -46,8 +48,10 @@ extension RouterREST {
         let list = try await decoded(request) { request in
             let start = ContinuousClock.now
             let batch = try BatchRequest(body: request.body)
+            let database = try database(batch.database)
             return try StatementRequest.batch(
-                batch, database: try database(batch.database), limits: limits, timeoutDefault: shared.settings.statementTimeout, start: start)
+                batch, database: database, access: try access(of: request, to: database), caller: request.principal?.name, limits: limits,
+                timeoutDefault: shared.settings.statementTimeout, start: start)
         }
         return try await request.whileCallerWaits {
             RESTAnswer(contentType: RESTAnswer.json, body: try await statements.run(batch: list))
@@ -56,6 +60,15 @@ extension RouterREST {
 
     private var limits: StatementLimits {
         StatementLimits(rowsMax: shared.settings.restRowsMax, bytesMax: shared.settings.restBytesMax)
+    }
+
+    /// What the caller may do with a database. Throws an `APIError` of 403 where that is nothing, whether or not there is such a database.
+    private func access(of request: RESTRequest, to database: String) throws(APIError) -> DatabaseAccess {
+        guard let principal = request.principal else { return .write }
+        guard let access = principal.access(to: database) else {
+            throw APIError(.forbidden, "the user has no right on the database", sqlstate: SQLState.insufficientPrivilege.code)
+        }
+        return access
     }
 
     /// The database of a request: the one it names, else the router's own default, else the only one there is.
@@ -70,6 +83,7 @@ extension RouterREST {
     /// GET /v1/shard-for-key
     func shardForKey(_ request: RESTRequest, _ statements: StatementRunner) async throws -> RESTAnswer {
         let database = try database(request.query["database"])
+        _ = try access(of: request, to: database)
         let key = JSONValue.string(request.query["key"] ?? "")
         let answer = await statements.anyLoop.ask { loop -> Result<ShardForKeyAnswer, APIError> in
             do throws(APIError) {

@@ -4,6 +4,7 @@ internal import Hummingbird
 internal import Logging
 internal import NIOCore
 internal import RESTServer
+internal import Secrets
 internal import ServerConfig
 internal import Synchronization
 internal import Telemetry
@@ -16,12 +17,15 @@ struct RouterREST: Sendable {
     let settings: RouterSettings
     let shared: RouterShared
     let certificates: RESTCertificates
+    /// nil: nobody is asked for a token.
+    let authority: TokenAuthority?
     let logger: Logger
     let metrics = SharedMetrics()
     let registry = MetricRegistry()
     let readiness: ReadinessProbe
 
-    init(settings: RouterSettings, shared: RouterShared, certificates: RESTCertificates, logger: Logger) {
+    init(settings: RouterSettings, shared: RouterShared, certificates: RESTCertificates, authority: TokenAuthority?, logger: Logger) {
+        self.authority = authority
         self.settings = settings
         self.certificates = certificates
         self.shared = shared
@@ -36,7 +40,7 @@ struct RouterREST: Sendable {
         let responder = RESTResponder(
             title: "PGMosaic router", routes: RouteCatalogue.router, handlers: handlers(statements),
             streams: ["POST /v1/execute": { request in try await executeStreaming(request, statements) }], bodyMax: settings.httpBodyMax,
-            metrics: metrics, idempotency: IdempotencyCache(capacity: Self.idempotencyMax), logger: logger)
+            metrics: metrics, idempotency: IdempotencyCache(capacity: Self.idempotencyMax), authenticator: authenticator, logger: logger)
         let application = RESTApplication(
             responder, host: settings.httpHost, port: settings.httpPort, sharesPort: settings.sharesPorts,
             limits: RESTLimits(connectionsMax: settings.httpConnectionsMax, idleTimeout: settings.httpIdleTimeout, runsOnLoops: true), certificates: certificates,
@@ -49,6 +53,15 @@ struct RouterREST: Sendable {
         }
         await statements.close()
         try result.get()
+    }
+
+    private var authenticator: RESTAuthenticator? {
+        authority.map { authority in
+            RESTAuthenticator(authority) { [shared] in
+                guard let catalog = shared.control.catalog else { throw APIError(.notReady, "the router has no catalog yet") }
+                return catalog
+            }
+        }
     }
 
     /// By `APIRoute.id`.

@@ -70,6 +70,9 @@ package enum APISchemas {
             .init("version", .integer),
         ]),
         ("Setup", [.init("username", .string), .init("password", .string)]),
+        ("Login", [.init("username", .string), .init("password", .string)]),
+        ("LoginAnswer", [.init("token", .string), .init("username", .string), .init("roles", .array(role)), .init("expires_in", .integer)]),
+        ("Revoke", [.optional("jti", .string), .optional("username", .string)]),
         ("CreateUser", [
             .init("name", .string), .init("password", .string), .optional("roles", .array(role)),
             .optional("databases", .array(.string)), .optional("grants", grants),

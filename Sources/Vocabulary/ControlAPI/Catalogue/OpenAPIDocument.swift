@@ -16,7 +16,7 @@ package enum OpenAPIDocument {
             "openapi": "3.1.0",
             "info": ["title": .string(title), "version": .string(version)],
             "paths": .object(paths),
-            "components": ["schemas": .object(schemas)],
+            "components": ["schemas": .object(schemas), "securitySchemes": ["token": tokenScheme]],
         ]
     }
 
@@ -35,6 +35,7 @@ package enum OpenAPIDocument {
             members.append(.init("requestBody", ["required": true, "content": json(request)]))
         }
         members.append(.init("responses", .object([answer(route), .init("default", errorAnswer)])))
+        if RoutePermissions.permission(for: route) != .everyone { members.append(.init("security", [["token": []]])) }
         return .object(members)
     }
 
@@ -64,6 +65,11 @@ package enum OpenAPIDocument {
     private static let streamLine: JSONValue = [
         "description": "Lines of JSON, for `Accept: application/x-ndjson`: StreamHead, then a row each, then StreamEnd",
         "anyOf": [APISchema.reference("StreamHead").json, APISchema.any.json, APISchema.reference("StreamEnd").json],
+    ]
+
+    private static let tokenScheme: JSONValue = [
+        "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
+        "description": "Of POST /api/v1/auth/login, or of an identity provider; not asked for where http.auth is none",
     ]
 
     private static let errorAnswer: JSONValue = ["description": "Refused or failed", "content": json(.reference("Error"))]

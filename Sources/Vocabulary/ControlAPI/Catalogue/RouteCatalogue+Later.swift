@@ -2,7 +2,6 @@
 /// misspelled path. Not in the OpenAPI documents, which list what is served.
 extension RouteCatalogue {
     package static let managerLater: [APIRoute] = [
-        later(.post, "/api/v1/auth/login", "users", "A token for a user and password"),
         later(.post, "/api/v1/shards/{id}/promote", "shards", "Promote a replica"),
         later(.post, "/api/v1/reshard/split", "reshard", "Split a shard"),
         later(.post, "/api/v1/reshard/merge", "reshard", "Merge shards"),

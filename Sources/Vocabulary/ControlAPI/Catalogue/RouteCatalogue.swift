@@ -25,13 +25,20 @@ package enum RouteCatalogue {
             .post, "/api/v1/auth/setup", tag: "users", "Make the first administrator; only while no user exists",
             request: .reference("Setup"), status: 201, answer: .json(.reference("User"))),
         APIRoute(
+            .post, "/api/v1/auth/login", tag: "users", "A token for a user's name and password", request: .reference("Login"),
+            answer: .json(.reference("LoginAnswer"))),
+        APIRoute(.post, "/api/v1/auth/logout", tag: "users", "Make the request's own token void", status: 204, answer: .none),
+        APIRoute(
+            .post, "/api/v1/auth/revoke", tag: "users", "Make one token void, or all that a user has until now", request: .reference("Revoke"), status: 204,
+            answer: .none),
+        APIRoute(
             .get, "/api/v1/users", tag: "users", "The users", query: paging, answer: page(of: "User")),
         APIRoute(
             .post, "/api/v1/users", tag: "users", "Add a user", request: .reference("CreateUser"), status: 201,
             answer: .json(.reference("User"))),
         APIRoute(.get, "/api/v1/users/{name}", tag: "users", "One user", answer: .json(.reference("User"))),
         APIRoute(
-            .put, "/api/v1/users/{name}", tag: "users", "Change a user's password, roles or databases",
+            .put, "/api/v1/users/{name}", tag: "users", "Change a user's password, roles or grants",
             request: .reference("UpdateUser"), answer: .json(.reference("User"))),
         APIRoute(
             .delete, "/api/v1/users/{name}", tag: "users", "Remove a user", query: [version], status: 204, answer: .none),

@@ -8,6 +8,10 @@ package enum APIErrorCode: String, Hashable, Sendable, CaseIterable, Codable {
     case unknownField = "UNKNOWN_FIELD"
     case invalidEndpoint = "INVALID_ENDPOINT"
 
+    case unauthenticated = "UNAUTHENTICATED"
+    case loginFailed = "LOGIN_FAILED"
+    case forbidden = "FORBIDDEN"
+
     case notFound = "NOT_FOUND"
     case databaseNotFound = "DATABASE_NOT_FOUND"
     case shardNotFound = "SHARD_NOT_FOUND"
@@ -53,6 +57,8 @@ package enum APIErrorCode: String, Hashable, Sendable, CaseIterable, Codable {
     package var status: Int {
         switch self {
         case .invalidRequest, .invalidJSON, .unknownField, .invalidEndpoint: 400
+        case .unauthenticated, .loginFailed: 401
+        case .forbidden: 403
         case .notFound, .databaseNotFound, .shardNotFound, .tableNotFound, .userNotFound: 404
         case .methodNotAllowed: 405
         case .alreadyExists, .versionConflict, .setupDone, .lastAdministrator, .databaseNotEmpty, .shardInUse, .shardOwnsData,
@@ -77,6 +83,9 @@ package enum APIErrorCode: String, Hashable, Sendable, CaseIterable, Codable {
         case .invalidJSON: "The body is not one JSON object."
         case .unknownField: "The body names a field that this request does not have."
         case .invalidEndpoint: "A shard's endpoint is not `postgres://user@host:port/dbname?…`."
+        case .unauthenticated: "The operation needs a token, and there is none or it is not valid (any more); log in."
+        case .loginFailed: "The user or the password is wrong."
+        case .forbidden: "The token is valid, and its user may not do this."
         case .notFound: "No such path."
         case .databaseNotFound: "No database of that name in the catalog."
         case .shardNotFound: "No shard of that id in the catalog."

@@ -12,7 +12,8 @@ struct UsersCommand: AsyncParsableCommand {
               pgmosaic users add app --grant shop:write < app.txt
             """,
         subcommands: [
-            UsersListCommand.self, UsersShowCommand.self, UsersSetupCommand.self, UsersAddCommand.self, UsersChangeCommand.self, UsersRemoveCommand.self,
+            UsersListCommand.self, UsersShowCommand.self, UsersSetupCommand.self, UsersAddCommand.self, UsersChangeCommand.self, UsersRevokeCommand.self,
+            UsersRemoveCommand.self,
         ],
         defaultSubcommand: UsersListCommand.self)
 

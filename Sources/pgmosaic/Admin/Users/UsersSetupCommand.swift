@@ -12,8 +12,9 @@ struct UsersSetupCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await options.reportingErrors(of: "users setup") { client in
+            try SavedToken.checkMayGo(to: client.baseURL)
             let answer = try await client.send(
-                .post, "/api/v1/auth/setup", body: ["username": .string(name), "password": .string(try password.read())])
+                .post, "/api/v1/auth/setup", body: ["username": .string(name), "password": .string(try password.read())], showsToken: false)
             options.show(JSONText(answer)) { "made \(name), an administrator" }
         }
     }

@@ -106,7 +106,11 @@ final class StatementConnection: ChannelInboundHandler {
         precondition(isIdle, "a session of REST runs one statement at a time")
         state = .running(call)
         // Before its messages: they go through a socket.
-        if let processID { pool.loop.session(processID: processID)?.variables.consistency = call.request.consistency }
+        if let processID, let session = pool.loop.session(processID: processID) {
+            session.variables.consistency = call.request.consistency
+            session.access = call.request.access
+            session.author = call.request.caller ?? Self.user
+        }
         send(call.exchange.open())
     }
 

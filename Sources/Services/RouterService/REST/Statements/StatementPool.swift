@@ -75,7 +75,7 @@ final class StatementPool {
         guard !call.isDone else { return }
         do throws(APIError) {
             let database = try loop.servedDatabase(call.request.database)
-            guard let scope = database.scope(for: loop.settings(SessionSettings()), roles: [], .write) else {
+            guard let scope = database.scope(for: loop.settings(SessionSettings()), roles: [], call.request.access) else {
                 guard mayRefresh else { throw APIError(ServerError.schemaUnknown(database.name)) }
                 return refresh(call)
             }

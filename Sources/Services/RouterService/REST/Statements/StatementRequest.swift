@@ -13,6 +13,10 @@ struct StatementRequest: Sendable {
     let rowFormat: ExecuteRequest.Options.RowFormat
     var limits: StatementLimits
     let explains: Bool
+    /// What the caller may do with the database.
+    let access: DatabaseAccess
+    /// Who the caller is, as the author of changes; nil: nobody was asked.
+    let caller: String?
     /// The rows go to the caller while they arrive.
     let isStreamed: Bool
     let start: ContinuousClock.Instant
@@ -24,11 +28,13 @@ struct StatementRequest: Sendable {
 
     /// Throws an `APIError` of 400. `database` is the one to use when the request names none.
     init(
-        _ request: ExecuteRequest, database: String, limits: StatementLimits, timeoutDefault: Duration, start: ContinuousClock.Instant,
-        isStreamed: Bool = false
+        _ request: ExecuteRequest, database: String, access: DatabaseAccess = .write, caller: String? = nil, limits: StatementLimits,
+        timeoutDefault: Duration, start: ContinuousClock.Instant, isStreamed: Bool = false
     ) throws(APIError) {
         guard !request.query.utf8.contains(0) else { throw APIError(.invalidRequest, "field \"query\" holds a zero byte") }
         self.database = database
+        self.access = access
+        self.caller = caller
         self.start = start
         query = request.query
         params = request.params
@@ -47,7 +53,8 @@ struct StatementRequest: Sendable {
 extension StatementRequest {
     /// The statements of a batch. Throws an `APIError` of 400.
     static func batch(
-        _ request: BatchRequest, database: String, limits: StatementLimits, timeoutDefault: Duration, start: ContinuousClock.Instant
+        _ request: BatchRequest, database: String, access: DatabaseAccess = .write, caller: String? = nil, limits: StatementLimits,
+        timeoutDefault: Duration, start: ContinuousClock.Instant
     ) throws(APIError) -> [StatementRequest] {
         var statements: [StatementRequest] = []
         for (index, statement) in request.statements.enumerated() {
@@ -56,7 +63,8 @@ extension StatementRequest {
                 shardKey: statement.shardKey, query: statement.query, params: statement.params, consistency: .strong, options: request.options)
             do throws(APIError) {
                 statements.append(
-                    try StatementRequest(execute, database: database, limits: limits, timeoutDefault: timeoutDefault, start: start))
+                    try StatementRequest(
+                        execute, database: database, access: access, caller: caller, limits: limits, timeoutDefault: timeoutDefault, start: start))
             } catch {
                 throw error.at(statement: index)
             }

@@ -1,0 +1,81 @@
+internal import ControlAPI
+
+/// Tokens that are void before their time, as the catalog keeps them: in the setting `auth.revoked`, as JSON.
+///
+/// Each entry goes when the tokens that it is about would have expired anyhow, and there is a bound: what is revoked beyond it is refused with an error, never
+/// forgotten.
+package struct Revocations: Hashable, Sendable {
+    package static let setting = "auth.revoked"
+    package static let entriesMax = 10_000
+
+    package enum Subject: Hashable, Sendable {
+        case token(id: String)
+        /// All that a `sub` has been given until a moment (seconds since 1970), by whom ever.
+        case user(name: String, until: Double)
+    }
+    package struct Entry: Hashable, Sendable {
+        package var subject: Subject
+        /// Seconds since 1970: not needed any longer.
+        package var until: Double
+        package init(_ subject: Subject, until: Double) {
+            self.subject = subject
+            self.until = until
+        }
+    }
+
+    package private(set) var entries: [Entry] = []
+    private var ids: Set<String> = []
+    private var moments: [String: Double] = [:]
+
+    package init() {}
+
+    /// nil where the text is none of ours: then no token can be told from a revoked one.
+    package init?(text: String?) {
+        guard let text else { return }
+        guard let list = try? JSONParser.parse(Array(text.utf8)).arrayValue else { return nil }
+        for item in list {
+            guard let until = item["until"]?.seconds else { return nil }
+            if let id = item["jti"]?.stringValue {
+                append(Entry(.token(id: id), until: until))
+            } else if let subject = item["sub"]?.stringValue, let before = item["before"]?.seconds {
+                append(Entry(.user(name: subject, until: before), until: until))
+            } else {
+                return nil
+            }
+        }
+    }
+
+    private mutating func append(_ entry: Entry) {
+        entries.append(entry)
+        switch entry.subject {
+        case .token(let id): ids.insert(id)
+        case .user(let name, let moment): moments[name] = max(moments[name] ?? 0, moment)
+        }
+    }
+
+    package func covers(_ claims: TokenClaims) -> Bool {
+        if ids.contains(claims.id) { return true }
+        return moments[claims.subject].map { claims.issuedAt <= $0 } ?? false
+    }
+
+    /// With the entry, and without those that are over; nil when there are too many.
+    package func adding(_ entry: Entry, now: Double) -> Revocations? {
+        var new = Revocations()
+        for old in entries where old.until > now && old.subject != entry.subject { new.append(old) }
+        guard new.entries.count < Self.entriesMax else { return nil }
+        new.append(entry)
+        return new
+    }
+
+    package var text: String {
+        JSONValue.array(
+            entries.map { entry in
+                let until = JSONValue.number(String(entry.until))
+                switch entry.subject {
+                case .token(let id): return ["jti": .string(id), "until": until]
+                case .user(let name, let moment): return ["sub": .string(name), "before": .number(String(moment)), "until": until]
+                }
+            }
+        ).text
+    }
+}

@@ -1,0 +1,81 @@
+internal import ControlAPI
+internal import HTTPTypes
+internal import Logging
+package import RESTServer
+internal import Secrets
+internal import ShardModel
+
+/// Tokens: given for a password, and made void before their time.
+extension ManagerAPI {
+    var authHandlers: [String: RESTHandler] {
+        [
+            "POST /api/v1/auth/login": { request in
+                let body = try request.decode(LoginRequest.self)
+                guard let authority, authority.mayIssue else {
+                    throw APIError(.notImplemented, "this manager gives no tokens: neither auth.secret nor secrets.key_file is set")
+                }
+                let user = try await passwords.user(
+                    named: body.username, password: body.password, address: request.clientAddress, in: try await writer.load())
+                let (token, claims) = authority.issue(for: user)
+                request.logger.info("login", metadata: ["user": "\(user.name)", "jti": "\(claims.id)"])
+                return .json(
+                    LoginAnswer(token: token, username: user.name, roles: user.roles, expiresIn: Int(authority.settings.lifetime)), headers: [HTTPField(name: .cacheControl, value: "no-store")])
+            },
+            "POST /api/v1/auth/logout": { request in
+                guard let claims = request.principal?.claims else { throw APIError(.invalidRequest, "there is no token to make void") }
+                try await revoke(.token(id: claims.id), until: claims.expiresAt, request)
+                return .noContent
+            },
+            "POST /api/v1/auth/revoke": { request in
+                let body = try request.decode(RevokeRequest.self)
+                switch (body.jti, body.username) {
+                case (let id?, nil):
+                    guard (1...TokenClaims.idLengthMax).contains(id.utf8.count) else { throw APIError(.invalidRequest, "jti is not that of a token") }
+                    try await revoke(.token(id: id), until: now() + TokenSettings.lifetimeMax, request)
+                case (nil, let name?):
+                    try await revoke(user: name, request)
+                default: throw APIError(.invalidRequest, "give jti or username")
+                }
+                return .noContent
+            },
+        ]
+    }
+
+    /// Everything that the user has been given until now, by whom ever.
+    private func revoke(user name: String, _ request: RESTRequest) async throws {
+        try Names.checkIdentifier(name, "username")
+        let time = Self.moment(now())
+        try await revoke(.user(name: name, until: time), until: time + TokenSettings.lifetimeMax, request)
+    }
+
+    /// The end of a moment in thousandths of a second, which tokens count in.
+    static func moment(_ time: Double) -> Double { (time * 1000).rounded(.up) / 1000 }
+
+    private func revoke(_ subject: Revocations.Subject, until: Double, _ request: RESTRequest) async throws {
+        let time = now()
+        // As long as clocks may differ, and the tokens with them.
+        let until = until + (authority?.settings.leeway ?? 0)
+        try await writer.change(author: Self.author(request)) { catalog in
+            CatalogWriter.Decision(operations: [try Self.revocation(subject, until: until, now: time, catalog)]) { _ in }
+        }
+    }
+
+    static func revocation(
+        _ subject: Revocations.Subject, until: Double, now: Double, _ catalog: CatalogSnapshot
+    ) throws(APIError) -> CatalogChange.Operation {
+        guard let known = Revocations(text: catalog.settings[Revocations.setting]) else {
+            throw APIError(.internalError, "the catalog's setting \(Revocations.setting) is damaged")
+        }
+        guard let new = known.adding(.init(subject, until: until), now: now) else {
+            throw APIError(.tooManyRequests, "\(Revocations.entriesMax) tokens are revoked already; change the secret of tokens", retryAfter: 3600)
+        }
+        return .setSetting(name: Revocations.setting, value: new.text)
+    }
+}
+
+extension ManagerAPI {
+    /// Checks tokens by the catalog as it is now; nil where there is nothing to check them with.
+    package var authenticator: RESTAuthenticator? {
+        authority.map { authority in RESTAuthenticator(authority) { [writer] in try await writer.load() } }
+    }
+}
