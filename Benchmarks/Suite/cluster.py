@@ -77,7 +77,7 @@ def router(demo, program, folder, name, loops, wrapper=(), limit=60):
         shared = [line for line in file if line.startswith(("catalog:", "secrets:"))]
     config = os.path.join(folder, name + ".yaml")
     with open(config, "w") as file:
-        file.write("".join(shared) + f"id: {name}\nloops: {loops}\nwire: {{port: {wire}, auth: scram}}\nhttp: {{port: {http}}}\n"
+        file.write("".join(shared) + f"id: {name}\nloops: {loops}\nwire: {{port: {wire}, auth: scram}}\nhttp: {{port: {http}, auth: none}}\n"
                    f"pool: {{size_max: {POOL}}}\nshutdown: {{grace: 1s}}\n")
     target = urllib.parse.urlsplit(demo.dsn)
     dsn = target._replace(netloc=f"{target.netloc.rpartition('@')[0]}@127.0.0.1:{wire}").geturl()

@@ -73,7 +73,7 @@ def _router_memory(options, folder, shards):
         run([options.tool("CatalogFiller"), catalog, str(shards)], "filling a catalog")
     http = free_port()
     command = [options.program, "router", "--catalog", f"sqlite:{catalog}", "--wire-port", str(free_port()),
-               "--http-port", str(http), "--loops", "1"]
+               "--http-port", str(http), "--http-auth", "none", "--loops", "1"]
     with running(command, os.path.join(folder, "memory-router.log")) as child:
         wait_until(lambda: _epoch(http) == 1, child, "the router")
         time.sleep(2)

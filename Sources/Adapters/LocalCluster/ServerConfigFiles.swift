@@ -1,13 +1,15 @@
 import Foundation
 
 /// The configuration files of the manager and the routers; docs/reference/settings.md has the settings.
+///
+/// All of it is on loopback, for trying out: REST asks for no token, and says so here.
 enum ServerConfigFiles {
     static func manager(_ plan: ClusterPlan, in folder: ClusterFolder) -> String {
         """
         id: "manager-1"
         catalog: \(quoted("sqlite:" + folder.catalogFile))
         secrets: {key_file: \(quoted(folder.secretsKeyFile))}
-        http: {port: \(plan.managerPort)}
+        http: {port: \(plan.managerPort), auth: none}
         shutdown: {grace: 5s}
 
         """
@@ -20,7 +22,7 @@ enum ServerConfigFiles {
         snapshot_file: \(quoted("\(folder.catalog)/\(router.id).snapshot"))
         secrets: {key_file: \(quoted(folder.secretsKeyFile))}
         wire: {port: \(router.wirePort), auth: scram}
-        http: {port: \(router.restPort)}
+        http: {port: \(router.restPort), auth: none}
         shutdown: {grace: 5s}
 
         """

@@ -17,7 +17,7 @@ package enum SettingsCatalogue {
         "http.host", .text, default: .text("127.0.0.1"),
         "Address of the REST API. Beyond loopback it needs `http.auth` `token` and a certificate, unless `insecure` says otherwise.")
     package static let httpAuth = SettingDeclaration(
-        "http.auth", .choice(["token", "none"]), default: .text("none"),
+        "http.auth", .choice(["token", "none"]), default: .text("token"),
         "`token`: callers of the REST API show a token, and may do what their roles and grants say. `none`: whoever reaches the port may do everything; only for loopback, or behind something that authenticates.")
     package static let authSecret = SettingDeclaration(
         "auth.secret", .text, default: .text(""),

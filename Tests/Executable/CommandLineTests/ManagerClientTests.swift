@@ -7,7 +7,7 @@ import Testing
     private func withManager(_ body: (_ run: ([String]) async throws -> CommandResult) async throws -> Void) async throws {
         try await withTemporaryFolder { folder in
             let port = try LoopbackPort.free()
-            let words = ["manager", "--catalog", "sqlite:\(folder)/c.sqlite", "--secrets-key-file", folder + "/key", "--http-port", String(port)]
+            let words = ["manager", "--catalog", "sqlite:\(folder)/c.sqlite", "--secrets-key-file", folder + "/key", "--http-port", String(port), "--http-auth", "none"]
             let manager = try SupervisedProcess.start(.init(Program.path, words, output: .file(folder + "/log")))
             let run: ([String]) async throws -> CommandResult = { words in
                 try await Program.run(words, input: "correct horse battery\n", environment: ["PGMOSAIC_URL": "http://127.0.0.1:\(port)"])

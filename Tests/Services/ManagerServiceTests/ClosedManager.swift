@@ -13,6 +13,7 @@ struct ClosedManager: Sendable {
     let server: RESTTestServer
     let store: InMemoryCatalogStore
     let clock: TestClock
+    let faults: Faults
 
     static let password = "correct horse"
     /// By name, which says what they are.
@@ -21,9 +22,10 @@ struct ClosedManager: Sendable {
     static func run(empty: Bool = false, _ body: @Sendable (ClosedManager) async throws -> Void) async throws {
         let clock = TestClock()
         let store = InMemoryCatalogStore()
+        let faults = Faults()
         let authority = try TokenAuthority(TokenSettings(secret: TokenForge.secret), now: { clock.now })
         let api = ManagerAPI(
-            store: store, inspector: FakeInspector(), box: nil, metrics: SharedMetrics(), registry: MetricRegistry(), authority: authority,
+            store: FaultyStore(store: store, faults: faults), inspector: FakeInspector(), box: nil, metrics: SharedMetrics(), registry: MetricRegistry(), authority: authority,
             passwords: PasswordCheck(now: { clock.now }), now: { clock.now })
         var logger = Logger(label: "test")
         logger.logLevel = .critical
@@ -38,7 +40,7 @@ struct ClosedManager: Sendable {
         }
         let responder = ManagerServer.responder(api, authenticator: api.authenticator, bodyMax: 100_000, metrics: SharedMetrics(), logger: logger)
         try await RESTTestServer.with(responder) { server in
-            try await body(ClosedManager(server: server, store: store, clock: clock))
+            try await body(ClosedManager(server: server, store: store, clock: clock, faults: faults))
         }
     }
 

@@ -124,6 +124,19 @@ import Testing
         }
     }
 
+    @Test func tokensAreCheckedByTheLastCatalogWhileTheStoreIsDown() async throws {
+        try await ClosedManager.run { manager in
+            let viewer = ClosedManager.header(try await manager.token(of: "viewer"))
+            #expect(try await manager.server.get("/metrics", headers: viewer).status == 200)
+            manager.faults.load = .unavailable("gone")
+            #expect(try await manager.server.get("/metrics", headers: viewer).status == 200)
+            #expect(try await manager.server.get("/metrics").status == 401)
+            #expect(try await manager.server.get("/api/v1/users", headers: viewer).status == 403)
+            #expect(try await manager.server.get("/api/v1/databases", headers: viewer).status == 503)
+            #expect(try await manager.login("viewer").status == 503)
+        }
+    }
+
     @Test func manyWrongLoginsAtOnceAreBounded() async throws {
         try await ClosedManager.run { manager in
             let statuses = try await withThrowingTaskGroup(of: Int.self) { group in

@@ -16,6 +16,7 @@ import Testing
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: folder) }
         var settings = ManagerSettings.defaults(catalog: "memory")
+        settings.auth.mode = .none
         settings.httpPort = 0
         settings.secretsKeyFile = folder + "/key"
         let store = InMemoryCatalogStore()
@@ -45,6 +46,7 @@ import Testing
         try await TestCertificates.with { files in
             try await files.make("server")
             var settings = ManagerSettings.defaults(catalog: "memory")
+            settings.auth.mode = .none
             settings.httpPort = 0
             settings.httpTLS = HTTPTLSFiles(certificateFile: files.certificate("server"), keyFile: files.key("server"))
             let store = InMemoryCatalogStore()
@@ -84,6 +86,7 @@ import Testing
 
     @Test func filesThatCannotBeUsedStopItsStart() async throws {
         var settings = ManagerSettings.defaults(catalog: "memory")
+        settings.auth.mode = .none
         settings.httpTLS = HTTPTLSFiles(certificateFile: "/nonexistent.crt", keyFile: "/nonexistent.key")
         do {
             try await ManagerServer.run(settings: settings, store: InMemoryCatalogStore(), logger: Logger(label: "test"))

@@ -167,6 +167,7 @@ package struct TestCluster: Sendable {
         settings.httpPort = 0
         settings.loops = 2
         settings.wireAuth = .trust
+        settings.auth.mode = .none
         settings.shutdownGrace = .seconds(1)
         options.router(&settings)
         var logger = options.logHandler.map { Logger(label: "test-router", factory: $0) } ?? Logger(label: "test-router")

@@ -126,8 +126,8 @@ extension FaultTests {
                     }
                     for name in ["first", "second"] { try await files.make(name) }
                     #expect(try await curl("http://") == "1.1 200")
-                    let plain = "http: {port: \(port)}"
-                    let secure = "http: {port: \(port), tls_certificate_file: \"\(files.certificate("first"))\", tls_key_file: \"\(files.key("first"))\"}"
+                    let plain = "http: {port: \(port), auth: none}"
+                    let secure = "http: {port: \(port), auth: none, tls_certificate_file: \"\(files.certificate("first"))\", tls_key_file: \"\(files.key("first"))\"}"
                     try setting.edit(plain, secure)
                     try await setting.reload()
                     #expect(try await curl("https://") == "2 200")

@@ -39,7 +39,7 @@ final class RouterProcess: @unchecked Sendable {
             catalog: "sqlite:\(folder)/catalog/catalog.sqlite"
             snapshot_file: "\(folder)/router.snapshot"
             wire: {port: \(wirePort), auth: trust}
-            http: {port: \(httpPort)}
+            http: {port: \(httpPort), auth: none}
             \(more)
 
             """

@@ -36,7 +36,7 @@ final class Cluster: Sendable {
         self.shards = shards
         managerPort = try LoopbackPort.free()
         wirePorts = [try LoopbackPort.free(), try LoopbackPort.free()]
-        try Self.write("catalog: \"\(url)\"\nhttp: {port: \(managerPort)}\n", to: folder + "/manager.yaml")
+        try Self.write("catalog: \"\(url)\"\nhttp: {port: \(managerPort), auth: none}\n", to: folder + "/manager.yaml")
         for (index, port) in wirePorts.enumerated() {
             let settings = """
                 id: "router-\(index)"
@@ -44,7 +44,7 @@ final class Cluster: Sendable {
                 snapshot_file: "\(folder)/router-\(index).snapshot"
                 loops: 2
                 wire: {port: \(port), auth: trust}
-                http: {port: \(try LoopbackPort.free())}
+                http: {port: \(try LoopbackPort.free()), auth: none}
 
                 """
             try Self.write(settings, to: folder + "/router-\(index).yaml")

@@ -4,6 +4,7 @@ internal import Logging
 package import RESTServer
 internal import Secrets
 internal import ShardModel
+internal import Synchronization
 
 /// Tokens: given for a password, and made void before their time.
 extension ManagerAPI {
@@ -75,7 +76,29 @@ extension ManagerAPI {
 
 extension ManagerAPI {
     /// Checks tokens by the catalog as it is now; nil where there is nothing to check them with.
+    ///
+    /// While the store is down it is the catalog as it was last: what needs the store fails for itself, and metrics can be read.
     package var authenticator: RESTAuthenticator? {
-        authority.map { authority in RESTAuthenticator(authority) { [writer] in try await writer.load() } }
+        authority.map { authority in
+            let last = LastCatalog()
+            return RESTAuthenticator(authority) { [writer] in
+                do {
+                    return last.remember(try await writer.load())
+                } catch {
+                    guard let known = last.known else { throw error }
+                    return known
+                }
+            }
+        }
+    }
+}
+
+private final class LastCatalog: Sendable {
+    private let state = Mutex<CatalogSnapshot?>(nil)
+    var known: CatalogSnapshot? { state.withLock { $0 } }
+
+    func remember(_ catalog: CatalogSnapshot) -> CatalogSnapshot {
+        state.withLock { $0 = catalog }
+        return catalog
     }
 }
