@@ -40,6 +40,13 @@ import Testing
         #expect(wait > 0 && wait <= 10)
     }
 
+    /// A name that no user can have takes no memory of its own.
+    @Test func namesThatAreTooLongAreOne() {
+        var throttle = LoginThrottle()
+        for number in 0..<5 { throttle.failed(user: String(repeating: "\(number)", count: 1 << 16), address: "a", now: 0) }
+        #expect(throttle.count == 3 && throttle.wait(user: String(repeating: "é", count: 40), address: "a", now: 0) != nil)
+    }
+
     @Test func successAndTimeForgive() {
         var throttle = LoginThrottle()
         for _ in 0..<5 { throttle.failed(user: "ada", address: "a", now: 0) }

@@ -30,7 +30,8 @@ struct ClosedManager: Sendable {
         var logger = Logger(label: "test")
         logger.logLevel = .critical
         if !empty {
-            let verifier = ScramVerifier.make(password: password, salt: Array(1...16)).text
+            // Few rounds: a login is thousands of hashes otherwise, and there are many.
+            let verifier = ScramVerifier.make(password: password, salt: Array(1...16), iterations: 8).text
             let records = users.map { name, roles in
                 var record = UserRecord(name: name, verifier: verifier, roles: [])
                 record.set(roles: roles, grants: [DatabaseGrant(database: "shop", rights: [.read])])

@@ -21,6 +21,8 @@ package struct LoginThrottle {
         var waitMax: Double
     }
 
+    private static let nameMax = 63
+
     /// Failures are forgotten after so long without another, in seconds.
     package static let memory = 900.0
 
@@ -58,8 +60,8 @@ package struct LoginThrottle {
     }
 
     private static func subjects(_ user: String, _ address: String) -> [Subject] {
-        // What a client makes up is kept up to a length that no user's name exceeds.
-        let user = String(user.prefix(63))
+        // No user's name is longer: what a client makes up is not kept.
+        let user = user.utf8.count <= nameMax ? user : ""
         return [.both(user: user, address: address), .address(address), .user(user)]
     }
 

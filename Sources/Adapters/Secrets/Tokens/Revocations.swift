@@ -6,7 +6,7 @@ internal import ControlAPI
 /// forgotten.
 package struct Revocations: Hashable, Sendable {
     package static let setting = "auth.revoked"
-    package static let entriesMax = 10_000
+    package static let entriesMax = 1000
 
     package enum Subject: Hashable, Sendable {
         case token(id: String)
