@@ -26,7 +26,7 @@ struct ClosedManager: Sendable {
         let authority = try TokenAuthority(TokenSettings(secret: TokenForge.secret), now: { clock.now })
         let api = ManagerAPI(
             store: FaultyStore(store: store, faults: faults), inspector: FakeInspector(), box: nil, metrics: SharedMetrics(), registry: MetricRegistry(), authority: authority,
-            passwords: PasswordCheck(now: { clock.now }), now: { clock.now })
+            passwords: PasswordCheck(iterations: 8, now: { clock.now }), now: { clock.now })
         var logger = Logger(label: "test")
         logger.logLevel = .critical
         if !empty {

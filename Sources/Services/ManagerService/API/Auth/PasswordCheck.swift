@@ -23,7 +23,14 @@ package final class PasswordCheck: Sendable {
     /// Seconds, of a clock that only goes forward.
     private let now: @Sendable () -> Double
 
-    package init(now: @escaping @Sendable () -> Double = { ProcessInfo.processInfo.systemUptime }) { self.now = now }
+    /// Of the work for users that do not exist; that of those who do stands in their verifiers.
+    private let iterations: Int
+
+    /// - iterations: other than the usual ones in tests only.
+    package init(iterations: Int = 4096, now: @escaping @Sendable () -> Double = { ProcessInfo.processInfo.systemUptime }) {
+        self.iterations = iterations
+        self.now = now
+    }
 
     /// Returns the user whose password it is. Throws an `APIError`: 401 `LOGIN_FAILED`, or 429 where too many tries have failed.
     func user(named name: String, password: String, address: String, in catalog: CatalogSnapshot) async throws(APIError) -> UserRecord {
@@ -34,7 +41,7 @@ package final class PasswordCheck: Sendable {
         try refuseTooMany(name, address)
         let record = catalog.users[name]
         let known = record.flatMap { ScramVerifier.parse($0.verifier) }
-        let verifier = known ?? .mock(user: String(name.prefix(64)), secret: mockSecret)
+        let verifier = known ?? .mock(user: String(name.prefix(64)), secret: mockSecret, iterations: iterations)
         // What is too long to be a password is not worth the work of one, and costs no less.
         let tried = password.utf8.count <= ManagerAPI.passwordLength.upperBound ? password : ""
         let keys = ScramKeys(password: tried, salt: verifier.salt, iterations: verifier.iterations)
