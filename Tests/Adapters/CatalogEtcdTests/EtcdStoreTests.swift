@@ -138,8 +138,9 @@ import Testing
         _ = try await witness.commit(numbering(1), expecting: .zero)
         let line = try TestLine(to: cluster.port(), on: try LoopbackPort.free())
         defer { line.close() }
-        var timing = EtcdTiming.brief
+        var timing = EtcdTiming.patient
         timing.whole = .seconds(10)
+        timing.call = .seconds(10)
         let store = try await cluster.open(port: line.port, prefix: prefix, timing: timing)
         // A shard in the middle of the writing; and then nothing gets through any more.
         line.lose(.request, of: "shard-777\"")
@@ -221,7 +222,7 @@ import Testing
         let line = try TestLine(to: cluster.port(), on: try LoopbackPort.free())
         defer { line.close() }
         let writing = try await open(prefix)
-        var timing = EtcdTiming.brief
+        var timing = EtcdTiming.patient
         timing.pollInterval = .seconds(3600)
         let watching = try await cluster.open(port: line.port, prefix: prefix, timing: timing)
         var epochs = watching.watch(after: .zero).map(\.epoch).makeAsyncIterator()

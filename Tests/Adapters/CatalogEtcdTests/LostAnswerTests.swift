@@ -12,14 +12,14 @@ import Testing
     private static let words = #""author""#
 
     private func withLine(
-        call: Duration = .seconds(20), _ body: (EtcdCluster, String, TestLine, EtcdCatalogStore) async throws -> Void
+        call: Duration = .seconds(20), resolution: Duration = .seconds(20), _ body: (EtcdCluster, String, TestLine, EtcdCatalogStore) async throws -> Void
     ) async throws {
         let (cluster, prefix) = (try SharedEtcd.current, SharedEtcd.newPrefix())
         let line = try TestLine(to: cluster.port(), on: try LoopbackPort.free())
         defer { line.close() }
         var timing = EtcdTiming.patient
         timing.call = call
-        timing.resolution = call
+        timing.resolution = resolution
         let store = try await cluster.open(port: line.port, prefix: prefix, timing: timing)
         try await body(cluster, prefix, line, store)
         await store.close()
@@ -65,7 +65,7 @@ import Testing
     }
 
     @Test func aCommitThatNobodyCanLookUpIsReportedAsUnknown() async throws {
-        try await withLine(call: .seconds(3)) { cluster, prefix, line, store in
+        try await withLine(call: .seconds(3), resolution: .seconds(3)) { cluster, prefix, line, store in
             line.lose(.delay, of: Self.words)
             let outcome = Task { try await store.commit(numbering(1), expecting: .zero) }
             while line.losses == 0 { try await Task.sleep(for: .milliseconds(5)) }
