@@ -55,7 +55,7 @@ import Testing
         ("CREATE UNIQUE INDEX i ON accounts (owner)", "0A000", "PGM-UNIQUE-WITHOUT-KEY"),
         ("ALTER TABLE accounts ADD COLUMN number serial", "0A000", "PGM-SEQUENCE-DEFAULT"),
         ("SELECT * FROM nowhere", "42P01", "PGM-UNKNOWN-TABLE"),
-        ("CREATE TEMPORARY TABLE x (a integer)", "0A000", "PGM-TEMPORARY"),
+        ("CREATE TEMPORARY TABLE x () INHERITS (accounts)", "0A000", "PGM-TEMPORARY"),
     ]
 
     @Test func anInterruptCancelsTheStatement() async throws {
