@@ -49,7 +49,7 @@ import Testing
     }
 
     @Test func aCommitThatIsGivenUpNeverTakesEffectLater() async throws {
-        try await withLine(call: .seconds(3)) { cluster, prefix, line, store in
+        try await withLine(call: .seconds(12)) { cluster, prefix, line, store in
             line.lose(.delay, of: Self.words)
             let error = try await catalogError { try await store.commit(numbering(1), expecting: .zero) }
             guard case .unavailable = error else { throw UnexpectedError(error: error) }
@@ -65,7 +65,7 @@ import Testing
     }
 
     @Test func aCommitThatNobodyCanLookUpIsReportedAsUnknown() async throws {
-        try await withLine(call: .seconds(3), resolution: .seconds(3)) { cluster, prefix, line, store in
+        try await withLine(call: .seconds(12), resolution: .seconds(6)) { cluster, prefix, line, store in
             line.lose(.delay, of: Self.words)
             let outcome = Task { try await store.commit(numbering(1), expecting: .zero) }
             while line.losses == 0 { try await Task.sleep(for: .milliseconds(5)) }

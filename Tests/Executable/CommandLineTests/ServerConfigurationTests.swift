@@ -10,7 +10,7 @@ import Testing
         ),
         (["router", "--log-levle", "debug"], "pgmosaic router: flag --log-levle: no such setting; did you mean --log-level?\n"),
         (["manager", "--wire-port", "1"], "pgmosaic manager: flag --wire-port: no such setting\n"),
-        (["router", "--catalog", "nonsense"], "pgmosaic router: catalog: expected sqlite:PATH or postgres://USER@HOST:PORT/DATABASE?...\n"),
+        (["router", "--catalog", "nonsense"], "pgmosaic router: catalog: expected sqlite:PATH, postgres://USER@HOST:PORT/DATABASE?... or etcd://HOST:PORT,HOST:PORT?...\n"),
         (["router", "--catalog", "postgres://u:geheim@h"], "pgmosaic router: catalog: the URL must name a user and a database\n"),
         (["router", "--catalog", "postgres://u:ge/heim@h/d"], "pgmosaic router: catalog: a '/', '?' or '@' in the parts of a connection URL must be percent-encoded\n"),
         (["router", "--catalog=sqlite:c", "--loops=-1"], "pgmosaic router: flag --loops: expected an integer from 0 to 1024\n"),
