@@ -50,7 +50,7 @@ def _table(figures, seconds, rounds):
         shown = [f"{cell['p50_ms'][DIRECT] * 1000:.0f}"]
         for name in names[1:]:
             low, high = cell["added_ms_range"][name]
-            shown.append(f"+{cell['added_ms'][name] * 1000:.0f} ({low * 1000:.0f} to {high * 1000:.0f})")
+            shown.append(f"{cell['added_ms'][name] * 1000:+.0f} ({low * 1000:.0f} to {high * 1000:.0f})")
         rows.append((cell["mode"], *shown))
     return Table(
         "One client: median latency of PostgreSQL, and what is added to it, in µs", ("mode", *names), rows,
