@@ -171,6 +171,27 @@ extension FaultTests {
             }
         }
 
+        // MARK: Bounds
+
+        /// One after the other they are forgotten; what an open transaction may come back to is bounded.
+        @Test func aSessionTakesAnyNumberOfRolesOneAfterTheOther() async throws {
+            try await with { client, keys in
+                for number in 0..<150 { #expect(try await client.failure("SET ROLE nobody_\(number)") == "22023") }
+                try await run(client, "SET ROLE app")
+                for key in keys { #expect(try await who(client, key) == "app") }
+                try await run(client, "RESET ROLE", "BEGIN")
+                var codes: Set<String?> = []
+                for number in 0..<150 {
+                    try await run(client, "SAVEPOINT a")
+                    codes.insert(try await client.failure("SET LOCAL ROLE nobody_\(number)"))
+                    try await run(client, "ROLLBACK TO a", "RELEASE a")
+                }
+                #expect(codes == ["22023", "53400"])
+                try await run(client, "ROLLBACK", "SET ROLE app")
+                for key in keys { #expect(try await who(client, key) == "app") }
+            }
+        }
+
         // MARK: Names
 
         /// PostgreSQL leaves out what the role may not use, and then means another table.

@@ -24,12 +24,12 @@ extension ClientSession {
             guard settings.settings.count < limits.sessionSettingsMax else { return .refuse(.tooManySettings) }
             guard transaction.historyCount < limits.transactionHistoryMax else { return .refuse(.transactionTooLong) }
             let text = String(buffer: text)
-            if name == SessionSettings.role { takesRole(by: text) }
+            if name == SessionSettings.role, !takesRole(by: text) { return .refuse(.tooManySettings) }
             return setting(.set(name: name, statement: text, searchPath: StatementPlanner.searchPath(ofSet: text)))
         case .setLocal(let name):
             guard transaction.historyCount < limits.transactionHistoryMax else { return .refuse(.transactionTooLong) }
             if name == "search_path" { return .refuse(.refusal(Refusal(.setLocalSearchPath))) }
-            if name == SessionSettings.role { takesRole(by: String(buffer: text)) }
+            if name == SessionSettings.role, !takesRole(by: String(buffer: text)) { return .refuse(.tooManySettings) }
             return setting(.setLocal(statement: String(buffer: text)))
         case .setParameter(let change):
             guard let bind else { return .forward(nil) }
@@ -62,13 +62,18 @@ extension ClientSession {
         settings.settings[SessionSettings.role].flatMap { StatementPlanner.role(ofSet: $0) }.map { [$0] } ?? []
     }
 
-    /// From here on names are looked up as any of the session's roles may see them.
-    func takesRole(by statement: String) {
-        guard let role = StatementPlanner.role(ofSet: statement), !roles.contains(role) else { return }
-        roles.append(role)
-        roles.sort()
+    /// From here on names are looked up as any of the session's roles may see them; false where they would be too many.
+    private func takesRole(by statement: String) -> Bool {
+        guard let role = StatementPlanner.role(ofSet: statement), !roles.contains(role) else { return true }
+        // With nothing open no error and no savepoint brings an earlier one back.
+        if transaction.isIdle, participants.isEmpty, !batch.isImplicitlyCoordinated, batch.settingsBefore == nil {
+            roles = Set(Self.roles(of: settings) + Self.roles(of: startupSettings)).sorted()
+        }
+        guard roles.count < limits.sessionSettingsMax else { return false }
+        roles = Set(roles + [role]).sorted()
         forgetScope()
         privateSchema?.rebase(on: self)
+        return true
     }
 
     /// set_config() with a parameter. Other shards are told its value as a literal.

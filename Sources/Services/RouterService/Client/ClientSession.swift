@@ -121,7 +121,7 @@ final class ClientSession: ChannelInboundHandler {
     /// The statement was sent behind another session's, and its turn has not come.
     var ride: Ride?
 
-    /// The roles that the session has taken by SET ROLE and SET LOCAL ROLE, in order; it need not have them any more.
+    /// The roles that the session has, or may come back to, by SET ROLE and SET LOCAL ROLE, in order. Never empty once it has taken one.
     var roles: [String]
     var unit = UnitRecord()
     var scopeCache: PlanScope?
