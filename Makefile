@@ -2,7 +2,8 @@
 .PHONY: demo test bench check-cost build release
 
 # How the program is built to be used: the reasons are in docs/decisions/0012-release-flags.md.
-RELEASE = -c release --static-swift-stdlib -Xswiftc -enforce-exclusivity=unchecked -Xswiftc -cross-module-optimization
+RELEASE = -c release --static-swift-stdlib -Xswiftc -enforce-exclusivity=unchecked -Xswiftc -cross-module-optimization \
+    -Xswiftc -use-ld=lld -Xlinker --no-export-dynamic
 
 # Words for the demo: make demo ARGS="--dataset flights --shards 8"
 ARGS ?=

@@ -26,6 +26,7 @@ struct ManagerCommand: AsyncParsableCommand {
                     for await _ in signals { asked.yield(Result { try ManagerSettings(try arguments.load(as: .manager)) }) }
                 }
                 defer { forwarding.cancel() }
+                StartupPages.giveBackSoon()
                 try await ManagerServer.run(settings: settings, reloads: reloads, store: store, logger: logger)
             }
         }

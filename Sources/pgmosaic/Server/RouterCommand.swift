@@ -33,6 +33,7 @@ struct RouterCommand: AsyncParsableCommand {
                 var group = ServiceGroupConfiguration(services: [router], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
                 // The router itself keeps to the grace time; this is for a router that does not.
                 group.maximumGracefulShutdownDuration = settings.shutdownGrace + .seconds(10)
+                StartupPages.giveBackSoon()
                 try await ServiceGroup(configuration: group).run()
             }
         }
