@@ -217,7 +217,7 @@ let package = Package(
         test("CommandLineTests", in: "Executable", [
             "pgmosaic", "CatalogSQLite", "CatalogStore", "ControlAPI", "EtcdTestKit", "PostgresProcess", "Secrets", "ServerConfig", "ShardModel",
         ]),
-        test("DemoTests", in: "System", ["pgmosaic", "ControlAPI", "PostgresProcess", "RESTTestKit"]),
+        test("DemoTests", in: "System", ["pgmosaic", "ControlAPI", "PostgresProcess", "RESTTestKit", "Telemetry"], exclude: ["schemathesis.toml"]),
         test("FaultTests", in: "System", [
             "ClusterTestKit", "CatalogSQLite", "CatalogStore", "ControlAPI", "PGTestServer", "PGWire", "PostgresProcess", "RESTTestKit", "ServerConfig", "ShardModel",
             "TestKit", "pgmosaic", log, nioPosix,

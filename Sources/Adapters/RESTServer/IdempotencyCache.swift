@@ -11,7 +11,7 @@ package final class IdempotencyCache: Sendable {
     package static let entriesMax = 10_000
     /// Of all answers together.
     package static let bytesMax = 64 << 20
-    package static let keyLengthMax = 255
+    package static let keyLengthMax = RequestLimits.idempotencyKeyLength.upperBound
     /// Longer answers are not kept.
     static let answerMax = 1 << 20
 

@@ -41,7 +41,7 @@ package struct RESTResponder: HTTPResponder {
         metrics: SharedMetrics, idempotency: IdempotencyCache? = nil, authenticator: RESTAuthenticator? = nil, logger: Logger
     ) {
         var handlers = handlers
-        let document = OpenAPIDocument.make(title: title, version: BuildVersion.current, routes: routes).encoded()
+        let document = OpenAPIDocument.make(title: title, version: BuildVersion.current, routes: routes, asksForTokens: authenticator != nil).encoded()
         handlers["GET /openapi.json"] = { _ in RESTAnswer(contentType: RESTAnswer.json, body: document) }
         let missing = Set(routes.map(\.id)).symmetricDifference(handlers.keys)
         precondition(missing.isEmpty, "routes and handlers differ: \(missing.sorted())")
@@ -126,6 +126,10 @@ package struct RESTResponder: HTTPResponder {
 
     private func reply(to input: RESTRequest, _ handlers: Handlers, uri: String) async throws -> RESTReply {
         let key = HTTPField.Name("Idempotency-Key").flatMap { input.headers[$0] }
+        if let key, !RequestLimits.isIdempotencyKey(key) {
+            throw APIError(
+                .invalidRequest, "Idempotency-Key must have 1 to \(RequestLimits.idempotencyKeyLength.upperBound) visible characters of ASCII")
+        }
         if let stream = handlers.stream, MediaRange.prefersStream(input.headers) {
             guard key == nil else {
                 throw APIError(.invalidRequest, "a stream is not kept, so it takes no Idempotency-Key: leave it out, or accept application/json")

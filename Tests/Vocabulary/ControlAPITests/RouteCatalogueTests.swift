@@ -18,7 +18,7 @@ import Testing
     @Test(arguments: [0, 1])
     func theDocumentDescribesExactlyTheRoutes(_ index: Int) throws {
         let routes = Self.servers[index].1
-        let document = OpenAPIDocument.make(title: "t", version: "1", routes: routes)
+        let document = OpenAPIDocument.make(title: "t", version: "1", routes: routes, asksForTokens: true)
         var described: Set<String> = []
         for path in document["paths"]?.members ?? [] {
             for operation in path.value.members ?? [] { described.insert("\(operation.name.uppercased()) \(path.name)") }
@@ -29,7 +29,7 @@ import Testing
 
     @Test(arguments: [0, 1])
     func everyReferenceLeadsToASchemaAndEverySchemaIsUsed(_ index: Int) throws {
-        let document = OpenAPIDocument.make(title: "t", version: "1", routes: Self.servers[index].1)
+        let document = OpenAPIDocument.make(title: "t", version: "1", routes: Self.servers[index].1, asksForTokens: true)
         let schemas = Set(document["components"]?["schemas"]?.members?.map(\.name) ?? [])
         var referenced: Set<String> = ["RouteExplanation"]
         func visit(_ value: JSONValue) {
@@ -44,7 +44,7 @@ import Testing
     @Test(arguments: [0, 1])
     func operationsHaveUniqueIDsAndTheParametersOfTheirPaths(_ index: Int) {
         let routes = Self.servers[index].1
-        let document = OpenAPIDocument.make(title: "t", version: "1", routes: routes)
+        let document = OpenAPIDocument.make(title: "t", version: "1", routes: routes, asksForTokens: true)
         let ids = routes.compactMap { document["paths"]?[$0.path]?[$0.method.rawValue.lowercased()]?["operationId"]?.stringValue }
         #expect(ids.count == routes.count && Set(ids).count == ids.count)
         for route in routes {
@@ -56,7 +56,7 @@ import Testing
     }
 
     @Test func theDocumentNamesTheStreamOfARouteThatHasOne() {
-        let document = OpenAPIDocument.make(title: "t", version: "1", routes: RouteCatalogue.router)
+        let document = OpenAPIDocument.make(title: "t", version: "1", routes: RouteCatalogue.router, asksForTokens: true)
         for route in RouteCatalogue.router {
             let content = document["paths"]?[route.path]?[route.method.rawValue.lowercased()]?["responses"]?["200"]?["content"]
             #expect((content?["application/x-ndjson"] != nil) == route.mayStream, "\(route.id)")

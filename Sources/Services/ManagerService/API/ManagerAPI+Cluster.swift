@@ -9,7 +9,7 @@ internal import Telemetry
 
 extension ManagerAPI {
     static let longPollDefault: UInt64 = 30_000
-    static let longPollMax: UInt64 = 60_000
+    static let longPollMax = UInt64(RequestLimits.longPollMilliseconds.upperBound)
 
     var clusterHandlers: [String: RESTHandler] {
         [

@@ -3,8 +3,6 @@ internal import RESTServer
 internal import ShardModel
 
 extension ManagerAPI {
-    static let vnodeCountBounds = 1...4096
-
     var databaseHandlers: [String: RESTHandler] {
         [
             "GET /api/v1/databases": { request in
@@ -43,12 +41,13 @@ extension ManagerAPI {
         guard request.name != "pgmosaic" else { throw APIError(.invalidRequest, "name \"pgmosaic\" is the routers' console") }
         guard request.name != DatabaseGrant.allDatabases else { throw APIError(.invalidRequest, "name \"*\" stands for all databases in grants") }
         let vnodeCount = request.vnodeCount ?? 256
-        guard vnodeCountBounds.contains(vnodeCount) else {
-            throw APIError(.invalidRequest, "vnode_count must be from \(vnodeCountBounds.lowerBound) to \(vnodeCountBounds.upperBound)")
+        let bounds = RequestLimits.vnodeCount
+        guard bounds.contains(vnodeCount) else {
+            throw APIError(.invalidRequest, "vnode_count must be from \(bounds.lowerBound) to \(bounds.upperBound)")
         }
         let rules = request.keyColumnRules ?? []
-        guard rules.count <= 64, Set(rules).count == rules.count else {
-            throw APIError(.invalidRequest, "key_column_rules must be at most 64 different names")
+        guard RequestLimits.keyColumnRules.contains(rules.count), Set(rules).count == rules.count else {
+            throw APIError(.invalidRequest, "key_column_rules must be at most \(RequestLimits.keyColumnRules.upperBound) different names")
         }
         for rule in rules { try Names.checkIdentifier(rule, "key_column_rules") }
         return DatabaseRecord(

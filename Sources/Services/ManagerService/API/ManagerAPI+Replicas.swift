@@ -6,8 +6,6 @@ internal import ShardModel
 
 /// The replicas of a shard: checked when they are named. Whether one may be read from at a moment is for each router to find out.
 extension ManagerAPI {
-    private static let replicasMax = 32
-
     /// Replaces the list. An entry that is written as the API shows it, its password hidden, stays as it is kept.
     func changeReplicas(_ request: RESTRequest) async throws -> RESTAnswer {
         let (id, body) = (request.parameter("id"), try request.decode(ShardReplicasRequest.self))
@@ -36,7 +34,9 @@ extension ManagerAPI {
 
     /// The endpoints as the catalog keeps them; those in `kept` are in that form already.
     func replicas(_ endpoints: [String], of primary: String, kept: Set<String> = []) throws(APIError) -> [String] {
-        guard endpoints.count <= Self.replicasMax else { throw APIError(.invalidRequest, "at most \(Self.replicasMax) replicas") }
+        guard RequestLimits.replicas.contains(endpoints.count) else {
+            throw APIError(.invalidRequest, "at most \(RequestLimits.replicas.upperBound) replicas")
+        }
         var addresses = Set([primary].compactMap { try? PostgresEndpoint.parse($0).address })
         return try endpoints.map { (endpoint) throws(APIError) in
             let sealed = kept.contains(endpoint) ? endpoint : try sealed(endpoint)

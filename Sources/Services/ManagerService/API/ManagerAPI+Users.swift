@@ -5,8 +5,6 @@ internal import Secrets
 internal import ShardModel
 
 extension ManagerAPI {
-    static let passwordLength = 8...1024
-
     var userHandlers: [String: RESTHandler] {
         [
             "POST /api/v1/auth/setup": { request in
@@ -91,8 +89,9 @@ extension ManagerAPI {
 
     /// Only the verifier is kept; the password is forgotten here.
     private static func verifier(_ password: String) throws(APIError) -> String {
-        guard passwordLength.contains(password.utf8.count) else {
-            throw APIError(.invalidRequest, "password must have \(passwordLength.lowerBound) to \(passwordLength.upperBound) bytes")
+        let lengths = RequestLimits.passwordBytes
+        guard lengths.contains(password.utf8.count) else {
+            throw APIError(.invalidRequest, "password must have \(lengths.lowerBound) to \(lengths.upperBound) bytes")
         }
         return ScramVerifier.make(password: password, salt: SecureRandom.bytes(ScramVerifier.saltLength)).text
     }

@@ -12,14 +12,14 @@ enum Names {
             default: false
             }
         }
-        guard (1...63).contains(id.utf8.count), isPlain, id != ".", id != ".." else {
+        guard RequestLimits.idLength.contains(id.utf8.count), isPlain, id != ".", id != ".." else {
             throw APIError(.invalidRequest, "\(field) must have 1 to 63 letters, digits, \"-\", \"_\" or \".\"")
         }
     }
 
     /// Names that PostgreSQL or a client gives meaning to (databases, users): PostgreSQL's own limit, no control characters.
     static func checkIdentifier(_ name: String, _ field: String) throws(APIError) {
-        guard (1...63).contains(name.utf8.count), name.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F }) else {
+        guard RequestLimits.nameBytes.contains(name.utf8.count), name.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F }) else {
             throw APIError(.invalidRequest, "\(field) must have 1 to 63 bytes without control characters")
         }
     }

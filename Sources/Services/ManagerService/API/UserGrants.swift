@@ -3,8 +3,6 @@ internal import ShardModel
 
 /// The rights of users, as requests give them and records keep them.
 enum UserGrants {
-    static let grantsMax = 1000
-
     /// nil: the request says nothing of them. Throws an `APIError` of 400.
     ///
     /// - databases: every statement on each, as before there were grants; inner nil: on all.
@@ -19,8 +17,8 @@ enum UserGrants {
     }
 
     private static func checked(_ grants: [DatabaseGrant]) throws(APIError) -> [DatabaseGrant] {
-        guard grants.count <= grantsMax, Set(grants.map(\.database)).count == grants.count else {
-            throw APIError(.invalidRequest, "grants must be of at most \(grantsMax) different databases")
+        guard RequestLimits.grants.contains(grants.count), Set(grants.map(\.database)).count == grants.count else {
+            throw APIError(.invalidRequest, "grants must be of at most \(RequestLimits.grants.upperBound) different databases")
         }
         for grant in grants {
             try Names.checkIdentifier(grant.database, "database of a grant")

@@ -33,17 +33,20 @@ package struct APIRoute: Hashable, Sendable {
     package let tag: String
     /// Callers that accept `application/x-ndjson` get the answer as lines of JSON, while it is made (`StreamLines`).
     package let mayStream: Bool
+    /// Other statuses of success, and what they say. 304 has no content, the others have the same as `status`.
+    package let also: [Int: String]
     /// Whether `Idempotency-Key` is taken.
     package var isWrite: Bool { method != .get }
 
     package init(
         _ method: Method, _ path: String, tag: String, _ summary: String, query: [QueryParameter] = [],
-        request: APISchema? = nil, status: Int = 200, answer: Content, mayStream: Bool = false
+        request: APISchema? = nil, status: Int = 200, answer: Content, mayStream: Bool = false, also: [Int: String] = [:]
     ) {
         self.method = method
         self.path = path
         self.tag = tag
         self.mayStream = mayStream
+        self.also = also
         self.summary = summary
         self.query = query
         self.request = request

@@ -18,15 +18,15 @@ package enum APISchemas {
             .init("version", .integer),
         ]),
         ("CreateDatabase", [
-            .init("name", .string), .optional("vnode_count", .integer), .optional("default_consistency", consistency),
-            .optional("default_placement", placement), .optional("key_column_rules", .array(.string)),
+            .init("name", name), .optional("vnode_count", .bounded(RequestLimits.vnodeCount)), .optional("default_consistency", consistency),
+            .optional("default_placement", placement), .optional("key_column_rules", .list(name, RequestLimits.keyColumnRules, isUnique: true)),
         ]),
         ("Table", [
             .init("name", .string), .init("kind", tableKind), .optional("shard_key", .string),
             .optional("home_shard", .string), .init("version", .integer),
         ]),
         ("DeclareTable", [
-            .init("name", .string), .init("kind", tableKind), .optional("shard_key", .string), .optional("home_shard", .string),
+            .init("name", tableName), .init("kind", tableKind), .optional("shard_key", name), .optional("home_shard", .string),
         ]),
         ("VNode", [
             .init("id", .integer), .init("shard_id", .string), .init("hash", .choice([VNodeResource.hashName])),
@@ -40,11 +40,11 @@ package enum APISchemas {
             .init("created_at", .timestamp), .init("updated_at", .timestamp),
         ]),
         ("RegisterShard", [
-            .optional("id", .string), .optional("name", .string), .init("database", .string), .init("primary_endpoint", .string),
-            .optional("replicas", .array(.string)),
+            .optional("id", id), .optional("name", name), .init("database", name), .init("primary_endpoint", endpoint),
+            .optional("replicas", .list(endpoint, RequestLimits.replicas, isUnique: true)),
         ]),
-        ("ShardStatus", [.init("status", shardStatus), .init("version", .integer)]),
-        ("ShardReplicas", [.init("replicas", .array(.string)), .init("version", .integer)]),
+        ("ShardStatus", [.init("status", .choice(["active", "readonly", "inactive"])), .init("version", .count)]),
+        ("ShardReplicas", [.init("replicas", .list(endpoint, RequestLimits.replicas, isUnique: true)), .init("version", .count)]),
         ("ShardHealth", [
             .init("shard_id", .string), .init("healthy", .boolean), .optional("latency_ms", .number),
             .optional("server_version", .string), .optional("in_recovery", .boolean), .optional("problem", .string),
@@ -69,24 +69,24 @@ package enum APISchemas {
             .init("name", .string), .init("roles", .array(role)), .optional("databases", .array(.string)), .optional("grants", grants),
             .init("version", .integer),
         ]),
-        ("Setup", [.init("username", .string), .init("password", .string)]),
+        ("Setup", [.init("username", name), .init("password", password)]),
         ("Login", [.init("username", .string), .init("password", .string)]),
         ("LoginAnswer", [.init("token", .string), .init("username", .string), .init("roles", .array(role)), .init("expires_in", .integer)]),
-        ("Revoke", [.optional("jti", .string), .optional("username", .string)]),
+        ("Revoke", [.optional("jti", .string), .optional("username", name)]),
         ("CreateUser", [
-            .init("name", .string), .init("password", .string), .optional("roles", .array(role)),
-            .optional("databases", .array(.string)), .optional("grants", grants),
+            .init("name", name), .init("password", password), .optional("roles", .array(role)),
+            .optional("databases", grantedDatabases), .optional("grants", givenGrants),
         ]),
         ("UpdateUser", [
-            .init("version", .integer), .optional("password", .string), .optional("roles", .array(role)),
-            .optional("databases", .nullable(.array(.string))), .optional("grants", grants),
+            .init("version", .count), .optional("password", password), .optional("roles", .array(role)),
+            .optional("databases", .nullable(grantedDatabases)), .optional("grants", givenGrants),
         ]),
         ("Execute", [
-            .optional("database", .string), .optional("shard_key", .any), .init("query", .string), .optional("params", .array(.any)),
+            .optional("database", .string), .optional("shard_key", shardKey), .init("query", query), .optional("params", params),
             .optional("consistency", consistency),
             .optional("options", .object([
-                .optional("timeout_ms", .integer), .optional("row_format", .choice(ExecuteRequest.Options.RowFormat.allCases.map(\.rawValue))),
-                .optional("max_rows", .integer), .optional("explain", .boolean),
+                .optional("timeout_ms", positive), .optional("row_format", .choice(ExecuteRequest.Options.RowFormat.allCases.map(\.rawValue))),
+                .optional("max_rows", positive), .optional("explain", .boolean),
             ])),
         ]),
         ("ExecuteAnswer", [
@@ -95,12 +95,12 @@ package enum APISchemas {
         ]),
         ("Batch", [
             .optional("database", .string),
-            .init("statements", .array(.object([
-                .init("query", .string), .optional("params", .array(.any)), .optional("shard_key", .any),
-            ]))),
+            .init("statements", .list(.object([
+                .init("query", query), .optional("params", params), .optional("shard_key", shardKey),
+            ]), 1...BatchRequest.statementsMax, isUnique: false)),
             .optional("options", .object([
-                .optional("timeout_ms", .integer), .optional("row_format", .choice(ExecuteRequest.Options.RowFormat.allCases.map(\.rawValue))),
-                .optional("max_rows", .integer),
+                .optional("timeout_ms", positive), .optional("row_format", .choice(ExecuteRequest.Options.RowFormat.allCases.map(\.rawValue))),
+                .optional("max_rows", positive),
             ])),
         ]),
         ("BatchAnswer", [
@@ -140,5 +140,21 @@ package enum APISchemas {
     private static let grants = APISchema.array(.object([
         .init("database", .string), .init("rights", .array(.choice(QueryRight.allCases.map(\.rawValue)))),
     ]))
+    /// Of requests: names are at most 63 bytes, and JSON Schema can only count characters.
+    private static let name = APISchema.text(RequestLimits.nameBytes, pattern: "^[^\\u0000-\\u001f\\u007f]+$")
+    /// "schema.table", or a table of public.
+    static let tableName = APISchema.text(1...(2 * RequestLimits.nameBytes.upperBound + 1), pattern: "^[^\\u0000-\\u001f\\u007f]+$")
+    private static let id = APISchema.text(RequestLimits.idLength, pattern: "^(?!\\.{1,2}$)[A-Za-z0-9._-]+$")
+    private static let endpoint = APISchema.text(1...4096, pattern: "^postgres(ql)?://[^\\s/@]+@[^\\s/@]+/\\S+$")
+    private static let password = APISchema.text(RequestLimits.passwordBytes, pattern: "^")
+    private static let query = APISchema.text(1...Int.max, pattern: "^[^\\u0000]+$")
+    private static let params = APISchema.list(.any, 0...ExecuteRequest.paramsMax, isUnique: false)
+    private static let shardKey = APISchema.oneOf([.string, .bounded(Int.min...Int.max)])
+    private static let positive = APISchema.bounded(1...(1 << 53))
+    private static let grantedDatabases = APISchema.list(name, RequestLimits.grants, isUnique: true)
+    private static let givenGrants = APISchema.list(
+        .object([
+            .init("database", name), .init("rights", .list(.choice(QueryRight.allCases.map(\.rawValue)), 1...QueryRight.allCases.count, isUnique: false)),
+        ]), RequestLimits.grants, isUnique: true)
     private static let role = APISchema.choice(UserRole.allCases.map(\.rawValue))
 }

@@ -58,7 +58,7 @@ package enum RouteCatalogue {
         APIRoute(
             .post, "/api/v1/databases/{name}/tables", tag: "tables",
             "Declare where a table's rows live, before it is created or while it is empty",
-            request: .reference("DeclareTable"), status: 201, answer: .json(.reference("Table"))),
+            request: .reference("DeclareTable"), status: 201, answer: .json(.reference("Table")), also: [200: "It was declared so already"]),
         APIRoute(
             .delete, "/api/v1/databases/{name}/tables/{table}", tag: "tables",
             "Forget a declaration; the table must not exist on the shards", query: [version], status: 204, answer: .none),
@@ -94,10 +94,10 @@ package enum RouteCatalogue {
             "The whole routing snapshot; its `ETag` is the epoch, and `If-None-Match` gives 304",
             query: [
                 .init("database", .string, "Only one database"),
-                .init("after_epoch", .integer, "Wait, up to `wait_ms`, for an epoch above this one; 304 when none came"),
-                .init("wait_ms", .integer, "How long to wait with `after_epoch`; 1 to 60000, 30000 when left out"),
+                .init("after_epoch", .count, "Wait, up to `wait_ms`, for an epoch above this one; 304 when none came"),
+                .init("wait_ms", .bounded(RequestLimits.longPollMilliseconds), "How long to wait with `after_epoch`; 30000 when left out"),
             ],
-            answer: .json(.reference("Catalog"))),
+            answer: .json(.reference("Catalog")), also: [304: "Nothing newer than what the caller has"]),
         APIRoute(
             .get, "/api/v1/routers", tag: "cluster", "The live routers and the epoch each serves", query: paging,
             answer: page(of: "Router")),
@@ -111,12 +111,12 @@ package enum RouteCatalogue {
     ]
 
     private static let paging: [APIRoute.QueryParameter] = [
-        .init("limit", .integer, "Items a page, 1 to \(PageRequest.limitMax); \(PageRequest.limitDefault) when left out"),
-        .init("cursor", .string, "`next_cursor` of the page before"),
+        .init("limit", .bounded(1...PageRequest.limitMax), "Items a page; \(PageRequest.limitDefault) when left out"),
+        .init("cursor", .text(0...1024, pattern: PageRequest.cursorPattern), "`next_cursor` of the page before"),
     ]
 
     private static let version = APIRoute.QueryParameter(
-        "version", .integer, "The version that was read; a different one gives 409. Left out: whatever it is now")
+        "version", .count, "The version that was read; a different one gives 409. Left out: whatever it is now")
 
     private static func page(of name: String) -> APIRoute.Content {
         .json(.object([.init("items", .array(.reference(name))), .optional("next_cursor", .string)]))

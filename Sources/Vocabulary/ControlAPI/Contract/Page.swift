@@ -21,6 +21,14 @@ package struct Page<Item: Codable & Hashable & Sendable>: Codable, Hashable, Sen
 package struct PageRequest: Hashable, Sendable {
     package static let limitDefault = 100
     package static let limitMax = 1000
+    /// UTF-8 in hexadecimal digits; for the OpenAPI document.
+    package static let cursorPattern = {
+        let tail = "[89ab][0-9a-f]"
+        let two = "(c[2-9a-f]|d[0-9a-f])\(tail)"
+        let three = "(e0[ab][0-9a-f]|e[1-9a-cef]\(tail)|ed[89][0-9a-f])\(tail)"
+        let four = "(f0[9ab][0-9a-f]|f[1-3]\(tail)|f48[0-9a-f])\(tail)\(tail)"
+        return "^([0-7][0-9a-f]|\(two)|\(three)|\(four))*$"
+    }()
 
     package var limit: Int
     package var after: String?

@@ -34,6 +34,12 @@ package enum JSONValue: Hashable, Sendable {
     package var integerValue: Int64? {
         if case .integer(let number) = self { number } else { nil }
     }
+    /// Also of "20.0", which is the same number to JSON, and which clients write whose language has one type of number.
+    package var wholeNumber: Int64? {
+        guard case .number(let text) = self else { return integerValue }
+        let parts = text.split(separator: ".", omittingEmptySubsequences: false)
+        return parts.count == 2 && parts[1].utf8.allSatisfy { $0 == UInt8(ascii: "0") } ? Int64(parts[0]) : nil
+    }
     package var boolValue: Bool? {
         if case .bool(let flag) = self { flag } else { nil }
     }

@@ -86,7 +86,7 @@ extension ExecuteRequest.Options {
         guard case .object = value else { throw APIError(.invalidRequest, "field \"options\" must be an object") }
         try APICoding.refuseUnknownFields(of: value, known: known, within: "options")
         var reader = JSONFields(value, within: "options.")
-        let positive: (JSONValue) -> Int64? = { $0.integerValue.flatMap { $0 > 0 ? $0 : nil } }
+        let positive: (JSONValue) -> Int64? = { $0.wholeNumber.flatMap { $0 > 0 ? $0 : nil } }
         timeoutMilliseconds = try reader.optional("timeout_ms", "a positive integer", positive)
         rowsMax = try reader.optional("max_rows", "a positive integer", positive)
         rowFormat =
@@ -139,8 +139,8 @@ struct JSONFields {
     mutating func shardKey() throws(APIError) -> JSONValue? {
         try optional("shard_key", "a string or an integer") { value in
             switch value {
-            case .string, .integer: value
-            default: nil
+            case .string: value
+            default: value.wholeNumber.map(JSONValue.integer)
             }
         }
     }

@@ -43,7 +43,7 @@ package final class PasswordCheck: Sendable {
         let known = record.flatMap { ScramVerifier.parse($0.verifier) }
         let verifier = known ?? .mock(user: String(name.prefix(64)), secret: mockSecret, iterations: iterations)
         // What is too long to be a password is not worth the work of one, and costs no less.
-        let tried = password.utf8.count <= ManagerAPI.passwordLength.upperBound ? password : ""
+        let tried = password.utf8.count <= RequestLimits.passwordBytes.upperBound ? password : ""
         let keys = ScramKeys(password: tried, salt: verifier.salt, iterations: verifier.iterations)
         let isRight = ConstantTime.equal(keys.storedKey, verifier.storedKey)
         guard isRight, known != nil, tried == password, let record else {
