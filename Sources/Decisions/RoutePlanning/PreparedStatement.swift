@@ -20,6 +20,8 @@ package struct PrepareStatement: Hashable, Sendable {
 /// `EXECUTE name (arguments)`: routed by the prepared statement's plan, with the arguments as the values of its parameters.
 package struct ExecuteStatement: Hashable, Sendable {
     package var name: String
+    /// Of an EXPLAIN of it: what stands before the name, EXECUTE included.
+    package var explainHead: String?
     package var arguments: [ExecuteArgument]
     /// Where the text behind the name begins, in bytes and in characters; the same for every text of one shape.
     package var tailStart: Int

@@ -29,6 +29,28 @@ package enum PreparedText {
         scan(statement) { lexer, _ in lexer.position }
     }
 
+    /// Of `EXPLAIN … EXECUTE name …`: where the name stands, in bytes of the query string.
+    package static func explainedName(of statement: ParsedStatement) -> Range<Int>? {
+        let bytes = Array(statement.owner.bytes[statement.range])
+        return bytes.withUnsafeBytes { bytes in
+            var lexer = SQLLexer(bytes)
+            guard lexer.next() == .word, isWord(bytes, lexer, "explain") else { return nil }
+            var depth = 0
+            while true {
+                switch lexer.next() {
+                case .open: depth += 1
+                case .close: depth -= 1
+                case .end, .doubtful, .semicolon: return nil
+                case .word where depth == 0 && isWord(bytes, lexer, "execute"):
+                    let name = lexer.next()
+                    guard name == .word || name == .quotedIdentifier else { return nil }
+                    return lexer.start + statement.range.lowerBound..<lexer.position + statement.range.lowerBound
+                default: break
+                }
+            }
+        }
+    }
+
     /// `next` is called with the lexer behind the statement's name.
     private static func scan(_ statement: ParsedStatement, _ next: (inout SQLLexer, UnsafeRawBufferPointer) -> Int?) -> Int? {
         let bytes = Array(statement.owner.bytes[statement.range])

@@ -15,7 +15,7 @@ import Testing
         Routing("PREPARE p AS SELECT 1", "session"), Routing("EXECUTE p", "session"), Routing("EXECUTE p(1, 'x', now() + '1 day')", "session"),
         Routing("EXECUTE p((SELECT max(id) FROM orders))", "PGM-SQL-PREPARE"), Routing("EXECUTE p((SELECT max(name) FROM settings))", "PGM-SQL-PREPARE"),
         Routing("EXECUTE p(nextval('ids'))", "PGM-SQL-PREPARE"), Routing("PREPARE p (own_type) AS SELECT 1", "PGM-SQL-PREPARE"),
-        Routing("EXPLAIN EXECUTE p", "PGM-SQL-PREPARE"), Routing("CREATE TABLE x AS EXECUTE p", "PGM-CREATE-TABLE-AS"),
+        Routing("EXPLAIN EXECUTE p", "session"), Routing("CREATE TABLE x AS EXECUTE p", "PGM-CREATE-TABLE-AS"),
         Routing("PREPARE U&\"p\" AS SELECT 1", "PGM-SQL-PREPARE"), Routing("DISCARD PLANS", "session"), Routing("LISTEN x", "home"), Routing("UNLISTEN *", "home"),
         Routing("NOTIFY x", "home"), Routing("SET CONSTRAINTS ALL DEFERRED", "session"), Routing("SET CONSTRAINTS x DEFERRED", "PGM-UNSUPPORTED"),
         Routing("TRUNCATE orders", "every"), Routing("TRUNCATE settings", "home"), Routing("TRUNCATE orders, settings", "PGM-MIXED-PLACEMENTS"),

@@ -125,6 +125,34 @@ extension FaultTests {
             try await cluster.expectNoLeak()
         }
 
+        @Test func anExplainOfAnExecuteIsOfTheStatementOnItsShard() async throws {
+            let client = try await cluster.login()
+            let key = try await cluster.keys(on: 1, from: 6_000, count: 1)[0]
+            #expect(try await client.failure("PREPARE \"q q\" (bigint, int) AS INSERT INTO kv VALUES ($1, $2)") == nil)
+            #expect(try await client.failure("PREPARE get AS SELECT v FROM kv WHERE k = $1") == nil)
+            // Without ANALYZE nothing is written; with it once.
+            let plan = try await client.rows("EXPLAIN (COSTS OFF) /* é */ EXECUTE \"q q\" (\(key), 7)")
+            #expect(plan == [["Insert on kv"], ["  ->  Result"]])
+            #expect(try await cluster.onShard(1, "SELECT count(*) FROM kv WHERE k = \(key)") == "0")
+            #expect(try await client.rows("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) EXECUTE \"q q\" (\(key), 7)").count == 2)
+            #expect(try await cluster.onShard(1, "SELECT v FROM kv WHERE k = \(key)") == "7")
+            #expect(try await client.rows("explain analyze verbose execute get(\(key))").joined().contains { $0?.contains("kv.k = '\(key)'::bigint") == true })
+
+            try await client.send(
+                WireMessages.parse("", "EXPLAIN (FORMAT json) EXECUTE get('\(key)')") + WireMessages.describe("S", "") + WireMessages.bind("", "")
+                    + WireMessages.execute("") + WireMessages.sync)
+            #expect(try await client.until("Z").map(\.kind) == ["1", "t", "T", "2", "D", "C", "Z"])
+
+            // Errors name what the client wrote, and where; the transaction is the client's.
+            let missing = "EXPLAIN EXECUTE nowhere(1)"
+            #expect(try await client.failure(missing) == "26000")
+            let error = try #require(try await client.query("EXPLAIN (COSTS OFF) /* é */ EXECUTE \"q q\" (\(key), nothing)").first { $0.kind == "E" })
+            #expect(error.field("C") == "42703" && error.field("P") == String(46 + "\(key)".count), "\(error)")
+            #expect(try await client.query("BEGIN; EXPLAIN EXECUTE get(1); COMMIT").contains { $0.kind == "E" } == false)
+            client.close()
+            try await cluster.expectNoLeak()
+        }
+
         @Test func aPreparedWriteToAReferenceTableRunsOnEveryShard() async throws {
             let client = try await cluster.login()
             #expect(try await client.failure("PREPARE r (int, int) AS INSERT INTO ref VALUES ($1, $2)") == nil)
@@ -142,7 +170,7 @@ extension FaultTests {
 
         @Test(arguments: [
             ("EXECUTE get(1 + 1)", "PGM-KEY-EXPRESSION"), ("EXECUTE get(4.2)", "PGM-KEY-TYPE"), ("EXECUTE get(NULL)", "PGM-KEY-NULL"),
-            ("EXPLAIN EXECUTE get(1)", "PGM-SQL-PREPARE"), ("CREATE TABLE x AS EXECUTE get(1)", "PGM-CREATE-TABLE-AS"), ("EXECUTE every", "PGM-SQL-PREPARE"),
+            ("CREATE TABLE x AS EXECUTE get(1)", "PGM-CREATE-TABLE-AS"), ("EXECUTE every", "PGM-SQL-PREPARE"),
         ])
         func whatTheRouterCannotEvaluateIsRefused(sql: String, code: String) async throws {
             let client = try await cluster.login()

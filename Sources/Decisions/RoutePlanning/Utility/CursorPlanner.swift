@@ -17,7 +17,7 @@ enum CursorPlanner {
             plan = try self.plan(declare: query.pointee.declare_cursor_stmt, request)
         case PG_QUERY__NODE__NODE_MERGE_STMT: throw Refusal(.merge)
         case PG_QUERY__NODE__NODE_CREATE_TABLE_AS_STMT: throw Refusal(.createTableAs)
-        case PG_QUERY__NODE__NODE_EXECUTE_STMT: throw Refusal(.sqlPrepare)
+        case PG_QUERY__NODE__NODE_EXECUTE_STMT: return try PreparedPlanner.plan(explained: query.pointee.execute_stmt, request)
         default: throw Refusal(.unsupported, query.kindName)
         }
         plan.kind = .utility

@@ -39,6 +39,26 @@ enum PreparedPlanner {
         execute node: UnsafeMutablePointer<PgQuery__ExecuteStmt>, _ request: PlanningRequest
     ) throws(Refusal) -> StatementPlan {
         guard let start = PreparedText.argumentsStart(of: request.statement) else { throw Refusal(.sqlPrepare, "EXECUTE") }
+        return try plan(execute: node, tailStart: start, request)
+    }
+
+    /// The shard explains the statement that it has under the router's name: `EXPLAIN (…) EXECUTE pgm_7 (…)`.
+    static func plan(
+        explained node: UnsafeMutablePointer<PgQuery__ExecuteStmt>, _ request: PlanningRequest
+    ) throws(Refusal) -> StatementPlan {
+        guard let name = PreparedText.explainedName(of: request.statement) else { throw Refusal(.sqlPrepare, "EXPLAIN") }
+        var plan = try plan(execute: node, tailStart: name.upperBound, request)
+        guard case .session(.execute(var execute)) = plan.route else { return plan }
+        execute.explainHead = String(decoding: request.statement.owner.bytes[request.statement.range.lowerBound..<name.lowerBound], as: UTF8.self)
+        plan.route = .session(.execute(execute))
+        // The options are literals: another text of the shape may have others.
+        plan.reuse = .text
+        return plan
+    }
+
+    private static func plan(
+        execute node: UnsafeMutablePointer<PgQuery__ExecuteStmt>, tailStart start: Int, _ request: PlanningRequest
+    ) throws(Refusal) -> StatementPlan {
         let analyzer = QueryAnalyzer(context: request.context, literals: request.literals, parameterTypes: [])
         var arguments: [ExecuteArgument] = []
         for node in NodeList(node.pointee.n_params, node.pointee.params) {

@@ -56,7 +56,7 @@ extension ClientSession {
         if let everyShard = execution.everyShard {
             return enlistAll { [self] in
                 prepareEverywhere(execution.statement) { [self] name in
-                    runEverywhere(everyShard, text: String(buffer: Self.execution(of: name, tail ?? ByteBuffer())))
+                    runEverywhere(everyShard, text: String(buffer: Self.execution(execute, of: name, tail ?? ByteBuffer())))
                 }
             }
         }
@@ -69,7 +69,7 @@ extension ClientSession {
             }
             prepare(execution.statement, on: speaker) { [self] name in
                 shiftPositions(execute, name)
-                let text = Self.execution(of: name, tail ?? ByteBuffer())
+                let text = Self.execution(execute, of: name, tail ?? ByteBuffer())
                 if execution.plan == nil { return runReadOnly(text) }
                 backend.send { $0.writeQuery(text) }
                 script.expect(.query)
@@ -79,17 +79,17 @@ extension ClientSession {
     }
 
     /// `EXECUTE pgm_7 (…)`: what the shard is sent.
-    private static func execution(of name: String, _ tail: ByteBuffer) -> ByteBuffer {
+    private static func execution(_ execute: ExecuteStatement, of name: String, _ tail: ByteBuffer) -> ByteBuffer {
         var text = ByteBuffer()
-        text.writeString(executionHead(name))
+        text.writeString(executionHead(execute, name))
         text.writeImmutableBuffer(tail)
         return text
     }
 
-    private static func executionHead(_ name: String) -> String { "EXECUTE \(name)" }
+    private static func executionHead(_ execute: ExecuteStatement, _ name: String) -> String { (execute.explainHead ?? "EXECUTE ") + name }
 
     func shiftPositions(_ execute: ExecuteStatement, _ name: String) {
-        unit.positionsFrom = Self.executionHead(name).utf8.count
+        unit.positionsFrom = Self.executionHead(execute, name).unicodeScalars.count
         unit.positionShift = execute.tailStartCharacters - unit.positionsFrom
     }
 
@@ -166,7 +166,7 @@ extension ClientSession {
             beginKeepingState(plan, inBatch: true)
             sendHeld()
             let name = ensurePrepared(execution.statement)
-            sendExecution(name, tail)
+            sendExecution(execute, name, tail)
             shiftPositions(execute, name)
             backend.send { $0.writeBind(rewriting: message, statementName: "") }
             script.expect(.bind)
@@ -175,8 +175,8 @@ extension ClientSession {
     }
 
     /// EXECUTE as the backend's unnamed statement.
-    func sendExecution(_ name: String, _ tail: ByteBuffer) {
-        backend.send { $0.writeParse(name: "", query: Self.execution(of: name, tail)) }
+    func sendExecution(_ execute: ExecuteStatement, _ name: String, _ tail: ByteBuffer) {
+        backend.send { $0.writeParse(name: "", query: Self.execution(execute, of: name, tail)) }
         script.swallow(.parse)
         batch.rawUnnamed = nil
         batch.needsSync = true
@@ -198,12 +198,12 @@ extension ClientSession {
                 $0.writeNoData()
             }
         }
-        if batch.needsSync, batch.held.isEmpty { return sendDescribeExecution(statement, Self.tail(of: outer, execute)) }
-        batch.held.append(.describeExecution(statement, tail: Self.tail(of: outer, execute)))
+        if batch.needsSync, batch.held.isEmpty { return sendDescribeExecution(statement, execute, Self.tail(of: outer, execute)) }
+        batch.held.append(.describeExecution(statement, execute, tail: Self.tail(of: outer, execute)))
     }
 
-    func sendDescribeExecution(_ statement: Statement, _ tail: ByteBuffer) {
-        sendExecution(ensurePrepared(statement), tail)
+    func sendDescribeExecution(_ statement: Statement, _ execute: ExecuteStatement, _ tail: ByteBuffer) {
+        sendExecution(execute, ensurePrepared(statement), tail)
         backend.send { $0.writeDescribe(.statement, name: "") }
         script.expect(.describeStatement)
     }
@@ -276,7 +276,7 @@ extension ClientSession {
         case .homeShard: (execution.pool, execution.role) = (database.home, plan.writes ? .bound : .reader)
         case .currentShard: (execution.pool, execution.role) = (poolOfCurrentShard(), .passing)
         case .everyShard(let everyShard):
-            guard everyShard.reason == .referenceWrite, execute.hasConstantsOnly else { throw .failed(.refusal(Refusal(.sqlPrepare, execute.name))) }
+            guard everyShard.reason == .referenceWrite, execute.hasConstantsOnly, execute.explainHead == nil else { throw .failed(.refusal(Refusal(.sqlPrepare, execute.name))) }
             if !everyShard.clockParameters.isEmpty, ClockText.mayNameNow(String(buffer: inputs.text)) {
                 throw .failed(.refusal(Refusal(.volatileReferenceWrite, "an argument of EXECUTE")))
             }

@@ -164,7 +164,7 @@ extension ClientSession {
                 if statement.result == nil { sendCapture(statement, name) }
                 batch.unvalidated.append(statement)
             case .capture(let statement): sendCapture(statement, ensurePrepared(statement))
-            case .describeExecution(let statement, let tail): sendDescribeExecution(statement, tail)
+            case .describeExecution(let statement, let execute, let tail): sendDescribeExecution(statement, execute, tail)
             }
         }
     }

@@ -123,7 +123,7 @@ extension ClientSession {
         batch.rawUnnamed = nil
         let name = ensurePrepared(work.statement)
         if let execution = work.execution {
-            sendExecution(name, execution.tail)
+            sendExecution(execution.execute, name, execution.tail)
             shiftPositions(execution.execute, name)
         }
         backend.send { $0.writeBind(rewriting: work.bind, statementName: work.execution == nil ? name : "") }

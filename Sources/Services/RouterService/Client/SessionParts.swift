@@ -68,7 +68,7 @@ struct Batch {
         /// The session itself asks what the statement gives.
         case capture(Statement)
         /// Describe of an EXECUTE of this statement.
-        case describeExecution(Statement, tail: ByteBuffer)
+        case describeExecution(Statement, ExecuteStatement, tail: ByteBuffer)
     }
     var isOpen = false
     /// After an error: everything up to Sync is passed over.
