@@ -261,6 +261,22 @@ extension FaultTests {
             #expect(try await values(keys) == ["0", "0", "0"])
         }
 
+        /// What is unnamed on a shard ends with its part in the transaction, though the connection is the same again.
+        @Test func aStatementIsPreparedAgainBehindACommitInThePipeline() async throws {
+            let keys = try await rows()
+            let (client, other) = (try await cluster.login(), try await cluster.login())
+            defer { client.close(); other.close() }
+            let text = "SELECT v + \(keys[0]) FROM kv WHERE k = $1"
+            _ = try await run(client, ["BEGIN", update(keys[0]), update(keys[1])])
+            try await client.send(pipeline([(text, ["\(keys[1])"])]) + WireMessages.flush)
+            #expect(try await client.until("C").last?.tag == "SELECT 1")
+            // By now it is known to be right, and its Parse is answered at once.
+            try await other.send(WireMessages.parse("", text) + WireMessages.sync)
+            _ = try await other.until("Z")
+            try await client.send(pipeline([("COMMIT", []), (text, ["\(keys[1])"])]) + WireMessages.sync)
+            #expect(try await client.until("Z").map(\.description) == ["1", "2", "C(COMMIT)", "1", "2", "D(\(keys[0] + 1))", "C(SELECT 1)", "Z(I)"])
+        }
+
         // MARK: Loss
 
         @Test func aShardThatIsKilledBeforeTheCommitUndoesTheOthers() async throws {

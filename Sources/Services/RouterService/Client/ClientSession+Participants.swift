@@ -205,6 +205,8 @@ extension ClientSession {
         isDoomed = false
         strictIsolation = nil
         batch.needsSync = false
+        // The next one has another unnamed statement, were it the same backend.
+        if batch.rawUnnamed != nil { batch.rawUnnamed = nil }
         speaker = 0
         // Taken out one by one: going through them would copy each, references and all.
         while let participant = participants.popLast() {
