@@ -168,7 +168,7 @@ let package = Package(
         test("PoolCoreTests", in: "Decisions", ["PoolCore", "TestKit"]),
         test("ReplicaCoreTests", in: "Decisions", ["ReplicaCore", "PoolCore", "TestKit"]),
         test(
-            "SessionCoreTests", in: "Decisions", ["SessionCore", "RoutePlanning", "PGTypes", "PGWire", "ShardModel"] + nio,
+            "SessionCoreTests", in: "Decisions", ["SessionCore", "RoutePlanning", "PGTypes", "PGWire", "ShardModel", "TestKit"] + nio,
             resources: [.copy("Resources")]),
         // tests
         support("TestKit"),

@@ -1,10 +1,13 @@
 package import NIOCore
 
-/// What the client must see of one backend's answers, in order.
+/// What the client must see of its backends' answers, in order.
 ///
 /// For each message sent to the backend there is one step; its answer completes the step and is forwarded or dropped. Answers that
 /// the router gives itself stand between them (`emit`), so that the client sees one answer per message in the order in which it asked
 /// (PostgreSQL documentation, 55.2.3 "Extended Query"). After an error the backend skips to Sync, and so does the script.
+///
+/// Several backends may work for one pipeline at the same time. The script is then one for all of them, in the client's order, and `turn(to:)` stands where
+/// the answers of another backend follow; who feeds it with messages keeps what the others say until it is their turn.
 @usableFromInline package struct ResponseScript {
     package enum Expectation: UInt8, Hashable, Sendable {
         case parse, bind, close, describeStatement, describePortal, execute
@@ -31,9 +34,12 @@ package import NIOCore
         @usableFromInline static var emission: UInt8 { 0x20 }
         static let marked: UInt8 = 0x40
         static let provoked: UInt8 = 0x80
+        /// No answer: from here on another backend's answers are due. Of an emission's kind, so that nothing more is asked where there is neither.
+        @usableFromInline static var turn: UInt8 { 0x60 }
         @usableFromInline var bits: UInt8
         var expectation: Expectation { Expectation(rawValue: bits & 0x0F)! }
         @inlinable var isEmission: Bool { bits & Self.emission != 0 }
+        @inlinable var isTurn: Bool { bits & Self.turn == Self.turn }
         var isSwallowed: Bool { bits & Self.swallowed != 0 }
         var isMarked: Bool { bits & Self.marked != 0 }
         var isProvoked: Bool { bits & Self.provoked != 0 }
@@ -50,6 +56,9 @@ package import NIOCore
     @usableFromInline var special = 0
     /// The router's own answers, in the order of their steps.
     private var emissions: [ByteBuffer] = []
+    /// To whom the turns are that have not come, from `turnsHead` on.
+    @usableFromInline var turns: [Int] = []
+    @usableFromInline var turnsHead = 0
     /// ReadyForQuery messages still to come, dropped ones included.
     @usableFromInline package private(set) var readiesOutstanding = 0
     /// Messages of the client that define a statement or forget one, and that an error made the backend skip, since `takeSkippedDefinitions`.
@@ -105,17 +114,56 @@ package import NIOCore
         append(Expectation.parse.rawValue | Step.provoked)
     }
 
+    /// What is expected from here on comes from backend number `lane`.
+    package mutating func turn(to lane: Int) {
+        special += 1
+        turns.append(lane)
+        append(Expectation.describePortal.rawValue | Step.turn)
+    }
+
+    /// The answers that were due have come: another backend's are due.
+    @inlinable package var isAtTurn: Bool { special > 0 && head < steps.count && steps[head].isTurn }
+
+    /// Whose turn it is now; nil: it stays with whom it was.
+    package mutating func takeTurn() -> Int? {
+        guard isAtTurn else { return nil }
+        let lane = turns[turnsHead]
+        pop()
+        return lane
+    }
+
+    /// The backends of which answers are still to come.
+    ///
+    /// - heard: whose turn it is.
+    package func owingLanes(heard: Int) -> Set<Int> {
+        var (lane, owing, next) = (heard, Set<Int>(), turnsHead)
+        for step in steps[head...] {
+            if step.isTurn {
+                lane = turns[next]
+                next += 1
+            } else if !step.isEmission {
+                owing.insert(lane)
+            }
+        }
+        return owing
+    }
+
+    /// Whether a ReadyForQuery may come now. While there are turns it is no other than the next step's, or it would answer for another backend, too.
+    @inlinable package var isReadyDue: Bool { readiesOutstanding > 0 && (turnsHead == turns.count || isReadyNext) }
+    @usableFromInline var isReadyNext: Bool { steps[head].endsWithReady }
+
     private mutating func append(_ bits: UInt8) {
         let step = Step(bits: bits)
         if step.endsWithReady { readiesOutstanding += 1 }
         steps.append(step)
     }
 
+    /// Or a turn is due.
     @inlinable package var hasDueEmission: Bool { special > 0 && head < steps.count && steps[head].isEmission }
 
     /// Router answers that are due now, before the next answer of the backend.
     package mutating func takeDueEmission() -> ByteBuffer? {
-        guard head < steps.count, steps[head].isEmission else { return nil }
+        guard head < steps.count, steps[head].isEmission, !steps[head].isTurn else { return nil }
         let bytes = emissions.removeFirst()
         pop()
         return bytes
@@ -200,7 +248,7 @@ package import NIOCore
 
     private mutating func skip() {
         let step = steps[head]
-        if step.isEmission || step.isProvoked { emissions.removeFirst() }
+        if step.isEmission && !step.isTurn || step.isProvoked { emissions.removeFirst() }
         if step.isDefinition { skippedDefinitions += 1 }
         if step.expectation == .bind, !step.isSwallowed { skippedBinds += 1 }
         pop()
@@ -210,10 +258,15 @@ package import NIOCore
         let step = steps[head]
         if step.bits > 0x0F { special -= 1 }
         if step.endsWithReady { readiesOutstanding -= 1 }
+        if step.isTurn { turnsHead += 1 }
         head += 1
         if head == steps.count {
             steps.removeAll(keepingCapacity: true)
             head = 0
+            if turnsHead > 0 {
+                turns.removeAll(keepingCapacity: true)
+                turnsHead = 0
+            }
         }
     }
 

@@ -40,6 +40,9 @@ package struct SessionSettings: Hashable, Sendable {
         if name == "search_path" { searchPath = nil }
     }
 
+    /// Something was said of the isolation that transactions begin with.
+    package var namesIsolation: Bool { entries.contains { $0.name == Self.transactionCharacteristics || $0.name == "default_transaction_isolation" } }
+
     /// The statement last made for it.
     package subscript(name: String) -> String? { entries.last { $0.name == name.lowercased() }?.statement }
 

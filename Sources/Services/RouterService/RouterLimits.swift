@@ -27,6 +27,10 @@ struct RouterLimits: Sendable {
     var heldBytesMax = 1 << 20
     /// Messages of a batch that a shard has not answered.
     var unansweredMax = 16_384
+    /// Bytes of answers that a pipeline's other shards have given before their turn; beyond them these are not read.
+    var keptAnswersMax = 256 << 10
+    /// How long a shard may go on with a read of a pipeline that is over, before it is cancelled.
+    static let leftReadTime = TimeAmount.milliseconds(50)
     var portalsMax = 65_536
     /// Savepoints and SET LOCAL statements of a transaction, which a shard that joins late has to be told.
     var transactionHistoryMax = 65_536

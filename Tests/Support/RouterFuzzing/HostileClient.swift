@@ -36,6 +36,11 @@ struct HostileClient {
     /// Units that the delivered bytes make, the login among them.
     private var unitsDelivered = 0
     private var received = ByteBuffer()
+    /// Units that were made, the login among them.
+    private var unitsMade = 1
+    /// What the rows of a unit must say, in this order, as far as they come; by the unit's number.
+    private var reads: [Int: [String]] = [:]
+    private var rowsOfUnit = 0
 
     init(seed: UInt64, isHostile: Bool, authenticates: Bool) {
         self.authenticates = authenticates
@@ -61,17 +66,22 @@ struct HostileClient {
         if authenticates, !isLoggedIn, !isHostile || !oneIn(20) { return }
         for _ in 0..<Int.random(in: 1...4, using: &random) {
             var messages = ByteBuffer()
-            switch Int.random(in: 0..<8, using: &random) {
+            switch Int.random(in: 0..<10, using: &random) {
             case 0..<4: messages.writeQuery(text())
             case 4: copy(&messages)
+            case 5, 6: reads(&messages)
             default: batch(&messages)
             }
+            unitsMade += 1
             send(messages)
         }
     }
 
     /// The point read that must be answered.
-    mutating func ask() { outgoing.writeQuery("SELECT v FROM t WHERE k = \(key)") }
+    mutating func ask() {
+        unitsMade += 1
+        outgoing.writeQuery("SELECT v FROM t WHERE k = \(key)")
+    }
 
     private mutating func send(_ messages: ByteBuffer) {
         guard isHostile, oneIn(6) else {
@@ -95,6 +105,32 @@ struct HostileClient {
 
     private mutating func batch(_ buffer: inout ByteBuffer) {
         if oneIn(2) { statements(&buffer) } else { jumble(&buffer) }
+        if !isHostile || !oneIn(10) { buffer.writeSync() }
+    }
+
+    /// A pipeline of reads over the shards, each with a row of its own.
+    private mutating func reads(_ buffer: inout ByteBuffer) {
+        var keys: [String] = []
+        var isPure = true
+        let first = Int(key) ?? 0
+        buffer.writeClose(.statement, name: "reads")
+        buffer.writeParse(name: "reads", query: "SELECT v FROM t WHERE k = $1", parameterTypes: [20])
+        for number in 0..<Int.random(in: 1...16, using: &random) {
+            if oneIn(30) {
+                isPure = false
+                buffer.writeParse(name: "", query: Statements.any(key, &random), parameterTypes: [])
+                buffer.writeBind(portal: "", statement: "", parameters: [])
+            } else {
+                keys.append(String(first + number))
+                let name = oneIn(4) ? "" : "reads"
+                if name.isEmpty { buffer.writeParse(name: "", query: "SELECT v FROM t WHERE k = $1 LIMIT 1", parameterTypes: [20]) }
+                buffer.writeBind(portal: "", statement: name, parameters: [(ByteBuffer(string: String(first + number)), .text)])
+                if oneIn(2) { buffer.writeDescribe(.portal, name: "") }
+            }
+            buffer.writeExecute(portal: "", rowsMax: oneIn(6) ? 1 : 0)
+            if oneIn(8) { buffer.writeFlush() }
+        }
+        if isPure { reads[unitsMade] = keys }
         if !isHostile || !oneIn(10) { buffer.writeSync() }
     }
 
@@ -185,6 +221,8 @@ struct HostileClient {
             // What it spoiled itself need not fit.
             do { try prove(try AuthenticationRequest(body: frame.body)) } catch where isHostile {}
         case BackendKind.readyForQuery:
+            reads[readies] = nil
+            rowsOfUnit = 0
             readies += 1
             isLoggedIn = true
             if strangers != nil || !isHostile, hasStartup, readies > unitsDelivered {
@@ -205,6 +243,11 @@ struct HostileClient {
         case BackendKind.dataRow:
             // A hostile shard's may be no row.
             guard let row = try? DataRow(body: frame.body) else { break }
+            if strangers != nil, !isHostile, let expected = reads[readies] {
+                let text = row.columns.map { $0.map { String(buffer: $0) } }.first ?? nil
+                guard rowsOfUnit < expected.count, text == expected[rowsOfUnit] else { throw WireFuzzer.Finding(what: "a row out of its order") }
+                rowsOfUnit += 1
+            }
             for case let column? in row.columns {
                 let text = String(buffer: column)
                 if text == key { ownRows += 1 }

@@ -228,6 +228,10 @@ struct HostileShard {
         case "PREPARE":
             if words.contains("TRANSACTION") { status = UInt8(ascii: "I") }
             answer.writeCommandComplete(tag: words.contains("TRANSACTION") ? "PREPARE TRANSACTION" : "PREPARE")
+        case "SELECT" where text.contains("default_transaction_isolation"):
+            answer.writeRowDescription([.init(name: "h", typeOID: 25), .init(name: "i", typeOID: 25)])
+            answer.writeDataRow(text: ["", oneIn(8) ? "repeatable read" : "read committed"])
+            answer.writeCommandComplete(tag: "SELECT 1")
         case "SELECT" where text.contains("pg_is_in_recovery"):
             answer.writeRowDescription([.init(name: "r", typeOID: 25), .init(name: "s", typeOID: 25)])
             answer.writeDataRow(text: [isReplica ? "t" : "f", Self.system])

@@ -13,7 +13,7 @@ extension FaultTests {
         init() throws { cluster = try TestCluster.current }
 
         /// What a generated message may name.
-        private struct Sequence {
+        struct Sequence {
             var keys: [Int64]
             var generator: SeededGenerator
             /// The database has one shard, which can do everything.
@@ -26,11 +26,11 @@ extension FaultTests {
             var bytes: [UInt8] = []
             var text: [String] = []
 
-            private mutating func pick<Element>(_ list: [Element]) -> Element { list.randomElement(using: &generator)! }
+            mutating func pick<Element>(_ list: [Element]) -> Element { list.randomElement(using: &generator)! }
 
-            private mutating func mine(_ statements: [String]) -> String { pick(isAlone ? statements : statements.filter { !$0.contains(" ref") }) }
+            mutating func mine(_ statements: [String]) -> String { pick(isAlone ? statements : statements.filter { !$0.contains(" ref") }) }
 
-            private mutating func add(_ text: String, _ bytes: [UInt8]) {
+            mutating func add(_ text: String, _ bytes: [UInt8]) {
                 self.text.append(text)
                 self.bytes += bytes
             }
@@ -278,7 +278,13 @@ extension FaultTests {
             try await compare(shards, rounds: 300, of: .mixtures) {}
         }
 
-        enum Kind { case messages, pipelines, mixtures }
+        /// One shard answers while the others' answers wait.
+        @Test(arguments: [[1, 1, 1], [0, 1, 2]])
+        func readsOfSeveralShardsAnswerAsInPostgreSQL(shards: [Int]) async throws {
+            try await compare(shards, rounds: 300, of: .reads) {}
+        }
+
+        enum Kind { case messages, pipelines, mixtures, reads }
 
         /// - shards: of the keys.
         /// - before: called before each sequence.
@@ -299,7 +305,7 @@ extension FaultTests {
         }
 
         /// Many clients, each with rows of its own: none of them notices another by what is left in a connection that it had before.
-        @Test(arguments: [Kind.messages, .pipelines, .mixtures])
+        @Test(arguments: [Kind.messages, .pipelines, .mixtures, .reads])
         func clientsDoNotNoticeEachOther(kind: Kind) async throws {
             let clients = 8
             let keys = try await (0..<3).asyncMap { try await cluster.keys(on: $0, from: 1, count: clients) }
@@ -349,6 +355,7 @@ extension FaultTests {
             case .messages: for _ in 0..<Int.random(in: 1...14, using: &sequence.generator) { sequence.step() }
             case .pipelines: sequence.pipeline()
             case .mixtures: sequence.mixture()
+            case .reads: sequence.reads()
             }
             sequence.finish()
             let plain = try await WireClient.login(port: plainServer.port, database: "plain", user: "postgres")
@@ -426,7 +433,7 @@ extension FaultTests {
     /// The same with one shard, where nothing is refused.
     @Suite(.faultCluster(shards: 1), .serialized)
     struct SingleShardSequenceTests {
-        @Test(arguments: [ExtendedSequenceTests.Kind.messages, .pipelines, .mixtures])
+        @Test(arguments: [ExtendedSequenceTests.Kind.messages, .pipelines, .mixtures, .reads])
         func oneShardAnswersAsPostgreSQLDoes(kind: ExtendedSequenceTests.Kind) async throws {
             try await ExtendedSequenceTests().compare([0, 0, 0], rounds: 200, of: kind) {}
         }

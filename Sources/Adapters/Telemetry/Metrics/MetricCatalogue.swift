@@ -16,6 +16,10 @@ package enum MetricCatalogue {
         "pgmosaic_twophase_total", .counter, labels: ["outcome"],
         "Two-phase commits, by outcome (committed, rolled_back, unknown, recovered_commit, recovered_rollback).")
 
+    package static let scattered = MetricFamily(
+        "pgmosaic_scattered_pipelines_total", .counter, labels: ["outcome"],
+        "Pipelines of reads that several shards answered at the same time, by outcome (answered; failed, or given up by the client; left: something else than a read made a transaction of it).")
+
     // Clients
     package static let clients = MetricFamily(
         "pgmosaic_clients", .gauge, labels: ["state"], "Client connections, by state (idle, active, waiting).")
@@ -101,7 +105,7 @@ package enum MetricCatalogue {
 
     /// In the order of exposition and of the reference.
     package static let all: [MetricFamily] = [
-        statements, statementSeconds, refusals, twoPhase,
+        statements, statementSeconds, refusals, twoPhase, scattered,
         clients, clientsTotal, pinnedSessions, bytes,
         poolBackends, poolWaiting, poolWaitSeconds, poolSharedReads, poolFailures,
         replicaUsable, replicaLagSeconds, replicaBackends, eventualReads,

@@ -60,6 +60,10 @@ final class Backend: ChannelInboundHandler {
     private var passThrough = 0
     /// Connections begin without reading.
     private var isReading = false
+    /// Another shard's answers go to the session's client first: what comes is kept as it is (`ClientSession+Scatter`).
+    var isWaiting = false
+    /// All that was due of it has been passed on, and the next shard's turn has come.
+    private var isTurnOver = false
 
     /// `unread`: what came behind the server's greeting.
     init(
@@ -104,6 +108,7 @@ final class Backend: ChannelInboundHandler {
     /// Reads again, should a slow client have stopped it: the next borrower, or the pool, must hear what the server says.
     func takeBack() {
         session = nil
+        isWaiting = false
         setReading(true)
     }
 
@@ -156,11 +161,20 @@ final class Backend: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var buffer = unwrapInboundIn(data)
+        if isWaiting { return keep(&buffer) }
         if partial.readableBytes > 0 {
             partial.writeBuffer(&buffer)
             swap(&partial, &buffer)
             partial = ByteBuffer()
         }
+        take(&buffer)
+        if isTurnOver {
+            isTurnOver = false
+            session?.takeTurns()
+        }
+    }
+
+    private func take(_ buffer: inout ByteBuffer) {
         do {
             try consume(&buffer)
         } catch {
@@ -172,6 +186,30 @@ final class Backend: ChannelInboundHandler {
         // What was read stays behind, or a long stream of an exchange would be kept from its beginning on.
         buffer.discardReadBytes()
         partial = buffer
+    }
+
+    private func keep(_ buffer: inout ByteBuffer) {
+        if partial.readableBytes > 0 { partial.writeBuffer(&buffer) } else { partial = buffer }
+        session?.keptAnswers(of: self)
+    }
+
+    /// What was said while it was another shard's turn, and nobody has heard yet.
+    var unheardBytes: Int { partial.readableBytes }
+
+    /// Its turn has come: takes what was kept.
+    func hear() {
+        isWaiting = false
+        guard partial.readableBytes > 0 else { return }
+        var buffer = partial
+        partial = ByteBuffer()
+        take(&buffer)
+        isTurnOver = false
+    }
+
+    private func endTurn(in session: ClientSession) {
+        guard session.script.isAtTurn, self.session === session else { return }
+        isWaiting = true
+        isTurnOver = true
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
@@ -192,7 +230,8 @@ final class Backend: ChannelInboundHandler {
         isOpen = false
         let midFrame = isMidFrame
         let (session, exchange) = (session, exchange)
-        self.session = nil
+        // What it has said before is still heard in its turn.
+        if !isWaiting { self.session = nil }
         let riders = endLine()
         exchangeEnded()
         // In this order: what the end of the exchange leads to must not find a participant that is gone.
@@ -226,7 +265,7 @@ final class Backend: ChannelInboundHandler {
             } else if let session {
                 let before = buffer.readableBytes
                 try forward(&buffer, to: session)
-                if buffer.readableBytes == before { return }
+                if buffer.readableBytes == before || isWaiting { return }
             } else {
                 guard let frame = try buffer.readFrame(limit: pool.limits.backendMessageMax) else { return }
                 receivedWhileIdle(frame)
@@ -293,7 +332,7 @@ final class Backend: ChannelInboundHandler {
             switch header.kind {
             case BackendKind.readyForQuery:
                 // In the middle of a batch there is none before its Sync.
-                if session.script.readiesOutstanding == 0 { throw refused(header.kind) }
+                if !session.script.isReadyDue { throw refused(header.kind) }
                 status = buffer.getInteger(at: position + 5) ?? 0
                 let verdict = session.script.received(header.kind)
                 let shown = session.settle(self, status)
@@ -308,6 +347,7 @@ final class Backend: ChannelInboundHandler {
                 }
                 buffer.moveReaderIndex(to: position)
                 session.readyPassed(self)
+                endTurn(in: session)
                 return
             case BackendKind.errorResponse, BackendKind.copyInResponse, BackendKind.parameterStatus,
                 BackendKind.notificationResponse:
@@ -341,6 +381,7 @@ final class Backend: ChannelInboundHandler {
                 if session.script.hasDueEmission {
                     passRun()
                     session.writeDueEmissions()
+                    endTurn(in: session)
                 }
                 if session.onDrained != nil, session.script.isEmpty {
                     // What a Flush asked for has arrived.
@@ -349,7 +390,7 @@ final class Backend: ChannelInboundHandler {
                 }
             }
             // The session may have let go of this backend.
-            if self.session !== session || exchange != nil {
+            if self.session !== session || exchange != nil || isWaiting {
                 buffer.moveReaderIndex(to: position)
                 return
             }

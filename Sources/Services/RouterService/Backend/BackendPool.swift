@@ -45,6 +45,8 @@ final class BackendPool {
     /// Statements that were sent behind others', and those of them that were then done elsewhere.
     var sharedReads: UInt64 = 0
     var movedReads: UInt64 = 0
+    /// The server's default isolation is one at which a transaction's statements share a snapshot, as far as the newest connection knows.
+    private(set) var isStrict = true
     /// Attempts to connect that the pool has given up: what comes of them is closed.
     private var abandoned: Set<BackendID> = []
     private var lastError = ""
@@ -384,6 +386,8 @@ final class BackendPool {
                 } else if result == .done, exchange.error == nil {
                     backends[Int(id.slot)] = backend
                     backend.isAdmitted = true
+                    let isolation = exchange.textResults.first?.first?.last ?? nil
+                    isStrict = !["read committed", "read uncommitted"].contains(isolation)
                     perform { $0.connected(id, now: loop.now, actions: &$1) }
                     if abandoned.remove(id) != nil { backend.close() }
                 } else if backend.isOverdue {

@@ -33,11 +33,13 @@ extension ClientSession {
 
     func flush(_ frame: ByteBuffer) {
         guard batch.held.isEmpty else { return prepareHeld {} }
+        if let scatter { return ask(scatter) }
         if batch.needsSync { backend.send(frame) }
     }
 
     func sync() {
         if work == .ready { beginBatch() }
+        if scatter != nil { return syncScatter() }
         if batch.isSkipping, !batch.needsSync, !batch.isImplicitlyCoordinated { return endBatch() }
         guard batch.held.isEmpty else {
             batch.isSyncTaken = true
@@ -69,6 +71,10 @@ extension ClientSession {
     /// PostgreSQL runs it in the batch's own transaction, so that its failure, or a ROLLBACK, undoes the batch. Where there is something
     /// to undo and no BEGIN to hold it, the query is refused, and the batch with it.
     func endBatch(before query: ByteBuffer) {
+        if scatter != nil {
+            sendHeld()
+            return endScatter { [self] in beginQuery(query) }
+        }
         afterAnswers { [self] in
             if transaction.isIdle, batch.isImplicitlyCoordinated || participants.contains(where: \.wrote) { return refuseQuery() }
             drain { [self] in beginQuery(query) }
@@ -103,6 +109,11 @@ extension ClientSession {
     /// - pool: a shard that is needed anyhow; nil: the home shard.
     func prepareHeld(on pool: BackendPool? = nil, _ then: @escaping () -> Void) {
         batch.isPreparing = true
+        if let scatter {
+            sendHeld()
+            ask(scatter)
+            return then()
+        }
         if !transaction.isIdle || !participants.isEmpty {
             return reach(poolOfCurrentShard(), .passing, writes: false) { [self] in
                 sendHeld()

@@ -14,6 +14,11 @@ extension ClientSession {
                 if !batch.isSkipping { failBatch(error) }
             }
         }
+        if scatter != nil {
+            guard script.isEmpty else { return awaitScatter { [self] in failBatch(error) } }
+            // There is nothing to undo.
+            leaveLanes()
+        }
         let error = unheardLoss(insteadOf: error)
         work = .batch
         unit.outcome = .failed(error)

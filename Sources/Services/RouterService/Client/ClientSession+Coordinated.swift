@@ -326,6 +326,7 @@ extension ClientSession {
 
     /// Asks the home shard what the statement takes and gives; `resultFormats` is given for a portal.
     func describeAside(_ statement: Statement, resultFormats: FormatList?) {
+        if scatter != nil { return leaveScatter { [self] in describeAside(statement, resultFormats: resultFormats) } }
         // Its Sync must not commit what the pipeline has done.
         if isInPlainPipeline { return openForSeveral { [self] in describeAside(statement, resultFormats: resultFormats) } }
         afterAnswers { [self] in

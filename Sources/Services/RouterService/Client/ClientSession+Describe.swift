@@ -115,6 +115,10 @@ extension ClientSession {
                 if !batch.isSkipping { speak(as: owner, portal: portal, then) }
             }
         }
+        if scatter != nil {
+            if turn(to: index) { then() }
+            return
+        }
         // Statements of the router's own let named portals live. An unnamed one they end, and the shard says so.
         if index == speaker, isCurrent(participants[index]) { return then() }
         drainInTransaction { [self] in

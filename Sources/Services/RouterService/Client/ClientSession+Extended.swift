@@ -191,6 +191,7 @@ extension ClientSession {
             return failBatch(.unknownStatement(name))
         }
         guard let scope else { return failBatch(.schemaUnknown(database.name)) }
+        if scatter != nil, !isScattered(statement, in: scope) { return leaveScatter { [self] in bind(frame, message, mayReload: mayReload) } }
         if statement.scopeID != scope.id {
             // The schema, the placements or the settings have changed since it was parsed.
             switch renewal(of: statement, in: scope) {
@@ -206,6 +207,7 @@ extension ClientSession {
             if mayReload, statement.planned.isCuredByReload, !transaction.isFailed {
                 return reloadSchema { [self] in bind(frame, message, mayReload: false) }
             }
+            batch.hasOnlyRead = false
             if !transaction.isFailed, let key = hint(for: statement.planned) { return bindHinted(message, statement, key) }
             return failBatch(statement.planned.error(inFailedTransaction: transaction.isFailed))
         }
@@ -220,6 +222,7 @@ extension ClientSession {
             }
         }
         if plan.writes { replicas.mayHaveWritten = true }
+        if !plan.mayReadReplica || plan.isTraced { batch.hasOnlyRead = false }
         if database.hasReplicas {
             // A named portal may be executed behind a write, when the replica has been left.
             if readsReplicas, !plan.isTraced, !message.hasNamedPortal, let pool = replica(for: plan, inputs, frame) {
@@ -292,10 +295,11 @@ extension ClientSession {
         if participants.isEmpty, transaction.isIdle, effect == nil, pins.isEmpty, borrowIdle(of: pool, writes: writes) {
             return sendBind(frame, message, statement, nil)
         }
+        if scatter != nil || mayScatter(to: pool) { return sendScattered(frame, message, statement, pool) }
         reach(pool, role, writes: writes) { [self] in sendBind(frame, message, statement, effect) }
     }
 
-    private func sendBind(_ frame: ByteBuffer, _ message: BindMessage, _ statement: Statement, _ effect: Effect?) {
+    func sendBind(_ frame: ByteBuffer, _ message: BindMessage, _ statement: Statement, _ effect: Effect?) {
         if message.hasNamedPortal, let known = portal(message.portal), known.owner !== backend {
             return failBatch(.duplicatePortal(String(buffer: message.portal)))
         }
@@ -370,6 +374,7 @@ extension ClientSession {
             return
         }
         guard let portal = portal(message.portal) else { return passToCursor(message.portal, frame, .execute) }
+        if scatter != nil, portal.owner == nil { return leaveScatter { [self] in extended(FrontendKind.execute, frame) } }
         if !portal.statement.endsPipeline { batch.isPipelining = true }
         switch portal.target {
         case .backend(let owner):
@@ -453,13 +458,18 @@ extension ClientSession {
     /// Stops until the backend has answered everything: what follows depends on it.
     func awaitAnswers() {
         guard !script.isEmpty else { return }
-        backend.send { $0.writeFlush() }
-        backend.flush()
+        askForAnswers()
         suspend()
         onDrained = { [self] in
             guard resume() else { return }
             pump()
         }
+    }
+
+    private func askForAnswers() {
+        if let scatter { return ask(scatter) }
+        backend.send { $0.writeFlush() }
+        backend.flush()
     }
 
     /// Calls `step` when everything before it has been answered without an error.
@@ -470,8 +480,7 @@ extension ClientSession {
             }
         }
         guard !script.isEmpty else { return step() }
-        backend.send { $0.writeFlush() }
-        backend.flush()
+        askForAnswers()
         suspend()
         onDrained = { [self] in
             guard resume() else { return }

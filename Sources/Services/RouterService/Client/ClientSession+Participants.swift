@@ -9,6 +9,7 @@ extension ClientSession {
     /// Makes the speaker a participant on `pool`, ready to take the unit's next message, and calls `then`. When that is impossible
     /// the unit fails instead.
     func reach(_ pool: BackendPool, _ role: Role, writes: Bool, _ then: @escaping () -> Void) {
+        if scatter != nil { return leaveScatter { [self] in reach(pool, role, writes: writes, then) } }
         if let index = participants.firstIndex(where: { $0.backend.pool === pool }) {
             participants[index].role = max(role, participants[index].role)
             if let isolationProblem { return failUnit(isolationProblem) }
@@ -105,14 +106,14 @@ extension ClientSession {
         }
     }
 
-    private func adoptSettings(_ backend: Backend, _ then: @escaping (Backend) -> Void) {
+    func adoptSettings(_ backend: Backend, _ then: @escaping (Backend) -> Void) {
         let wanted = settingsOutside
         if backend.settings === wanted { return then(backend) }
         let statements = wanted.settings.statements(from: backend.settings.settings)
         let suspension = suspend()
         borrowed = backend
         let exchange = Exchange { [self] exchange, result in
-            borrowed = nil
+            if borrowed === backend { borrowed = nil }
             if result == .done, exchange.error == nil { backend.settings = wanted }
             guard resume(suspension) else {
                 if result == .done { backend.pool.release(backend, isReusable: exchange.error == nil) }
@@ -208,6 +209,11 @@ extension ClientSession {
         // The next one has another unnamed statement, were it the same backend.
         if batch.rawUnnamed != nil { batch.rawUnnamed = nil }
         speaker = 0
+        let wasScattered = scatter != nil
+        if wasScattered {
+            scatter = nil
+            loop.metrics.scattered.answered &+= 1
+        }
         // Taken out one by one: going through them would copy each, references and all.
         while let participant = participants.popLast() {
             let backend = participant.backend
@@ -218,7 +224,9 @@ extension ClientSession {
             backend.settings = participant.settingsInside
             if isPinned(backend) { continue }
             backend.takeBack()
-            backend.pool.release(backend, isReusable: backend.status == TransactionState.Phase.idle.rawValue)
+            // What it has said without being asked would be the next session's.
+            let isHeard = !wasScattered || backend.unheardBytes == 0
+            backend.pool.release(backend, isReusable: isHeard && backend.status == TransactionState.Phase.idle.rawValue)
         }
     }
 
@@ -230,11 +238,8 @@ extension ClientSession {
         onDrained = nil
         pendingEffects.removeAll()
         let kept = pins.map(\.backend)
-        if let borrowed, !isPinned(borrowed) {
-            // As below: its end releases it.
-            borrowed.pool.cancel(borrowed)
-            borrowed.boundExchange(to: limits.abandonedTime)
-        }
+        abandonBorrowed()
+        leaveLanes()
         if let commit { commit.clientHasGone() } else { dropPins() }
         for (index, participant) in participants.enumerated() {
             let backend = participant.backend
@@ -267,6 +272,13 @@ extension ClientSession {
         gather = nil
     }
 
+    /// Its end releases it.
+    func abandonBorrowed() {
+        guard let borrowed, !isPinned(borrowed) else { return }
+        borrowed.pool.cancel(borrowed)
+        borrowed.boundExchange(to: limits.abandonedTime)
+    }
+
     // MARK: Losing one
 
     /// A backend's connection broke. Where an exchange was under way on it, its completion follows.
@@ -277,6 +289,7 @@ extension ClientSession {
             return
         }
         if retryOnPrimary() { return }
+        if let scatter { return laneLost(index, midFrame: midFrame, scatter) }
         let wasCommitting = pendingEffects.contains { if case .commit = $0 { true } else { false } }
         let mayHaveRun = participants[index].wrote && (mayHaveCommitted || wasCommitting) || unit.hasCommitted
         // While the session waits for something else, the step that it waits for tells of the loss.

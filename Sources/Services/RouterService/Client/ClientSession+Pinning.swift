@@ -258,6 +258,8 @@ extension ClientSession {
     /// Whether the session has the backend, but its answers are not those that are on their way to the client.
     func isAside(_ backend: Backend) -> Bool {
         guard !pins.isEmpty || participants.count > 1 else { return false }
+        // Those whose turn has not come are not read.
+        if scatter != nil { return false }
         if participants.isEmpty { return isPinned(backend) }
         return participants[speaker].backend !== backend
     }

@@ -53,6 +53,7 @@ extension ClientSession {
     // MARK: Asking in a batch
 
     func captureResult(of statement: Statement, _ then: @escaping () -> Void) {
+        if scatter != nil { return leaveScatter { [self] in captureResult(of: statement, then) } }
         if usesTemporary(statement), !isAtHome { return reach(database.home, .passing, writes: false) { [self] in captureResult(of: statement, then) } }
         batch.held.append(.capture(statement))
         afterAnswers { [self] in

@@ -109,6 +109,7 @@ extension ClientSession {
     func reloadSchema(_ then: @escaping () -> Void) {
         // Inside a transaction that has changed the schema, the session's own reading is the newest there is.
         guard privateSchema == nil else { return then() }
+        if scatter != nil { return leaveScatter { [self] in reloadSchema(then) } }
         let suspension = suspend()
         loop.shared.requests.refreshSchema(database: database.name).hop(to: loop.eventLoop)
             .assumeIsolated().whenComplete { [self] _ in

@@ -311,7 +311,8 @@ extension ClientSession {
     /// A ReadyForQuery of the speaker: what it means for the transaction, and the status to show for it.
     func settle(_ backend: Backend, _ status: UInt8) -> UInt8 {
         // A BEGIN of the router's own is answered before what was sent behind it, which need not have a Sync of its own yet.
-        if unit.hasFailed { backend.prepared.doubt() } else if script.isEmpty { backend.prepared.confirm() }
+        if unit.hasFailed { backend.prepared.doubt() } else if script.isEmpty || scatter != nil { backend.prepared.confirm() }
+        if let scatter { scatter.isReady.insert(scatter.heard) }
         if !transaction.isIdle {
             switch status {
             case TransactionState.Phase.failed.rawValue: transaction.fail()

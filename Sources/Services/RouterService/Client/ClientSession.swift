@@ -89,6 +89,8 @@ final class ClientSession: ChannelInboundHandler {
     var list: StatementList?
     var copy: SplitCopyState?
     var gather: GatherCopyState?
+    /// A pipeline of reads is at work on several shards.
+    var scatter: Scatter?
 
     /// Backends that the session keeps.
     var pins: [Pin] = []
@@ -257,6 +259,7 @@ final class ClientSession: ChannelInboundHandler {
             }
         }
         if inbox.readableBytes == 0 { inbox = ByteBuffer() }
+        if let scatter { askBlocked(scatter) }
         // By index: going through them would copy each, references and all.
         for index in participants.indices { participants[index].backend.flush() }
         // What the router itself answered waits for the shard's answers behind it, as in PostgreSQL, which writes at Sync: one write instead of two.
@@ -275,7 +278,7 @@ final class ClientSession: ChannelInboundHandler {
     private var needsMoreInput: Bool { work == .ready || work == .batch || work == .copyIn }
 
     /// A shard that does not read stops the reading of its client, while what the client sends goes straight on to it.
-    private var areBackendsWritable: Bool {
+    var areBackendsWritable: Bool {
         guard work == .copyIn || work == .batch else { return true }
         return participants.allSatisfy(\.backend.isWritable)
     }
@@ -306,8 +309,9 @@ final class ClientSession: ChannelInboundHandler {
     }
 
     /// A message of a batch, whose own faults end the batch and not the connection.
-    private func extended(_ kind: UInt8, _ frame: ByteBuffer) {
+    func extended(_ kind: UInt8, _ frame: ByteBuffer) {
         if work == .ready { beginBatch() }
+        if let scatter { scatter.hasUnasked = true }
         var body = frame
         body.moveReaderIndex(forwardBy: FrameHeader.length)
         do throws(WireError) {
@@ -322,6 +326,8 @@ final class ClientSession: ChannelInboundHandler {
         } catch {
             failBatch(error.serverError)
         }
+        // Each of its shards is sent a Sync in the end.
+        if scatter != nil { batch.needsSync = false }
         boundBatch()
     }
 
@@ -401,6 +407,7 @@ final class ClientSession: ChannelInboundHandler {
     var nextMessageKind: UInt8? { inbox.getInteger(at: inbox.readerIndex) }
 
     func backendBurstEnded() {
+        if let scatter, work == .awaitingReady, outbox.isSmall, isClientWritable { return delayAnswers(scatter) }
         flushClient()
         guard !isClientWritable else { return }
         // A client that does not read stops the reading of its backends; `channelWritabilityChanged` starts it again.
@@ -411,6 +418,7 @@ final class ClientSession: ChannelInboundHandler {
         // Its connection is another session's to steer.
         if ride != nil { return }
         if let gather { return steer(gather) }
+        if let scatter { return steer(scatter) }
         for participant in participants { participant.backend.setReading(isClientWritable) }
         for pin in pins { pin.backend.setReading(isClientWritable) }
     }
@@ -465,6 +473,7 @@ final class ClientSession: ChannelInboundHandler {
     /// CancelRequest: stops what the session is doing.
     func cancel() {
         replicas.read = nil
+        if let scatter { cancel(scatter) }
         if let waiter {
             self.waiter = nil
             waiter.cancel()
@@ -476,9 +485,11 @@ final class ClientSession: ChannelInboundHandler {
         }
         guard work != .ready, work != .closed else { return }
         if leaveRide() { return failRide(.canceled) }
-        for participant in participants {
-            participant.backend.sendRidersAway()
-            participant.backend.pool.cancel(participant.backend)
+        if scatter == nil {
+            for participant in participants {
+                participant.backend.sendRidersAway()
+                participant.backend.pool.cancel(participant.backend)
+            }
         }
         borrowed.map { $0.pool.cancel($0) }
     }

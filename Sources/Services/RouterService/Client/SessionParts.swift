@@ -84,6 +84,8 @@ struct Batch {
     var needsSync = false
     /// A statement has been executed in the transaction that is under way without a block: PostgreSQL's XACT_FLAGS_PIPELINING.
     var isPipelining = false
+    /// What was bound so far cannot write, and leaves nothing behind.
+    var hasOnlyRead = true
     /// The unnamed statement that the speaker got just as the client sent it.
     var rawUnnamed: Statement?
     /// Statements that the speaker was asked to prepare.
@@ -108,6 +110,7 @@ struct Batch {
         isSyncTaken = false
         needsSync = false
         isPipelining = false
+        hasOnlyRead = true
         rawUnnamed = nil
         isImplicitlyCoordinated = false
         settingsBefore = nil

@@ -23,6 +23,8 @@ final class Outbox {
 
     private var buffer = ByteBuffer()
     private var hasUnflushed = false
+    /// Some of it was passed to the channel already.
+    private var hasPassedOn = false
     private var context: ChannelHandlerContext?
     private var channel: (any Channel)?
     /// Where bytes may go directly. Valid only while the channel is active: it closes the socket before it tells anybody, and the number may
@@ -34,6 +36,11 @@ final class Outbox {
     private var flushed: EventLoopPromise<Void>?
     /// Grows whenever bytes leave for the socket or the channel.
     private var departures: UInt64 = 0
+
+    /// As much as PostgreSQL itself keeps back until the end of what it was asked (PQ_SEND_BUFFER_SIZE).
+    private static let smallMax = 8192
+    /// What no flush has sent on yet may wait for more.
+    var isSmall: Bool { !hasPassedOn && buffer.readableBytes < Self.smallMax }
 
     /// Bytes that no flush has sent on yet.
     var readableBytes: Int { buffer.readableBytes }
@@ -76,6 +83,7 @@ final class Outbox {
         departures &+= 1
         guard let context else { return }
         willWriteThroughChannel(context)
+        hasPassedOn = true
         if buffer.readableBytes > 0 { context.write(takeBuffer(), promise: nil) }
         context.write(NIOAny(bytes), promise: nil)
     }
@@ -113,6 +121,7 @@ final class Outbox {
     func flush() {
         guard hasUnflushed else { return }
         hasUnflushed = false
+        hasPassedOn = false
         departures &+= 1
         guard context != nil else { return buffer.clear() }
         if channelWrites == 0, let socket, let channel, channel.isActive { send(to: socket) }

@@ -40,6 +40,9 @@ final class RouterLoop {
     private var ticker: Scheduled<Void>?
     /// Backends whose messages wait for the end of the tick.
     private var unflushed: [Backend] = []
+    /// Sessions whose answers wait for others' a short time.
+    private var delayed: [(ClientSession, Scatter)] = []
+    private var delayedFlush: Scheduled<Void>?
     /// Backends that several sessions share.
     private var watched: [Backend] = []
     private var watcher: Scheduled<Void>?
@@ -202,6 +205,22 @@ final class RouterLoop {
         while let backend = unflushed.popLast() { backend.flushNow() }
     }
 
+    /// One timer for all: it costs less than the writes that it saves.
+    func flushLater(_ session: ClientSession, _ scatter: Scatter) {
+        guard !isClosed else { return session.flushClient() }
+        delayed.append((session, scatter))
+        if delayedFlush != nil { return }
+        delayedFlush = eventLoop.assumeIsolated().scheduleTask(in: Self.answerDelay) {
+            self.delayedFlush = nil
+            for (session, scatter) in exchange(&self.delayed, with: []) where session.scatter === scatter {
+                scatter.isFlushDue = false
+                session.flushClient()
+            }
+        }
+    }
+
+    private static var answerDelay: TimeAmount { .milliseconds(2) }
+
     /// Looks whether the line on the backend moves, until it is gone.
     func watch(_ backend: Backend) {
         watched.append(backend)
@@ -254,10 +273,10 @@ final class RouterLoop {
     }
 
     /// What a new session with a shard says first: who it is, and which epoch it knows. A shard that is another one, or that is fenced
-    /// against so old an epoch, refuses it.
+    /// against so old an epoch, refuses it. It answers with its default isolation level.
     func hello(to shard: ShardID) -> String {
         let arguments = [catalog.clusterID, shard.name, shared.routerID].map(quoteLiteral) + [catalog.epoch.description]
-        return "SELECT pgmosaic.hello(\(arguments.joined(separator: ", ")))"
+        return "SELECT pgmosaic.hello(\(arguments.joined(separator: ", "))), pg_catalog.current_setting('default_transaction_isolation')"
     }
 
     func nextPoolNumber() -> UInt64 {
@@ -293,6 +312,8 @@ final class RouterLoop {
         ticker?.cancel()
         sweep?.cancel()
         watcher?.cancel()
+        delayedFlush?.cancel()
+        delayed.removeAll()
         for session in sessions.values { session.abort() }
         for database in databases.values { database.retire() }
         databases.removeAll()
@@ -318,7 +339,11 @@ final class RouterLoop {
 /// A session's settings, interned: equal ones are identical.
 final class SettingsRef {
     let settings: SessionSettings
-    init(_ settings: SessionSettings) { self.settings = settings }
+    let namesIsolation: Bool
+    init(_ settings: SessionSettings) {
+        self.settings = settings
+        namesIsolation = settings.namesIsolation
+    }
 }
 
 private struct SettingsTable {

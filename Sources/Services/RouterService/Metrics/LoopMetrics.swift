@@ -12,6 +12,7 @@ final class LoopMetrics {
     var statementHits: UInt64 = 0
     var planMisses: UInt64 = 0
     var commits = CommitCounts()
+    var scattered = ScatterCounts()
     var clients = ClientCounts()
 
     private static let kinds = StatementKind.allCases
@@ -70,6 +71,9 @@ final class LoopMetrics {
         result.add(MetricCatalogue.cacheMisses, ["text"], counter: planMisses)
         result.add(MetricCatalogue.catalogEpoch, gauge: Double(loop.catalog.epoch.number))
         for (outcome, count) in commits.byOutcome { result.add(MetricCatalogue.twoPhase, [outcome], counter: count) }
+        for (outcome, count) in [("answered", scattered.answered), ("failed", scattered.failed), ("left", scattered.left)] {
+            result.add(MetricCatalogue.scattered, [outcome], counter: count)
+        }
         for (outcome, count) in clients.byOutcome { result.add(MetricCatalogue.clientsTotal, [outcome], counter: count) }
         var states = ["idle": 0.0, "active": 0.0, "waiting": 0.0]
         var kept: [String: Double] = [:]
@@ -89,6 +93,13 @@ final class LoopMetrics {
 struct CommitCounts {
     private(set) var byOutcome: [String: UInt64] = [:]
     mutating func add(_ outcome: String) { byOutcome[outcome, default: 0] += 1 }
+}
+
+/// Pipelines of reads that several shards answer.
+struct ScatterCounts {
+    var answered: UInt64 = 0
+    var failed: UInt64 = 0
+    var left: UInt64 = 0
 }
 
 struct ClientCounts {

@@ -13,7 +13,7 @@ extension FaultTests {
             settings.replicaLagMax = .seconds(60)
         }, .serialized)
     struct ReplicaSequenceTests {
-        @Test(arguments: [[1, 1, 1], [0, 1, 1]], [ExtendedSequenceTests.Kind.messages, .pipelines, .mixtures])
+        @Test(arguments: [[1, 1, 1], [0, 1, 1]], [ExtendedSequenceTests.Kind.messages, .pipelines, .mixtures, .reads])
         func eventualReadsAnswerAsPostgreSQLDoes(shards: [Int], kind: ExtendedSequenceTests.Kind) async throws {
             let cluster = try TestCluster.current
             try await cluster.allUsable()
