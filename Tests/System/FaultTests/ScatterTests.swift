@@ -339,6 +339,28 @@ extension FaultTests {
             #expect(rows.count == 150 && rows.enumerated().allSatisfy { $1.hasSuffix("x\(keys[$0 % 3])") })
         }
 
+        /// Answers that fill the way to the client come all at once, and the messages behind them have arrived long before.
+        @Test func whatStandsBehindLargeAnswersIsDone() async throws {
+            let client = try await cluster.login()
+            defer { client.close() }
+            let large = "SELECT repeat('x', 100000), 'large' FROM kv WHERE k = $1"
+            for end in ["COMMIT", "UPDATE kv SET v = v WHERE k = \(keys[0])"] {
+                try await locking(0) {
+                    try await client.send(read(keys[0]) + run(large, ["\(keys[1])"]) + run(large, ["\(keys[2])"]) + run(end) + read(keys[0]) + WireMessages.sync)
+                    try await waits(on: 0)
+                    for shard in [1, 2] {
+                        try await eventually("shard \(shard) has answered") {
+                            try await self.cluster.onShard(
+                                shard, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgmosaic' AND state = 'idle in transaction'") == "1"
+                        }
+                    }
+                }
+                let answers = try await client.until("Z").filter { "CEZ".contains($0.kind) }.map(\.description)
+                #expect(answers == ["C(SELECT 1)", "C(SELECT 1)", "C(SELECT 1)", end == "COMMIT" ? "C(COMMIT)" : "C(UPDATE 1)", "C(SELECT 1)", "Z(I)"])
+            }
+            try await cluster.expectNoLeak()
+        }
+
         /// More clients than connections, in every order of shards: nobody has what another one waits for, and waits itself.
         @Test func manyPipelinesShareFewConnections() async throws {
             try await withThrowingTaskGroup(of: Void.self) { group in

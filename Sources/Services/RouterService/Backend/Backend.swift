@@ -119,6 +119,8 @@ final class Backend: ChannelInboundHandler {
         precondition(self.exchange == nil, "one exchange at a time")
         guard isOpen else { return exchange.lost() }
         self.exchange = exchange
+        // A slow client may have stopped it, and need not hear these answers.
+        setReading(true)
         send(messages)
         flush()
     }

@@ -238,6 +238,8 @@ final class ClientSession: ChannelInboundHandler {
         defer { isPumping = false }
         loop: while true {
             flushFullOutbox()
+            // Perhaps for want of a flush: the channel then says so here and now, and nobody would pump again.
+            if !isClientWritable { flushClient() }
             guard isClientWritable else { break }
             switch work {
             case .ready, .batch, .copyIn: break
@@ -311,7 +313,7 @@ final class ClientSession: ChannelInboundHandler {
     /// A message of a batch, whose own faults end the batch and not the connection.
     func extended(_ kind: UInt8, _ frame: ByteBuffer) {
         if work == .ready { beginBatch() }
-        if let scatter { scatter.hasUnasked = true }
+        scatter?.hasUnasked = true
         var body = frame
         body.moveReaderIndex(forwardBy: FrameHeader.length)
         do throws(WireError) {
