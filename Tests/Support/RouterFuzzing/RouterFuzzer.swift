@@ -9,12 +9,13 @@ package enum RouterFuzzer {
         package var fromShards = 0
         package var spoiled = 0
         package var clients = 0
+        package var scattered = 0
 
         package var inputs: Int { fromClients + fromShards }
 
         package var description: String {
             "\(inputs) inputs: \(fromClients) from clients, \(fromShards) from shards, with \(spoiled) spoiled messages, "
-                + "by \(clients) clients in \(worlds) worlds"
+                + "by \(clients) clients in \(worlds) worlds, with \(scattered) pipelines over several shards"
         }
     }
 
@@ -35,6 +36,7 @@ package enum RouterFuzzer {
                 totals.fromShards += world.count.fromShards
                 totals.spoiled += world.count.spoiled
                 totals.clients += world.count.clients
+                totals.scattered += world.count.scattered
             } catch {
                 throw WireFuzzer.Finding(what: "world \(worldSeed): \((error as? WireFuzzer.Finding)?.what ?? "\(error)")")
             }

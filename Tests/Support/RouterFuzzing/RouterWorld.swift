@@ -47,6 +47,8 @@ final class RouterWorld {
         var fromShards = 0
         var spoiled = 0
         var clients = 0
+        /// Pipelines that several shards worked for at the same time, whatever became of them.
+        var scattered = 0
     }
 
     private(set) var count = Count()
@@ -340,6 +342,7 @@ final class RouterWorld {
             advance(.seconds(60))
         }
         count.spoiled += shards.spoiled
+        count.scattered += (router?.metrics.scattered).map { Int($0.answered + $0.failed + $0.left) } ?? 0
         router?.shared.removeLoops()
         router = nil
         clients.removeAll()
