@@ -87,6 +87,7 @@ let package = Package(
         decision("PoolCore", ["ShardModel"]),
         decision("ReplicaCore", ["PoolCore"]),
         decision("CommitCore", ["ShardModel"]),
+        decision("LeaderCore"),
         // 2 adapters
         adapter("PGChannel", ["PGWire", "Listening", nioPosix, nioTLS, nioSSL] + nio),
         adapter("Listening", [nioPosix, nioSSL] + nio),
@@ -126,8 +127,9 @@ let package = Package(
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         ] + nio),
         service("ManagerService", [
-            "ShardModel", "ControlAPI", "RoutePlanning", "CommitCore", "PGWire", "PGChannel", "CatalogStore", "Telemetry", "ServerConfig",
-            "Secrets", "RESTServer", "Listening", nioPosix, log, httpTypes,
+            "ShardModel", "ControlAPI", "RoutePlanning", "CommitCore", "LeaderCore", "PGWire", "PGChannel", "CatalogStore", "Telemetry", "ServerConfig",
+            "Secrets", "RESTServer", "Listening", nioPosix, nioSSL, log, httpTypes,
+            .product(name: "AsyncHTTPClient", package: "async-http-client"), .product(name: "NIOHTTP1", package: "swift-nio"),
             .product(name: "Hummingbird", package: "hummingbird"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             .product(name: "UnixSignals", package: "swift-service-lifecycle"),
@@ -164,6 +166,7 @@ let package = Package(
             "RoutePlanningTests", in: "Decisions",
             ["RoutePlanning", "ShardModel", "PGTypes", "SQLSyntax", "CPGQuery", "PostgresProcess"],
             resources: [.copy("Resources")]),
+        test("LeaderCoreTests", in: "Decisions", ["LeaderCore"]),
         test("CommitCoreTests", in: "Decisions", ["CommitCore", "ShardModel"]),
         test("PoolCoreTests", in: "Decisions", ["PoolCore", "TestKit"]),
         test("ReplicaCoreTests", in: "Decisions", ["ReplicaCore", "PoolCore", "TestKit"]),
@@ -223,8 +226,8 @@ let package = Package(
             "TestKit", "pgmosaic", log, nioPosix,
         ] + nio),
         test("SharedCatalogTests", in: "System", [
-            "CatalogEtcd", "CatalogPostgres", "CatalogStore", "ClusterTestKit", "EtcdTestKit", "PGChannel", "PostgresProcess", "ShardModel", "pgmosaic",
-            nioPosix,
+            "CatalogEtcd", "CatalogPostgres", "CatalogSQLite", "CatalogStore", "ClusterTestKit", "ControlAPI", "EtcdTestKit", "PGChannel", "PostgresProcess",
+            "RESTTestKit", "ShardModel", "TestKit", "pgmosaic", nioPosix,
         ]),
         test(
             "DriverTests", in: "System",

@@ -4,12 +4,16 @@ package import ShardModel
 internal import SwiftProtobuf
 
 extension EtcdCatalogStore {
-    package func commit(_ change: CatalogChange, expecting epoch: Epoch) async throws(CatalogError) -> CatalogSnapshot {
+    package func commit(
+        _ change: CatalogChange, expecting epoch: Epoch, fence: Lease?, keeping answer: KeptAnswer?
+    ) async throws(CatalogError) -> CatalogSnapshot {
         try await finished { (store) throws(CatalogError) in
-            try await store.store { (base) throws(CatalogError) in
+            let outdated = answer == nil ? [] : try await store.outdatedAnswers(before: epoch)
+            return try await store.store(fence: fence) { (base) throws(CatalogError) in
                 let next = try base.snapshot.applying(change, expecting: epoch)
-                let entry = CatalogHistoryEntry(epoch: next.epoch, time: Date().timeIntervalSince1970, change: change)
-                return Draft(snapshot: next, touch: change.touch, entry: entry, past: nil)
+                let entry = CatalogHistoryEntry(epoch: next.epoch, time: Date().timeIntervalSince1970, change: change, fence: fence)
+                return Draft(
+                    snapshot: next, touch: change.touch, entry: entry, past: nil, fence: fence, answer: answer, outdatedAnswers: outdated)
             }
         }
     }
@@ -19,7 +23,7 @@ extension EtcdCatalogStore {
     ) async throws(CatalogError) {
         let past = CatalogHistoryEntry.kept(history, below: snapshot.epoch)
         _ = try await finished { (store) throws(CatalogError) in
-            try await store.store { (base) throws(CatalogError) in
+            try await store.store(fence: nil) { (base) throws(CatalogError) in
                 try snapshot.checkReplacement(of: base.snapshot, expecting: epoch)
                 let entry = CatalogHistoryEntry(epoch: snapshot.epoch, time: Date().timeIntervalSince1970, change: CatalogChange([], author: author))
                 return Draft(snapshot: snapshot, touch: CatalogTouch(allOf: snapshot), entry: entry, past: past)
@@ -48,15 +52,20 @@ extension EtcdCatalogStore {
         var entry: CatalogHistoryEntry
         /// The whole history before the entry, where everything is replaced.
         var past: [CatalogHistoryEntry]?
+        var fence: Lease?
+        var answer: KeptAnswer?
+        /// The keys of answers, and of the entries that lead to them, that are kept long enough.
+        var outdatedAnswers: [Data] = []
     }
 
     /// Compares and sets, again where nothing but the head's number has changed. `decide` makes the next epoch of what is stored.
-    private func store(_ decide: (EtcdCatalog) throws(CatalogError) -> Draft) async throws(CatalogError) -> CatalogSnapshot {
+    private func store(fence: Lease?, _ decide: (EtcdCatalog) throws(CatalogError) -> Draft) async throws(CatalogError) -> CatalogSnapshot {
         var deadline = ContinuousClock.now + timing.call
         var isFirst = true
         while true {
             // Most conflicts show here already. Behind a commit that was not stored the look tells why.
             let base = try await stored(until: isFirst ? deadline : .now + timing.call)
+            if !isFirst, let fence { try await requireHeld(fence) }
             let plan = try EtcdCommit(try decide(base), over: base, keys)
             if isFirst, plan.isStaged { deadline = .now + timing.whole }
             guard deadline > .now else { throw .unavailable("\(place): the change could not be stored in time") }

@@ -78,6 +78,25 @@ extension EtcdCatalogStore {
         return isMoved ? found.createRevision : nil
     }
 
+    package func lease(_ name: String) async throws(CatalogError) -> Lease? {
+        let key = keys.lease(name)
+        return try await perform(isWrite: false) { deadline in
+            var look = EtcdTransaction()
+            look.get(EtcdRange(start: key))
+            guard let found = try await client.transact(look, until: deadline, isRepeatable: true).keys(0).first else { return nil }
+            guard let value = try? Pgmosaic_Catalog_LeaseHolder(serializedBytes: found.value) else {
+                throw CatalogError.invalid("\(place): the stored catalog is damaged: lease \"\(name)\"")
+            }
+            return Lease(name: name, holder: value.holder, fencingToken: UInt64(found.createRevision))
+        }
+    }
+
+    /// Throws `.fenced` where the lease has ended, or somebody else has it: for a commit that was not stored.
+    func requireHeld(_ lease: Lease) async throws(CatalogError) {
+        let found = try await self.lease(lease.name)
+        if found?.fencingToken != lease.fencingToken { throw .fenced(lease) }
+    }
+
     package func releaseLease(_ lease: Lease) async throws(CatalogError) {
         guard let token = Int64(exactly: lease.fencingToken) else { return }
         let key = keys.lease(lease.name)

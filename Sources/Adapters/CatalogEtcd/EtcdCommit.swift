@@ -60,6 +60,8 @@ struct EtcdCommit: Sendable {
         var compare = EtcdTransaction()
         compare.require(keys.head, modRevision: base.headRevision)
         compare.require(keys.head, value: base.headBytes)
+        // The token is the revision in which the lease's key was made: a key of that revision is that lease, and nobody has had it since.
+        if let fence = draft.fence { compare.require(keys.lease(fence.name), createRevision: Int64(clamping: fence.fencingToken)) }
         decision = compare
         decision.put(keys.head, bytes)
         decision.put(keys.passage(head.history, draft.snapshot.epoch), try Self.bytes(passage))
@@ -70,6 +72,12 @@ struct EtcdCommit: Sendable {
             // In the order of their keys: the same catalog is always written in the same way.
             batches = Self.batches(puts.sorted { $0.key.lexicographicallyPrecedes($1.key) }, compare)
         }
+        if let answer = draft.answer {
+            decision.put(keys.answer(answer.key, draft.snapshot.epoch), try Self.bytes(answer))
+            decision.put(keys.answered(draft.snapshot.epoch), Data(answer.key.utf8))
+            for key in draft.outdatedAnswers { decision.delete(key) }
+        }
+        if isReplacement { for range in keys.allAnswers { decision.delete(range) } }
         for range in keys.others(of: "records", than: head.records) + keys.others(of: "history", than: head.history) { decision.delete(range) }
         let kept = UInt64(CatalogHistoryEntry.keptMin)
         if head.epoch >= kept {
@@ -120,6 +128,11 @@ struct EtcdCommit: Sendable {
         }
         guard passage.entry.utf8.count <= bytesMax / 2 else { throw .invalid("the author of a change is too long") }
         return passage
+    }
+
+    private static func bytes(_ answer: KeptAnswer) throws(CatalogError) -> Data {
+        guard let bytes = try? JSONEncoder().encode(answer) else { throw .invalid("the answer cannot be stored") }
+        return bytes
     }
 
     private static func json(_ entry: CatalogHistoryEntry) throws(CatalogError) -> String {

@@ -9,6 +9,8 @@ internal import ShardModel
 ///     history/GENERATION/EPOCH               Passage; the epoch in twenty digits
 ///     leases/NAME                            LeaseHolder, on an etcd lease
 ///     members/ID                             a MemberRecord as JSON, on an etcd lease
+///     answers/KEY/EPOCH                      a KeptAnswer as JSON; KEY is a digest
+///     answered/EPOCH                         the KEY of the answer that was kept with that epoch
 ///
 /// The head names the generations that count. A change that is too large for one transaction writes all records below a new generation first.
 struct EtcdKeys: Sendable {
@@ -44,6 +46,15 @@ struct EtcdKeys: Sendable {
         let whole = Self.below(prefix + "\(folder)/")
         return [EtcdRange(start: whole.start, end: own.start), EtcdRange(start: own.end, end: whole.end)]
     }
+
+    func answers(_ key: String) -> EtcdRange { Self.below(prefix + "answers/\(key)/") }
+    func answer(_ key: String, _ epoch: Epoch) -> Data { Data((prefix + "answers/\(key)/\(Self.digits(epoch))").utf8) }
+    func answered(_ epoch: Epoch) -> Data { Data((prefix + "answered/\(Self.digits(epoch))").utf8) }
+    /// Those up to `last`.
+    func answered(through last: Epoch) -> EtcdRange { EtcdRange(start: answered(.zero), end: answered(last) + [0]) }
+    /// All of both kinds.
+    var allAnswers: [EtcdRange] { ["answers/", "answered/"].map { Self.below(prefix + $0) } }
+    func epoch(ofAnswered key: Data) -> Epoch? { UInt64(String(decoding: key.suffix(20), as: UTF8.self)).map { Epoch($0) } }
 
     func lease(_ name: String) -> Data { Data((prefix + "leases/\(name)").utf8) }
     var members: EtcdRange { Self.below(prefix + "members/") }

@@ -1,7 +1,7 @@
 /// The catalog's tables, and how they came to be: a format for each step.
 struct CatalogSchema: Sendable {
     static let name = "pgmosaic_catalog"
-    static let current = CatalogSchema(steps: [first])
+    static let current = CatalogSchema(steps: [first, second])
 
     /// The step from each format to the next. A released one never changes: what a later version needs is a further step.
     let steps: [String]
@@ -32,5 +32,11 @@ struct CatalogSchema: Sendable {
         CREATE TABLE pgmosaic_catalog.member (id text COLLATE "C" PRIMARY KEY, ends_at timestamptz NOT NULL, body text NOT NULL);
         INSERT INTO pgmosaic_catalog.catalog (id, format, epoch, nonce, commit_id, base_epoch, cluster_id)
             VALUES (1, 1, 0, 0, 'none', 0, 'none');
+        """
+
+    /// Answers to requests, with the epochs of their changes.
+    private static let second = """
+        CREATE TABLE pgmosaic_catalog.answer (key text COLLATE "C" PRIMARY KEY, epoch bigint NOT NULL, body text NOT NULL);
+        CREATE INDEX answer_by_epoch ON pgmosaic_catalog.answer (epoch);
         """
 }

@@ -33,14 +33,20 @@ enum CatalogStatements {
     /// Compare and set. Gives one row when it did.
     ///
     /// $1 the new epoch, $2 its commit id, $3 the nonce and $4 the commit id that were read, $5 the format; $6 … $10 the records: kind, key, version,
-    /// body (NULL: deleted), vnodes; $11 the author and $12 the entry of the history.
+    /// body (NULL: deleted), vnodes; $11 the author and $12 the entry of the history; $13, $14, $15 name, holder and token of the lease it is written
+    /// under (NULL: none); $16, $17 key and body of the answer that is kept with it (NULL: none).
+    ///
+    /// The lease's row is locked from the check to the end, in its newest version: whoever takes the lease waits for that, and sees this commit.
     ///
     /// Another writer's commit makes this one wait for the row and then find it changed. A record that was deleted `keptMin` epochs ago is swept out,
     /// unless this change puts it anew: one statement may not touch a row twice.
     static let commit = """
-        WITH moved AS (
+        WITH held AS MATERIALIZED (
+            SELECT FROM pgmosaic_catalog.lease WHERE name = $13::text AND holder = $14::text AND token = $15::bigint FOR SHARE
+        ), moved AS (
             UPDATE pgmosaic_catalog.catalog SET epoch = $1::bigint, nonce = nonce + 1, commit_id = $2::text
             WHERE epoch = $1::bigint - 1 AND nonce = $3::bigint AND commit_id = $4::text AND format = $5::integer
+                AND ($13::text IS NULL OR EXISTS (SELECT FROM held))
             RETURNING epoch
         ), given AS (
             SELECT * FROM unnest($6::text[], $7::text[], $8::bigint[], $9::text[], $10::bytea[]) AS g(kind, key, version, body, vnodes)
@@ -58,6 +64,12 @@ enum CatalogStatements {
             SELECT m.epoch, $2::text, extract(epoch FROM pg_catalog.clock_timestamp()), $11::text, $12::text FROM moved m
         ), forgotten AS (
             DELETE FROM pgmosaic_catalog.history h USING moved m WHERE h.epoch <= m.epoch - \(CatalogHistoryEntry.keptMin)
+        ), answered AS (
+            INSERT INTO pgmosaic_catalog.answer (key, epoch, body) SELECT $16::text, m.epoch, $17::text FROM moved m WHERE $16::text IS NOT NULL
+            ON CONFLICT (key) DO UPDATE SET epoch = excluded.epoch, body = excluded.body
+        ), outdated AS (
+            DELETE FROM pgmosaic_catalog.answer a USING moved m
+            WHERE a.epoch <= m.epoch - \(KeptAnswer.keptMax) AND $16::text IS NOT NULL AND a.key <> $16::text
         )
         SELECT m.epoch, pg_catalog.pg_notify('\(CatalogSchema.name)', m.epoch::text) FROM moved m
         """
@@ -82,6 +94,8 @@ enum CatalogStatements {
                 SET version = excluded.version, epoch = excluded.epoch, body = excluded.body, vnodes = excluded.vnodes
         ), past AS (
             SELECT * FROM unnest($13::bigint[], $14::float8[], $15::text[], $16::text[]) AS h(epoch, "time", author, entry)
+        ), unanswered AS (
+            DELETE FROM pgmosaic_catalog.answer a USING moved m
         ), forgotten AS (
             DELETE FROM pgmosaic_catalog.history h USING moved m WHERE NOT EXISTS (SELECT FROM past p WHERE p.epoch = h.epoch)
         ), remembered AS (
@@ -105,7 +119,21 @@ enum CatalogStatements {
 
     static let history = #"SELECT "time", entry FROM pgmosaic_catalog.history ORDER BY epoch DESC LIMIT $1::bigint"#
 
+    /// $1 the key.
+    static let answer = """
+        SELECT body FROM pgmosaic_catalog.answer
+        WHERE key = $1::text AND epoch > (SELECT c.epoch FROM pgmosaic_catalog.catalog c) - \(KeptAnswer.keptMax)
+        """
+
     // MARK: leases and members
+
+    /// $1 name: holder and token, while somebody holds it.
+    static let lease = """
+        SELECT holder, token FROM pgmosaic_catalog.lease WHERE name = $1::text AND holder IS NOT NULL AND ends_at > pg_catalog.statement_timestamp()
+        """
+
+    /// $1 name, $2 holder, $3 token: a row where nobody has had the lease since.
+    static let isHeld = "SELECT FROM pgmosaic_catalog.lease WHERE name = $1::text AND holder = $2::text AND token = $3::bigint"
 
     // By the server's clock, read once for a statement: a second look at it could make a lease end between the two.
 

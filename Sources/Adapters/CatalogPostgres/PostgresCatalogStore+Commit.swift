@@ -5,11 +5,13 @@ internal import PGWire
 package import ShardModel
 
 extension PostgresCatalogStore {
-    package func commit(_ change: CatalogChange, expecting epoch: Epoch) async throws(CatalogError) -> CatalogSnapshot {
+    package func commit(
+        _ change: CatalogChange, expecting epoch: Epoch, fence: Lease?, keeping answer: KeptAnswer?
+    ) async throws(CatalogError) -> CatalogSnapshot {
         // In a task of its own: it is finished even when its caller is cancelled, so that it has an outcome that is known.
         let result = await Task { () -> Result<CatalogSnapshot, CatalogError> in
             do throws(CatalogError) {
-                return .success(try await self.store(change, expecting: epoch))
+                return .success(try await self.store(change, expecting: epoch, fence, answer))
             } catch {
                 return .failure(error)
             }
@@ -24,7 +26,7 @@ extension PostgresCatalogStore {
             + [CatalogHistoryEntry(epoch: snapshot.epoch, time: 0, change: CatalogChange([], author: author))]
         let result = await Task { () -> CatalogError? in
             do throws(CatalogError) {
-                _ = try await self.store(CatalogStatements.replace) { (base) throws(CatalogError) in
+                _ = try await self.store(CatalogStatements.replace, fence: nil) { (base) throws(CatalogError) in
                     try snapshot.checkReplacement(of: base.snapshot, expecting: epoch)
                     let next = StoredCatalog(snapshot: snapshot, commitID: UUID().uuidString.lowercased(), nonce: base.nonce)
                     return (next, try Self.parameters(next, past, over: base, format: self.schema.format))
@@ -37,23 +39,27 @@ extension PostgresCatalogStore {
         if let result { throw result }
     }
 
-    private func store(_ change: CatalogChange, expecting epoch: Epoch) async throws(CatalogError) -> CatalogSnapshot {
-        try await store(CatalogStatements.commit) { (base) throws(CatalogError) in
+    private func store(
+        _ change: CatalogChange, expecting epoch: Epoch, _ fence: Lease?, _ answer: KeptAnswer?
+    ) async throws(CatalogError) -> CatalogSnapshot {
+        let terms = try Self.parameters(fence, answer)
+        return try await store(CatalogStatements.commit, fence: fence) { (base) throws(CatalogError) in
             let next = StoredCatalog(
                 snapshot: try base.snapshot.applying(change, expecting: epoch), commitID: UUID().uuidString.lowercased(), nonce: base.nonce)
-            return (next, try Self.parameters(next, change, over: base, format: self.schema.format))
+            return (next, try Self.parameters(next, change, fence, over: base, format: self.schema.format) + terms)
         }
     }
 
     /// Compares and sets, again where nothing but the nonce has changed. `decide` makes the next epoch of what is stored, and the statement's parameters.
     private func store(
-        _ sql: String, _ decide: (StoredCatalog) throws(CatalogError) -> (next: StoredCatalog, parameters: [PGParameter])
+        _ sql: String, fence: Lease?, _ decide: (StoredCatalog) throws(CatalogError) -> (next: StoredCatalog, parameters: [PGParameter])
     ) async throws(CatalogError) -> CatalogSnapshot {
         let deadline = ContinuousClock.now + timing.call
         var isFirst = true
         while true {
             // Most conflicts show here already, and the nonce is read. Behind a commit that was not stored the look tells why.
             let base = try await stored(until: isFirst ? deadline : .now + timing.call)
+            if !isFirst, let fence { try await requireHeld(fence) }
             let (next, parameters) = try decide(base)
             guard deadline > .now else { throw .unavailable("\(place): the change could not be stored in time") }
             if try await store(next, sql, parameters, over: base, until: deadline) {
@@ -103,13 +109,24 @@ extension PostgresCatalogStore {
     }
 
     private static func parameters(
-        _ next: StoredCatalog, _ change: CatalogChange, over base: StoredCatalog, format: Int
+        _ next: StoredCatalog, _ change: CatalogChange, _ fence: Lease?, over base: StoredCatalog, format: Int
     ) throws(CatalogError) -> [PGParameter] {
-        let entry = CatalogHistoryEntry(epoch: next.snapshot.epoch, time: 0, change: change)
+        let entry = CatalogHistoryEntry(epoch: next.snapshot.epoch, time: 0, change: change, fence: fence)
         guard let history = try? JSONEncoder().encode(entry) else { throw .invalid("the change cannot be stored") }
         return [.text(String(next.snapshot.epoch.number)), .text(next.commitID), .integer(base.nonce), .text(base.commitID), .integer(format)]
             + Self.records(try RecordRow.changes(to: next.snapshot, change.touch))
             + [.text(change.author), .text(String(decoding: history, as: UTF8.self))]
+    }
+
+    /// Name, holder and token of a lease; key and body of an answer.
+    private static func parameters(_ fence: Lease?, _ answer: KeptAnswer?) throws(CatalogError) -> [PGParameter] {
+        var body: String?
+        if let answer {
+            guard let text = try? JSONEncoder().encode(answer) else { throw .invalid("the answer cannot be stored") }
+            body = String(decoding: text, as: UTF8.self)
+        }
+        let token = fence.map { String(Int64(clamping: $0.fencingToken)) }
+        return [fence?.name, fence?.holder, token, answer?.key, body].map { $0.map { .text($0) } ?? .null }
     }
 
     /// Five arrays: kinds, keys, versions, bodies, vnodes.

@@ -14,6 +14,31 @@ extension PostgresCatalogStore {
         return Lease(name: name, holder: holder, fencingToken: token)
     }
 
+    package func lease(_ name: String) async throws(CatalogError) -> Lease? {
+        let rows = try await perform(reader, isWrite: false, isRepeatable: true, CatalogStatements.lease, [.text(name)]).rows
+        guard let row = rows.first else { return nil }
+        guard let holder = row.text(0), let token = row.text(1).flatMap(UInt64.init) else {
+            throw .invalid("\(place): the stored catalog is damaged: lease \"\(name)\"")
+        }
+        return Lease(name: name, holder: holder, fencingToken: token)
+    }
+
+    /// Throws `.fenced` where somebody else has had it since: for a commit that was not stored.
+    func requireHeld(_ lease: Lease) async throws(CatalogError) {
+        let parameters: [PGParameter] = [.text(lease.name), .text(lease.holder), .integer(Int64(clamping: lease.fencingToken))]
+        let rows = try await perform(reader, isWrite: false, isRepeatable: true, CatalogStatements.isHeld, parameters).rows
+        if rows.isEmpty { throw .fenced(lease) }
+    }
+
+    package func keptAnswer(_ key: String) async throws(CatalogError) -> KeptAnswer? {
+        let rows = try await perform(reader, isWrite: false, isRepeatable: true, CatalogStatements.answer, [.text(key)]).rows
+        guard let row = rows.first else { return nil }
+        guard let text = row.text(0), let answer = try? JSONDecoder().decode(KeptAnswer.self, from: Data(text.utf8)) else {
+            throw .invalid("\(place): the stored catalog is damaged: an answer cannot be read")
+        }
+        return answer
+    }
+
     package func releaseLease(_ lease: Lease) async throws(CatalogError) {
         guard let token = Int64(exactly: lease.fencingToken) else { return }
         _ = try await perform(

@@ -11,9 +11,17 @@ enum CatalogSchema {
 
     static func create(_ db: Database, clusterID: String) throws {
         try db.execute(sql: tables)
+        try db.execute(sql: answers)
         try db.execute(sql: "INSERT INTO catalog (id, epoch, cluster_id) VALUES (1, 0, ?)", arguments: [clusterID])
         try db.execute(sql: "PRAGMA application_id = \(applicationID); PRAGMA user_version = \(version)")
     }
+
+    /// Answers to requests, with the epochs of their changes. A file from before there were some gets the table when it is opened; an older version does
+    /// not look at it.
+    static let answers = """
+        CREATE TABLE answer (key TEXT PRIMARY KEY, epoch INTEGER NOT NULL, body TEXT NOT NULL) STRICT;
+        CREATE INDEX answer_by_epoch ON answer (epoch);
+        """
 
     // A record's epoch is that of its last change: what is newer than a reader's snapshot is found by it.
     // `ends_at` is in milliseconds of `LeaseInstant`, and `boot` is which start of the machine it counts from.

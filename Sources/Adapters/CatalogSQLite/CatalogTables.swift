@@ -89,7 +89,7 @@ enum CatalogTables {
 
     /// Takes everything out, for a catalog that is replaced.
     static func clear(_ db: Database, clusterID: String) throws {
-        try db.execute(sql: "DELETE FROM record; DELETE FROM history")
+        try db.execute(sql: "DELETE FROM record; DELETE FROM history; DELETE FROM answer")
         try db.execute(sql: "UPDATE catalog SET cluster_id = ?", arguments: [clusterID])
     }
 
@@ -107,6 +107,28 @@ enum CatalogTables {
             .execute(arguments: [epoch, entry.time, entry.change.author, text])
         try db.cachedStatement(sql: "DELETE FROM history WHERE epoch <= ?")
             .execute(arguments: [epoch - Int64(CatalogHistoryEntry.keptMin)])
+    }
+
+    // MARK: answers
+
+    static func keep(_ answer: KeptAnswer, with epoch: Epoch, _ db: Database) throws {
+        let epoch = Int64(epoch.number)
+        guard let body = try? JSONEncoder().encode(answer) else { throw CatalogError.invalid("the answer cannot be stored") }
+        try db.cachedStatement(sql: "DELETE FROM answer WHERE epoch <= ?").execute(arguments: [epoch - Int64(KeptAnswer.keptMax)])
+        try db.cachedStatement(sql: "INSERT OR REPLACE INTO answer (key, epoch, body) VALUES (?, ?, ?)")
+            .execute(arguments: [answer.key, epoch, String(decoding: body, as: UTF8.self)])
+    }
+
+    static func answer(_ key: String, _ db: Database) throws -> KeptAnswer? {
+        let found = try String.fetchOne(
+            db.cachedStatement(sql: "SELECT body FROM answer WHERE key = ? AND epoch > (SELECT epoch FROM catalog) - \(KeptAnswer.keptMax)"),
+            arguments: [key])
+        return try found.map { text in
+            guard let answer = try? JSONDecoder().decode(KeptAnswer.self, from: Data(text.utf8)) else {
+                throw CatalogError.invalid("the catalog's file is damaged: an answer cannot be read")
+            }
+            return answer
+        }
     }
 
     static func history(_ db: Database, limit: Int) throws -> [CatalogHistoryEntry] {

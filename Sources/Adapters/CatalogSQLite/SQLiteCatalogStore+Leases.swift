@@ -17,6 +17,13 @@ extension SQLiteCatalogStore {
         }
     }
 
+    package func lease(_ name: String) async throws(CatalogError) -> Lease? {
+        try await reader.run { [self] db in
+            try checkIdentity()
+            return try lease(name, db)?.current(name, now: clock.now)
+        }
+    }
+
     package func releaseLease(_ lease: Lease) async throws(CatalogError) {
         try await writer.transaction { [self] db in
             try checkIdentity()
@@ -25,7 +32,7 @@ extension SQLiteCatalogStore {
         }
     }
 
-    private func lease(_ name: String, _ db: Database) throws -> LeaseState? {
+    func lease(_ name: String, _ db: Database) throws -> LeaseState? {
         guard let row = try Row.fetchOne(db, sql: "SELECT holder, token, boot, ends_at FROM lease WHERE name = ?", arguments: [name]) else { return nil }
         guard let token = UInt64(exactly: row[1] as Int64) else { throw CatalogError.invalid("the catalog's file is damaged: lease \"\(name)\"") }
         return LeaseState(holder: row[0], fencingToken: token, end: LeaseInstant(boot: row[2], milliseconds: row[3]))

@@ -87,22 +87,30 @@ package final class SQLiteCatalogStore: CatalogStore {
         return snapshot
     }
 
-    package func commit(_ change: CatalogChange, expecting epoch: Epoch) async throws(CatalogError) -> CatalogSnapshot {
+    package func commit(
+        _ change: CatalogChange, expecting epoch: Epoch, fence: Lease?, keeping answer: KeptAnswer?
+    ) async throws(CatalogError) -> CatalogSnapshot {
         // Most conflicts show here already, without the write lock.
         let current = try await load()
         guard current.epoch == epoch else { throw .staleEpoch(expected: epoch, current: current.epoch) }
         return try await writer.run { [self] db in
             try checkIdentity()
-            let next = try SQLiteLane.transaction(db) { try store(change, expecting: epoch, db) }
+            let next = try SQLiteLane.transaction(db) {
+                // Under the file's write lock, which whoever takes the lease needs as well.
+                if let fence, try lease(fence.name, db)?.isStill(fence) != true { throw CatalogError.fenced(fence) }
+                let next = try store(change, expecting: epoch, fence, db)
+                if let answer { try CatalogTables.keep(answer, with: next.epoch, db) }
+                return next
+            }
             remember(next)
             return next
         }
     }
 
-    private func store(_ change: CatalogChange, expecting epoch: Epoch, _ db: Database) throws -> CatalogSnapshot {
+    private func store(_ change: CatalogChange, expecting epoch: Epoch, _ fence: Lease?, _ db: Database) throws -> CatalogSnapshot {
         let next = try CatalogTables.snapshot(db, known: cache.withLock(\.self)).applying(change, expecting: epoch)
         try CatalogTables.store(next, change.touch, db)
-        try CatalogTables.remember(CatalogHistoryEntry(epoch: next.epoch, time: Date().timeIntervalSince1970, change: change), db)
+        try CatalogTables.remember(CatalogHistoryEntry(epoch: next.epoch, time: Date().timeIntervalSince1970, change: change, fence: fence), db)
         return next
     }
 
@@ -120,6 +128,13 @@ package final class SQLiteCatalogStore: CatalogStore {
                 for entry in CatalogHistoryEntry.kept(history, below: snapshot.epoch) + [own] { try CatalogTables.remember(entry, db) }
             }
             remember(snapshot)
+        }
+    }
+
+    package func keptAnswer(_ key: String) async throws(CatalogError) -> KeptAnswer? {
+        try await reader.run { [self] db in
+            try checkIdentity()
+            return try CatalogTables.answer(key, db)
         }
     }
 
@@ -173,10 +188,15 @@ extension SQLiteCatalogStore {
             throw CatalogError.invalid("\(path) is damaged: \(problem)")
         }
         try db.beginTransaction(.immediate)
-        defer { try? db.rollback() }
+        defer { if db.isInsideTransaction { try? db.rollback() } }
         // SQLite opens a file that it may not write for reading, and begins any transaction on it: only a write tells.
         try db.execute(sql: "UPDATE catalog SET epoch = epoch")
-        return try CatalogTables.snapshot(db, known: nil)
+        let snapshot = try CatalogTables.snapshot(db, known: nil)
+        if try !db.tableExists("answer") {
+            try db.execute(sql: CatalogSchema.answers)
+            try db.commit()
+        }
+        return snapshot
     }
 
     private static func close(_ opened: Opened) async {

@@ -10,6 +10,10 @@ extension CatalogError {
         }
     }
 
+    package static func fenced(_ lease: Lease) -> CatalogError {
+        .fenced("lease \"\(lease.name)\" is not held under token \(lease.fencingToken) any more")
+    }
+
     package static func staleEpoch(expected: Epoch, current: Epoch) -> CatalogError {
         .conflict(current: current, detail: "the catalog is at epoch \(current), not \(expected)")
     }
@@ -51,6 +55,7 @@ extension CatalogError: CustomStringConvertible {
         case .invalid(let detail): "invalid: \(detail)"
         case .unavailable(let detail): "unavailable: \(detail)"
         case .unknownOutcome(let detail): "outcome unknown: \(detail)"
+        case .fenced(let detail): "fenced: \(detail)"
         case .foreign(let detail): "not a catalog of this version: \(detail)"
         }
     }

@@ -13,10 +13,13 @@ package struct CatalogHistoryEntry: Hashable, Sendable, Codable {
     /// The change as it was asked for. Its shards are without their vnodes when `isShortened`.
     package var change: CatalogChange
     package var isShortened: Bool
+    /// The fencing token under which it was committed; nil: none was needed. It never goes back from one epoch to a later one.
+    package var fencingToken: UInt64?
 
-    package init(epoch: Epoch, time: Double, change: CatalogChange) {
+    package init(epoch: Epoch, time: Double, change: CatalogChange, fence: Lease? = nil) {
         self.epoch = epoch
         self.time = time
+        fencingToken = fence?.fencingToken
         self.change = change
         isShortened = change.vnodeCount > Self.vnodesMax
         if isShortened { self.change.dropVNodes() }

@@ -13,7 +13,16 @@ package protocol CatalogStore: Sendable {
     /// Throws `.conflict` when the catalog is at another epoch or a record at another version: nothing was written; load and decide anew.
     ///         `.invalid` when the result would break an invariant (a gap in a ring): nothing was written.
     ///         `.unknownOutcome` when the store failed after the change may have been stored: load and look.
-    func commit(_ change: CatalogChange, expecting epoch: Epoch) async throws(CatalogError) -> CatalogSnapshot
+    ///         `.fenced` when `fence` is given and that lease was released or taken anew since: nothing was written, now or later. Checked with the
+    ///         commit, so that whoever has the lease next sees all commits of this one.
+    ///
+    /// - answer: kept together with the change, or not at all.
+    func commit(
+        _ change: CatalogChange, expecting epoch: Epoch, fence: Lease?, keeping answer: KeptAnswer?
+    ) async throws(CatalogError) -> CatalogSnapshot
+
+    /// The answer that was kept under `key` with one of the last `KeptAnswer.keptMax` epochs, every commit that has ended included.
+    func keptAnswer(_ key: String) async throws(CatalogError) -> KeptAnswer?
 
     /// Puts `snapshot` in the place of everything, and `history`, newest first, before it: for a catalog that is moved or restored. Its epoch, above
     /// `epoch`, gets an entry of its own in the history. The cluster's id becomes the snapshot's.
@@ -35,6 +44,8 @@ package protocol CatalogStore: Sendable {
     /// Returns the lease with its fencing token, which grows each time the lease is taken anew (not when it is renewed in time);
     /// nil while somebody else holds it.
     func acquireLease(_ name: String, holder: String, ttl: Duration) async throws(CatalogError) -> Lease?
+    /// Who holds the lease; nil while it is free or has expired.
+    func lease(_ name: String) async throws(CatalogError) -> Lease?
     /// Gives the lease back at once. Nothing happens when it has expired or been taken anew since.
     func releaseLease(_ lease: Lease) async throws(CatalogError)
 
@@ -47,6 +58,11 @@ package protocol CatalogStore: Sendable {
 }
 
 extension CatalogStore {
+    /// A commit of somebody who needs no lease for it.
+    package func commit(_ change: CatalogChange, expecting epoch: Epoch) async throws(CatalogError) -> CatalogSnapshot {
+        try await commit(change, expecting: epoch, fence: nil, keeping: nil)
+    }
+
     /// For stores that are never the target of a move.
     package func replace(
         with snapshot: CatalogSnapshot, history: [CatalogHistoryEntry], author: String, expecting epoch: Epoch
@@ -78,9 +94,12 @@ package struct MemberRecord: Hashable, Sendable, Codable {
     package var epoch: Epoch
     package var startedAt: Double
     package var version: String
+    /// Of a manager that leads: since when, in seconds since 1970.
+    package var leadsSince: Double?
     package init(
-        id: String, kind: String, url: String, wireAddress: String, epoch: Epoch, startedAt: Double, version: String
+        id: String, kind: String, url: String, wireAddress: String, epoch: Epoch, startedAt: Double, version: String, leadsSince: Double? = nil
     ) {
+        self.leadsSince = leadsSince
         self.id = id
         self.kind = kind
         self.url = url
@@ -100,6 +119,8 @@ package enum CatalogError: Error, Hashable, Sendable {
     case unavailable(String)
     /// It may or may not have been written.
     case unknownOutcome(String)
+    /// The lease under which it was to be written is another's by now. Nothing was written.
+    case fenced(String)
     /// The file or server holds something that is not a PGMosaic catalog, or one of a newer format.
     case foreign(String)
 }

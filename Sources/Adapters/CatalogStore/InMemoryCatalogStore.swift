@@ -12,6 +12,7 @@ package final class InMemoryCatalogStore: CatalogStore {
         var snapshot: CatalogSnapshot
         var history: [CatalogHistoryEntry] = []
         var leases: [String: LeaseState] = [:]
+        var answers: [String: (answer: KeptAnswer, epoch: Epoch)] = [:]
         var members: [String: (record: MemberRecord, end: LeaseInstant)] = [:]
     }
 
@@ -26,12 +27,19 @@ package final class InMemoryCatalogStore: CatalogStore {
 
     package func load() async throws(CatalogError) -> CatalogSnapshot { state.withLock(\.snapshot) }
 
-    package func commit(_ change: CatalogChange, expecting epoch: Epoch) async throws(CatalogError) -> CatalogSnapshot {
+    package func commit(
+        _ change: CatalogChange, expecting epoch: Epoch, fence: Lease?, keeping answer: KeptAnswer?
+    ) async throws(CatalogError) -> CatalogSnapshot {
         let time = Date().timeIntervalSince1970
         let next = try state.withLock { (state) throws(CatalogError) in
+            if let fence, state.leases[fence.name]?.isStill(fence) != true { throw .fenced(fence) }
             let next = try state.snapshot.applying(change, expecting: epoch)
             state.snapshot = next
-            state.history.append(CatalogHistoryEntry(epoch: next.epoch, time: time, change: change))
+            state.history.append(CatalogHistoryEntry(epoch: next.epoch, time: time, change: change, fence: fence))
+            if let answer {
+                state.answers = state.answers.filter { $0.value.epoch.number + UInt64(KeptAnswer.keptMax) > next.epoch.number }
+                state.answers[answer.key] = (answer, next.epoch)
+            }
             if state.history.count >= 2 * CatalogHistoryEntry.keptMin { state.history.removeFirst(CatalogHistoryEntry.keptMin) }
             return next
         }
@@ -46,10 +54,18 @@ package final class InMemoryCatalogStore: CatalogStore {
         try state.withLock { (state) throws(CatalogError) in
             try snapshot.checkReplacement(of: state.snapshot, expecting: epoch)
             state.snapshot = snapshot
+            state.answers = [:]
             state.history = CatalogHistoryEntry.kept(history, below: snapshot.epoch).reversed()
             state.history.append(CatalogHistoryEntry(epoch: snapshot.epoch, time: time, change: CatalogChange([], author: author)))
         }
         broadcaster.publish(snapshot)
+    }
+
+    package func keptAnswer(_ key: String) async throws(CatalogError) -> KeptAnswer? {
+        state.withLock { state in
+            guard let kept = state.answers[key], kept.epoch.number + UInt64(KeptAnswer.keptMax) > state.snapshot.epoch.number else { return nil }
+            return kept.answer
+        }
     }
 
     package func watch(after epoch: Epoch) -> AsyncStream<CatalogSnapshot> { broadcaster.watch(after: epoch) }
@@ -66,6 +82,11 @@ package final class InMemoryCatalogStore: CatalogStore {
             state.leases[name] = lease
             return Lease(name: name, holder: holder, fencingToken: lease.fencingToken)
         }
+    }
+
+    package func lease(_ name: String) async throws(CatalogError) -> Lease? {
+        let now = clock.now
+        return state.withLock { $0.leases[name]?.current(name, now: now) }
     }
 
     package func releaseLease(_ lease: Lease) async throws(CatalogError) {

@@ -25,9 +25,18 @@ package struct LeaseState: Hashable, Sendable {
         return true
     }
 
+    /// Who holds it now.
+    package func current(_ name: String, now: LeaseInstant) -> Lease? {
+        guard let holder, !end.hasPassed(at: now) else { return nil }
+        return Lease(name: name, holder: holder, fencingToken: fencingToken)
+    }
+
+    /// Whether nobody has had it since `lease` was taken. It may have expired: then nobody else has acted under it.
+    package func isStill(_ lease: Lease) -> Bool { holder == lease.holder && fencingToken == lease.fencingToken }
+
     /// False when the lease is another's by now, or was taken anew.
     package mutating func release(_ lease: Lease) -> Bool {
-        guard holder == lease.holder, fencingToken == lease.fencingToken else { return false }
+        guard isStill(lease) else { return false }
         holder = nil
         return true
     }

@@ -1,10 +1,10 @@
 package import ControlAPI
-import Crypto
+internal import Crypto
 internal import Synchronization
 
 /// Remembers the answers to writes that carried an `Idempotency-Key`, so that a repeated request does nothing and hears the same.
 ///
-/// In memory, for 24 hours, at most `entriesMax` and `bytesMax`; when it is full the oldest goes first, and a restart of the server forgets all. Answers of 5xx and 429 are not kept: the
+/// In memory of this server (what is to outlive it is kept elsewhere: `RESTRequest.repetition`), for 24 hours, at most `entriesMax` and `bytesMax`; when it is full the oldest goes first, and a restart of the server forgets all. Answers of 5xx and 429 are not kept: the
 /// request may be tried again.
 package final class IdempotencyCache: Sendable {
     package static let lifetime = Duration.seconds(24 * 3600)
@@ -53,9 +53,7 @@ package final class IdempotencyCache: Sendable {
     package func answer(
         key: String, of caller: String? = nil, method: String, path: String, body: [UInt8], _ operation: () async -> RESTAnswer
     ) async throws(APIError) -> RESTAnswer {
-        guard !key.isEmpty, key.utf8.count <= Self.keyLengthMax else {
-            throw APIError(.invalidRequest, "Idempotency-Key must have 1 to \(Self.keyLengthMax) characters")
-        }
+        try Self.check(key)
         let key = caller.map { "\($0)\n\(key)" } ?? key
         var hash = SHA256()
         hash.update(data: Array("\(method) \(path)\n".utf8))
@@ -65,6 +63,12 @@ package final class IdempotencyCache: Sendable {
         let answer = await operation()
         end(key, digest: digest, answer)
         return answer
+    }
+
+    static func check(_ key: String) throws(APIError) {
+        guard !key.isEmpty, key.utf8.count <= keyLengthMax else {
+            throw APIError(.invalidRequest, "Idempotency-Key must have 1 to \(keyLengthMax) characters")
+        }
     }
 
     private func begin(_ key: String, digest: [UInt8]) throws(APIError) -> RESTAnswer? {

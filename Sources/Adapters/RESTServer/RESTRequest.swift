@@ -9,7 +9,7 @@ package struct RESTRequest: Sendable {
     package let parameters: [String: String]
     /// Only names that the route has.
     package let query: [String: String]
-    package let headers: HTTPFields
+    package internal(set) var headers: HTTPFields
     /// Empty for routes without one; at most the server's limit.
     package let body: [UInt8]
     /// In the answer's `X-Request-Id`, in an error's body and in the log.

@@ -9,6 +9,11 @@ package import Telemetry
 /// What handles one route. Throws `APIError` to answer with it; any other error is a defect and answers 500.
 package typealias RESTHandler = @Sendable (RESTRequest) async throws -> RESTAnswer
 
+/// Decides where a write is carried out: here, by the last argument, which may be called again where it did nothing; or by another server.
+/// `uri` is the request's, as it came.
+package typealias RESTWritePlacement =
+    @Sendable (_ request: RESTRequest, _ uri: String, _ here: @Sendable (RESTRequest) async throws -> RESTAnswer) async throws -> RESTAnswer
+
 /// Serves a route catalogue: everything that is the same for every route of both servers.
 ///
 /// Finds the route (404, 405 with `Allow`), checks the media type (415), the length (413) and the query parameters (400), gives each request an id, answers
@@ -31,6 +36,8 @@ package struct RESTResponder: HTTPResponder {
     private let idempotency: IdempotencyCache?
     /// nil: whoever reaches the port may do everything.
     private let authenticator: RESTAuthenticator?
+    /// nil: writes are carried out here.
+    private let placement: RESTWritePlacement?
     private let logger: Logger
 
     /// Precondition: one handler for each of `routes`, by `APIRoute.id`, and none besides, and one in `streams` for each that may stream.
@@ -38,7 +45,8 @@ package struct RESTResponder: HTTPResponder {
     /// `later` are operations of the contract that answer 501.
     package init(
         title: String, routes: [APIRoute], later: [APIRoute] = [], handlers: [String: RESTHandler], streams: [String: RESTStreamHandler] = [:], bodyMax: Int,
-        metrics: SharedMetrics, idempotency: IdempotencyCache? = nil, authenticator: RESTAuthenticator? = nil, logger: Logger
+        metrics: SharedMetrics, idempotency: IdempotencyCache? = nil, authenticator: RESTAuthenticator? = nil, placement: RESTWritePlacement? = nil,
+        logger: Logger
     ) {
         var handlers = handlers
         let document = OpenAPIDocument.make(title: title, version: BuildVersion.current, routes: routes, asksForTokens: authenticator != nil).encoded()
@@ -52,6 +60,7 @@ package struct RESTResponder: HTTPResponder {
         self.metrics = metrics
         self.idempotency = idempotency
         self.authenticator = authenticator
+        self.placement = placement
         self.logger = logger
     }
 
@@ -125,27 +134,30 @@ package struct RESTResponder: HTTPResponder {
     }
 
     private func reply(to input: RESTRequest, _ handlers: Handlers, uri: String) async throws -> RESTReply {
-        let key = HTTPField.Name("Idempotency-Key").flatMap { input.headers[$0] }
-        if let key, !RequestLimits.isIdempotencyKey(key) {
+        if let key = input.idempotencyKey, !RequestLimits.isIdempotencyKey(key) {
             throw APIError(
                 .invalidRequest, "Idempotency-Key must have 1 to \(RequestLimits.idempotencyKeyLength.upperBound) visible characters of ASCII")
         }
         if let stream = handlers.stream, MediaRange.prefersStream(input.headers) {
-            guard key == nil else {
+            guard input.idempotencyKey == nil else {
                 throw APIError(.invalidRequest, "a stream is not kept, so it takes no Idempotency-Key: leave it out, or accept application/json")
             }
             return try await stream(input)
         }
-        guard let idempotency, input.route.isWrite, let key else { return .whole(try await handlers.whole(input)) }
+        guard input.route.isWrite, let placement else { return .whole(try await answer(to: input, handlers, uri)) }
+        return .whole(try await placement(input, uri) { try await answer(to: $0, handlers, uri) })
+    }
+
+    private func answer(to input: RESTRequest, _ handlers: Handlers, _ uri: String) async throws -> RESTAnswer {
+        guard let idempotency, input.route.isWrite, let key = input.idempotencyKey else { return try await handlers.whole(input) }
         let method = input.route.method.rawValue
-        return .whole(
-            try await idempotency.answer(key: key, of: input.principal?.name, method: method, path: uri, body: input.body) {
-                do {
-                    return try await handlers.whole(input)
-                } catch {
-                    return Self.errorAnswer(error, id: input.id, logger: input.logger)
-                }
-            })
+        return try await idempotency.answer(key: key, of: input.principal?.name, method: method, path: uri, body: input.body) {
+            do {
+                return try await handlers.whole(input)
+            } catch {
+                return Self.errorAnswer(error, id: input.id, logger: input.logger)
+            }
+        }
     }
 
     /// The body of a route that has one; a route that has none ignores what was sent, up to the limit.

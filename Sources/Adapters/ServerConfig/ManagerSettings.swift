@@ -4,6 +4,7 @@ package import Logging
 package struct ManagerSettings: Hashable, Sendable {
     package var id: String
     package var catalog: String
+    package var leader: LeaderSettings
     package var secretsKeyFile: String?
     package var httpHost: String
     package var httpPort: Int
@@ -21,6 +22,7 @@ package struct ManagerSettings: Hashable, Sendable {
         self.init(unchecked: values)
         try HTTPTLSFiles.check(values)
         try auth.check(httpHost: httpHost, hasTLS: httpTLS != nil)
+        try leader.check()
         if id.isEmpty { throw ConfigError("id", .inconsistent("must not be empty")) }
     }
 
@@ -33,6 +35,7 @@ package struct ManagerSettings: Hashable, Sendable {
         typealias Name = SettingsCatalogue
         id = values.text(Name.managerID)
         catalog = values.text(Name.catalog)
+        leader = LeaderSettings(values)
         secretsKeyFile = values.path(Name.secretsKeyFile)
         httpHost = values.text(Name.httpHost)
         httpPort = values.integer(Name.managerHTTPPort)

@@ -216,8 +216,24 @@ package enum SettingsCatalogue {
         "shard.probe_timeout", .duration(.milliseconds(100) ... .seconds(300)), default: .duration(.seconds(5)),
         "Longest time for the checks of a shard: at registration, for its health and its figures.")
 
+    package static let leaderURL = SettingDeclaration(
+        "leader.url", .text, default: .text(""),
+        "Where the other managers reach this one's REST API, `https://HOST:PORT`. Empty: made of `http.host` and `http.port`, which does for managers of one machine.")
+    package static let leaderLease = SettingDeclaration(
+        "leader.lease", .duration(.seconds(2) ... .seconds(60)), default: .duration(.seconds(3)),
+        "How long the leading manager may be silent before another takes over. The same for all managers of a cluster.")
+    package static let leaderForward = SettingDeclaration(
+        "leader.forward", .choice(["forward", "redirect"]), default: .text("forward"),
+        "What a manager that does not lead does with a write: `forward` passes it on to the leader and brings the answer, `redirect` answers 307 with the leader's address.")
+    package static let leaderWait = SettingDeclaration(
+        "leader.wait", .duration(.zero ... .seconds(300)), default: .duration(.seconds(10)),
+        "How long a write waits while no manager leads, or the leader does not answer; after that it is answered with 503.")
+    package static let leaderCAFile = SettingDeclaration(
+        "leader.ca_file", .path, default: .text(""),
+        "PEM file with the authorities that the leader's certificate must be of. Empty: those that this machine trusts.")
+
     package static let manager: [SettingDeclaration] = [
-        managerID, catalog, secretsKeyFile, httpHost, managerHTTPPort, httpTLSCertificateFile, httpTLSKeyFile, httpAuth, authSecret, authIssuer, authAudience, authLifetime, authLeeway,
+        managerID, catalog, leaderURL, leaderLease, leaderForward, leaderWait, leaderCAFile, secretsKeyFile, httpHost, managerHTTPPort, httpTLSCertificateFile, httpTLSKeyFile, httpAuth, authSecret, authIssuer, authAudience, authLifetime, authLeeway,
         authKeySetFile, authKeySetIssuer, insecure, httpBodyMax, httpConnectionsMax, httpIdleTimeout,
         probeTimeout, logLevel, logFormat, shutdownGrace,
     ]

@@ -34,27 +34,49 @@ package enum ManagerServer {
         let metrics = SharedMetrics()
         let registry = registry(metrics: metrics, store: store, startedAt: startedAt)
         let inspector = PostgresShardInspector(box: box, group: group, timeout: settings.probeTimeout)
-        let api = ManagerAPI(store: store, inspector: inspector, box: box, metrics: metrics, registry: registry, authority: authority)
-        await giveSlices(api.writer, logger)
-        let member = MemberAnnouncer(id: settings.id, store: store, startedAt: startedAt, logger: logger)
+        let took = Bell()
+        let election = LeaderElection(id: settings.id, store: store, ttl: settings.leader.lease, metrics: metrics, logger: logger) { took.ring() }
+        registry.add { election.metricSnapshot() }
+        let api = ManagerAPI(
+            store: store, inspector: inspector, box: box, metrics: metrics, registry: registry, election: election, authority: authority)
+        let member = MemberAnnouncer(id: settings.id, store: store, election: election, startedAt: startedAt, logger: logger)
+        let client = LeaderClient(id: settings.id, settings.leader, attemptLimit: settings.probeTimeout * 4 + .seconds(30))
+        let placement = WritePlacement(election, client, settings.leader, metrics: metrics)
         let application = RESTApplication(
             responder(
-                api, authenticator: settings.auth.mode == .token ? api.authenticator : nil, bodyMax: settings.httpBodyMax, metrics: metrics, logger: logger),
+                api, authenticator: settings.auth.mode == .token ? api.authenticator : nil, placement: { try await placement.answer($0, $1, $2) },
+                bodyMax: settings.httpBodyMax, metrics: metrics, logger: logger),
             host: settings.httpHost, port: settings.httpPort,
             limits: RESTLimits(connectionsMax: settings.httpConnectionsMax, idleTimeout: settings.httpIdleTimeout), certificates: certificates,
             group: group, logger: logger
         ) { port in
-            let url = "\(certificates.isSecure ? "https" : "http")://\(settings.httpHost):\(port)"
+            let host = settings.httpHost.contains(":") ? "[\(settings.httpHost)]" : settings.httpHost
+            let url = settings.leader.url ?? "\(certificates.isSecure ? "https" : "http")://\(host):\(port)"
             member.started(url: url)
+            election.started(url: url)
             logger.notice("manager ready", metadata: ["url": "\(url)", "id": "\(settings.id)", "pid": "\(getpid())"])
         }
         var configuration = ServiceGroupConfiguration(
-            services: [.init(service: member), .init(service: application)], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+            services: [.init(service: member), .init(service: application), .init(service: election)], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         configuration.maximumGracefulShutdownDuration = settings.shutdownGrace
         let reloading = reloads.map { reloads in
             Task { for await settings in reloads { reload(settings, certificates, logger) } }
         }
-        defer { reloading?.cancel() }
+        // Whoever begins to lead does what its predecessor may have left undone.
+        let duties = Task {
+            var rings: UInt64 = 0
+            while !Task.isCancelled {
+                await took.wait(after: rings, until: .now + .seconds(3600))
+                guard took.rings > rings else { continue }
+                rings = took.rings
+                await giveSlices(api.writer, logger)
+            }
+        }
+        defer {
+            reloading?.cancel()
+            duties.cancel()
+            Task { await client.close() }
+        }
         try await ServiceGroup(configuration: configuration).run()
         logger.notice("manager stopped", metadata: ["id": "\(settings.id)"])
     }
@@ -75,7 +97,7 @@ package enum ManagerServer {
         }
     }
 
-    /// Shards of a catalog from before there were slices get theirs. Without a catalog store the next start does it.
+    /// Shards of a catalog from before there were slices get theirs. Without a catalog store the next leader does it.
     private static func giveSlices(_ writer: CatalogWriter, _ logger: Logger) async {
         do {
             let count = try await writer.change(author: "manager") { catalog in
@@ -89,10 +111,13 @@ package enum ManagerServer {
     }
 
     /// - authenticator: nil: everything is everyone's.
-    package static func responder(_ api: ManagerAPI, authenticator: RESTAuthenticator? = nil, bodyMax: Int, metrics: SharedMetrics, logger: Logger) -> RESTResponder {
+    /// - placement: nil: writes are carried out here.
+    package static func responder(
+        _ api: ManagerAPI, authenticator: RESTAuthenticator? = nil, placement: RESTWritePlacement? = nil, bodyMax: Int, metrics: SharedMetrics, logger: Logger
+    ) -> RESTResponder {
         RESTResponder(
             title: "PGMosaic manager", routes: RouteCatalogue.manager, later: RouteCatalogue.managerLater, handlers: api.handlers, bodyMax: bodyMax,
-            metrics: metrics, idempotency: IdempotencyCache(), authenticator: authenticator, logger: logger)
+            metrics: metrics, idempotency: IdempotencyCache(), authenticator: authenticator, placement: placement, logger: logger)
     }
 
     private static func registry(metrics: SharedMetrics, store: any CatalogStore, startedAt: Timestamp) -> MetricRegistry {

@@ -50,9 +50,15 @@ final class LateCatalogStore: CatalogStore {
 
     func load() async throws(CatalogError) -> CatalogSnapshot { try await store().load() }
 
-    func commit(_ change: CatalogChange, expecting epoch: Epoch) async throws(CatalogError) -> CatalogSnapshot {
-        try await store().commit(change, expecting: epoch)
+    func commit(
+        _ change: CatalogChange, expecting epoch: Epoch, fence: Lease?, keeping answer: KeptAnswer?
+    ) async throws(CatalogError) -> CatalogSnapshot {
+        try await store().commit(change, expecting: epoch, fence: fence, keeping: answer)
     }
+
+    func keptAnswer(_ key: String) async throws(CatalogError) -> KeptAnswer? { try await store().keptAnswer(key) }
+
+    func lease(_ name: String) async throws(CatalogError) -> Lease? { try await store().lease(name) }
 
     func replace(
         with snapshot: CatalogSnapshot, history: [CatalogHistoryEntry], author: String, expecting epoch: Epoch

@@ -68,7 +68,7 @@ enum ServerStart {
     private static func describe(_ error: CatalogError) -> String {
         switch error {
         case .conflict(_, let detail), .invalid(let detail): "the catalog cannot be used: \(detail)"
-        case .unavailable(let detail), .unknownOutcome(let detail): "the catalog store cannot be used: \(detail)"
+        case .unavailable(let detail), .unknownOutcome(let detail), .fenced(let detail): "the catalog store cannot be used: \(detail)"
         case .foreign(let detail): "the catalog is not one of this version of PGMosaic: \(detail)"
         }
     }

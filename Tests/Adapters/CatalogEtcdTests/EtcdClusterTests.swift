@@ -24,7 +24,7 @@ import Testing
                 switch error {
                 case .conflict: break
                 case .unavailable, .unknownOutcome: try await Task.sleep(for: .milliseconds(100))
-                case .invalid, .foreign: throw error
+                case .invalid, .foreign, .fenced: throw error
                 }
             }
         }

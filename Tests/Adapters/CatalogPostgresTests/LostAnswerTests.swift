@@ -8,7 +8,7 @@ import Testing
 
 /// What a writer is told of a commit whose request or answer is lost on the way.
 @Suite(.catalogServer) struct LostAnswerTests {
-    private static let words = "WITH moved AS"
+    private static let words = "moved AS"
 
     private func change(_ number: Int) -> CatalogChange { CatalogChange([.setSetting(name: "n", value: String(number))], author: "test") }
 

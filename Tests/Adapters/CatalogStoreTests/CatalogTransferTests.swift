@@ -229,7 +229,11 @@ private struct FailingTarget: CatalogStore {
     var stores = false
     let store = InMemoryCatalogStore()
     func load() async throws(CatalogError) -> CatalogSnapshot { try await store.load() }
-    func commit(_ change: CatalogChange, expecting epoch: Epoch) async throws(CatalogError) -> CatalogSnapshot { throw error }
+    func commit(
+        _ change: CatalogChange, expecting epoch: Epoch, fence: Lease?, keeping answer: KeptAnswer?
+    ) async throws(CatalogError) -> CatalogSnapshot { throw error }
+    func keptAnswer(_ key: String) async throws(CatalogError) -> KeptAnswer? { nil }
+    func lease(_ name: String) async throws(CatalogError) -> Lease? { nil }
     func replace(
         with snapshot: CatalogSnapshot, history: [CatalogHistoryEntry], author: String, expecting epoch: Epoch
     ) async throws(CatalogError) {

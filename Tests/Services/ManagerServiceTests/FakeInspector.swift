@@ -32,18 +32,23 @@ final class FakeInspector: ShardInspector {
 
     func inspect(_ endpoint: String) async throws(ShardAccessError) -> ShardInspection { try server(endpoint).inspection }
 
-    func claim(_ endpoint: String, as identity: ShardIdentity) async throws(ShardAccessError) {
+    func claim(_ endpoint: String, as identity: ShardIdentity, by claim: String, over known: String?) async throws(ShardAccessError) {
         var server = try server(endpoint)
         if let failure = server.claimFailure { throw failure }
         if let owner = server.inspection.identity, owner != identity { throw .taken(owner) }
+        guard server.inspection.claim == known else { throw .superseded }
         server.inspection.identity = identity
+        server.inspection.claim = claim
         self[Self.place(endpoint)] = server
     }
 
-    func release(_ endpoint: String, from identity: ShardIdentity) async throws(ShardAccessError) {
+    func release(_ endpoint: String, from identity: ShardIdentity, claimed claim: String?) async throws(ShardAccessError) {
         var server = try server(endpoint)
         if let failure = server.claimFailure { throw failure }
-        if server.inspection.identity == identity { server.inspection.identity = nil }
+        guard server.inspection.identity != nil else { return }
+        guard server.inspection.identity == identity, server.inspection.claim == claim else { throw .superseded }
+        server.inspection.identity = nil
+        server.inspection.claim = nil
         self[Self.place(endpoint)] = server
     }
 

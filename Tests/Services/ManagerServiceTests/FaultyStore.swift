@@ -23,10 +23,17 @@ struct FaultyStore: CatalogStore {
         if let error = faults.load { throw error }
         return try await store.load()
     }
-    func commit(_ change: CatalogChange, expecting epoch: Epoch) async throws(CatalogError) -> CatalogSnapshot {
+    func commit(
+        _ change: CatalogChange, expecting epoch: Epoch, fence: Lease?, keeping answer: KeptAnswer?
+    ) async throws(CatalogError) -> CatalogSnapshot {
         if let error = faults.commit { throw error }
-        return try await store.commit(change, expecting: epoch)
+        return try await store.commit(change, expecting: epoch, fence: fence, keeping: answer)
     }
+    func keptAnswer(_ key: String) async throws(CatalogError) -> KeptAnswer? {
+        if let error = faults.load { throw error }
+        return try await store.keptAnswer(key)
+    }
+    func lease(_ name: String) async throws(CatalogError) -> Lease? { try await store.lease(name) }
     func watch(after epoch: Epoch) -> AsyncStream<CatalogSnapshot> { store.watch(after: epoch) }
     func history(limit: Int) async throws(CatalogError) -> [CatalogHistoryEntry] { try await store.history(limit: limit) }
     func acquireLease(_ name: String, holder: String, ttl: Duration) async throws(CatalogError) -> Lease? {

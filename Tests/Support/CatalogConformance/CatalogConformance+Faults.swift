@@ -38,6 +38,10 @@ package struct CatalogFaultConformance: Sendable {
         check("a watch goes on behind a cut line, with what was committed meanwhile") { try await $0.watchGoesOn(.cut) },
         check("a watch goes on behind a silent line, with what was committed meanwhile") { try await $0.watchGoesOn(.silence) },
         check("a lease and its token outlive a crash of the server") { try await $0.leaseOutlivesCrash() },
+        check("a leader behind a cut line commits nothing after the next one has begun") { try await $0.fenceHoldsBehind(.cut) },
+        check("a leader behind a silent line commits nothing after the next one has begun, when what it sent arrives") {
+            try await $0.fenceHoldsBehind(.silence)
+        },
     ]
 
     let catalog: any HarmableCatalog
@@ -52,7 +56,7 @@ extension CatalogFaultConformance {
     enum Fault { case crash, stall, cut, silence }
 
     /// The fault's beginning; its end is `mend`. A crash is over at once.
-    private func cause(_ fault: Fault) async throws {
+    func cause(_ fault: Fault) async throws {
         switch fault {
         case .crash: try await catalog.crash()
         case .stall: try await catalog.stall()
@@ -61,7 +65,7 @@ extension CatalogFaultConformance {
         }
     }
 
-    private func end(_ fault: Fault) async throws {
+    func end(_ fault: Fault) async throws {
         switch fault {
         case .crash: break
         case .stall: try await catalog.resume()
@@ -123,7 +127,7 @@ extension CatalogFaultConformance {
                     // Nothing was written, now or later: the other writers' progress shows it at the end.
                     try await Task.sleep(for: .milliseconds(100))
                 case .unknownOutcome: try await Task.sleep(for: .milliseconds(100))
-                case .invalid, .foreign: throw error
+                case .invalid, .foreign, .fenced: throw error
                 }
             }
         }
@@ -217,5 +221,59 @@ extension CatalogFaultConformance {
         try suite.expect(renewed == lease, "its holder renews it")
         try suite.expect(try await store.acquireLease("leader", holder: "b", ttl: .seconds(60)) == nil, "nobody else gets it")
         try await catalog.close(store)
+    }
+}
+
+// MARK: fencing
+
+extension CatalogFaultConformance {
+    /// The leader begins commits whose line fails; meanwhile the lease changes hands, and the next leader commits. Then the line comes back.
+    func fenceHoldsBehind(_ fault: Fault) async throws {
+        let (old, next) = (try await catalog.openOverLine(), try await catalog.open())
+        guard let first = try await old.acquireLease("leader", holder: "a", ttl: .seconds(300)) else {
+            throw ConformanceFailure(description: "the free lease is not given")
+        }
+        _ = try await old.commit(SampleCatalog.numbering(1), expecting: .zero, fence: first, keeping: nil)
+        try await suite.within("the change of leaders", limit: .seconds(120)) {
+            try await cause(fault)
+            async let late: [CatalogError?] = withTaskGroup(of: CatalogError?.self) { group in
+                for _ in 0..<4 {
+                    group.addTask {
+                        do throws(CatalogError) {
+                            _ = try await old.commit(SampleCatalog.numbering(99), expecting: Epoch(1), fence: first, keeping: nil)
+                            return nil
+                        } catch {
+                            return error
+                        }
+                    }
+                }
+                return await group.reduce(into: []) { $0.append($1) }
+            }
+            try await Task.sleep(for: .milliseconds(200))
+            // As an expiry would end it.
+            try await next.releaseLease(first)
+            guard let second = try await next.acquireLease("leader", holder: "b", ttl: .seconds(300)) else {
+                throw ConformanceFailure(description: "the released lease is not given")
+            }
+            try await end(fault)
+            for error in await late { try suite.expect(error != nil, "no commit of the old leader is acknowledged") }
+            let now = try await next.load()
+            try suite.expect(now.settings["n"] == "1", "none of them took effect")
+            _ = try await next.commit(SampleCatalog.numbering(2), expecting: now.epoch, fence: second, keeping: nil)
+            let error = try await suite.failure("the old leader's next commit") { () throws(CatalogError) in
+                while true {
+                    do throws(CatalogError) {
+                        return try await old.commit(SampleCatalog.numbering(99), expecting: Epoch(2), fence: first, keeping: nil)
+                    } catch {
+                        // The line may take a moment.
+                        guard case .unavailable = error else { throw error }
+                    }
+                }
+            }
+            guard case .fenced = error else { throw ConformanceFailure(description: "the old leader's next commit: \(error)") }
+            let tokens = try await next.history(limit: 10).map(\.fencingToken)
+            try suite.expect(tokens == [second.fencingToken, first.fencingToken], "the history has the two, in order: \(tokens)")
+        }
+        for store in [old, next] { try await catalog.close(store) }
     }
 }

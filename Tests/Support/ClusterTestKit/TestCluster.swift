@@ -140,7 +140,7 @@ package struct TestCluster: Sendable {
         ]
         for (index, server) in servers.enumerated() {
             let endpoint = server.dsn(database: database)
-            try await inspector.claim(endpoint, as: ShardIdentity(clusterID: catalog.clusterID, database: database, shard: id(of: index)))
+            try await inspector.claim(endpoint, as: ShardIdentity(clusterID: catalog.clusterID, database: database, shard: id(of: index)), by: "test", over: nil)
             let recorded = ports.map { endpoint.replacing(":\(server.port)/", with: ":\($0[index])/") } ?? endpoint
             operations.append(
                 .putShard(

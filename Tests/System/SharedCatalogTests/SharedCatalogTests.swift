@@ -182,7 +182,7 @@ import Testing
     }
 }
 
-private final class Over: Sendable {
+final class Over: Sendable {
     private let value = Atomic(false)
     var isSet: Bool { value.load(ordering: .relaxed) }
     func set() { value.store(true, ordering: .relaxed) }

@@ -77,10 +77,19 @@ package enum MetricCatalogue {
         "1 while the catalog store answers, 0 while the process serves from what it last knew.")
     package static let catalogCommits = MetricFamily(
         "pgmosaic_catalog_commits_total", .counter, labels: ["outcome"],
-        "Changes of the catalog by this process, by outcome (ok, conflict, invalid, unavailable, unknown).")
+        "Changes of the catalog by this process, by outcome (ok, conflict, invalid, unavailable, unknown, fenced).")
     package static let schemaLoads = MetricFamily(
         "pgmosaic_schema_loads_total", .counter, labels: ["outcome"],
         "Reads of a database's schema from its shards, by outcome (ok, error).")
+
+    // Managers
+    package static let leader = MetricFamily("pgmosaic_leader", .gauge, merge: .max, "1 while this manager leads, 0 while it follows.")
+    package static let leaderChanges = MetricFamily(
+        "pgmosaic_leader_changes_total", .counter, labels: ["event"],
+        "Changes of this manager's role, by event: gained, or why it was lost (lost, expired, fenced, stopping).")
+    package static let forwardedRequests = MetricFamily(
+        "pgmosaic_forwarded_requests_total", .counter, labels: ["outcome"],
+        "Writes that this manager did not carry out itself, by outcome (answered, redirected, no_leader, unknown, refused); attempts that were made again count as again.")
 
     // REST
     package static let httpRequests = MetricFamily(
@@ -110,6 +119,7 @@ package enum MetricCatalogue {
         poolBackends, poolWaiting, poolWaitSeconds, poolSharedReads, poolFailures,
         replicaUsable, replicaLagSeconds, replicaBackends, eventualReads,
         cacheHits, cacheMisses, cacheEntries, catalogEpoch, catalogConnected, catalogCommits, schemaLoads,
+        leader, leaderChanges, forwardedRequests,
         httpRequests, httpSeconds,
         build, logDropped, residentMemory, cpuSeconds, startTime, openFiles,
     ]

@@ -23,17 +23,45 @@ extension ManagerAPI {
                 }
                 return .json(try request.page().page(of: routers, name: \.id))
             },
+            "GET /api/v1/managers": { request in .json(try request.page().page(of: try await managers(), name: \.id)) },
             "GET /health": { _ in .json(HealthAnswer(version: BuildVersion.current)) },
             "GET /ready": { _ in
                 do {
                     let catalog = try await store.load()
-                    return .json(ReadyAnswer(ready: true, epoch: catalog.epoch.number, catalogConnected: true))
+                    return .json(ready(catalog.epoch))
                 } catch {
-                    return .json(ReadyAnswer(ready: false, epoch: 0, catalogConnected: false), status: 503)
+                    return .json(ready(nil), status: 503)
                 }
             },
             "GET /metrics": { _ in .text(await registry.render(), contentType: PrometheusText.contentType) },
         ]
+    }
+
+    /// A manager that follows is ready as well: it answers reads itself, and passes writes on.
+    private func ready(_ epoch: Epoch?) -> ReadyAnswer {
+        var answer = ReadyAnswer(ready: epoch != nil, epoch: epoch?.number ?? 0, catalogConnected: epoch != nil, role: .leader)
+        if case .follower(let leader)? = writer.election?.role {
+            answer.role = .follower
+            answer.leader = leader?.url
+        }
+        return answer
+    }
+
+    private func managers() async throws(APIError) -> [ManagerResource] {
+        let members = try await writer.members().filter { $0.kind == "manager" }
+        let leader: LeaderRecord?
+        do {
+            leader = try await store.lease(LeaderElection.leaseName).flatMap { LeaderRecord(text: $0.holder) }
+        } catch {
+            throw CatalogWriter.apiError(error)
+        }
+        return members.map { member in
+            let leads = member.id == leader?.id && member.url == leader?.url
+            return ManagerResource(
+                id: member.id, url: member.url, role: leads ? .leader : .follower,
+                since: Timestamp(seconds: leads ? member.leadsSince ?? member.startedAt : member.startedAt), epoch: member.epoch.number,
+                version: member.version, startedAt: Timestamp(seconds: member.startedAt))
+        }
     }
 
     private func catalogAnswer(_ request: RESTRequest) async throws -> RESTAnswer {

@@ -16,7 +16,7 @@ extension ManagerAPI {
             },
             "POST /api/v1/databases": { request in
                 let record = try Self.record(from: try request.decode(CreateDatabaseRequest.self))
-                let made = try await writer.change(author: Self.author(request)) { catalog in
+                return try await change(request) { .json($0, status: 201) } _: { catalog in
                     guard catalog.databases[record.name] == nil else {
                         throw APIError(.alreadyExists, "a database of that name exists")
                     }
@@ -24,14 +24,12 @@ extension ManagerAPI {
                         DatabaseResource(after.databases[record.name] ?? record, in: after)
                     }
                 }
-                return .json(made, status: 201)
             },
             "DELETE /api/v1/databases/{name}": { request in
                 let (name, version) = (request.parameter("name"), try request.number("version"))
-                try await writer.change(author: Self.author(request)) { catalog in
+                return try await change(request) { .noContent } _: { catalog in
                     try Self.deletion(of: name, version: version, in: catalog)
                 }
-                return .noContent
             },
         ]
     }

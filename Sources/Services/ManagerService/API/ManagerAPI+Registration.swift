@@ -1,4 +1,5 @@
 internal import ControlAPI
+internal import Foundation
 internal import PGChannel
 internal import Logging
 internal import RESTServer
@@ -18,21 +19,22 @@ extension ManagerAPI {
         let inspection = try await suitable(record, as: identity)
         try await compareSchema(inspection, of: record, in: catalog)
         try await checkReplicas(record.replicas, of: record, inspection)
+        let claim = UUID().uuidString.lowercased()
         do {
-            try await inspector.claim(record.primaryEndpoint, as: identity)
+            try await inspector.claim(record.primaryEndpoint, as: identity, by: claim, over: inspection.claim)
         } catch {
             throw error.apiError
         }
         do {
-            let made = try await writer.change(author: Self.author(request)) { catalog in
+            return try await change(request) { .json($0, status: 201) } _: { catalog in
                 try Self.checkMayGrow(record, in: catalog)
                 return try Self.decision(adding: record, in: catalog)
+            } after: { _ in
+                let notes = ShardSuitability.notes(inspection)
+                for note in notes { request.logger.warning("\(note)", metadata: ["shard": "\(record.id)"]) }
             }
-            let notes = ShardSuitability.notes(inspection)
-            for note in notes { request.logger.warning("\(note)", metadata: ["shard": "\(record.id)"]) }
-            return .json(made, status: 201)
         } catch let error as APIError {
-            if await !mayBeRegistered(record, after: error) { try? await inspector.release(record.primaryEndpoint, from: identity) }
+            if await !mayBeRegistered(record, after: error) { try? await inspector.release(record.primaryEndpoint, from: identity, claimed: claim) }
             throw error
         }
     }
@@ -46,32 +48,45 @@ extension ManagerAPI {
 
     func remove(_ request: RESTRequest) async throws -> RESTAnswer {
         let (id, version) = (request.parameter("id"), try request.number("version"))
-        let (record, clusterID) = try await writer.change(author: Self.author(request)) { catalog in
+        return try await change(request) { _ in .noContent } _: { catalog in
             let record = try Self.shard(id, in: catalog)
             try Self.check(version: version, is: record.version, "the shard", Self.resource(record, in: catalog))
-            let decision = try Self.decision(removing: record, in: catalog, now: now())
-            try await checkHoldsNothing(record, in: catalog)
-            return decision
+            let operations = try Self.operations(removing: record, in: catalog, now: now())
+            let own = try await checkHoldsNothing(record, in: catalog)
+            let identity = ShardIdentity(clusterID: catalog.clusterID, database: record.database, shard: record.id)
+            return CatalogWriter.Decision(operations: operations) { _ in Removal(shard: record, identity: identity, inspection: own) }
+        } after: { removal in
+            await release(removal, request)
         }
+    }
+
+    private struct Removal: Sendable {
+        var shard: ShardRecord
+        var identity: ShardIdentity
+        /// As it was before the shard was removed: should somebody register the server anew meanwhile, its claim is another. nil: it did not answer.
+        var inspection: ShardInspection?
+    }
+
+    private func release(_ removal: Removal, _ request: RESTRequest) async {
         do {
-            try await inspector.release(
-                record.primaryEndpoint, from: ShardIdentity(clusterID: clusterID, database: record.database, shard: record.id))
+            guard let inspection = removal.inspection else { throw ShardAccessError.unreachable("it did not answer when the shard was removed") }
+            try await inspector.release(removal.shard.primaryEndpoint, from: removal.identity, claimed: inspection.claim)
         } catch {
-            request.logger.warning("the mark of the removed shard stays on its server", error: error, metadata: ["shard": "\(record.id)"])
+            request.logger.warning("the mark of the removed shard stays on its server", error: error, metadata: ["shard": "\(removal.shard.id)"])
         }
-        return .noContent
     }
 
     /// The catalog knows of declared tables only; a server that answers is asked for the others, and for transactions in doubt, whose outcome
     /// may be recorded on the shard that goes. A server that does not answer can be removed: it may be gone for good.
-    private func checkHoldsNothing(_ shard: ShardRecord, in catalog: CatalogSnapshot) async throws {
+    /// Returns what the shard's own server said, where it did.
+    private func checkHoldsNothing(_ shard: ShardRecord, in catalog: CatalogSnapshot) async throws -> ShardInspection? {
         let inspections = try await Self.onEach(Self.shards(of: shard.database, in: catalog)) { try? await inspector.inspect($0.primaryEndpoint) }
             .compactMapValues(\.self)
         if let unsettled = inspections.filter({ $0.value.inDoubt > 0 }).keys.min() {
             throw APIError(
                 .shardOwnsData, "shard \(unsettled) holds prepared transactions whose outcome is not settled yet; a router will settle them")
         }
-        guard let own = inspections[shard.id], own.identity?.shard == shard.id, !own.tables.isEmpty else { return }
+        guard let own = inspections[shard.id], own.identity?.shard == shard.id, !own.tables.isEmpty else { return inspections[shard.id] }
         throw APIError(
             .shardOwnsData, "the shard's server holds tables; drop them first",
             details: ["tables": .array(own.tables.prefix(20).map { .string($0.description) })])
@@ -184,9 +199,9 @@ extension ManagerAPI {
         }
     }
 
-    private static func decision(
+    private static func operations(
         removing shard: ShardRecord, in catalog: CatalogSnapshot, now: Double
-    ) throws(APIError) -> CatalogWriter.Decision<(ShardRecord, String)> {
+    ) throws(APIError) -> [CatalogChange.Operation] {
         guard shard.vnodes.isEmpty || tables(of: shard.database, in: catalog).isEmpty else {
             throw APIError(.shardOwnsData, "the shard owns a part of the ring, and the database has tables; this version cannot move their rows yet")
         }
@@ -199,8 +214,7 @@ extension ManagerAPI {
             database.homeShard = members.first?.id
             operations.append(.putDatabase(database))
         }
-        let clusterID = catalog.clusterID
-        return CatalogWriter.Decision(operations: operations) { _ in (shard, clusterID) }
+        return operations
     }
 
     private static func recut(

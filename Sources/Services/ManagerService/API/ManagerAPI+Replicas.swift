@@ -19,7 +19,7 @@ extension ManagerAPI {
             throw Self.apiError(error, at: before)
         }
         try await checkReplicas(replicas.filter { !before.replicas.contains($0) }, of: before, inspection)
-        let changed = try await writer.change(author: Self.author(request)) { catalog in
+        return try await change(request) { .json($0) } _: { catalog in
             var record = try Self.shard(id, in: catalog)
             try Self.check(version: body.version, is: record.version, "the shard", Self.resource(record, in: catalog))
             record.replicas = replicas
@@ -29,7 +29,6 @@ extension ManagerAPI {
                 Self.resource(after.shards[changed.id] ?? changed, in: after)
             }
         }
-        return .json(changed)
     }
 
     /// The endpoints as the catalog keeps them; those in `kept` are in that form already.

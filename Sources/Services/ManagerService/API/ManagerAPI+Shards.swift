@@ -38,7 +38,7 @@ extension ManagerAPI {
         guard body.status != .migrating else {
             throw APIError(.invalidRequest, "\"migrating\" is set by a job that moves data, not by hand")
         }
-        let changed = try await writer.change(author: Self.author(request)) { catalog in
+        return try await change(request) { .json($0) } _: { catalog in
             var record = try Self.shard(id, in: catalog)
             try Self.check(version: body.version, is: record.version, "the shard", Self.resource(record, in: catalog))
             guard record.status != .migrating else {
@@ -51,7 +51,6 @@ extension ManagerAPI {
                 Self.resource(after.shards[changed.id] ?? changed, in: after)
             }
         }
-        return .json(changed)
     }
 
     /// An unreachable shard is an answer, not an error: that is what was asked.

@@ -49,7 +49,7 @@ extension ManagerAPI {
         let body = try request.decode(DeclareTableRequest.self)
         let (database, name) = (request.parameter("name"), try Self.tableName(body.name))
         let placement = try Self.placement(body)
-        let (resource, isNew) = try await writer.change(author: Self.author(request)) { catalog in
+        return try await change(request) { .json($0.resource, status: $0.isNew ? 201 : 200) } _: { catalog in
             let home = try Self.database(database, in: catalog).homeShard
             if let wanted = body.homeShard, body.kind != .local || wanted != home?.name {
                 throw APIError(.invalidRequest, "home_shard can only be the database's home shard, and belongs to local tables only")
@@ -57,15 +57,14 @@ extension ManagerAPI {
             let key = CatalogSnapshot.TableKey(database: database, table: name)
             let old = catalog.tables[key]
             if let old, old.placement == placement {
-                return CatalogWriter.Decision(operations: []) { _ in (TableResource(old, homeShard: home), false) }
+                return CatalogWriter.Decision(operations: []) { _ in (resource: TableResource(old, homeShard: home), isNew: false) }
             }
             try await checkExistingTable(name, for: placement, insteadOf: old?.placement, database: database, in: catalog)
             let record = TableRecord(database: database, name: name, placement: placement, version: old?.version ?? 0)
             return CatalogWriter.Decision(operations: [.putTable(record)]) { after in
-                (TableResource(after.tables[key] ?? record, homeShard: home), old == nil)
+                (resource: TableResource(after.tables[key] ?? record, homeShard: home), isNew: old == nil)
             }
         }
-        return .json(resource, status: isNew ? 201 : 200)
     }
 
     /// A table that exists may get its first placement only while no row would be in the wrong place: it is empty, on every shard that must have
@@ -120,7 +119,7 @@ extension ManagerAPI {
     private func forget(_ request: RESTRequest) async throws -> RESTAnswer {
         let database = request.parameter("name")
         let (name, version) = (try Self.tableName(request.parameter("table")), try request.number("version"))
-        try await writer.change(author: Self.author(request)) { catalog in
+        return try await change(request) { .noContent } _: { catalog in
             let home = try Self.database(database, in: catalog).homeShard
             guard let record = catalog.tables[.init(database: database, table: name)] else {
                 throw APIError(.tableNotFound, "the table has no declared placement")
@@ -132,6 +131,5 @@ extension ManagerAPI {
             return CatalogWriter.Decision(
                 operations: [.deleteTable(database: database, name: name, version: record.version)]) { _ in }
         }
-        return .noContent
     }
 }

@@ -12,11 +12,10 @@ extension ManagerAPI {
                 try Names.checkIdentifier(body.username, "username")
                 let record = UserRecord(
                     name: body.username, verifier: try Self.verifier(body.password), roles: [UserRecord.administrator], grants: [])
-                let made = try await writer.change(author: "setup") { catalog in
+                return try await change(request, author: "setup") { .json($0, status: 201) } _: { catalog in
                     guard catalog.users.isEmpty else { throw APIError(.setupDone, "a user exists already; use /api/v1/users") }
                     return Self.put(record)
                 }
-                return .json(made, status: 201)
             },
             "GET /api/v1/users": { request in
                 let catalog = try await writer.load()
@@ -35,18 +34,17 @@ extension ManagerAPI {
                     throw APIError(.invalidRequest, "roles must not be empty, for a user without grants")
                 }
                 let made = UserGrants.record(name: body.name, verifier: try Self.verifier(body.password), roles: roles, grants: grants)
-                let added = try await writer.change(author: Self.author(request)) { catalog in
+                return try await change(request) { .json($0, status: 201) } _: { catalog in
                     guard catalog.users[made.name] == nil else { throw APIError(.alreadyExists, "a user of that name exists") }
                     return Self.put(made)
                 }
-                return .json(added, status: 201)
             },
             "PUT /api/v1/users/{name}": { request in
                 let (name, body) = (request.parameter("name"), try request.decode(UpdateUserRequest.self))
                 let verifier = try body.password.map { (password) throws(APIError) in try Self.verifier(password) }
                 let roles = body.roles.map(Self.roles)
                 let grants = try UserGrants.read(grants: body.grants, databases: body.databases)
-                let changed = try await writer.change(author: Self.author(request)) { catalog in
+                return try await change(request) { .json($0) } _: { catalog in
                     var record = try Self.user(name, in: catalog)
                     try Self.check(version: body.version, is: record.version, "the user", UserResource(record))
                     if let verifier {
@@ -58,11 +56,10 @@ extension ManagerAPI {
                     try Self.checkAdministratorRemains(catalog, changing: name, to: record)
                     return Self.put(record)
                 }
-                return .json(changed)
             },
             "DELETE /api/v1/users/{name}": { request in
                 let (name, version) = (request.parameter("name"), try request.number("version"))
-                try await writer.change(author: Self.author(request)) { catalog in
+                return try await change(request) { .noContent } _: { catalog in
                     let record = try Self.user(name, in: catalog)
                     try Self.check(version: version, is: record.version, "the user", UserResource(record))
                     try Self.checkAdministratorRemains(catalog, changing: name, to: nil)
@@ -71,7 +68,6 @@ extension ManagerAPI {
                     let revocation = try Self.revocation(.user(name: name, until: time), until: time + TokenSettings.lifetimeMax, now: time, catalog)
                     return CatalogWriter.Decision(operations: [.deleteUser(name: name, version: record.version), revocation]) { _ in }
                 }
-                return .noContent
             },
         ]
     }

@@ -23,10 +23,10 @@ package struct ManagerAPI: Sendable {
 
     package init(
         store: any CatalogStore, inspector: any ShardInspector, box: SecretBox?, metrics: SharedMetrics, registry: MetricRegistry,
-        authority: TokenAuthority? = nil, passwords: PasswordCheck = PasswordCheck(), longPollsMax: Int? = nil, now: @escaping @Sendable () -> Double = { Date().timeIntervalSince1970 }
+        election: LeaderElection? = nil, authority: TokenAuthority? = nil, passwords: PasswordCheck = PasswordCheck(), longPollsMax: Int? = nil, now: @escaping @Sendable () -> Double = { Date().timeIntervalSince1970 }
     ) {
         self.store = store
-        writer = CatalogWriter(store: store, metrics: metrics)
+        writer = CatalogWriter(store: store, metrics: metrics, election: election)
         self.inspector = inspector
         self.box = box
         self.registry = registry
@@ -40,7 +40,29 @@ package struct ManagerAPI: Sendable {
     package var handlers: [String: RESTHandler] {
         var handlers = userHandlers
         for part in [authHandlers, databaseHandlers, tableHandlers, shardHandlers, clusterHandlers] { handlers.merge(part) { $1 } }
-        return handlers
+        return handlers.mapValues { handler in
+            { request in
+                // What a leader before this one has done is not even looked at again.
+                if request.route.isWrite, let repetition = try request.repetition, let kept = try await writer.kept(repetition, now: now()) { return kept }
+                return try await handler(request)
+            }
+        }
+    }
+
+    /// Changes the catalog for a request, under the leader's lease, and keeps the answer with the change where the request has an `Idempotency-Key`.
+    ///
+    /// - after: what is left to do when the change was made by this very call.
+    func change<Result: Sendable>(
+        _ request: RESTRequest, author: String? = nil, answer: @escaping @Sendable (Result) -> RESTAnswer,
+        _ decide: @Sendable (CatalogSnapshot) async throws -> CatalogWriter.Decision<Result>, after: (Result) async -> Void = { _ in }
+    ) async throws -> RESTAnswer {
+        let keeping = try request.repetition.map { CatalogWriter.Keeping(repetition: $0, now: now(), answer: answer) }
+        switch try await writer.change(author: author ?? Self.author(request), keeping: keeping, decide) {
+        case .made(let result):
+            await after(result)
+            return answer(result)
+        case .repeated(let kept): return kept
+        }
     }
 
     /// Who the catalog's history names as the author: the user of the token; where none is asked for, whoever reaches the port.

@@ -1,5 +1,6 @@
 internal import CatalogStore
 internal import ControlAPI
+internal import RESTServer
 internal import ShardModel
 internal import Telemetry
 
@@ -14,6 +15,28 @@ struct CatalogWriter: Sendable {
 
     let store: any CatalogStore
     let metrics: SharedMetrics
+    /// nil: one manager alone, whose commits need no lease.
+    let election: LeaderElection?
+
+    init(store: any CatalogStore, metrics: SharedMetrics, election: LeaderElection? = nil) {
+        self.store = store
+        self.metrics = metrics
+        self.election = election
+    }
+
+    /// A request that may be repeated, and what it is answered when its change is made.
+    struct Keeping<Result: Sendable>: Sendable {
+        var repetition: RequestRepetition
+        var now: Double
+        var answer: @Sendable (Result) -> RESTAnswer
+    }
+
+    /// What became of a change.
+    enum Outcome<Result: Sendable>: Sendable {
+        case made(Result)
+        /// The same request has made it before, and was answered this.
+        case repeated(RESTAnswer)
+    }
 
     /// What a decision comes to.
     struct Decision<Result: Sendable>: Sendable {
@@ -39,18 +62,60 @@ struct CatalogWriter: Sendable {
         }
     }
 
+    /// What was answered to the request before. Throws an `APIError` where its key stands for another request.
+    func kept(_ repetition: RequestRepetition, now: Double) async throws(APIError) -> RESTAnswer? {
+        let kept: KeptAnswer?
+        do {
+            kept = try await store.keptAnswer(repetition.key)
+        } catch {
+            throw Self.apiError(error)
+        }
+        guard let kept, kept.time + KeptAnswer.lifetime > now else { return nil }
+        guard kept.digest == repetition.digest else {
+            throw APIError(.idempotencyMismatch, "this Idempotency-Key was used for a different request")
+        }
+        guard let body = kept.body else {
+            throw APIError(.answerNotKept, "the request was carried out before; its answer was too long to be kept")
+        }
+        return RESTAnswer(status: kept.status, contentType: body.isEmpty ? nil : RESTAnswer.json, body: Array(body.utf8))
+    }
+
     func change<Result: Sendable>(
         author: String, _ decide: @Sendable (CatalogSnapshot) async throws -> Decision<Result>
     ) async throws -> Result {
+        guard case .made(let result) = try await change(author: author, keeping: nil, decide) else { preconditionFailure("there is no key") }
+        return result
+    }
+
+    /// The lease is the one held before anything is read: who loses it, and gets it back, decides anew.
+    func lease() throws(APIError) -> Lease? {
+        guard let election else { return nil }
+        guard case .leader(let lease) = election.role else { throw Self.notLeader }
+        return lease
+    }
+
+    private static let notLeader = APIError(.notLeader, "this manager does not lead; nothing was changed")
+
+    func change<Result: Sendable>(
+        author: String, keeping: Keeping<Result>?, _ decide: @Sendable (CatalogSnapshot) async throws -> Decision<Result>
+    ) async throws -> Outcome<Result> {
+        let lease = try lease()
         for attempt in 1... {
             let catalog = try await load()
+            // In this order: a change of the same request is either seen here or has made the epoch another one.
+            if let keeping, let answer = try await kept(keeping.repetition, now: keeping.now) { return .repeated(answer) }
             let decision = try await decide(catalog)
-            if decision.operations.isEmpty { return decision.result(catalog) }
+            if decision.operations.isEmpty { return .made(decision.result(catalog)) }
             do {
                 let change = CatalogChange(decision.operations, author: author)
-                let after = try await store.commit(change, expecting: catalog.epoch)
+                let after = try await store.commit(
+                    change, expecting: catalog.epoch, fence: lease, keeping: keeping.flatMap { Self.answer($0, decision, change, catalog) })
                 count("ok")
-                return decision.result(after)
+                return .made(decision.result(after))
+            } catch CatalogError.fenced {
+                count("fenced")
+                if let lease { election?.fenced(lease) }
+                throw Self.notLeader
             } catch CatalogError.conflict where attempt < Self.attemptsMax {
                 count("conflict")
                 try await Task.sleep(for: Self.pauseStep * attempt * Double.random(in: 0...1))
@@ -62,12 +127,24 @@ struct CatalogWriter: Sendable {
         preconditionFailure("the loop returns or throws")
     }
 
+    /// The answer by the catalog as the change makes it, as the store will: nil where it cannot be made, which the store will say.
+    private static func answer<Result>(
+        _ keeping: Keeping<Result>, _ decision: Decision<Result>, _ change: CatalogChange, _ catalog: CatalogSnapshot
+    ) -> KeptAnswer? {
+        guard let after = try? catalog.applying(change) else { return nil }
+        let answer = keeping.answer(decision.result(after))
+        return KeptAnswer(
+            key: keeping.repetition.key, digest: keeping.repetition.digest, status: answer.status, body: String(decoding: answer.body, as: UTF8.self),
+            time: keeping.now)
+    }
+
     private func count(_ error: CatalogError) {
         switch error {
         case .conflict: count("conflict")
         case .invalid, .foreign: count("invalid")
         case .unavailable: count("unavailable")
         case .unknownOutcome: count("unknown")
+        case .fenced: count("fenced")
         }
     }
     private func count(_ outcome: String) { metrics.count(MetricCatalogue.catalogCommits, [outcome]) }
@@ -82,6 +159,7 @@ struct CatalogWriter: Sendable {
         case .unavailable(let reason): APIError(.catalogUnavailable, "the catalog store cannot be reached: \(reason)")
         case .unknownOutcome(let reason):
             APIError(.catalogUnknownOutcome, "the catalog store failed while storing; the change may have happened: \(reason)")
+        case .fenced: notLeader
         case .foreign(let reason): APIError(.catalogUnavailable, "the catalog store holds something else: \(reason)")
         }
     }

@@ -29,7 +29,7 @@ package struct PostgresShardInspector: ShardInspector {
                 preparedTransactionsMax: row.integer(4) ?? 0, encoding: row.text(5) ?? "", collation: row.text(6) ?? "", role: row.text(7) ?? "",
                 mayCreateSchema: row.bool(8) ?? false, isSuperuser: row.bool(9) ?? false, inDoubt: row.integer(11) ?? 0, latency: latency,
                 systemIdentifier: row.text(12) ?? "")
-            if row.bool(10) == true { inspection.identity = try await Self.identity(client) }
+            if row.bool(10) == true, let mark = try await Self.mark(client) { (inspection.identity, inspection.claim) = (mark.identity, mark.claim) }
             inspection.tables = try await client.query(ShardQueries.tables).rows.compactMap { row in
                 guard let schema = row.text(0), let name = row.text(1) else { return nil }
                 return QualifiedName(schema: schema, name: name)
@@ -39,27 +39,35 @@ package struct PostgresShardInspector: ShardInspector {
         }
     }
 
-    package func claim(_ endpoint: String, as identity: ShardIdentity) async throws(ShardAccessError) {
+    package func claim(
+        _ endpoint: String, as identity: ShardIdentity, by claim: String, over known: String?
+    ) async throws(ShardAccessError) {
         try await withClient(endpoint) { client in
             try await client.execute("BEGIN")
             try await client.execute(ShardSchema.install)
             _ = try await client.query(
-                ShardQueries.claim, [.text(identity.clusterID), .text(identity.database), .text(identity.shard.name)])
-            let owner = try await Self.identity(client)
-            guard owner == identity else {
-                try await client.execute("ROLLBACK")
-                throw ShardAccessError.taken(owner ?? identity)
+                ShardQueries.identify, [.text(identity.clusterID), .text(identity.database), .text(identity.shard.name), .text(claim)])
+            guard let mark = try await Self.mark(client), mark.identity == identity else {
+                throw ShardAccessError.taken(try await Self.mark(client)?.identity ?? identity)
             }
+            if mark.claim != claim {
+                let replaced = try await client.query(ShardQueries.claim, [.text(claim), known.map { .text($0) } ?? .null])
+                guard !replaced.rows.isEmpty else { throw ShardAccessError.superseded }
+            }
+            // What throws before closes the connection, and nothing of it is there.
             try await client.execute("COMMIT")
         }
     }
 
-    package func release(_ endpoint: String, from identity: ShardIdentity) async throws(ShardAccessError) {
+    package func release(_ endpoint: String, from identity: ShardIdentity, claimed claim: String?) async throws(ShardAccessError) {
         try await withClient(endpoint) { client in
-            guard try await client.query(ShardQueries.facts).rows.first?.bool(10) == true,
-                try await Self.identity(client) == identity
-            else { return }
+            try await client.execute("BEGIN")
+            // Registrations take it as well: what is seen here stays until the end.
+            try await client.execute(ShardSchema.lock)
+            guard try await client.query(ShardQueries.facts).rows.first?.bool(10) == true, let mark = try await Self.mark(client) else { return }
+            guard mark.identity == identity, mark.claim == claim else { throw ShardAccessError.superseded }
             try await client.execute(ShardSchema.uninstall)
+            try await client.execute("COMMIT")
         }
     }
 
@@ -116,11 +124,11 @@ package struct PostgresShardInspector: ShardInspector {
         }
     }
 
-    private static func identity(_ client: PGClient) async throws -> ShardIdentity? {
+    private static func mark(_ client: PGClient) async throws -> (identity: ShardIdentity, claim: String?)? {
         guard let row = try await client.query(ShardQueries.identity).rows.first, let cluster = row.text(0), let database = row.text(1),
             let shard = row.text(2)
         else { return nil }
-        return ShardIdentity(clusterID: cluster, database: database, shard: ShardID(shard))
+        return (ShardIdentity(clusterID: cluster, database: database, shard: ShardID(shard)), row.text(3))
     }
 
     private func withClient<Result: Sendable>(

@@ -21,6 +21,8 @@ package struct ShardInspection: Hashable, Sendable {
     package var systemIdentifier: String
     /// Who the database already belongs to; nil when it was never a shard.
     package var identity: ShardIdentity?
+    /// Of the registration that wrote the identity; nil: there is none, or it is from before there were claims.
+    package var claim: String?
     /// Transactions that routers prepared here, and that are neither committed nor rolled back yet.
     package var inDoubt: Int
     /// Tables outside the system's and our own schemas.
@@ -32,7 +34,7 @@ package struct ShardInspection: Hashable, Sendable {
     package init(
         versionNumber: Int = 150_000, versionText: String = "15", inRecovery: Bool = false, walLevel: String = "logical",
         preparedTransactionsMax: Int = 100, encoding: String = "UTF8", collation: String = "C.UTF-8 C.UTF-8", role: String = "postgres",
-        mayCreateSchema: Bool = true, isSuperuser: Bool = true, identity: ShardIdentity? = nil, inDoubt: Int = 0, tables: [QualifiedName] = [],
+        mayCreateSchema: Bool = true, isSuperuser: Bool = true, identity: ShardIdentity? = nil, claim: String? = nil, inDoubt: Int = 0, tables: [QualifiedName] = [],
         schemaFingerprint: String = "", latency: Duration = .zero, systemIdentifier: String = "1"
     ) {
         self.versionNumber = versionNumber
@@ -46,6 +48,7 @@ package struct ShardInspection: Hashable, Sendable {
         self.mayCreateSchema = mayCreateSchema
         self.isSuperuser = isSuperuser
         self.identity = identity
+        self.claim = claim
         self.inDoubt = inDoubt
         self.tables = tables
         self.schemaFingerprint = schemaFingerprint
@@ -85,10 +88,14 @@ package struct TableInspection: Hashable, Sendable {
 /// All calls are bounded in time and throw `ShardAccessError`.
 package protocol ShardInspector: Sendable {
     func inspect(_ endpoint: String) async throws(ShardAccessError) -> ShardInspection
-    /// Makes our schema on the server and writes `identity`. Repeating it with the same identity does nothing; another identity throws `.taken`.
-    func claim(_ endpoint: String, as identity: ShardIdentity) async throws(ShardAccessError)
-    /// Takes our schema off the server, if it is marked with `identity`.
-    func release(_ endpoint: String, from identity: ShardIdentity) async throws(ShardAccessError)
+    /// Makes our schema on the server and writes `identity` and `claim`, where the claim there is is still `known`, as `inspect` found it. Otherwise it throws
+    /// `.taken` for another identity, `.superseded` for another claim.
+    ///
+    /// Claims tell registrations of one identity apart. A leader that was stopped resumes in another time, in which its successor may have registered or
+    /// removed the same shard: what it does then must find everything as it was, or do nothing (decision 0040).
+    func claim(_ endpoint: String, as identity: ShardIdentity, by claim: String, over known: String?) async throws(ShardAccessError)
+    /// Takes our schema off the server, if it is marked with `identity` under `claim`; else throws `.superseded`. nil: marked before there were claims.
+    func release(_ endpoint: String, from identity: ShardIdentity, claimed claim: String?) async throws(ShardAccessError)
     /// nil: no such table there.
     func table(
         _ name: QualifiedName, for placement: Placement, at endpoint: String, declared: [QualifiedName: Placement]
@@ -134,12 +141,15 @@ package enum ShardAccessError: Error, Hashable, Sendable {
     case refused(String, sqlstate: String)
     /// Another shard or cluster has the database.
     case taken(ShardIdentity)
+    /// The mark is of another registration than the one that was seen.
+    case superseded
 
     package var apiError: APIError {
         switch self {
         case .endpoint(let reason): APIError(.invalidEndpoint, reason)
         case .unreachable(let reason): APIError(.shardUnavailable, "the shard's server cannot be reached: \(reason)")
         case .refused(let reason, let sqlstate): APIError(.shardUnsuitable, "the shard's server refused: \(reason)", sqlstate: sqlstate)
+        case .superseded: APIError(.shardInUse, "the PostgreSQL database was registered or removed by another request meanwhile; look, and try again")
         case .taken(let owner):
             APIError(.shardInUse, "this PostgreSQL database is shard \(owner.shard) of database \(owner.database) of cluster \(owner.clusterID)")
         }

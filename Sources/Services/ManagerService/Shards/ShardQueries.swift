@@ -12,11 +12,18 @@ enum ShardQueries {
         FROM pg_catalog.pg_database d WHERE d.datname = current_database()
         """
 
-    static let identity = "SELECT cluster_id, database, shard_id FROM pgmosaic.identity"
-
-    static let claim = """
-        INSERT INTO pgmosaic.identity (cluster_id, database, shard_id) VALUES ($1, $2, $3) ON CONFLICT (one) DO NOTHING
+    /// The claim as of a table that has none yet: of a shard from before there were claims.
+    static let identity = """
+        SELECT cluster_id, database, shard_id, pg_catalog.to_jsonb(i) ->> 'claim' FROM pgmosaic.identity i
         """
+
+    /// $4 the claim. Writes the identity of a database that has none.
+    static let identify = """
+        INSERT INTO pgmosaic.identity (cluster_id, database, shard_id, claim) VALUES ($1, $2, $3, $4) ON CONFLICT (one) DO NOTHING
+        """
+
+    /// $1 the new claim, in the place of $2. Gives a row where it did.
+    static let claim = "UPDATE pgmosaic.identity SET claim = $1 WHERE claim IS NOT DISTINCT FROM $2 RETURNING one"
 
     private static let userSchemas = """
         n.nspname NOT IN ('pg_catalog', 'information_schema', 'pgmosaic') AND n.nspname NOT LIKE 'pg\\_toast%' AND n.nspname NOT LIKE 'pg\\_temp%'

@@ -3,7 +3,7 @@ internal import RoutePlanning
 
 /// What PGMosaic keeps on a shard itself: the schema `pgmosaic`, made when the shard is claimed and dropped when it is released.
 ///
-/// - `identity`: one row, which shard of which cluster the database is, and its fence;
+/// - `identity`: one row, which shard of which cluster the database is, its fence, and the claim of the registration that wrote it;
 /// - `decisions`: the outcomes of two-phase commits that this shard recorded (`CommitStatements`);
 /// - `hello(cluster, shard, router, epoch)`: what a router's session calls first;
 /// - event triggers that tell of DDL run on the shard itself (`SchemaQueries.eventTrigger`).
@@ -22,13 +22,14 @@ enum ShardSchema {
     static let uninstall = "DROP SCHEMA IF EXISTS pgmosaic CASCADE"
 
     /// Two registrations at once would both find no schema, and one would fail at making it.
-    private static let lock = "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('pgmosaic'));"
+    static let lock = "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('pgmosaic'));"
 
     private static let tables = """
         CREATE SCHEMA IF NOT EXISTS pgmosaic;
         CREATE TABLE IF NOT EXISTS pgmosaic.identity (
             one bool PRIMARY KEY DEFAULT true CHECK (one), cluster_id text NOT NULL, database text NOT NULL, shard_id text NOT NULL,
-            fence bigint NOT NULL DEFAULT 0);
+            fence bigint NOT NULL DEFAULT 0, claim text);
+        ALTER TABLE pgmosaic.identity ADD COLUMN IF NOT EXISTS claim text;
         """
 
     /// One read of one row, once a connection. Works on replicas too: it writes nothing.

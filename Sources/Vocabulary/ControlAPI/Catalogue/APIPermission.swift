@@ -61,5 +61,6 @@ package enum RoutePermissions {
         "GET /api/v1/shards/{id}/stats": .role(.viewer),
         // The cluster
         "GET /api/v1/catalog": .role(.viewer), "GET /api/v1/routers": .role(.viewer),
+        "GET /api/v1/managers": .role(.viewer),
     ]
 }

@@ -9,7 +9,8 @@ package enum APISchemas {
         ("Health", [.init("status", .string), .init("version", .string)]),
         ("Ready", [
             .init("ready", .boolean), .init("epoch", .integer), .init("catalog_connected", .boolean),
-            .init("shards", .array(.object([.init("id", .string), .init("reachable", .boolean)]))),
+            .init("shards", .array(.object([.init("id", .string), .init("reachable", .boolean)]))), .optional("role", managerRole),
+            .optional("leader", .string),
         ]),
         ("Database", [
             .init("name", .string), .init("vnode_count", .integer), .init("default_consistency", consistency),
@@ -64,6 +65,10 @@ package enum APISchemas {
         ("Router", [
             .init("id", .string), .init("url", .string), .init("wire_address", .string), .init("epoch", .integer),
             .init("epoch_lag", .integer), .init("version", .string), .init("started_at", .timestamp),
+        ]),
+        ("Manager", [
+            .init("id", .string), .init("url", .string), .init("role", managerRole), .init("since", .timestamp), .init("epoch", .integer),
+            .init("version", .string), .init("started_at", .timestamp),
         ]),
         ("User", [
             .init("name", .string), .init("roles", .array(role)), .optional("databases", .array(.string)), .optional("grants", grants),
@@ -129,6 +134,7 @@ package enum APISchemas {
         .init("code", .choice(APIErrorCode.allCases.map(\.rawValue))), .init("message", .string), .init("request_id", .string),
         .optional("sqlstate", .string), .optional("details", .any),
     ])
+    private static let managerRole = APISchema.choice(ManagerRole.allCases.map(\.rawValue))
     private static let columns = APISchema.array(.object([.init("name", .string), .init("type", .string)]))
     private static let notices = APISchema.array(.object([
         .init("severity", .string), .init("sqlstate", .string), .init("message", .string), .optional("hint", .string),

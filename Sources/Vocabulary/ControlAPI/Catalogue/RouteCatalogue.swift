@@ -99,6 +99,8 @@ package enum RouteCatalogue {
             ],
             answer: .json(.reference("Catalog")), also: [304: "Nothing newer than what the caller has"]),
         APIRoute(
+            .get, "/api/v1/managers", tag: "cluster", "The live managers, and which of them leads", query: paging, answer: page(of: "Manager")),
+        APIRoute(
             .get, "/api/v1/routers", tag: "cluster", "The live routers and the epoch each serves", query: paging,
             answer: page(of: "Router")),
     ]

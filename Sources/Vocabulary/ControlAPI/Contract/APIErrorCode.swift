@@ -35,6 +35,7 @@ package enum APIErrorCode: String, Hashable, Sendable, CaseIterable, Codable {
     case noShards = "NO_SHARDS"
     case idempotencyMismatch = "IDEMPOTENCY_KEY_REUSED"
     case requestInProgress = "REQUEST_IN_PROGRESS"
+    case answerNotKept = "ANSWER_NOT_KEPT"
 
     case bodyTooLarge = "BODY_TOO_LARGE"
     case unsupportedMediaType = "UNSUPPORTED_MEDIA_TYPE"
@@ -51,6 +52,8 @@ package enum APIErrorCode: String, Hashable, Sendable, CaseIterable, Codable {
     case shardUnavailable = "SHARD_UNAVAILABLE"
     case catalogUnavailable = "CATALOG_UNAVAILABLE"
     case catalogUnknownOutcome = "CATALOG_UNKNOWN_OUTCOME"
+    case noLeader = "NO_LEADER"
+    case notLeader = "NOT_LEADER"
     case notReady = "NOT_READY"
     case deadlinePassed = "DEADLINE_PASSED"
 
@@ -63,7 +66,7 @@ package enum APIErrorCode: String, Hashable, Sendable, CaseIterable, Codable {
         case .methodNotAllowed: 405
         case .alreadyExists, .versionConflict, .setupDone, .lastAdministrator, .databaseNotEmpty, .shardInUse, .shardOwnsData,
             .reshardingNeeded, .shardUnsuitable, .schemaMismatch, .tableNotEmpty, .tableExists, .tableUnsuitable, .noShards,
-            .idempotencyMismatch, .requestInProgress:
+            .idempotencyMismatch, .requestInProgress, .answerNotKept:
             409
         case .bodyTooLarge: 413
         case .unsupportedMediaType: 415
@@ -71,7 +74,7 @@ package enum APIErrorCode: String, Hashable, Sendable, CaseIterable, Codable {
         case .tooManyRequests: 429
         case .internalError: 500
         case .notImplemented: 501
-        case .shardUnavailable, .catalogUnavailable, .catalogUnknownOutcome, .notReady: 503
+        case .shardUnavailable, .catalogUnavailable, .catalogUnknownOutcome, .noLeader, .notLeader, .notReady: 503
         case .deadlinePassed: 504
         }
     }
@@ -111,6 +114,7 @@ package enum APIErrorCode: String, Hashable, Sendable, CaseIterable, Codable {
         case .noShards: "The database has no shard yet."
         case .idempotencyMismatch: "The `Idempotency-Key` was used for a different request within 24 hours."
         case .requestInProgress: "The first request with this `Idempotency-Key` is still running."
+        case .answerNotKept: "The request with this `Idempotency-Key` was carried out; its answer was too long to be kept. Read what it made."
         case .bodyTooLarge: "The body is longer than the server's limit."
         case .unsupportedMediaType: "The body is not `application/json`."
         case .sqlRefused: "PGMosaic refuses the statement; `details.refusal` is its `PGM-…` code."
@@ -123,7 +127,10 @@ package enum APIErrorCode: String, Hashable, Sendable, CaseIterable, Codable {
         case .notImplemented: "Part of the contract that this version does not have."
         case .shardUnavailable: "The shard could not be reached; nothing was done."
         case .catalogUnavailable: "The catalog store could not be reached; nothing was changed."
-        case .catalogUnknownOutcome: "The catalog store failed after the change may have been stored: read, then decide."
+        case .catalogUnknownOutcome:
+            "The catalog store, or the leading manager, failed after the change may have been stored: read, then decide, or repeat with the same `Idempotency-Key`."
+        case .noLeader: "No manager leads at the moment, or the one that does cannot be reached; nothing was changed."
+        case .notLeader: "This manager does not lead, or has ceased to during the request; nothing was changed."
         case .notReady: "The server has started, but cannot serve yet."
         case .deadlinePassed: "The time given for the request is over. A write may or may not have happened."
         }

@@ -26,11 +26,17 @@ package struct ReadyAnswer: Codable, Hashable, Sendable {
     package var catalogConnected: Bool
     /// Of a router: its shards; empty for a manager.
     package var shards: [Shard]
+    /// Of a manager; absent for a router.
+    package var role: ManagerRole?
+    /// Of a manager: the REST address of the one that leads, where that is known.
+    package var leader: String?
     package enum CodingKeys: String, CodingKey, CaseIterable {
-        case ready, epoch, shards
+        case ready, epoch, shards, role, leader
         case catalogConnected = "catalog_connected"
     }
-    package init(ready: Bool, epoch: UInt64, catalogConnected: Bool, shards: [Shard] = []) {
+    package init(ready: Bool, epoch: UInt64, catalogConnected: Bool, shards: [Shard] = [], role: ManagerRole? = nil, leader: String? = nil) {
+        self.role = role
+        self.leader = leader
         self.ready = ready
         self.epoch = epoch
         self.catalogConnected = catalogConnected
