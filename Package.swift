@@ -88,6 +88,7 @@ let package = Package(
         decision("ReplicaCore", ["PoolCore"]),
         decision("CommitCore", ["ShardModel"]),
         decision("LeaderCore"),
+        decision("HealthCore"),
         // 2 adapters
         adapter("PGChannel", ["PGWire", "Listening", nioPosix, nioTLS, nioSSL] + nio),
         adapter("Listening", [nioPosix, nioSSL] + nio),
@@ -109,7 +110,7 @@ let package = Package(
             "PostgresProcess", .product(name: "AsyncHTTPClient", package: "async-http-client"),
             .product(name: "NIOHTTP1", package: "swift-nio"),
         ] + nio),
-        adapter("ServerConfig", [.product(name: "Yams", package: "Yams"), log]),
+        adapter("ServerConfig", ["HealthCore", .product(name: "Yams", package: "Yams"), log]),
         // Not "Security": packages ask canImport(Security), and would take it for the framework of that name.
         adapter("Secrets", ["ControlAPI", "ServerConfig", "ShardModel", crypto, cryptoExtras]),
         adapter("RESTServer", [
@@ -127,7 +128,7 @@ let package = Package(
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         ] + nio),
         service("ManagerService", [
-            "ShardModel", "ControlAPI", "RoutePlanning", "CommitCore", "LeaderCore", "PGWire", "PGChannel", "CatalogStore", "Telemetry", "ServerConfig",
+            "ShardModel", "ControlAPI", "RoutePlanning", "CommitCore", "LeaderCore", "HealthCore", "PGWire", "PGChannel", "CatalogStore", "Telemetry", "ServerConfig",
             "Secrets", "RESTServer", "Listening", nioPosix, nioSSL, log, httpTypes,
             .product(name: "AsyncHTTPClient", package: "async-http-client"), .product(name: "NIOHTTP1", package: "swift-nio"),
             .product(name: "Hummingbird", package: "hummingbird"),
@@ -167,6 +168,7 @@ let package = Package(
             ["RoutePlanning", "ShardModel", "PGTypes", "SQLSyntax", "CPGQuery", "PostgresProcess"],
             resources: [.copy("Resources")]),
         test("LeaderCoreTests", in: "Decisions", ["LeaderCore"]),
+        test("HealthCoreTests", in: "Decisions", ["HealthCore"]),
         test("CommitCoreTests", in: "Decisions", ["CommitCore", "ShardModel"]),
         test("PoolCoreTests", in: "Decisions", ["PoolCore", "TestKit"]),
         test("ReplicaCoreTests", in: "Decisions", ["ReplicaCore", "PoolCore", "TestKit"]),
@@ -182,7 +184,7 @@ let package = Package(
         test("SecretsTests", in: "Adapters", ["Secrets", "ControlAPI", "RESTTestKit", "ShardModel"]),
         test("RESTServerTests", in: "Adapters", ["RESTServer", "RESTTestKit", "ControlAPI", "Listening", "PostgresProcess", "Telemetry", log, httpTypes]),
         test("ManagerServiceTests", in: "Services", [
-            "ManagerService", "CatalogStore", "ShardModel", "ControlAPI", "PGWire", "Secrets", "ServerConfig", "Telemetry", "RESTTestKit", "PostgresProcess", nioPosix, log,
+            "ManagerService", "CatalogStore", "HealthCore", "ShardModel", "ControlAPI", "PGWire", "Secrets", "ServerConfig", "Telemetry", "RESTTestKit", "PostgresProcess", nioPosix, log,
         ]),
         test("PostgresProcessTests", in: "Adapters", ["PostgresProcess"]),
         // benchmarks

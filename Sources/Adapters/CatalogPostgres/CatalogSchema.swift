@@ -34,9 +34,22 @@ struct CatalogSchema: Sendable {
             VALUES (1, 1, 0, 0, 'none', 0, 'none');
         """
 
-    /// Answers to requests, with the epochs of their changes.
+    /// Answers to requests, with the epochs of their changes. Who may write records, routers with roles of their own, may write these: a commit names both.
     private static let second = """
         CREATE TABLE pgmosaic_catalog.answer (key text COLLATE "C" PRIMARY KEY, epoch bigint NOT NULL, body text NOT NULL);
         CREATE INDEX answer_by_epoch ON pgmosaic_catalog.answer (epoch);
+        DO $grant$
+        DECLARE
+            grantee text;
+        BEGIN
+            FOR grantee IN
+                SELECT DISTINCT CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END
+                FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a
+                WHERE c.oid = 'pgmosaic_catalog.record'::pg_catalog.regclass AND a.privilege_type = 'INSERT' AND a.grantee <> c.relowner
+            LOOP
+                EXECUTE 'GRANT SELECT, INSERT, UPDATE, DELETE ON pgmosaic_catalog.answer TO ' || grantee;
+            END LOOP;
+        END
+        $grant$;
         """
 }

@@ -14,6 +14,7 @@ package struct ManagerSettings: Hashable, Sendable {
     package var httpConnectionsMax: Int
     package var httpIdleTimeout: Duration
     package var probeTimeout: Duration
+    package var health: HealthSettings
     package var logLevel: Logger.Level
     package var logFormat: LogFormat
     package var shutdownGrace: Duration
@@ -45,6 +46,7 @@ package struct ManagerSettings: Hashable, Sendable {
         httpConnectionsMax = values.integer(Name.httpConnectionsMax)
         httpIdleTimeout = values.duration(Name.httpIdleTimeout)
         probeTimeout = values.duration(Name.probeTimeout)
+        health = HealthSettings(values)
         logLevel = values.choice(Name.logLevel)
         logFormat = values.choice(Name.logFormat)
         shutdownGrace = values.duration(Name.shutdownGrace)

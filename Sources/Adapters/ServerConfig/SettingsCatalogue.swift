@@ -232,9 +232,32 @@ package enum SettingsCatalogue {
         "leader.ca_file", .path, default: .text(""),
         "PEM file with the authorities that the leader's certificate must be of. Empty: those that this machine trusts.")
 
+    package static let healthInterval = SettingDeclaration(
+        "health.interval", .duration(.milliseconds(100) ... .seconds(3600)), default: .duration(.seconds(5)),
+        "Time from one probe of a shard's server to the next.")
+    package static let healthDeadline = SettingDeclaration(
+        "health.deadline", .duration(.milliseconds(50) ... .seconds(60)), default: .duration(.seconds(2)),
+        "Longest time that a probe may take; a server that takes longer has not answered.")
+    package static let healthFailures = SettingDeclaration(
+        "health.failures", .integer(1...1000), default: .integer(3), "Failed probes in a row after which a server is unreachable; before, it is degraded.")
+    package static let healthRecoveries = SettingDeclaration(
+        "health.recoveries", .integer(1...1000), default: .integer(2), "Good probes in a row after which a server is healthy again.")
+    package static let healthLagMax = SettingDeclaration(
+        "health.lag_max", .duration(.zero ... .seconds(86_400)), default: .duration(.seconds(30)), "A replica that is further behind is degraded.")
+    package static let healthConnectionsPercent = SettingDeclaration(
+        "health.connections_max_percent", .integer(1...1000), default: .integer(90),
+        "A server that has this share of its max_connections in use is degraded; above 100: never for that.")
+    package static let healthInDoubtMax = SettingDeclaration(
+        "health.in_doubt_max", .duration(.zero ... .seconds(30 * 86_400)), default: .duration(.seconds(300)),
+        "A server with an older prepared transaction is degraded: routers settle theirs within seconds.")
+    package static let healthSlotBytesMax = SettingDeclaration(
+        "health.slot_bytes_max", .bytes(0...(1 << 60)), default: .bytes(10 << 30),
+        "A server with a replication slot that keeps more log is degraded: its disk is filling.")
+
     package static let manager: [SettingDeclaration] = [
         managerID, catalog, leaderURL, leaderLease, leaderForward, leaderWait, leaderCAFile, secretsKeyFile, httpHost, managerHTTPPort, httpTLSCertificateFile, httpTLSKeyFile, httpAuth, authSecret, authIssuer, authAudience, authLifetime, authLeeway,
         authKeySetFile, authKeySetIssuer, insecure, httpBodyMax, httpConnectionsMax, httpIdleTimeout,
-        probeTimeout, logLevel, logFormat, shutdownGrace,
+        probeTimeout, healthInterval, healthDeadline, healthFailures, healthRecoveries, healthLagMax, healthConnectionsPercent, healthInDoubtMax,
+        healthSlotBytesMax, logLevel, logFormat, shutdownGrace,
     ]
 }

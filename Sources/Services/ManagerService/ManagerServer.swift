@@ -37,10 +37,13 @@ package enum ManagerServer {
         let took = Bell()
         let election = LeaderElection(id: settings.id, store: store, ttl: settings.leader.lease, metrics: metrics, logger: logger) { took.ring() }
         registry.add { election.metricSnapshot() }
+        let monitor = HealthMonitor(store: store, inspector: inspector, election: election, settings: settings.health, logger: logger)
+        registry.add { monitor.metricSnapshot() }
         let api = ManagerAPI(
-            store: store, inspector: inspector, box: box, metrics: metrics, registry: registry, election: election, authority: authority)
+            store: store, inspector: inspector, box: box, metrics: metrics, registry: registry, election: election, monitor: monitor,
+            authority: authority)
         let member = MemberAnnouncer(id: settings.id, store: store, election: election, startedAt: startedAt, logger: logger)
-        let client = LeaderClient(id: settings.id, settings.leader, attemptLimit: settings.probeTimeout * 4 + .seconds(30))
+        let client = try LeaderClient(id: settings.id, settings.leader, attemptLimit: settings.probeTimeout * 4 + .seconds(30))
         let placement = WritePlacement(election, client, settings.leader, metrics: metrics)
         let application = RESTApplication(
             responder(
@@ -57,7 +60,7 @@ package enum ManagerServer {
             logger.notice("manager ready", metadata: ["url": "\(url)", "id": "\(settings.id)", "pid": "\(getpid())"])
         }
         var configuration = ServiceGroupConfiguration(
-            services: [.init(service: member), .init(service: application), .init(service: election)], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+            services: [.init(service: monitor), .init(service: member), .init(service: application), .init(service: election)], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         configuration.maximumGracefulShutdownDuration = settings.shutdownGrace
         let reloading = reloads.map { reloads in
             Task { for await settings in reloads { reload(settings, certificates, logger) } }

@@ -97,6 +97,20 @@ import Testing
         await store.close()
     }
 
+    @Test func aRouterWithARoleOfItsOwnCommitsAfterAnUpgrade() async throws {
+        let server = try await CatalogServer.current.withDatabase()
+        await (try await open(server, CatalogSchema(steps: Array(CatalogSchema.current.steps.prefix(1))))).close()
+        try await server.server.psql(
+            """
+            CREATE ROLE "up router" LOGIN; GRANT USAGE ON SCHEMA pgmosaic_catalog TO "up router";
+            GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA pgmosaic_catalog TO "up router";
+            """, database: server.database)
+        await (try await open(server)).close()
+        let store = try await PostgresCatalogStore(try server.endpoint(user: "up router"), isManager: false, on: MultiThreadedEventLoopGroup.singleton)
+        #expect(try await store.commit(change(1), expecting: .zero).epoch == Epoch(1))
+        await store.close()
+    }
+
     // MARK: odd databases
 
     @Test func aSchemaThatIsNotOursIsLeftAsItIs() async throws {

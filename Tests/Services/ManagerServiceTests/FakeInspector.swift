@@ -1,3 +1,5 @@
+import ControlAPI
+import HealthCore
 import ManagerService
 import ShardModel
 import Synchronization
@@ -10,6 +12,7 @@ final class FakeInspector: ShardInspector {
         var failure: ShardAccessError?
         /// What `claim` and `release` throw, after `inspect` went well.
         var claimFailure: ShardAccessError?
+        var figures = ServerFigures()
     }
     private let servers = Mutex<[String: Server]>([:])
 
@@ -50,6 +53,15 @@ final class FakeInspector: ShardInspector {
         server.inspection.identity = nil
         server.inspection.claim = nil
         self[Self.place(endpoint)] = server
+    }
+
+    func probe(_ endpoint: String, as identity: ShardIdentity, within limit: Duration) async -> ProbeOutcome {
+        let server = self[Self.place(endpoint)]
+        if let failure = server.failure { return .failed(.noConnection, failure.apiError.message) }
+        var figures = server.figures
+        figures.inRecovery = server.inspection.inRecovery
+        figures.isShard = server.inspection.identity == identity
+        return .answered(figures, latency: .milliseconds(1))
     }
 
     func table(

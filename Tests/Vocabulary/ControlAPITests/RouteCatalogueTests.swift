@@ -75,7 +75,7 @@ import Testing
             "RegisterShard": keys(RegisterShardRequest.CodingKeys.self), "ShardStatus": keys(ShardStatusRequest.CodingKeys.self),
             "ShardReplicas": keys(ShardReplicasRequest.CodingKeys.self),
             "ShardHealth": keys(ShardHealthAnswer.CodingKeys.self), "ShardStats": keys(ShardStatsAnswer.CodingKeys.self),
-            "Catalog": keys(CatalogAnswer.CodingKeys.self), "Router": keys(RouterResource.CodingKeys.self), "Manager": keys(ManagerResource.CodingKeys.self),
+            "Catalog": keys(CatalogAnswer.CodingKeys.self), "Router": keys(RouterResource.CodingKeys.self), "Manager": keys(ManagerResource.CodingKeys.self), "ServerHealth": keys(ServerHealthResource.CodingKeys.self),
             "User": keys(UserResource.CodingKeys.self), "Setup": keys(SetupRequest.CodingKeys.self),
             "Login": keys(LoginRequest.CodingKeys.self), "LoginAnswer": keys(LoginAnswer.CodingKeys.self), "Revoke": keys(RevokeRequest.CodingKeys.self),
             "CreateUser": keys(CreateUserRequest.CodingKeys.self), "UpdateUser": keys(UpdateUserRequest.CodingKeys.self),

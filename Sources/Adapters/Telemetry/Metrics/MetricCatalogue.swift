@@ -91,6 +91,30 @@ package enum MetricCatalogue {
         "pgmosaic_forwarded_requests_total", .counter, labels: ["outcome"],
         "Writes that this manager did not carry out itself, by outcome (answered, redirected, no_leader, unknown, refused); attempts that were made again count as again.")
 
+    // Health of the shards' servers, as a manager probes them
+    package static let serverState = MetricFamily(
+        "pgmosaic_server_state", .gauge, labels: ["shard", "server", "state"],
+        "1 for the state that the server (host and port) has, by this manager's probes: unknown, healthy, degraded, unreachable; 0 for the others.")
+    package static let serverProbeSeconds = MetricFamily(
+        "pgmosaic_server_probe_seconds", .gauge, labels: ["shard", "server"], "How long the last probe took; this and the following are absent while the server does not answer.")
+    package static let serverConnections = MetricFamily(
+        "pgmosaic_server_connections", .gauge, labels: ["shard", "server"], "Connections to the server.")
+    package static let serverConnectionsMax = MetricFamily(
+        "pgmosaic_server_connections_max", .gauge, labels: ["shard", "server"], "The server's max_connections.")
+    package static let serverLagSeconds = MetricFamily(
+        "pgmosaic_server_lag_seconds", .gauge, labels: ["shard", "server"],
+        "Of a replica: time since the last moment whose log it is known to have replayed, by what the primary's probes saw written; absent while that is unknown.")
+    package static let serverInDoubt = MetricFamily(
+        "pgmosaic_server_in_doubt", .gauge, labels: ["shard", "server"], "Prepared transactions that are neither committed nor rolled back.")
+    package static let serverInDoubtSeconds = MetricFamily(
+        "pgmosaic_server_in_doubt_seconds", .gauge, labels: ["shard", "server"], "Age of the oldest of them.")
+    package static let serverDatabaseBytes = MetricFamily(
+        "pgmosaic_server_database_bytes", .gauge, labels: ["shard", "server"], "Size of the shard's database.")
+    package static let serverLogBytes = MetricFamily(
+        "pgmosaic_server_log_bytes", .gauge, labels: ["shard", "server"], "Size of the folder of the write-ahead log; absent where the role may not see it.")
+    package static let serverSlotBytes = MetricFamily(
+        "pgmosaic_server_slot_retained_bytes", .gauge, labels: ["shard", "server"], "Log that the replication slot furthest behind keeps from being removed.")
+
     // REST
     package static let httpRequests = MetricFamily(
         "pgmosaic_http_requests_total", .counter, labels: ["method", "path", "status"],
@@ -120,6 +144,8 @@ package enum MetricCatalogue {
         replicaUsable, replicaLagSeconds, replicaBackends, eventualReads,
         cacheHits, cacheMisses, cacheEntries, catalogEpoch, catalogConnected, catalogCommits, schemaLoads,
         leader, leaderChanges, forwardedRequests,
+        serverState, serverProbeSeconds, serverConnections, serverConnectionsMax, serverLagSeconds, serverInDoubt, serverInDoubtSeconds,
+        serverDatabaseBytes, serverLogBytes, serverSlotBytes,
         httpRequests, httpSeconds,
         build, logDropped, residentMemory, cpuSeconds, startTime, openFiles,
     ]

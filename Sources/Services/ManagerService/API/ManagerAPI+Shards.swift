@@ -53,26 +53,6 @@ extension ManagerAPI {
         }
     }
 
-    /// An unreachable shard is an answer, not an error: that is what was asked.
-    private func health(_ request: RESTRequest) async throws -> RESTAnswer {
-        let catalog = try await writer.load()
-        let shard = try Self.shard(request.parameter("id"), in: catalog)
-        let identity = ShardIdentity(clusterID: catalog.clusterID, database: shard.database, shard: shard.id)
-        do {
-            let inspection = try await inspector.inspect(shard.primaryEndpoint)
-            var problems = ShardSuitability.problems(inspection)
-            if inspection.identity != identity { problems.insert("the database at the endpoint is not marked as this shard", at: 0) }
-            let (seconds, attoseconds) = inspection.latency.components
-            return .json(
-                ShardHealthAnswer(
-                    shardID: shard.id.name, healthy: problems.isEmpty,
-                    latencyMilliseconds: Double(seconds) * 1000 + (Double(attoseconds) / 1e12).rounded() / 1000,
-                    serverVersion: inspection.versionText, inRecovery: inspection.inRecovery, problem: problems.first))
-        } catch {
-            return .json(ShardHealthAnswer(shardID: shard.id.name, healthy: false, problem: error.apiError.message))
-        }
-    }
-
     private func stats(_ request: RESTRequest) async throws -> RESTAnswer {
         let shard = try Self.shard(request.parameter("id"), in: try await writer.load())
         do {

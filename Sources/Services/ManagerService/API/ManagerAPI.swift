@@ -15,6 +15,8 @@ package struct ManagerAPI: Sendable {
     let box: SecretBox?
     let registry: MetricRegistry
     let longPolls: LongPollLimit
+    /// nil: nobody watches over the servers; they are probed on request only.
+    let monitor: HealthMonitor?
     /// nil: no tokens are given.
     let authority: TokenAuthority?
     let passwords: PasswordCheck
@@ -23,11 +25,12 @@ package struct ManagerAPI: Sendable {
 
     package init(
         store: any CatalogStore, inspector: any ShardInspector, box: SecretBox?, metrics: SharedMetrics, registry: MetricRegistry,
-        election: LeaderElection? = nil, authority: TokenAuthority? = nil, passwords: PasswordCheck = PasswordCheck(), longPollsMax: Int? = nil, now: @escaping @Sendable () -> Double = { Date().timeIntervalSince1970 }
+        election: LeaderElection? = nil, monitor: HealthMonitor? = nil, authority: TokenAuthority? = nil, passwords: PasswordCheck = PasswordCheck(), longPollsMax: Int? = nil, now: @escaping @Sendable () -> Double = { Date().timeIntervalSince1970 }
     ) {
         self.store = store
         writer = CatalogWriter(store: store, metrics: metrics, election: election)
         self.inspector = inspector
+        self.monitor = monitor
         self.box = box
         self.registry = registry
         self.authority = authority

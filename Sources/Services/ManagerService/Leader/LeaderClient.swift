@@ -20,16 +20,25 @@ package final class LeaderClient: Sendable {
     private let attemptLimit: TimeAmount
 
     /// - attemptLimit: as long as a request may take.
-    package init(id: String, _ settings: LeaderSettings, attemptLimit: Duration) {
+    ///
+    /// Throws a `ConfigError` where the file of authorities cannot be used.
+    package init(id: String, _ settings: LeaderSettings, attemptLimit: Duration) throws(ConfigError) {
         self.attemptLimit = TimeAmount(attemptLimit)
         var configuration = HTTPClient.Configuration()
         // The leader may have changed: who calls looks again instead.
         configuration.connectionPool.retryConnectionEstablishment = false
         configuration.timeout.connect = Self.connectLimit
         configuration.redirectConfiguration = .disallow
+        configuration.httpVersion = .http1Only
+        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 64
         var tls = TLSConfiguration.makeClientConfiguration()
         tls.minimumTLSVersion = .tlsv12
-        if let file = settings.caFile { tls.trustRoots = .file(file) }
+        if let file = settings.caFile {
+            tls.trustRoots = .file(file)
+            guard (try? NIOSSLCertificate.fromPEMFile(file))?.isEmpty == false, (try? NIOSSLContext(configuration: tls)) != nil else {
+                throw ConfigError(SettingsCatalogue.leaderCAFile.name, .inconsistent("\(file) is not a PEM file with certificates"))
+            }
+        }
         configuration.tlsConfiguration = tls
         http = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
         self.id = id

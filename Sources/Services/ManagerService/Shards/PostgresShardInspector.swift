@@ -8,8 +8,8 @@ package import ShardModel
 
 /// Looks at real PostgreSQL servers, one short connection a question.
 package struct PostgresShardInspector: ShardInspector {
-    private let box: SecretBox?
-    private let group: MultiThreadedEventLoopGroup
+    let box: SecretBox?
+    let group: MultiThreadedEventLoopGroup
     private let timeout: Duration
 
     package init(box: SecretBox?, group: MultiThreadedEventLoopGroup, timeout: Duration) {

@@ -100,6 +100,8 @@ package protocol ShardInspector: Sendable {
     func table(
         _ name: QualifiedName, for placement: Placement, at endpoint: String, declared: [QualifiedName: Placement]
     ) async throws(ShardAccessError) -> TableInspection?
+    /// Looks at a server that is to be part of a shard, in no more time than `limit`.
+    func probe(_ endpoint: String, as identity: ShardIdentity, within limit: Duration) async -> ProbeOutcome
     func figures(_ endpoint: String) async throws(ShardAccessError) -> ShardFigures
 }
 

@@ -49,6 +49,19 @@ package enum APISchemas {
         ("ShardHealth", [
             .init("shard_id", .string), .init("healthy", .boolean), .optional("latency_ms", .number),
             .optional("server_version", .string), .optional("in_recovery", .boolean), .optional("problem", .string),
+            .init("servers", .array(.reference("ServerHealth"))),
+        ]),
+        ("ServerHealth", [
+            .init("server", .string), .init("part", .choice(ServerHealthResource.Part.allCases.map(\.rawValue))), .init("state", healthState),
+            .init("since", .timestamp), .init("reasons", .array(.string)),
+            .init("transitions", .array(.object([
+                .init("time", .timestamp), .init("from", healthState), .init("to", healthState), .init("reasons", .array(.string)),
+            ]))),
+            .optional("probed_at", .timestamp), .init("found", .array(.string)), .optional("problem", .string), .optional("latency_ms", .number), .optional("in_recovery", .boolean),
+            .optional("position", .string), .optional("lag_ms", .integer), .optional("behind_bytes", .integer), .optional("streaming", .boolean),
+            .optional("connections", .integer), .optional("connections_max", .integer), .optional("in_doubt", .integer),
+            .optional("oldest_in_doubt_s", .number), .optional("database_bytes", .integer), .optional("log_bytes", .integer),
+            .optional("slots", .array(.object([.init("name", .string), .init("active", .boolean), .optional("retained_bytes", .integer)]))),
         ]),
         ("ShardStats", [
             .init("shard_id", .string), .init("database_bytes", .integer), .init("connections", .integer),
@@ -134,6 +147,7 @@ package enum APISchemas {
         .init("code", .choice(APIErrorCode.allCases.map(\.rawValue))), .init("message", .string), .init("request_id", .string),
         .optional("sqlstate", .string), .optional("details", .any),
     ])
+    private static let healthState = APISchema.choice(ServerHealthResource.State.allCases.map(\.rawValue))
     private static let managerRole = APISchema.choice(ManagerRole.allCases.map(\.rawValue))
     private static let columns = APISchema.array(.object([.init("name", .string), .init("type", .string)]))
     private static let notices = APISchema.array(.object([

@@ -83,7 +83,7 @@ package enum RouteCatalogue {
             .put, "/api/v1/shards/{id}/replicas", tag: "shards", "Replace the list of a shard's replicas, each of them checked",
             request: .reference("ShardReplicas"), answer: .json(.reference("Shard"))),
         APIRoute(
-            .get, "/api/v1/shards/{id}/health", tag: "shards", "Probe the shard now", answer: .json(.reference("ShardHealth"))),
+            .get, "/api/v1/shards/{id}/health", tag: "shards", "Probe the shard's servers now; with the state of each and its past changes", answer: .json(.reference("ShardHealth"))),
         APIRoute(
             .get, "/api/v1/shards/{id}/stats", tag: "shards", "Read figures from the shard now", answer: .json(.reference("ShardStats"))),
     ]

@@ -131,9 +131,11 @@ package struct ShardHealthAnswer: Codable, Hashable, Sendable {
     package var inRecovery: Bool?
     /// One sentence when unhealthy; without secrets.
     package var problem: String?
+    /// The primary first.
+    package var servers: [ServerHealthResource]
 
     package enum CodingKeys: String, CodingKey, CaseIterable {
-        case healthy, problem
+        case healthy, problem, servers
         case shardID = "shard_id"
         case latencyMilliseconds = "latency_ms"
         case serverVersion = "server_version"
@@ -142,8 +144,9 @@ package struct ShardHealthAnswer: Codable, Hashable, Sendable {
 
     package init(
         shardID: String, healthy: Bool, latencyMilliseconds: Double? = nil, serverVersion: String? = nil,
-        inRecovery: Bool? = nil, problem: String? = nil
+        inRecovery: Bool? = nil, problem: String? = nil, servers: [ServerHealthResource]
     ) {
+        self.servers = servers
         self.shardID = shardID
         self.healthy = healthy
         self.latencyMilliseconds = latencyMilliseconds

@@ -19,17 +19,23 @@ struct ShardsHealthCommand: AsyncParsableCommand {
             var answers: [JSONValue] = []
             for id in wanted { answers.append(try await client.send(.get, ShardsCommand.path(of: id) + "/health")) }
             options.show(JSONText(["items": .array(answers)])) {
-                var table = TextTable(["ID", "HEALTHY", "LATENCY", "SERVER", "PROBLEM"])
+                var table = TextTable(["SHARD", "SERVER", "PART", "STATE", "SINCE", "LATENCY", "LAG", "CONNECTIONS", "IN DOUBT", "NOW WRONG"])
                 for answer in answers {
-                    let latency = answer.cell("latency_ms")
-                    table.add([
-                        answer.cell("shard_id"), answer.cell("healthy"), latency.isEmpty ? "" : latency + " ms", answer.cell("server_version"),
-                        answer.cell("problem"),
-                    ])
+                    for server in answer["servers"]?.arrayValue ?? [] { table.add(Self.row(server, of: answer)) }
+                    // What is against the primary as a shard, beside its health.
+                    if let problem = answer["problem"]?.stringValue { table.add([answer.cell("shard_id")] + Array(repeating: "", count: 8) + [problem]) }
                 }
                 return table.text
             }
             guard answers.allSatisfy({ $0["healthy"]?.boolValue == true }) else { throw ExitStatus.failed }
         }
+    }
+
+    private static func row(_ server: JSONValue, of answer: JSONValue) -> [String] {
+        func milliseconds(_ name: String) -> String { server.cell(name).isEmpty ? "" : server.cell(name) + " ms" }
+        let connections = server.cell("connections").isEmpty ? "" : "\(server.cell("connections"))/\(server.cell("connections_max"))"
+        let found = server["found"]?.arrayValue?.compactMap(\.stringValue).joined(separator: " ") ?? ""
+        return [answer.cell("shard_id")] + ["server", "part", "state", "since"].map(server.cell)
+            + [milliseconds("latency_ms"), milliseconds("lag_ms"), connections, server.cell("in_doubt"), found]
     }
 }
