@@ -113,8 +113,10 @@ let package = Package(
         adapter("ServerConfig", ["HealthCore", .product(name: "Yams", package: "Yams"), log]),
         // Not "Security": packages ask canImport(Security), and would take it for the framework of that name.
         adapter("Secrets", ["ControlAPI", "ServerConfig", "ShardModel", crypto, cryptoExtras]),
+        .target(name: "CReserve", path: "Sources/Adapters/CReserve"),
+        adapter("Audit", ["CReserve", "ControlAPI", "ServerConfig", crypto, log]),
         adapter("RESTServer", [
-            "ControlAPI", "Secrets", "ShardModel", "Telemetry", "Listening", crypto, log, httpTypes, .product(name: "Hummingbird", package: "hummingbird"),
+            "Audit", "ControlAPI", "Secrets", "ServerConfig", "ShardModel", "Telemetry", "Listening", crypto, log, httpTypes, .product(name: "Hummingbird", package: "hummingbird"),
             .product(name: "HummingbirdCore", package: "hummingbird"), .product(name: "HummingbirdHTTP2", package: "hummingbird"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"), nioPosix, .product(name: "NIOHTTP1", package: "swift-nio"),
             .product(name: "NIOHTTP2", package: "swift-nio-http2"), nioSSL,
@@ -122,14 +124,14 @@ let package = Package(
         // 3 services
         service("RouterService", [
             "ShardModel", "PGTypes", "PGWire", "SQLSyntax", "ControlAPI", "RoutePlanning", "SessionCore", "PoolCore",
-            "ReplicaCore", "CommitCore", "PGChannel", "CatalogStore", "Telemetry", "ServerConfig", "Secrets", "RESTServer", "Listening",
+            "ReplicaCore", "CommitCore", "PGChannel", "CatalogStore", "Telemetry", "ServerConfig", "Secrets", "Audit", "RESTServer", "Listening",
             nioPosix, nioSSL, log, atomics,
             .product(name: "Hummingbird", package: "hummingbird"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         ] + nio),
         service("ManagerService", [
             "ShardModel", "ControlAPI", "RoutePlanning", "CommitCore", "LeaderCore", "HealthCore", "PGWire", "PGChannel", "CatalogStore", "Telemetry", "ServerConfig",
-            "Secrets", "RESTServer", "Listening", nioPosix, nioSSL, log, httpTypes,
+            "Secrets", "Audit", "RESTServer", "Listening", nioPosix, nioSSL, log, httpTypes,
             .product(name: "AsyncHTTPClient", package: "async-http-client"), .product(name: "NIOHTTP1", package: "swift-nio"),
             .product(name: "Hummingbird", package: "hummingbird"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -141,7 +143,7 @@ let package = Package(
             dependencies: [
                 "RouterService", "ManagerService", "CatalogEtcd", "CatalogPostgres", "CatalogSQLite", "CatalogStore", "ControlAPI", "PGChannel", "PGWire",
                 "PostgresProcess",
-                "LocalCluster", "Secrets", "ServerConfig", "ShardModel", "Telemetry", nioPosix, nioSSL, crypto, log,
+                "LocalCluster", "Audit", "Secrets", "ServerConfig", "ShardModel", "Telemetry", nioPosix, nioSSL, crypto, log,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -181,10 +183,11 @@ let package = Package(
         test("PGTypesTests", in: "Vocabulary", ["PGTypes", "ShardModel", "TestKit"], resources: [.copy("Resources")]),
         test("ControlAPITests", in: "Vocabulary", ["ControlAPI", "ShardModel"]),
         support("RESTTestKit", ["ControlAPI", "RESTServer", "PostgresProcess", crypto, cryptoExtras, log, nioPosix, nioSSL, .product(name: "Hummingbird", package: "hummingbird")] + nio),
+        test("AuditTests", in: "Adapters", ["Audit", "ControlAPI", "ServerConfig", crypto, log]),
         test("SecretsTests", in: "Adapters", ["Secrets", "ControlAPI", "RESTTestKit", "ShardModel"]),
         test("RESTServerTests", in: "Adapters", ["RESTServer", "RESTTestKit", "ControlAPI", "Listening", "PostgresProcess", "Telemetry", log, httpTypes]),
         test("ManagerServiceTests", in: "Services", [
-            "ManagerService", "CatalogStore", "HealthCore", "ShardModel", "ControlAPI", "PGWire", "Secrets", "ServerConfig", "Telemetry", "RESTTestKit", "PostgresProcess", nioPosix, log,
+            "Audit", "ManagerService", "CatalogStore", "HealthCore", "ShardModel", "ControlAPI", "PGWire", "Secrets", "ServerConfig", "Telemetry", "RESTTestKit", "PostgresProcess", nioPosix, log,
         ]),
         test("PostgresProcessTests", in: "Adapters", ["PostgresProcess"]),
         // benchmarks
@@ -233,7 +236,7 @@ let package = Package(
         ]),
         test(
             "DriverTests", in: "System",
-            ["CatalogStore", "ClusterTestKit", "PGChannel", "PGWire", "PostgresProcess", "ServerConfig", "ShardModel", nioPosix],
+            ["CatalogStore", "ClusterTestKit", "ControlAPI", "PGChannel", "PGWire", "PostgresProcess", "RESTTestKit", "ServerConfig", "ShardModel", nioPosix],
             exclude: ["Drivers"]),
         test(
             "DifferentialTests", in: "System",

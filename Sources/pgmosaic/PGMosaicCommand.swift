@@ -37,7 +37,7 @@ struct PGMosaicCommand: AsyncParsableCommand {
                 name: "Cluster",
                 subcommands: [
                     LoginCommand.self, LogoutCommand.self, DatabasesCommand.self, ShardsCommand.self, TablesCommand.self, UsersCommand.self,
-                    RoutersCommand.self, ManagersCommand.self, CatalogCommand.self,
+                    RoutersCommand.self, ManagersCommand.self, CatalogCommand.self, AuditCommand.self,
                 ]),
         ])
 }

@@ -15,6 +15,8 @@ package enum BackendConnectError: Error, Sendable {
     /// The server closed the connection without a word.
     case closed
     case endpoint(EndpointError)
+    /// `AddressPolicy` does not let it be connected to.
+    case addressRefused(String)
 
     package enum AuthenticationFailure: Hashable, Sendable, CustomStringConvertible {
         case passwordRequired
@@ -90,6 +92,7 @@ extension BackendConnectError: CustomStringConvertible {
         case .protocolViolation(let error): "the server does not speak the PostgreSQL protocol: \(error)"
         case .closed: "the server closed the connection"
         case .endpoint(let error): "\(error)"
+        case .addressRefused(let reason): "\(reason), which is not connected to"
         }
     }
 }

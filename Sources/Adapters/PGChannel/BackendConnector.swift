@@ -30,7 +30,8 @@ package enum BackendConnector {
     /// Add the owner's handler in the future's callback, on the loop: nothing reads before that.
     /// `timeout` spans everything, from the name's resolution to ReadyForQuery; nil: the endpoint's `connect_timeout`, else ten seconds.
     package static func connect(
-        to endpoint: PostgresEndpoint, overrides: Overrides = Overrides(), on eventLoop: any EventLoop, timeout: TimeAmount? = nil
+        to endpoint: PostgresEndpoint, overrides: Overrides = Overrides(), on eventLoop: any EventLoop, timeout: TimeAmount? = nil,
+        addresses: AddressPolicy = .any
     ) -> EventLoopFuture<EstablishedBackend> {
         let configuration: BackendHandshake.Configuration
         do throws(BackendConnectError) {
@@ -38,8 +39,11 @@ package enum BackendConnector {
         } catch {
             return eventLoop.makeFailedFuture(error)
         }
+        if case .tcp(let host, _) = endpoint.address, let reason = addresses.refusal(ofHost: host) {
+            return eventLoop.makeFailedFuture(BackendConnectError.addressRefused(reason))
+        }
         let timeout = timeout ?? endpoint.connectTimeout ?? timeoutDefault
-        return establish(configuration, endpoint: endpoint, on: eventLoop, timeout: timeout) { bootstrap in
+        return establish(configuration, endpoint: endpoint, on: eventLoop, timeout: timeout, addresses: addresses) { bootstrap in
             switch endpoint.address {
             case .tcp(let host, let port): bootstrap.connect(host: host, port: port)
             case .unix(let directory, let port): bootstrap.connect(unixDomainSocketPath: "\(directory)/.s.PGSQL.\(port)")
@@ -107,7 +111,7 @@ package enum BackendConnector {
 
     private static func establish(
         _ configuration: BackendHandshake.Configuration, endpoint: PostgresEndpoint, on eventLoop: any EventLoop, timeout: TimeAmount,
-        _ connect: @escaping @Sendable (ClientBootstrap) -> EventLoopFuture<any Channel>
+        addresses: AddressPolicy = .any, _ connect: @escaping @Sendable (ClientBootstrap) -> EventLoopFuture<any Channel>
     ) -> EventLoopFuture<EstablishedBackend> {
         let promise = eventLoop.makePromise(of: EstablishedBackend.self)
         let bootstrap = ClientBootstrap(group: eventLoop)
@@ -119,6 +123,7 @@ package enum BackendConnector {
                         try channel.syncOptions?.setOption(.tcpOption(.tcp_nodelay), value: 1)
                         try channel.syncOptions?.setOption(.socketOption(.so_keepalive), value: 1)
                     }
+                    if addresses != .any { try channel.pipeline.syncOperations.addHandler(AddressGuard(addresses)) }
                     let handler = BackendHandshakeHandler(configuration, established: promise) { try BackendTLS.makeHandler(for: endpoint) }
                     try channel.pipeline.syncOperations.addHandler(handler)
                 }
@@ -137,6 +142,9 @@ package enum BackendConnector {
 
     static func connectFailure(_ error: any Error, _ timeout: TimeAmount) -> BackendConnectError {
         if case ChannelError.connectTimeout = error { return .timedOut(timeout) }
+        // Of a name all addresses were tried, and each has its own reason.
+        let causes = (error as? NIOConnectionError)?.connectionErrors.map(\.error) ?? [error]
+        if let refused = causes.lazy.compactMap({ $0 as? AddressGuard.Refused }).first { return .addressRefused(refused.reason) }
         return .unreachable(error)
     }
 }

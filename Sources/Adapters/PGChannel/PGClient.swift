@@ -15,6 +15,9 @@ package final class PGClient: Sendable {
         /// For calls that name none; the time in the queue counts.
         package var callTimeout: TimeAmount = .seconds(60)
 
+        /// Which addresses may be connected to.
+        package var addresses = AddressPolicy.any
+
         package init() {}
     }
 
@@ -119,7 +122,7 @@ extension PGClient {
     /// Connects and authenticates on a loop of `group`. Throws `PGClientError`.
     package static func connect(to endpoint: PostgresEndpoint, on group: any EventLoopGroup, options: Options = Options()) async throws -> PGClient {
         let loop = group.next()
-        let backend = BackendConnector.connect(to: endpoint, overrides: options.overrides, on: loop, timeout: options.connectTimeout)
+        let backend = BackendConnector.connect(to: endpoint, overrides: options.overrides, on: loop, timeout: options.connectTimeout, addresses: options.addresses)
         return try await makeClient(backend, options) { backend in
             BackendConnector.sendCancel(to: endpoint, backend.cancelKey, on: loop)
         }

@@ -50,6 +50,9 @@ package final class CallerWatch: Sendable {
         }
     }
 
+    /// The caller's address as it is; nil where nobody can say.
+    var fullAddress: String? { (channel.remoteAddress ?? channel.parent?.remoteAddress)?.ipAddress }
+
     /// The watch of the connection whose request the task answers.
     @TaskLocal static var current: CallerWatch?
 

@@ -19,6 +19,8 @@ package struct RESTRequest: Sendable {
     package let principal: RESTPrincipal?
     /// Where it comes from, as far as attempts are counted by it.
     package let clientAddress: String
+    /// The whole of it; nil where nobody can say.
+    package var callerAddress: String? { caller?.fullAddress }
     /// nil where nobody watches the connection.
     let caller: CallerWatch?
 

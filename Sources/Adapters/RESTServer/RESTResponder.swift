@@ -1,3 +1,4 @@
+package import Audit
 package import ControlAPI
 internal import Foundation
 internal import HTTPTypes
@@ -38,6 +39,10 @@ package struct RESTResponder: HTTPResponder {
     private let authenticator: RESTAuthenticator?
     /// nil: writes are carried out here.
     private let placement: RESTWritePlacement?
+    private let audit: RESTAudit?
+    private let origins: CrossOrigin
+    private let addressLimit: RequestLimit?
+    private let userLimit: RequestLimit?
     private let logger: Logger
 
     /// Precondition: one handler for each of `routes`, by `APIRoute.id`, and none besides, and one in `streams` for each that may stream.
@@ -46,9 +51,13 @@ package struct RESTResponder: HTTPResponder {
     package init(
         title: String, routes: [APIRoute], later: [APIRoute] = [], handlers: [String: RESTHandler], streams: [String: RESTStreamHandler] = [:], bodyMax: Int,
         metrics: SharedMetrics, idempotency: IdempotencyCache? = nil, authenticator: RESTAuthenticator? = nil, placement: RESTWritePlacement? = nil,
-        logger: Logger
+        audit: AuditTrail? = nil, access: RESTAccess = RESTAccess(), logger: Logger
     ) {
-        var handlers = handlers
+        var (routes, handlers) = (routes, handlers)
+        if !access.servesOperations {
+            routes.removeAll { OperationsRoutes.ids.contains($0.id) }
+            handlers = handlers.filter { !OperationsRoutes.ids.contains($0.key) }
+        }
         let document = OpenAPIDocument.make(title: title, version: BuildVersion.current, routes: routes, asksForTokens: authenticator != nil).encoded()
         handlers["GET /openapi.json"] = { _ in RESTAnswer(contentType: RESTAnswer.json, body: document) }
         let missing = Set(routes.map(\.id)).symmetricDifference(handlers.keys)
@@ -61,6 +70,10 @@ package struct RESTResponder: HTTPResponder {
         self.idempotency = idempotency
         self.authenticator = authenticator
         self.placement = placement
+        self.audit = audit.map { RESTAudit($0) }
+        origins = CrossOrigin(access.origins)
+        addressLimit = RequestLimit(perSecond: access.requestsPerAddressMax)
+        userLimit = RequestLimit(perSecond: access.requestsPerUserMax)
         self.logger = logger
     }
 
@@ -80,24 +93,40 @@ package struct RESTResponder: HTTPResponder {
             metrics.record(MetricCatalogue.httpSeconds, [path], .now - start)
             logger.debug("request", metadata: ["method": "\(method)", "path": "\(path)", "status": "\(status)"])
         }
+        if let answer = origins.preflight(request, methods: match?.entries.keys.sorted()) {
+            record(answer.status)
+            return Self.response(answer, id: id)
+        }
         let answer: RESTAnswer
+        var call = RESTAudit.Call(route: entry?.route, path: request.uri.path, requestID: id)
         do {
             if CallerWatch.current?.isOneTooMany == true {
                 throw APIError(.tooManyRequests, "as many streams as http.connections_max allows are being answered", retryAfter: 1)
             }
             guard let match, let entry else { throw notServed(request, match?.entries.keys.sorted()) }
             // Before the body is read, and before anything of the request is said to be wrong.
+            try addressLimit?.takeForCall(entry.route)
             let principal = try await principal(of: request, entry.route)
+            call.user = principal?.name
+            try permit(principal, entry.route)
+            if let principal { try userLimit?.take(principal.name) }
+            try audit?.admit(entry.route)
             let input = try await input(of: request, entry.route, parameters: match.parameters, principal, id: id, logger: logger)
+            if audit != nil { call.read(input.body) }
             switch try await reply(to: input, entry.handler, uri: request.uri.string) {
             case .whole(let whole): answer = whole
-            case .stream(let stream): return Self.response(stream, to: input, record)
+            case .stream(let stream):
+                var response = Self.response(stream, to: input, record)
+                origins.mark(&response, to: request)
+                return response
             }
         } catch {
             answer = Self.errorAnswer(error, id: id, logger: logger)
         }
+        if let audit { await audit.answered(call, answer) }
         record(answer.status)
-        let response = Self.response(answer, id: id)
+        var response = Self.response(answer, id: id)
+        origins.mark(&response, to: request)
         return isHead ? response.createHeadResponse() : response
     }
 
@@ -113,14 +142,19 @@ package struct RESTResponder: HTTPResponder {
         return APIError(.methodNotAllowed, "this path has no \(Self.shown(request.method))", allow: methods)
     }
 
-    /// Who makes the request. Throws an `APIError` of 401 or 403 where the table of permissions does not open the operation to it.
+    /// Who makes the request; nil where nobody is asked. Throws an `APIError` of 401.
     private func principal(of request: Request, _ route: APIRoute) async throws -> RESTPrincipal? {
-        guard let authenticator else { return nil }
+        guard let authenticator, RoutePermissions.permission(for: route) != .everyone else { return nil }
+        return try await authenticator.principal(ofToken: try RESTAuthenticator.token(in: request.headers))
+    }
+
+    /// Throws an `APIError` of 403 where the table of permissions does not open the operation.
+    private func permit(_ principal: RESTPrincipal?, _ route: APIRoute) throws(APIError) {
         let permission = RoutePermissions.permission(for: route)
-        if permission == .everyone { return nil }
-        let principal = try await authenticator.principal(ofToken: try RESTAuthenticator.token(in: request.headers))
-        guard principal.may(permission) else { throw APIError(.forbidden, "the user may not do this; it needs: \(permission?.description ?? "nobody")") }
-        return principal
+        guard authenticator != nil, permission != .everyone else { return }
+        guard let principal, principal.may(permission) else {
+            throw APIError(.forbidden, "the user may not do this; it needs: \(permission?.description ?? "nobody")")
+        }
     }
 
     private func input(
@@ -235,10 +269,17 @@ package struct RESTResponder: HTTPResponder {
     /// A method's name may be anything a client made up.
     private static func shown(_ method: HTTPRequest.Method) -> String { String(method.rawValue.prefix(16)) }
 
+    /// For browsers that come across an answer: it is data, for nobody's page, and not to be kept.
+    private static let securityHeaders: [HTTPField] = [
+        ("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store"), ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+        ("X-Frame-Options", "DENY"), ("Referrer-Policy", "no-referrer"),
+    ].compactMap { name, value in HTTPField.Name(name).map { HTTPField(name: $0, value: value) } }
+
     static func headers(contentType: String?, id: String) -> HTTPFields {
         var headers = HTTPFields()
         if let contentType { headers[.contentType] = contentType }
         if let name = HTTPField.Name("X-Request-Id") { headers[name] = id }
+        for field in Self.securityHeaders { headers.append(field) }
         return headers
     }
 

@@ -30,6 +30,9 @@ package struct SecretBox: Sendable {
         HKDF<SHA256>.deriveKey(inputKeyMaterial: key, info: Array(purpose.utf8), outputByteCount: 32).withUnsafeBytes { Array($0) }
     }
 
+    /// For the lines of audit trails.
+    package var auditKey: [UInt8] { derived("pgmosaic audit trail") }
+
     package func open(_ sealed: String, context: String) throws(SecretError) -> String {
         guard let bytes = Base64URL.decode(sealed), let box = try? AES.GCM.SealedBox(combined: bytes),
             let plain = try? AES.GCM.open(box, using: key, authenticating: Array(context.utf8)),

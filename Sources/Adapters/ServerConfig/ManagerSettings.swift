@@ -15,6 +15,9 @@ package struct ManagerSettings: Hashable, Sendable {
     package var httpIdleTimeout: Duration
     package var probeTimeout: Duration
     package var health: HealthSettings
+    package var allowsLinkLocal: Bool
+    package var access: AccessSettings
+    package var audit: AuditSettings
     package var logLevel: Logger.Level
     package var logFormat: LogFormat
     package var shutdownGrace: Duration
@@ -22,6 +25,7 @@ package struct ManagerSettings: Hashable, Sendable {
     package init(_ values: ResolvedSettings) throws(ConfigError) {
         self.init(unchecked: values)
         try HTTPTLSFiles.check(values)
+        try access.check()
         try auth.check(httpHost: httpHost, hasTLS: httpTLS != nil)
         try leader.check()
         if id.isEmpty { throw ConfigError("id", .inconsistent("must not be empty")) }
@@ -47,6 +51,9 @@ package struct ManagerSettings: Hashable, Sendable {
         httpIdleTimeout = values.duration(Name.httpIdleTimeout)
         probeTimeout = values.duration(Name.probeTimeout)
         health = HealthSettings(values)
+        allowsLinkLocal = values.boolean(Name.allowLinkLocal)
+        access = AccessSettings(values)
+        audit = AuditSettings(values, of: .manager)
         logLevel = values.choice(Name.logLevel)
         logFormat = values.choice(Name.logFormat)
         shutdownGrace = values.duration(Name.shutdownGrace)

@@ -72,6 +72,8 @@ package struct RouterSettings: Hashable, Sendable {
     package var replicaProbeInterval: Duration
     package var replicaProbeTimeout: Duration
 
+    package var access: AccessSettings
+    package var audit: AuditSettings
     package var logLevel: Logger.Level
     package var logFormat: LogFormat
     package var shutdownGrace: Duration
@@ -82,6 +84,7 @@ package struct RouterSettings: Hashable, Sendable {
     package init(_ values: ResolvedSettings) throws(ConfigError) {
         self.init(unchecked: values)
         try HTTPTLSFiles.check(values)
+        try access.check()
         try auth.check(httpHost: httpHost, hasTLS: httpTLS != nil)
         try check()
     }
@@ -144,6 +147,8 @@ package struct RouterSettings: Hashable, Sendable {
         replicaLagMax = values.duration(Name.replicaLagMax)
         replicaProbeInterval = values.duration(Name.replicaProbeInterval)
         replicaProbeTimeout = values.duration(Name.replicaProbeTimeout)
+        access = AccessSettings(values)
+        audit = AuditSettings(values, of: .router)
         logLevel = values.choice(Name.logLevel)
         logFormat = values.choice(Name.logFormat)
         shutdownGrace = values.duration(Name.shutdownGrace)

@@ -65,6 +65,49 @@ package enum SettingsCatalogue {
         "shutdown.grace", .duration(.zero ... .seconds(3600)), default: .duration(.seconds(30)),
         "How long a shutdown waits for open transactions and requests before it cuts them off.")
 
+    package static let httpMetricsListen = SettingDeclaration(
+        "http.metrics_listen", .text, default: .text(""),
+        "HOST:PORT of a second listener, without TLS and tokens, that serves `/health`, `/ready` and `/metrics` only, to whoever reaches it. Empty: there is none.")
+    package static let httpMetricsOnMain = SettingDeclaration(
+        "http.metrics_on_main", .boolean, default: .boolean(false),
+        "With `http.metrics_listen`: the REST API's own listener serves these paths, too. Otherwise it answers 404.")
+    package static let httpRequestsPerAddressMax = SettingDeclaration(
+        "http.requests_per_address_max", .integer(0...1_000_000), default: .integer(0),
+        "Most requests a second from one address (of IPv6: a /64), health, readiness and metrics aside; further ones get 429. 0: no limit.")
+    package static let httpRequestsPerUserMax = SettingDeclaration(
+        "http.requests_per_user_max", .integer(0...1_000_000), default: .integer(0), "Most requests a second of one user; further ones get 429. 0: no limit.")
+    package static let httpCORSOrigins = SettingDeclaration(
+        "http.cors_origins", .text, default: .text(""),
+        "Origins whose web pages may call the API from a browser, as `https://console.example.com`, with commas between. Empty: none.")
+    private static let access = [httpMetricsListen, httpMetricsOnMain, httpRequestsPerAddressMax, httpRequestsPerUserMax, httpCORSOrigins]
+
+    package static let auditPath = SettingDeclaration(
+        "audit.path", .path, default: .text(""),
+        "File of the audit trail (mode 0600), one for each server. Where another process has it, as a router's predecessor may, the first free one of `-2` to `-9` before the name's extension. Empty: no trail.")
+    package static let auditWhenFull = SettingDeclaration(
+        "audit.when_full", .choice(["refuse", "drop"]), default: .text("refuse"),
+        "What happens while the trail cannot be written. `refuse`: logins, changes and audited statements fail (53100, over REST 503). `drop`: they go on without a line, and `pgmosaic_audit_events_total` counts them.")
+    package static let auditSync = SettingDeclaration(
+        "audit.sync", .choice(["always", "second", "never"]), default: .text("second"),
+        "When lines are forced to the disk: `always`, before changes over REST are answered; once a `second`; or `never`, which leaves it to the operating system.")
+    package static let auditFileMax = SettingDeclaration(
+        "audit.file_max", .bytes((64 << 10)...(1 << 30)), default: .bytes(64 << 20), "A larger file of the trail is closed, and a further one begun.")
+    package static let auditAgeMax = SettingDeclaration(
+        "audit.file_age_max", .duration(.seconds(60) ... .seconds(366 * 86_400)), default: .duration(.seconds(86_400)),
+        "A file of the trail whose first line is older is closed, and a further one begun, with the next line.")
+    package static let auditFilesMax = SettingDeclaration(
+        "audit.files_max", .integer(1...100_000), default: .integer(30), "Most closed files of the trail; the oldest is removed when there is one more.")
+    package static let auditQueueMax = SettingDeclaration(
+        "audit.queue_max", .integer(100...1_000_000), default: .integer(10_000), "Most events that wait in memory to be written.")
+    package static let auditKeyFile = SettingDeclaration(
+        "audit.key_file", .path, default: .text(""),
+        "File with a key (of the form of `secrets.key_file`, which may be the same; mode 0600) by which each line also has a `mac`. Empty: lines have the hash of the line before only.")
+    package static let auditStatements = SettingDeclaration(
+        "audit.statements", .choice(["none", "writes"]), default: .text("none"),
+        "`writes`: statements that may write have a line, on the wire and over REST: their text without literals and comments.")
+
+    private static let audit = [auditPath, auditWhenFull, auditSync, auditFileMax, auditAgeMax, auditFilesMax, auditQueueMax, auditKeyFile]
+
     // Router
 
     package static let routerID = SettingDeclaration(
@@ -194,8 +237,7 @@ package enum SettingsCatalogue {
         statementTimeout, lockTimeout, textCacheMax, shapeCacheMax,
         poolSizeMax, poolSizeMin, poolIdleTimeout, poolLifetimeMax, poolWaitersMax, poolWaitTimeout, poolHealthCheckAfter,
         poolConnectTimeout, poolShareWait, replicaLagMax, replicaProbeInterval, replicaProbeTimeout,
-        logLevel, logFormat, shutdownGrace,
-    ]
+    ] + access + audit + [auditStatements, logLevel, logFormat, shutdownGrace]
 
     /// What a router takes up when it is told to reload; the others are read at its start only.
     package static let reloadable: [SettingDeclaration] = [
@@ -253,11 +295,14 @@ package enum SettingsCatalogue {
     package static let healthSlotBytesMax = SettingDeclaration(
         "health.slot_bytes_max", .bytes(0...(1 << 60)), default: .bytes(10 << 30),
         "A server with a replication slot that keeps more log is degraded: its disk is filling.")
+    package static let allowLinkLocal = SettingDeclaration(
+        "shard.allow_link_local", .boolean, default: .boolean(false),
+        "Shards and replicas may have link-local addresses (169.254.0.0/16, fe80::/10) and those of clouds' metadata services, which the manager refuses to connect to otherwise, whatever name stands for them.")
 
     package static let manager: [SettingDeclaration] = [
         managerID, catalog, leaderURL, leaderLease, leaderForward, leaderWait, leaderCAFile, secretsKeyFile, httpHost, managerHTTPPort, httpTLSCertificateFile, httpTLSKeyFile, httpAuth, authSecret, authIssuer, authAudience, authLifetime, authLeeway,
         authKeySetFile, authKeySetIssuer, insecure, httpBodyMax, httpConnectionsMax, httpIdleTimeout,
-        probeTimeout, healthInterval, healthDeadline, healthFailures, healthRecoveries, healthLagMax, healthConnectionsPercent, healthInDoubtMax,
-        healthSlotBytesMax, logLevel, logFormat, shutdownGrace,
-    ]
+        probeTimeout, allowLinkLocal, healthInterval, healthDeadline, healthFailures, healthRecoveries, healthLagMax, healthConnectionsPercent,
+        healthInDoubtMax, healthSlotBytesMax,
+    ] + access + audit + [logLevel, logFormat, shutdownGrace]
 }

@@ -1,3 +1,4 @@
+internal import Audit
 package import CatalogStore
 internal import ControlAPI
 internal import Foundation
@@ -20,8 +21,10 @@ package enum ManagerServer {
     ///
     /// - reloads: one for each time that somebody asks for it (SIGHUP), with the settings as they are now or why they cannot be read. Of them the REST API's
     ///   certificate and the log's level take effect.
+    /// - administrator: is made before anything is served, while there is no user.
     package static func run(
-        settings: ManagerSettings, reloads: AsyncStream<Result<ManagerSettings, any Error>>? = nil, store: any CatalogStore, logger: Logger
+        settings: ManagerSettings, reloads: AsyncStream<Result<ManagerSettings, any Error>>? = nil, administrator: FirstAdministrator? = nil,
+        store: any CatalogStore, logger: Logger
     ) async throws {
         let certificates = RESTCertificates(try certificate(settings))
         let box = try settings.secretsKeyFile.map { (path) throws(SecretError) in try SecretBox.loadOrCreate(path: path) }
@@ -29,11 +32,13 @@ package enum ManagerServer {
         if settings.auth.mode == .none {
             logger.warning("REST asks for no token: who reaches it may do everything", metadata: ["http.host": "\(settings.httpHost)"])
         }
+        let audit = try openAudit(settings, logger)
+        defer { audit?.close() }
         let group = MultiThreadedEventLoopGroup.singleton
         let startedAt = Timestamp(seconds: Date().timeIntervalSince1970)
         let metrics = SharedMetrics()
-        let registry = registry(metrics: metrics, store: store, startedAt: startedAt)
-        let inspector = PostgresShardInspector(box: box, group: group, timeout: settings.probeTimeout)
+        let registry = registry(metrics: metrics, store: store, audit: audit, startedAt: startedAt)
+        let inspector = PostgresShardInspector(box: box, group: group, timeout: settings.probeTimeout, allowsLinkLocal: settings.allowsLinkLocal)
         let took = Bell()
         let election = LeaderElection(id: settings.id, store: store, ttl: settings.leader.lease, metrics: metrics, logger: logger) { took.ring() }
         registry.add { election.metricSnapshot() }
@@ -41,16 +46,20 @@ package enum ManagerServer {
         registry.add { monitor.metricSnapshot() }
         let api = ManagerAPI(
             store: store, inspector: inspector, box: box, metrics: metrics, registry: registry, election: election, monitor: monitor,
-            authority: authority)
+            authority: authority, audit: audit)
+        if let administrator, try await api.makeFirst(administrator) {
+            logger.notice("the first administrator was made, as the environment says", metadata: ["user": "\(administrator.name)"])
+        }
         let member = MemberAnnouncer(id: settings.id, store: store, election: election, startedAt: startedAt, logger: logger)
         let client = try LeaderClient(id: settings.id, settings.leader, attemptLimit: settings.probeTimeout * 4 + .seconds(30))
         let placement = WritePlacement(election, client, settings.leader, metrics: metrics)
+        let limits = RESTLimits(connectionsMax: settings.httpConnectionsMax, idleTimeout: settings.httpIdleTimeout)
         let application = RESTApplication(
             responder(
                 api, authenticator: settings.auth.mode == .token ? api.authenticator : nil, placement: { try await placement.answer($0, $1, $2) },
-                bodyMax: settings.httpBodyMax, metrics: metrics, logger: logger),
+                bodyMax: settings.httpBodyMax, access: RESTAccess(settings.access), metrics: metrics, logger: logger),
             host: settings.httpHost, port: settings.httpPort,
-            limits: RESTLimits(connectionsMax: settings.httpConnectionsMax, idleTimeout: settings.httpIdleTimeout), certificates: certificates,
+            limits: limits, certificates: certificates,
             group: group, logger: logger
         ) { port in
             let host = settings.httpHost.contains(":") ? "[\(settings.httpHost)]" : settings.httpHost
@@ -59,8 +68,14 @@ package enum ManagerServer {
             election.started(url: url)
             logger.notice("manager ready", metadata: ["url": "\(url)", "id": "\(settings.id)", "pid": "\(getpid())"])
         }
+        var services: [ServiceGroupConfiguration.ServiceConfiguration] = [.init(service: monitor), .init(service: member), .init(service: application)]
+        if let address = settings.access.operations {
+            let operations = RESTApplication.forOperations(
+                at: address, routes: RouteCatalogue.manager, handlers: api.handlers, metrics: metrics, limits: limits, group: group, logger: logger)
+            services.append(.init(service: operations))
+        }
         var configuration = ServiceGroupConfiguration(
-            services: [.init(service: monitor), .init(service: member), .init(service: application), .init(service: election)], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+            services: services + [.init(service: election)], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         configuration.maximumGracefulShutdownDuration = settings.shutdownGrace
         let reloading = reloads.map { reloads in
             Task { for await settings in reloads { reload(settings, certificates, logger) } }
@@ -82,6 +97,12 @@ package enum ManagerServer {
         }
         try await ServiceGroup(configuration: configuration).run()
         logger.notice("manager stopped", metadata: ["id": "\(settings.id)"])
+    }
+
+    /// Before anything is served: without the trail that somebody asked for nothing is.
+    private static func openAudit(_ settings: ManagerSettings, _ logger: Logger) throws -> AuditTrail? {
+        let key = try settings.audit.keyFile.map { (path) throws(SecretError) in try SecretBox.loadOrCreate(path: path).auditKey }
+        return try AuditTrail.open(settings.audit, server: settings.id, key: key, logger: logger)
     }
 
     private static func certificate(_ settings: ManagerSettings) throws(ServerTLSError) -> RESTCertificates.Certificate? {
@@ -116,14 +137,16 @@ package enum ManagerServer {
     /// - authenticator: nil: everything is everyone's.
     /// - placement: nil: writes are carried out here.
     package static func responder(
-        _ api: ManagerAPI, authenticator: RESTAuthenticator? = nil, placement: RESTWritePlacement? = nil, bodyMax: Int, metrics: SharedMetrics, logger: Logger
+        _ api: ManagerAPI, authenticator: RESTAuthenticator? = nil, placement: RESTWritePlacement? = nil, bodyMax: Int, access: RESTAccess = RESTAccess(),
+        metrics: SharedMetrics, logger: Logger
     ) -> RESTResponder {
         RESTResponder(
             title: "PGMosaic manager", routes: RouteCatalogue.manager, later: RouteCatalogue.managerLater, handlers: api.handlers, bodyMax: bodyMax,
-            metrics: metrics, idempotency: IdempotencyCache(), authenticator: authenticator, placement: placement, logger: logger)
+            metrics: metrics, idempotency: IdempotencyCache(), authenticator: authenticator, placement: placement, audit: api.audit, access: access,
+            logger: logger)
     }
 
-    private static func registry(metrics: SharedMetrics, store: any CatalogStore, startedAt: Timestamp) -> MetricRegistry {
+    private static func registry(metrics: SharedMetrics, store: any CatalogStore, audit: AuditTrail?, startedAt: Timestamp) -> MetricRegistry {
         let registry = MetricRegistry()
         registry.add { metrics.snapshot() }
         registry.add { ProcessMetrics.snapshot(version: BuildVersion.current, role: "manager", startedAt: startedAt) }
@@ -134,6 +157,7 @@ package enum ManagerServer {
             if let catalog { snapshot.add(MetricCatalogue.catalogEpoch, gauge: Double(catalog.epoch.number)) }
             return snapshot
         }
+        if let audit { registry.add { MetricSnapshot(of: audit) } }
         return registry
     }
 }

@@ -1,4 +1,6 @@
+internal import Audit
 package import CatalogStore
+internal import ControlAPI
 internal import Listening
 package import Logging
 internal import NIOCore
@@ -61,9 +63,18 @@ package struct RouterServer: Service {
         }
         let admission = try Admission(settings)
         let certificates = RESTCertificates(try settings.httpTLS.map { try .init(certificateFile: $0.certificateFile, keyFile: $0.keyFile) })
+        let auditKey = try settings.audit.keyFile.map { (path) throws(SecretError) in try SecretBox.loadOrCreate(path: path).auditKey }
+        let audit = try AuditTrail.open(settings.audit, server: settings.id, key: auditKey, logger: logger)
+        defer { audit?.close() }
         let control = ControlPlane(store: store, group: group, routerID: settings.id, secrets: secrets, logger: logger)
+        let tokens = authority.map { authority in
+            RESTAuthenticator(authority) {
+                guard let catalog = control.catalog else { throw APIError(.notReady, "the router has no catalog yet") }
+                return catalog
+            }
+        }
         let loops = Array(group.makeIterator())
-        let shared = RouterShared(settings: settings, control: control, loopCount: loops.count)
+        let shared = RouterShared(settings: settings, control: control, audit: audit, tokens: tokens, loopCount: loops.count)
         var references: [LoopReference] = []
         for (number, eventLoop) in loops.enumerated() {
             references.append(LoopReference(RouterLoop(eventLoop: eventLoop, number: number, shared: shared, admission: admission, logger: logger)))
@@ -79,7 +90,7 @@ package struct RouterServer: Service {
 
         let wire = try await listen(group, references)
         let wirePort = wire.localAddress?.port ?? settings.wirePort
-        let http = RouterREST(settings: settings, shared: shared, certificates: certificates, authority: authority, logger: logger)
+        let http = RouterREST(settings: settings, shared: shared, certificates: certificates, logger: logger)
         let restHasEnded = Flag()
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { await control.follow(snapshotFile: settings.snapshotFile) }

@@ -1,8 +1,10 @@
+internal import Audit
 internal import Logging
 internal import NIOCore
 internal import PGWire
 internal import PoolCore
 internal import ReplicaCore
+internal import RESTServer
 internal import ServerConfig
 internal import ShardModel
 internal import Synchronization
@@ -14,6 +16,10 @@ final class RouterShared: Sendable {
     /// What sessions ask of it.
     let requests: any ControlRequests
     let connector: any ShardConnecting
+    /// nil: there is none.
+    let audit: AuditTrail?
+    /// Checks tokens; nil: none are taken.
+    let tokens: RESTAuthenticator?
     let clients: ClientBudget
     let consoles = ClientBudget(ClientBudget.Limits(total: ConsoleSession.sessionsMax, ofUser: 0, ofDatabase: 0))
     let pins: PinBudget
@@ -33,11 +39,13 @@ final class RouterShared: Sendable {
     /// - requests: nil: `control` itself.
     init(
         settings: RouterSettings, control: ControlPlane, requests: (any ControlRequests)? = nil,
-        connector: any ShardConnecting = SocketConnector(), loopCount: Int, start: UInt64 = .random(in: .min ... .max)
+        connector: any ShardConnecting = SocketConnector(), audit: AuditTrail? = nil, tokens: RESTAuthenticator? = nil, loopCount: Int, start: UInt64 = .random(in: .min ... .max)
     ) {
         self.start = start
         self.requests = requests ?? control
         self.connector = connector
+        self.audit = audit
+        self.tokens = tokens
         self.loopCount = loopCount
         routerID = settings.id
         current = Mutex(settings)

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import Logging
 import ManagerService
 import ServerConfig
@@ -16,6 +17,7 @@ struct ManagerCommand: AsyncParsableCommand {
     func run() async throws {
         try await ServerStart.reportingErrors(of: .manager) {
             let settings = try ManagerSettings(try arguments.load(as: .manager))
+            let administrator = try FirstAdministrator(environment: ProcessInfo.processInfo.environment)
             let logger = ServerStart.bootstrapLog(level: settings.logLevel, format: settings.logFormat, label: "manager")
             let store = try await CatalogOpening.forManager(settings.catalog)
             try await ServerStart.naming([("http.port", settings.httpPort)]) {
@@ -27,7 +29,7 @@ struct ManagerCommand: AsyncParsableCommand {
                 }
                 defer { forwarding.cancel() }
                 StartupPages.giveBackSoon()
-                try await ManagerServer.run(settings: settings, reloads: reloads, store: store, logger: logger)
+                try await ManagerServer.run(settings: settings, reloads: reloads, administrator: administrator, store: store, logger: logger)
             }
         }
     }

@@ -13,6 +13,8 @@ enum ServerStart {
     static func bootstrapLog(level: Logger.Level, format: LogFormat, label: String) -> Logger {
         // A client that goes away is an error of its socket, not a signal to the process.
         signal(SIGPIPE, SIG_IGN)
+        // A file that reaches the limit of its size (ulimit -f) is an error of its writing, too.
+        signal(SIGXFSZ, SIG_IGN)
         raiseOpenFilesLimit()
         let form: MosaicLogHandler.Format =
             switch format {

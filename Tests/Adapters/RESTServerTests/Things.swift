@@ -28,12 +28,14 @@ final class Things: Sendable {
     ]
     static let later = [APIRoute(.post, "/later/{id}", tag: "t", "later", status: 501, answer: .none), APIRoute(.post, "/things/{id}", tag: "t", "l", answer: .none)]
 
-    var responder: RESTResponder {
+    var responder: RESTResponder { responder() }
+
+    func responder(access: RESTAccess = RESTAccess()) -> RESTResponder {
         var logger = Logger(label: "test")
         logger.logLevel = .critical
         return RESTResponder(
             title: "Things", routes: Self.routes, later: Self.later, handlers: handlers, bodyMax: 1000, metrics: metrics,
-            idempotency: IdempotencyCache(), logger: logger)
+            idempotency: IdempotencyCache(), access: access, logger: logger)
     }
 
     private var handlers: [String: RESTHandler] {

@@ -1,3 +1,4 @@
+import Audit
 import CatalogStore
 import ControlAPI
 import Logging
@@ -19,14 +20,14 @@ struct ClosedManager: Sendable {
     /// By name, which says what they are.
     static let users: [(name: String, roles: [String])] = [("admin", ["admin"]), ("operator", ["operator"]), ("viewer", ["viewer"]), ("reader", [])]
 
-    static func run(empty: Bool = false, _ body: @Sendable (ClosedManager) async throws -> Void) async throws {
+    static func run(empty: Bool = false, audit: AuditTrail? = nil, _ body: @Sendable (ClosedManager) async throws -> Void) async throws {
         let clock = TestClock()
         let store = InMemoryCatalogStore()
         let faults = Faults()
         let authority = try TokenAuthority(TokenSettings(secret: TokenForge.secret), now: { clock.now })
         let api = ManagerAPI(
             store: FaultyStore(store: store, faults: faults), inspector: FakeInspector(), box: nil, metrics: SharedMetrics(), registry: MetricRegistry(), authority: authority,
-            passwords: PasswordCheck(iterations: 8, now: { clock.now }), now: { clock.now })
+            passwords: PasswordCheck(iterations: 8, now: { clock.now }), audit: audit, now: { clock.now })
         var logger = Logger(label: "test")
         logger.logLevel = .critical
         if !empty {

@@ -42,6 +42,44 @@ import Testing
         }
     }
 
+    @Test func healthAndMetricsHaveAListenerOfTheirOwn() async throws {
+        for isOnMain in [false, true] {
+            var settings = ManagerSettings.defaults(catalog: "memory")
+            settings.httpPort = 0
+            settings.auth.secret = "file:" + (try await Self.secretFile())
+            settings.access.operations = .init(host: "127.0.0.1", port: try LoopbackPort.free())
+            settings.access.operationsOnMain = isOnMain
+            let port = try #require(settings.access.operations?.port)
+            let store = InMemoryCatalogStore()
+            var logger = Logger(label: "test")
+            logger.logLevel = .critical
+            try await withThrowingTaskGroup(of: Void.self) { [settings, logger] group in
+                group.addTask { try await ManagerServer.run(settings: settings, store: store, logger: logger) }
+                defer { group.cancelAll() }
+                var members: [MemberRecord] = []
+                while members.isEmpty {
+                    try await Task.sleep(for: .milliseconds(20))
+                    members = try await store.members()
+                }
+                let main = try #require(members[0].url.split(separator: ":").last.flatMap { Int($0) })
+                for path in ["/health", "/ready", "/metrics"] {
+                    for _ in 0..<100 where (try? await RawHTTP.send("GET", path, port: port)) == nil { try await Task.sleep(for: .milliseconds(20)) }
+                    #expect(try await RawHTTP.send("GET", path, port: port).status == 200, "\(path)")
+                    // With a listener of their own or not, metrics need a token on the main one.
+                    #expect(try await RawHTTP.send("GET", path, port: main).status == (isOnMain ? path == "/metrics" ? 401 : 200 : 404), "\(path)")
+                }
+                for path in ["/api/v1/users", "/api/v1/catalog", "/api/v1/auth/login"] { #expect(try await RawHTTP.send("GET", path, port: port).status == 404) }
+                #expect(try await RawHTTP.send("GET", "/api/v1/users", port: main).status == 401)
+            }
+        }
+    }
+
+    private static func secretFile() async throws -> String {
+        let path = NSTemporaryDirectory() + "pgmosaic-secret-\(UUID().uuidString)"
+        _ = FileManager.default.createFile(atPath: path, contents: Data(repeating: 0x61, count: 40), attributes: [.posixPermissions: 0o600])
+        return path
+    }
+
     @Test func theServerSpeaksTLSAndTakesUpANewCertificate() async throws {
         try await TestCertificates.with { files in
             try await files.make("server")

@@ -76,7 +76,7 @@ import Testing
             "ShardReplicas": keys(ShardReplicasRequest.CodingKeys.self),
             "ShardHealth": keys(ShardHealthAnswer.CodingKeys.self), "ShardStats": keys(ShardStatsAnswer.CodingKeys.self),
             "Catalog": keys(CatalogAnswer.CodingKeys.self), "Router": keys(RouterResource.CodingKeys.self), "Manager": keys(ManagerResource.CodingKeys.self), "ServerHealth": keys(ServerHealthResource.CodingKeys.self),
-            "User": keys(UserResource.CodingKeys.self), "Setup": keys(SetupRequest.CodingKeys.self),
+            "AuditEntry": keys(AuditEntry.CodingKeys.self), "User": keys(UserResource.CodingKeys.self), "Setup": keys(SetupRequest.CodingKeys.self),
             "Login": keys(LoginRequest.CodingKeys.self), "LoginAnswer": keys(LoginAnswer.CodingKeys.self), "Revoke": keys(RevokeRequest.CodingKeys.self),
             "CreateUser": keys(CreateUserRequest.CodingKeys.self), "UpdateUser": keys(UpdateUserRequest.CodingKeys.self),
             "Execute": Set(ExecuteRequest.fields), "Batch": Set(BatchRequest.fields), "ShardForKey": keys(ShardForKeyAnswer.CodingKeys.self),

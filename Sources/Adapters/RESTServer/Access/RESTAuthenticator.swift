@@ -28,10 +28,15 @@ package final class RESTAuthenticator: Sendable {
             if error == .expired { throw APIError(.unauthenticated, "the token has expired", details: ["reason": "expired"]) }
             throw Self.invalid
         }
-        let catalog = try await catalog()
-        guard let revocations = revocations(in: catalog), !revocations.covers(claims) else { throw Self.invalid }
+        guard let principal = principal(of: claims, in: try await catalog()) else { throw Self.invalid }
+        return principal
+    }
+
+    /// What a token is worth by a catalog, times aside; nil: it is void.
+    package func principal(of claims: TokenClaims, in catalog: CatalogSnapshot) -> RESTPrincipal? {
+        guard let revocations = revocations(in: catalog), !revocations.covers(claims) else { return nil }
         guard claims.source == .cluster else { return RESTPrincipal(claims: claims, record: nil) }
-        guard let record = catalog.users[claims.subject], claims.issuedAt > record.tokensAfter ?? -.infinity else { throw Self.invalid }
+        guard let record = catalog.users[claims.subject], claims.issuedAt > record.tokensAfter ?? -.infinity else { return nil }
         return RESTPrincipal(claims: claims, record: record)
     }
 

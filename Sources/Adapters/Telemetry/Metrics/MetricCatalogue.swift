@@ -122,6 +122,13 @@ package enum MetricCatalogue {
     package static let httpSeconds = MetricFamily(
         "pgmosaic_http_request_seconds", .histogram, labels: ["path"], "Time to answer a REST request, by path template; of a stream, to its last line.")
 
+    // Audit
+    package static let auditEvents = MetricFamily(
+        "pgmosaic_audit_events_total", .counter, labels: ["outcome"],
+        "Events for the audit trail, by what became of them: written, dropped (the trail could not be written, or too many waited).")
+    package static let auditFailing = MetricFamily(
+        "pgmosaic_audit_failing", .gauge, merge: .max, "1 while the audit trail cannot be written; absent where there is none.")
+
     // Process
     package static let build = MetricFamily(
         "pgmosaic_build_info", .gauge, labels: ["version", "role"], merge: .max, "Always 1; the labels tell the version and the role (router, manager).")
@@ -146,7 +153,7 @@ package enum MetricCatalogue {
         leader, leaderChanges, forwardedRequests,
         serverState, serverProbeSeconds, serverConnections, serverConnectionsMax, serverLagSeconds, serverInDoubt, serverInDoubtSeconds,
         serverDatabaseBytes, serverLogBytes, serverSlotBytes,
-        httpRequests, httpSeconds,
+        httpRequests, httpSeconds, auditEvents, auditFailing,
         build, logDropped, residentMemory, cpuSeconds, startTime, openFiles,
     ]
 }

@@ -1,7 +1,9 @@
+internal import Audit
 internal import ControlAPI
 internal import PGWire
 internal import RESTServer
 internal import Secrets
+internal import ServerConfig
 internal import ShardModel
 
 extension ManagerAPI {
@@ -70,6 +72,26 @@ extension ManagerAPI {
                 }
             },
         ]
+    }
+
+    /// Makes the first administrator, unless there is a user. Of several managers that start at once one does. Throws a `ConfigError` for a name or
+    /// password that no user may have.
+    func makeFirst(_ administrator: FirstAdministrator) async throws -> Bool {
+        let record: UserRecord
+        do throws(APIError) {
+            try Names.checkIdentifier(administrator.name, FirstAdministrator.userVariable)
+            record = UserRecord(
+                name: administrator.name, verifier: try Self.verifier(administrator.password), roles: [UserRecord.administrator], grants: [])
+        } catch {
+            throw ConfigError("variable \(FirstAdministrator.userVariable)", .inconsistent(error.message))
+        }
+        // Without the lease: no manager leads yet, and what the store compares is enough.
+        let isMade = try await CatalogWriter(store: store, metrics: writer.metrics).change(author: "environment") { catalog in
+            let isFirst = catalog.users.isEmpty
+            return CatalogWriter.Decision(operations: isFirst ? [.putUser(record)] : []) { _ in isFirst }
+        }
+        if isMade { audit?.record(AuditEvent("user.setup", user: administrator.name, object: "the environment")) }
+        return isMade
     }
 
     private static func put(_ record: UserRecord) -> CatalogWriter.Decision<UserResource> {

@@ -1,3 +1,4 @@
+package import Audit
 package import CatalogStore
 internal import ControlAPI
 internal import Foundation
@@ -20,12 +21,15 @@ package struct ManagerAPI: Sendable {
     /// nil: no tokens are given.
     let authority: TokenAuthority?
     let passwords: PasswordCheck
+    /// nil: there is none.
+    let audit: AuditTrail?
     /// Seconds since 1970.
     let now: @Sendable () -> Double
 
     package init(
         store: any CatalogStore, inspector: any ShardInspector, box: SecretBox?, metrics: SharedMetrics, registry: MetricRegistry,
-        election: LeaderElection? = nil, monitor: HealthMonitor? = nil, authority: TokenAuthority? = nil, passwords: PasswordCheck = PasswordCheck(), longPollsMax: Int? = nil, now: @escaping @Sendable () -> Double = { Date().timeIntervalSince1970 }
+        election: LeaderElection? = nil, monitor: HealthMonitor? = nil, authority: TokenAuthority? = nil, passwords: PasswordCheck = PasswordCheck(),
+        audit: AuditTrail? = nil, longPollsMax: Int? = nil, now: @escaping @Sendable () -> Double = { Date().timeIntervalSince1970 }
     ) {
         self.store = store
         writer = CatalogWriter(store: store, metrics: metrics, election: election)
@@ -35,6 +39,7 @@ package struct ManagerAPI: Sendable {
         self.registry = registry
         self.authority = authority
         self.passwords = passwords
+        self.audit = audit
         longPolls = LongPollLimit(waitersMax: longPollsMax ?? LongPollLimit.waitersMax)
         self.now = now
     }
@@ -42,7 +47,7 @@ package struct ManagerAPI: Sendable {
     /// By `APIRoute.id`.
     package var handlers: [String: RESTHandler] {
         var handlers = userHandlers
-        for part in [authHandlers, databaseHandlers, tableHandlers, shardHandlers, clusterHandlers] { handlers.merge(part) { $1 } }
+        for part in [authHandlers, auditHandlers, databaseHandlers, tableHandlers, shardHandlers, clusterHandlers] { handlers.merge(part) { $1 } }
         return handlers.mapValues { handler in
             { request in
                 // What a leader before this one has done is not even looked at again.

@@ -11,8 +11,11 @@ package struct PostgresShardInspector: ShardInspector {
     let box: SecretBox?
     let group: MultiThreadedEventLoopGroup
     private let timeout: Duration
+    private let addresses: AddressPolicy
 
-    package init(box: SecretBox?, group: MultiThreadedEventLoopGroup, timeout: Duration) {
+    /// - allowsLinkLocal: also addresses at which clouds tell a machine its secrets.
+    package init(box: SecretBox?, group: MultiThreadedEventLoopGroup, timeout: Duration, allowsLinkLocal: Bool = false) {
+        addresses = allowsLinkLocal ? .any : .noMetadata
         self.box = box
         self.group = group
         self.timeout = timeout
@@ -149,6 +152,7 @@ package struct PostgresShardInspector: ShardInspector {
             var options = PGClient.Options()
             options.connectTimeout = .init(timeout)
             options.callTimeout = .init(timeout)
+            options.addresses = addresses
             options.overrides.parameters = [.init(name: "application_name", value: "pgmosaic-manager")]
             let client = try await PGClient.connect(to: target, on: group, options: options)
             do {
@@ -169,6 +173,9 @@ package struct PostgresShardInspector: ShardInspector {
     }
 
     private static func accessError(_ error: PGClientError) -> ShardAccessError {
+        if case .connect(.addressRefused(let reason)) = error.cause {
+            return .endpoint("\(reason); the manager's setting shard.allow_link_local decides")
+        }
         if case .connect(let cause) = error.cause, cause.isTransient { return .unreachable(cause.description) }
         if let server = error.serverError { return .refused(server.message, sqlstate: server.sqlState.code) }
         if case .connect(let cause) = error.cause { return .refused(cause.description, sqlstate: cause.sqlState.code) }

@@ -429,7 +429,7 @@ extension ConnectFailure {
         case .timedOut: self.init(.timedOut)
         case .closed, .protocolViolation: self.init(.lost)
         case .refused(let server): self.init(error.isTransient ? .busy : .rejected, sqlState: server.sqlState.code)
-        case .authentication, .tls, .endpoint: self.init(.rejected)
+        case .authentication, .tls, .endpoint, .addressRefused: self.init(.rejected)
         }
     }
 }

@@ -8,10 +8,12 @@ extension ClientSession {
         privateSchema?.rebase(on: self)
     }
 
-    /// The catalog's users have changed.
-    func usersChanged(_ users: [String: UserRecord]) {
+    /// The catalog's users have changed, or which tokens are void.
+    func usersChanged(_ catalog: CatalogSnapshot) {
         guard followsUsers else { return }
-        guard let access = users[user]?.access(to: database.name) else { return cutOff(.accessRevoked(database.name, user: user)) }
+        if let token, token.isVoid(in: catalog) { return cutOff(.tokenVoid) }
+        let access = token.map { $0.access(to: database.name, in: catalog) } ?? catalog.users[user]?.access(to: database.name)
+        guard let access else { return cutOff(.accessRevoked(database.name, user: user)) }
         self.access = access
     }
 }

@@ -22,6 +22,7 @@ extension ClientSession {
         let error = unheardLoss(insteadOf: error)
         work = .batch
         unit.outcome = .failed(error)
+        auditRefusal(error)
         batch.isSkipping = true
         undoHeld()
         if batch.needsSync || !script.isEmpty, !participants.isEmpty {

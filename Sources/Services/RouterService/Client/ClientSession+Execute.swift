@@ -251,6 +251,7 @@ extension ClientSession {
             return execution
         }
         unit.kind = plan.kind
+        if plan.writes, loop.auditsWrites { do { try auditWrite(statement.parse.query, plan) } catch { throw .failed(error) } }
         // Without parameters PostgreSQL does not look at the arguments; with another number it has an error of its own.
         if wanted > 0, execute.arguments.count != wanted {
             (execution.pool, execution.role) = (poolOfCurrentShard(), .passing)

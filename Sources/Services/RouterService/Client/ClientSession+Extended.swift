@@ -221,7 +221,10 @@ extension ClientSession {
                 return failBatch(error)
             }
         }
-        if plan.writes { replicas.mayHaveWritten = true }
+        if plan.writes {
+            replicas.mayHaveWritten = true
+            if loop.auditsWrites { do { try auditWrite(statement.parse.query, plan) } catch { return failBatch(error) } }
+        }
         if !plan.mayReadReplica || plan.isTraced { batch.hasOnlyRead = false }
         if database.hasReplicas {
             // A named portal may be executed behind a write, when the replica has been left.

@@ -20,6 +20,12 @@ extension ClientSession {
         loop.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(RouterLimits.shutdownCourtesy)) { [weak self] in self?.closeIfDrained() }
     }
 
+    /// Ends the session when its open transaction has waited for the client longer than `limit`.
+    func endIfIdleInTransaction(for limit: PoolNanoseconds, now: PoolInstant) {
+        guard work == .ready, !transaction.isIdle, now.elapsed(since: idleInTransactionSince) > limit else { return }
+        fatal(.idleInTransaction)
+    }
+
     /// Time is over: a transaction that waits for its client is rolled back, and what runs is cancelled. It still gets its answer, so
     /// that the client knows how it ended.
     func cutOff(_ reason: ServerError) {

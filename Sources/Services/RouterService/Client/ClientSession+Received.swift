@@ -45,6 +45,7 @@ extension ClientSession {
     private func receivedError(_ message: ByteBuffer) {
         unit.hasFailed = true
         if case .ok = unit.outcome { unit.outcome = .shardError }
+        unit.audited?.received(error: message)
         if scatter != nil { return failScatter { forward(asClientsOwn(message)) } }
         if script.received(BackendKind.errorResponse) == .replace {
             if let bytes = script.takeReplacement() { forward(bytes) }

@@ -43,6 +43,7 @@ extension ClientSession {
         if variables.explains, plan.isExplainable { return explainSimple(plan, inputs) }
         if plan.writes {
             replicas.mayHaveWritten = true
+            if loop.auditsWrites { do { try auditWrite(text, plan) } catch { return failUnit(error) } }
         } else if readsReplicas, !plan.isTraced, let pool = replica(for: plan, inputs, frame) {
             return forwardSimple(frame, pool, .reader, writes: false)
         }
@@ -54,7 +55,10 @@ extension ClientSession {
                 if sendRead(frame, plan, pool) { return }
                 forwardSimple(frame, pool, .bound, writes: plan.writes)
             } catch {
-                if plan.value.isList, case .several = error { return run(statementsOf: text) }
+                if plan.value.isList, case .several = error {
+                    unit.audited?.removeLast()
+                    return run(statementsOf: text)
+                }
                 spreadSimple(sources, plan, inputs, frame, text, error)
             }
         case .anyShard:

@@ -54,6 +54,7 @@ extension ClientSession {
         let finished = exchange(&unit, with: UnitRecord())
         let now = loop.readClock()
         loop.metrics.record(finished, at: now)
+        if finished.audited != nil { auditEnded(finished) }
         finished.pacer?.pace.record(now.elapsed(since: finished.turnBegan).count)
         replicas.unitEnded(isIdle: transaction.isIdle, at: loop.lately)
         if !notifications.isEmpty { deliverNotifications() }
@@ -83,6 +84,7 @@ extension ClientSession {
         let error = unheardLoss(insteadOf: error)
         transaction.fail()
         unit.outcome = .failed(error)
+        auditRefusal(error)
         answer { $0.writeErrorResponse(error) }
         answerReady(transaction.statusByte)
         finishUnit()

@@ -126,6 +126,10 @@ final class ClientSession: ChannelInboundHandler {
     /// The roles that the session has, or may come back to, by SET ROLE and SET LOCAL ROLE, in order. Never empty once it has taken one.
     var roles: [String]
     var unit = UnitRecord()
+    /// nil: it was opened otherwise.
+    var token: SessionToken?
+    /// nil: statements are not audited.
+    var auditOrigin: AuditOrigin?
     var scopeCache: PlanScope?
     /// The client's place among the router's clients, given back when the session ends, though its connection may linger.
     private var permit: ClientPermit?
@@ -210,12 +214,6 @@ final class ClientSession: ChannelInboundHandler {
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         loop.logger.debug("A client connection failed", metadata: ["error": "\(error)"])
         context.close(promise: nil)
-    }
-
-    /// Ends the session when its open transaction has waited for the client longer than `limit`.
-    func endIfIdleInTransaction(for limit: PoolNanoseconds, now: PoolInstant) {
-        guard work == .ready, !transaction.isIdle, now.elapsed(since: idleInTransactionSince) > limit else { return }
-        fatal(.idleInTransaction)
     }
 
     /// Where the client is, and whether the way there is encrypted.
@@ -459,6 +457,8 @@ final class ClientSession: ChannelInboundHandler {
         work = .closed
         replicas.read = nil
         loop.unregister(processID: processID)
+        auditAbandoned()
+        token?.stop()
         permit = nil
         if let waiter {
             self.waiter = nil

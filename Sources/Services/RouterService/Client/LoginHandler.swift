@@ -1,8 +1,10 @@
+internal import Audit
 internal import Logging
 internal import NIOCore
 internal import NIOSSL
 internal import PGChannel
 internal import PGWire
+internal import RESTServer
 internal import ServerConfig
 internal import SessionCore
 internal import ShardModel
@@ -15,12 +17,16 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
     private enum Stage {
         case startup
         case sasl(StartupMessage, ScramServer, hasStarted: Bool)
+        /// A token is awaited in the place of a password.
+        case token(StartupMessage)
+        /// It is being checked.
+        case verifying
         /// The session is being made ready; the client has to wait.
         case opening
         case done
     }
 
-    private let loop: RouterLoop
+    let loop: RouterLoop
     /// A connection of the router's own REST service, over a socket pair: no authentication.
     private let isInternal: Bool
     private var stage = Stage.startup
@@ -33,6 +39,10 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
     private var isCounted = false
     /// `pgmosaic.consistency` of the startup packet.
     private var consistency: Consistency?
+    /// Who it says that it is, once it has said so; for the audit trail.
+    var claim: StartupMessage?
+    /// What the client has proved who it is with, where that is a token.
+    private var token: SessionToken?
     /// Held from when the client has proved who it is.
     private var permit: ClientPermit?
 
@@ -122,7 +132,12 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
                 return false
             }
             return true
-        case .opening:
+        case .token(let startup):
+            guard let frame = try inbox.readFrame(limit: loop.limits.wire.authenticationMessageMax) else { return false }
+            guard frame.kind == FrontendKind.password else { throw WireError(.unexpectedMessage, kind: frame.kind) }
+            verify(String(buffer: try PasswordMessage(body: frame.body).password), startup, context)
+            return true
+        case .opening, .verifying:
             // Bounded like everything of a client that is not logged in.
             if inbox.readableBytes > loop.limits.clientBacklogMax { throw WireError(.messageTooLarge, kind: 0) }
             return false
@@ -166,6 +181,7 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
             refuse(context, .tlsRequired)
             return false
         }
+        if loop.audit != nil, !isInternal { claim = startup }
         if startup["replication"] != nil {
             refuse(context, .replicationRefused)
             return false
@@ -194,6 +210,12 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
             admit(startup, context)
             return false
         }
+        do throws(ServerError) {
+            if try StartupSettings.auth(of: startup) == "token" { return askForToken(startup, context) }
+        } catch {
+            refuse(context, error)
+            return false
+        }
         let user = loop.catalog.users[startup.user]
         let known = user.flatMap { ScramVerifier.parse($0.verifier) }
         let verifier = known ?? .mock(user: startup.user, secret: loop.shared.mockSecret)
@@ -202,6 +224,40 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
         send(context) { $0.writeAuthentication(.sasl(mechanisms: server.mechanisms)) }
         context.flush()
         return true
+    }
+
+    // MARK: Tokens
+
+    /// In clear, so over TLS only; the client has said that it will send a token, and is not asked for one otherwise.
+    private func askForToken(_ startup: StartupMessage, _ context: ChannelHandlerContext) -> Bool {
+        let refusal: ServerError? =
+            !isEncrypted ? .tokenNeedsTLS : loop.shared.tokens == nil ? .tokensNotTaken : startup.database == ConsoleSession.database ? .tokenOnConsole : nil
+        if let refusal {
+            loop.metrics.clients.add(at: .rejectedAuth)
+            refuse(context, refusal)
+            return false
+        }
+        stage = .token(startup)
+        send(context) { $0.writeAuthentication(.cleartextPassword) }
+        context.flush()
+        return true
+    }
+
+    private func verify(_ token: String, _ startup: StartupMessage, _ context: ChannelHandlerContext) {
+        guard let tokens = loop.shared.tokens else { return refuse(context, .tokensNotTaken) }
+        stage = .verifying
+        let promise = context.eventLoop.makePromise(of: RESTPrincipal.self)
+        promise.completeWithTask { try await tokens.principal(ofToken: token) }
+        promise.futureResult.assumeIsolated().whenComplete { [self] result in
+            guard case .verifying = stage else { return }
+            // A token is its own user's, and nobody else's.
+            guard case .success(let principal) = result, principal.name == startup.user else {
+                loop.metrics.clients.add(at: .rejectedAuth)
+                return refuseLater(context, .wrongToken(user: startup.user))
+            }
+            self.token = SessionToken(principal.claims, tokens)
+            admit(startup, context)
+        }
     }
 
     /// nil: the client has shown a certificate of the user's. Whose signature it has was a matter of the handshake.
@@ -218,6 +274,7 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
     private func admit(_ startup: StartupMessage, _ context: ChannelHandlerContext) {
         isKnown()
         if !isInternal {
+            if loop.audit?.isClosed == true { return refuse(context, .auditUnavailableAtLogin) }
             if startup.database == ConsoleSession.database { return openConsole(startup, context) }
             switch loop.shared.clients.admit(user: startup.user, database: startup.database) {
             case .success(let permit): self.permit = permit
@@ -247,7 +304,9 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
         stage = .done
         end()
         deadline?.cancel()
-        let console = ConsoleSession(loop: loop, onlyLooks: !mayAct, permit: permit)
+        auditLogin(context, nil)
+        let console = ConsoleSession(
+            loop: loop, user: startup.user, address: loop.audit == nil ? nil : context.remoteAddress?.ipAddress, onlyLooks: !mayAct, permit: permit)
         send(context) { buffer in
             buffer.writeAuthentication(.ok)
             // What drivers ask for before anything else.
@@ -273,6 +332,7 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
     /// What the client may do with the database; nil: nothing.
     private func access(of startup: StartupMessage) -> DatabaseAccess? {
         guard loop.admission.authenticates, !isInternal else { return .write }
+        if let token { return token.access(to: startup.database, in: loop.catalog) }
         return loop.catalog.users[startup.user]?.access(to: startup.database)
     }
 
@@ -361,7 +421,13 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
         let session = ClientSession(
             loop: loop, database: database, user: startup.user, settings: settings, consistency: consistency, secret: secret,
             isInternal: isInternal, permit: permit, access: access, followsUsers: loop.admission.authenticates && !isInternal)
+        if let token {
+            session.token = token
+            token.watch(session)
+        }
         loop.metrics.clients.add(at: .accepted)
+        auditLogin(context, nil)
+        if loop.auditsWrites, !isInternal { session.auditOrigin = AuditOrigin(user: startup.user, address: context.remoteAddress?.ipAddress) }
         send(context) { buffer in
             buffer.writeAuthentication(.ok)
             var parameters = database.parameters.merging(reported) { $1 }
@@ -412,6 +478,7 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     private func refuse(_ context: ChannelHandlerContext, _ error: ServerError) {
         stage = .done
+        auditLogin(context, error)
         end()
         var error = error
         error[.severity] = ServerError.Severity.fatal.rawValue

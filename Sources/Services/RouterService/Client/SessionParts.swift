@@ -199,6 +199,8 @@ struct UnitRecord {
     /// What must be added to the positions in a shard's errors, behind `from` characters of the text that it was sent.
     var positionShift = 0
     var positionsFrom = 0
+    /// nil: none of its statements is for the audit trail.
+    var audited: AuditedUnit?
     /// What EXECUTE named, where several names have one text.
     var executedName: String?
 

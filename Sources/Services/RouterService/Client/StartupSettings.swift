@@ -15,6 +15,17 @@ struct StartupSettings {
         for parameter in startup.settings { try set(parameter.name, parameter.value) }
     }
 
+    /// Asks for a token instead of a password: `pgmosaic.auth=token`.
+    static let authName = "pgmosaic.auth"
+
+    /// How the client wants to prove who it is; nil: as ever.
+    static func auth(of startup: StartupMessage) throws(ServerError) -> String? {
+        let given = try switches(startup["options"] ?? "").last { $0.0.lowercased() == authName }?.1
+        let value = startup.settings.last { $0.name.lowercased() == authName }?.value ?? given
+        guard value == nil || value == "token" || value == "password" else { throw .invalidSetting(authName) }
+        return value
+    }
+
     private mutating func set(_ name: String, _ value: String) throws(ServerError) {
         let name = name.lowercased()
         switch name {
@@ -25,6 +36,8 @@ struct StartupSettings {
             let schemas = SearchPathText.schemas(value)
             try Self.check(name, schemas)
             settings.set(name, statement: SessionSettings.assignment(name, value), searchPath: schemas)
+        case Self.authName:
+            guard value == "token" || value == "password" else { throw .invalidSetting(name) }
         case MosaicVariables.consistencyName:
             consistency = try MosaicVariables.consistency(value)
         default:

@@ -24,7 +24,9 @@ final class ConsoleSession: ChannelInboundHandler {
         func format(_ column: Int) -> WireFormat { formats.count == 1 ? formats[0] : column < formats.count ? formats[column] : .text }
     }
 
-    private let loop: RouterLoop
+    let loop: RouterLoop
+    let user: String
+    let address: String?
     private let onlyLooks: Bool
     private let permit: ClientPermit
     private var context: ChannelHandlerContext?
@@ -35,7 +37,9 @@ final class ConsoleSession: ChannelInboundHandler {
     /// A command that is carried out; what the client sends meanwhile waits.
     private var running: Task<Void, Never>?
 
-    init(loop: RouterLoop, onlyLooks: Bool, permit: ClientPermit) {
+    init(loop: RouterLoop, user: String, address: String?, onlyLooks: Bool, permit: ClientPermit) {
+        self.user = user
+        self.address = address
         self.loop = loop
         self.onlyLooks = onlyLooks
         self.permit = permit
@@ -244,6 +248,7 @@ final class ConsoleSession: ChannelInboundHandler {
     private func run(_ command: ConsoleCommand, _ done: @escaping (Result<ConsoleTable, ServerError>) -> Void) {
         let promise = loop.eventLoop.makePromise(of: Result<ConsoleTable, ServerError>.self)
         let actions = ConsoleActions(shared: loop.shared)
+        let audit = auditAction(command)
         running = Task {
             do throws(ServerError) {
                 promise.succeed(.success(try await actions.run(command)))
@@ -253,6 +258,7 @@ final class ConsoleSession: ChannelInboundHandler {
         }
         promise.futureResult.assumeIsolated().whenSuccess { [self] result in
             running = nil
+            audit(result)
             guard context != nil else { return }
             done(result)
             pump()

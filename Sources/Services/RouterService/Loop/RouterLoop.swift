@@ -1,9 +1,11 @@
+internal import Audit
 internal import CommitCore
 internal import Listening
 internal import Logging
 internal import NIOCore
 internal import PGWire
 internal import PoolCore
+internal import Secrets
 internal import ServerConfig
 internal import SQLSyntax
 internal import SessionCore
@@ -16,6 +18,10 @@ final class RouterLoop {
     let shared: RouterShared
     let logger: Logger
     let metrics = LoopMetrics()
+    /// nil: there is none.
+    let audit: AuditTrail?
+    /// Statements that may write are for the trail, too.
+    let auditsWrites: Bool
     private(set) var limits: RouterLimits
     private(set) var admission: Admission
     var pendingLogins = PendingLogins()
@@ -57,6 +63,8 @@ final class RouterLoop {
     init(eventLoop: any EventLoop, number: Int, shared: RouterShared, admission: Admission, logger: Logger) {
         limits = RouterLimits(shared.settings, loops: shared.loopCount)
         self.admission = admission
+        audit = shared.audit
+        auditsWrites = shared.audit != nil && shared.settings.audit.auditsWrites
         self.eventLoop = eventLoop
         self.number = number
         self.shared = shared
@@ -78,9 +86,10 @@ final class RouterLoop {
     func install(_ snapshot: CatalogSnapshot) {
         eventLoop.preconditionInEventLoop()
         guard snapshot.epoch >= catalog.epoch || snapshot.clusterID != catalog.clusterID else { return }
-        let usersHaveChanged = snapshot.users != catalog.users
+        let usersHaveChanged =
+            snapshot.users != catalog.users || snapshot.settings[Revocations.setting] != catalog.settings[Revocations.setting]
         catalog = snapshot
-        if usersHaveChanged { for session in Array(sessions.values) { session.usersChanged(snapshot.users) } }
+        if usersHaveChanged { for session in Array(sessions.values) { session.usersChanged(snapshot) } }
         if sweep == nil { scheduleSweep() }
         for name in databases.keys where snapshot.databases[name] == nil { retire(name) }
         for name in snapshot.databases.keys {

@@ -39,7 +39,7 @@ extension RouterREST {
         let execute = try ExecuteRequest(body: request.body)
         let database = try database(execute.database)
         return try StatementRequest(
-            execute, database: database, access: try access(of: request, to: database), caller: request.principal?.name,
+            execute, database: database, access: try access(of: request, to: database), caller: request.principal?.name, origin: origin(of: request),
             limits: isStreamed ? limits.ofStream() : limits, timeoutDefault: shared.settings.statementTimeout, start: start, isStreamed: isStreamed)
     }
 
@@ -50,12 +50,16 @@ extension RouterREST {
             let batch = try BatchRequest(body: request.body)
             let database = try database(batch.database)
             return try StatementRequest.batch(
-                batch, database: database, access: try access(of: request, to: database), caller: request.principal?.name, limits: limits,
+                batch, database: database, access: try access(of: request, to: database), caller: request.principal?.name, origin: origin(of: request), limits: limits,
                 timeoutDefault: shared.settings.statementTimeout, start: start)
         }
         return try await request.whileCallerWaits {
             RESTAnswer(contentType: RESTAnswer.json, body: try await statements.run(batch: list))
         }
+    }
+
+    private func origin(of request: RESTRequest) -> StatementOrigin? {
+        settings.audit.auditsWrites && shared.audit != nil ? StatementOrigin(address: request.callerAddress, requestID: request.id) : nil
     }
 
     private var limits: StatementLimits {

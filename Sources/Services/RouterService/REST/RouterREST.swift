@@ -4,7 +4,6 @@ internal import Hummingbird
 internal import Logging
 internal import NIOCore
 internal import RESTServer
-internal import Secrets
 internal import ServerConfig
 internal import Synchronization
 internal import Telemetry
@@ -17,15 +16,12 @@ struct RouterREST: Sendable {
     let settings: RouterSettings
     let shared: RouterShared
     let certificates: RESTCertificates
-    /// nil: nobody is asked for a token.
-    let authority: TokenAuthority?
     let logger: Logger
     let metrics = SharedMetrics()
     let registry = MetricRegistry()
     let readiness: ReadinessProbe
 
-    init(settings: RouterSettings, shared: RouterShared, certificates: RESTCertificates, authority: TokenAuthority?, logger: Logger) {
-        self.authority = authority
+    init(settings: RouterSettings, shared: RouterShared, certificates: RESTCertificates, logger: Logger) {
         self.settings = settings
         self.certificates = certificates
         self.shared = shared
@@ -40,14 +36,16 @@ struct RouterREST: Sendable {
         let responder = RESTResponder(
             title: "PGMosaic router", routes: RouteCatalogue.router, handlers: handlers(statements),
             streams: ["POST /v1/execute": { request in try await executeStreaming(request, statements) }], bodyMax: settings.httpBodyMax,
-            metrics: metrics, idempotency: IdempotencyCache(capacity: Self.idempotencyMax), authenticator: authenticator, logger: logger)
+            metrics: metrics, idempotency: IdempotencyCache(capacity: Self.idempotencyMax), authenticator: shared.tokens, audit: shared.audit,
+            access: RESTAccess(settings.access), logger: logger)
+        let limits = RESTLimits(connectionsMax: settings.httpConnectionsMax, idleTimeout: settings.httpIdleTimeout, runsOnLoops: true)
         let application = RESTApplication(
             responder, host: settings.httpHost, port: settings.httpPort, sharesPort: settings.sharesPorts,
-            limits: RESTLimits(connectionsMax: settings.httpConnectionsMax, idleTimeout: settings.httpIdleTimeout, runsOnLoops: true), certificates: certificates,
+            limits: limits, certificates: certificates,
             group: group, logger: logger, isListening: isListening)
         let result: Result<Void, any Error>
         do {
-            result = .success(try await application.run())
+            result = .success(try await serve(application, operations(statements, limits, group)))
         } catch {
             result = .failure(error)
         }
@@ -55,12 +53,23 @@ struct RouterREST: Sendable {
         try result.get()
     }
 
-    private var authenticator: RESTAuthenticator? {
-        authority.map { authority in
-            RESTAuthenticator(authority) { [shared] in
-                guard let catalog = shared.control.catalog else { throw APIError(.notReady, "the router has no catalog yet") }
-                return catalog
-            }
+    /// The listener for health and metrics; nil: there is none.
+    private func operations(_ statements: StatementRunner, _ limits: RESTLimits, _ group: any EventLoopGroup) -> RESTApplication? {
+        settings.access.operations.map { address in
+            RESTApplication.forOperations(
+                at: address, routes: RouteCatalogue.router, handlers: handlers(statements), metrics: metrics, sharesPort: settings.sharesPorts, limits: limits,
+                group: group, logger: logger)
+        }
+    }
+
+    /// Until one of them ends, which ends the other.
+    private func serve(_ application: RESTApplication, _ operations: RESTApplication?) async throws {
+        guard let operations else { return try await application.run() }
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { try await operations.run() }
+            tasks.addTask { try await application.run() }
+            defer { tasks.cancelAll() }
+            try await tasks.next()
         }
     }
 
@@ -88,6 +97,7 @@ struct RouterREST: Sendable {
             snapshot.add(MetricCatalogue.catalogConnected, gauge: await readiness.isCatalogConnected() ? 1 : 0)
             return snapshot
         }
+        if let audit = shared.audit { registry.add { MetricSnapshot(of: audit) } }
         for loop in shared.allLoops {
             registry.add { await loop.ask { $0.metrics.snapshot(of: $0) } }
         }

@@ -60,7 +60,7 @@ package enum RoutePermissions {
         "PUT /api/v1/shards/{id}/replicas": .role(.operator), "GET /api/v1/shards/{id}/health": .role(.viewer),
         "GET /api/v1/shards/{id}/stats": .role(.viewer),
         // The cluster
-        "GET /api/v1/catalog": .role(.viewer), "GET /api/v1/routers": .role(.viewer),
-        "GET /api/v1/managers": .role(.viewer),
+        "GET /api/v1/catalog": .role(.viewer), "GET /api/v1/routers": .role(.viewer), "GET /api/v1/managers": .role(.viewer),
+        "GET /api/v1/audit": .role(.admin),
     ]
 }

@@ -87,6 +87,12 @@ package enum APISchemas {
             .init("name", .string), .init("roles", .array(role)), .optional("databases", .array(.string)), .optional("grants", grants),
             .init("version", .integer),
         ]),
+        ("AuditEntry", [
+            .init("seq", .integer), .init("time", .timestamp), .init("server", .string), .init("action", .string),
+            .init("outcome", .choice(["ok", "refused", "failed", "unknown"])), .optional("user", .string), .optional("address", .string),
+            .optional("object", .string), .optional("code", .string), .optional("request_id", .string), .optional("statement", .string),
+            .optional("count", .integer), .init("prev", .string), .optional("mac", .string),
+        ]),
         ("Setup", [.init("username", name), .init("password", password)]),
         ("Login", [.init("username", .string), .init("password", .string)]),
         ("LoginAnswer", [.init("token", .string), .init("username", .string), .init("roles", .array(role)), .init("expires_in", .integer)]),

@@ -15,7 +15,6 @@ extension RouteCatalogue {
         later(.get, "/api/v1/failover/history", "failover", "Past failovers"),
         later(.post, "/api/v1/failover/enable", "failover", "Turn failover on"),
         later(.post, "/api/v1/failover/disable", "failover", "Turn failover off"),
-        later(.get, "/api/v1/audit", "audit", "Who did what, and when"),
     ]
 
     private static func later(_ method: APIRoute.Method, _ path: String, _ tag: String, _ summary: String) -> APIRoute {

@@ -103,6 +103,13 @@ package enum RouteCatalogue {
         APIRoute(
             .get, "/api/v1/routers", tag: "cluster", "The live routers and the epoch each serves", query: paging,
             answer: page(of: "Router")),
+        APIRoute(
+            .get, "/api/v1/audit", tag: "audit", "Lines of this manager's own audit trail, the oldest first; each server has one of its own",
+            query: paging + [
+                .init("since", .timestamp, "Only lines from this time on (RFC 3339)"), .init("user", .string, "Only lines about one user"),
+                .init("action", .string, "Only one kind of line, as `login`"),
+            ],
+            answer: page(of: "AuditEntry")),
     ]
 
     private static let common: [APIRoute] = [

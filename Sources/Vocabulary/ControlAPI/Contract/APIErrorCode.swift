@@ -54,6 +54,7 @@ package enum APIErrorCode: String, Hashable, Sendable, CaseIterable, Codable {
     case catalogUnknownOutcome = "CATALOG_UNKNOWN_OUTCOME"
     case noLeader = "NO_LEADER"
     case notLeader = "NOT_LEADER"
+    case auditUnavailable = "AUDIT_UNAVAILABLE"
     case notReady = "NOT_READY"
     case deadlinePassed = "DEADLINE_PASSED"
 
@@ -74,7 +75,7 @@ package enum APIErrorCode: String, Hashable, Sendable, CaseIterable, Codable {
         case .tooManyRequests: 429
         case .internalError: 500
         case .notImplemented: 501
-        case .shardUnavailable, .catalogUnavailable, .catalogUnknownOutcome, .noLeader, .notLeader, .notReady: 503
+        case .shardUnavailable, .catalogUnavailable, .catalogUnknownOutcome, .auditUnavailable, .noLeader, .notLeader, .notReady: 503
         case .deadlinePassed: 504
         }
     }
@@ -131,6 +132,7 @@ package enum APIErrorCode: String, Hashable, Sendable, CaseIterable, Codable {
             "The catalog store, or the leading manager, failed after the change may have been stored: read, then decide, or repeat with the same `Idempotency-Key`."
         case .noLeader: "No manager leads at the moment, or the one that does cannot be reached; nothing was changed."
         case .notLeader: "This manager does not lead, or has ceased to during the request; nothing was changed."
+        case .auditUnavailable: "The audit trail cannot be written, so nothing that must be audited is done; see `audit.when_full`."
         case .notReady: "The server has started, but cannot serve yet."
         case .deadlinePassed: "The time given for the request is over. A write may or may not have happened."
         }

@@ -56,6 +56,9 @@ package struct PageRequest: Hashable, Sendable {
         return Page(items: page, nextCursor: next)
     }
 
+    /// Where a list goes on that is not sorted here.
+    package static func cursor(after name: String) -> String { encode(name) }
+
     private static func encode(_ name: String) -> String {
         let digits = Array("0123456789abcdef".utf8)
         return String(decoding: name.utf8.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)

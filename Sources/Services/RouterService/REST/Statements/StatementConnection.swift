@@ -110,6 +110,9 @@ final class StatementConnection: ChannelInboundHandler {
             session.variables.consistency = call.request.consistency
             session.access = call.request.access
             session.author = call.request.caller ?? Self.user
+            if let origin = call.request.origin {
+                session.auditOrigin = AuditOrigin(user: session.author, address: origin.address, requestID: origin.requestID)
+            }
         }
         send(call.exchange.open())
     }

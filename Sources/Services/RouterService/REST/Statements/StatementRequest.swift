@@ -17,6 +17,8 @@ struct StatementRequest: Sendable {
     let access: DatabaseAccess
     /// Who the caller is, as the author of changes; nil: nobody was asked.
     let caller: String?
+    /// For the audit trail, where statements are in it.
+    let origin: StatementOrigin?
     /// The rows go to the caller while they arrive.
     let isStreamed: Bool
     let start: ContinuousClock.Instant
@@ -28,13 +30,14 @@ struct StatementRequest: Sendable {
 
     /// Throws an `APIError` of 400. `database` is the one to use when the request names none.
     init(
-        _ request: ExecuteRequest, database: String, access: DatabaseAccess = .write, caller: String? = nil, limits: StatementLimits,
-        timeoutDefault: Duration, start: ContinuousClock.Instant, isStreamed: Bool = false
+        _ request: ExecuteRequest, database: String, access: DatabaseAccess = .write, caller: String? = nil,
+        origin: StatementOrigin? = nil, limits: StatementLimits, timeoutDefault: Duration, start: ContinuousClock.Instant, isStreamed: Bool = false
     ) throws(APIError) {
         guard !request.query.utf8.contains(0) else { throw APIError(.invalidRequest, "field \"query\" holds a zero byte") }
         self.database = database
         self.access = access
         self.caller = caller
+        self.origin = origin
         self.start = start
         query = request.query
         params = request.params
@@ -53,8 +56,8 @@ struct StatementRequest: Sendable {
 extension StatementRequest {
     /// The statements of a batch. Throws an `APIError` of 400.
     static func batch(
-        _ request: BatchRequest, database: String, access: DatabaseAccess = .write, caller: String? = nil, limits: StatementLimits,
-        timeoutDefault: Duration, start: ContinuousClock.Instant
+        _ request: BatchRequest, database: String, access: DatabaseAccess = .write, caller: String? = nil,
+        origin: StatementOrigin? = nil, limits: StatementLimits, timeoutDefault: Duration, start: ContinuousClock.Instant
     ) throws(APIError) -> [StatementRequest] {
         var statements: [StatementRequest] = []
         for (index, statement) in request.statements.enumerated() {
@@ -64,13 +67,20 @@ extension StatementRequest {
             do throws(APIError) {
                 statements.append(
                     try StatementRequest(
-                        execute, database: database, access: access, caller: caller, limits: limits, timeoutDefault: timeoutDefault, start: start))
+                        execute, database: database, access: access, caller: caller, origin: origin, limits: limits, timeoutDefault: timeoutDefault,
+                        start: start))
             } catch {
                 throw error.at(statement: index)
             }
         }
         return statements
     }
+}
+
+/// Where a statement of REST comes from.
+struct StatementOrigin: Sendable {
+    var address: String?
+    var requestID: String
 }
 
 /// How much one answer may hold.

@@ -22,6 +22,7 @@ extension APIError {
             // Only shards name a source routine.
             case .adminShutdown: error[.routine] == nil ? .notReady : .shardUnavailable
             case .tooManyConnections: .tooManyRequests
+            case .diskFull where error.isCatalogTrouble: .auditUnavailable
             case .ioError where error.isCatalogTrouble: .catalogUnavailable
             default: .sqlFailed
             }
