@@ -102,6 +102,8 @@
         history = history[..<index] + history[index...].filter { $0.kind == .local || $0.kind == .session }
     }
 
+    package var hasSavepoint: Bool { history.contains { if case .savepoint = $0.kind { true } else { false } } }
+
     /// Back to the savepoint, which stays; a failed transaction goes on. Returns the settings of that time.
     package mutating func rollBack(to name: String) throws(SavepointError) -> SessionSettings {
         let index = try self.index(of: name)

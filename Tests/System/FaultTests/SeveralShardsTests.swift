@@ -57,6 +57,18 @@ extension FaultTests {
 
         // MARK: Blocks
 
+        @Test(arguments: ["SET TRANSACTION READ WRITE", "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "SET TRANSACTION NOT DEFERRABLE"])
+        func behindASavepointATransactionIsNoLongerMadeAnother(_ statement: String) async throws {
+            let client = try await cluster.login()
+            for sql in ["BEGIN READ ONLY", "SAVEPOINT s"] { #expect(try await client.failure(sql) == nil) }
+            #expect(try await client.failure(statement) == "25001")
+            #expect(try await client.failure("ROLLBACK TO s") == nil)
+            #expect(try await client.failure("INSERT INTO kv VALUES (1, 1)") == "25006")
+            #expect(try await client.failure("ROLLBACK") == nil)
+            client.close()
+            try await cluster.expectNoLeak()
+        }
+
         @Test func aTransactionCommitsOnAllOfItsShards() async throws {
             let keys = try await rows()
             let client = try await cluster.login()

@@ -39,8 +39,8 @@ extension ClientSession {
             return setting(.reset(name: name))
         case .setTransaction:
             guard transaction.historyCount < limits.transactionHistoryMax else { return .refuse(.transactionTooLong) }
-            // Its values are checked by the grammar, so that nothing is lost by telling the shards later.
-            if !transaction.isIdle, participants.isEmpty { return .here }
+            // Its values are checked by the grammar, so that nothing is lost by telling the shards later. Behind a savepoint a shard must say whether it may be.
+            if !transaction.isIdle, participants.isEmpty, !transaction.hasSavepoint { return .here }
             return .forward(.setCharacteristic(statement: String(buffer: text)))
         case .setCharacteristics:
             return setting(
