@@ -73,7 +73,7 @@ actor CatalogLane {
             if !isConnecting, notBefore.map({ $0 <= now }) ?? true { startConnecting() }
             // Somebody always tries; nobody waits for a server that is away for long, or that says no.
             if let lastFailure, let downSince, now - downSince >= timing.patience || !lastFailure.isWorthRepeating { throw lastFailure }
-            if now >= deadline { throw lastFailure ?? PGClientError(.timedOut, execution: .didNotRun) }
+            if now >= deadline || Task.isCancelled { throw lastFailure ?? PGClientError(.timedOut, execution: .didNotRun) }
             await changed.wait(after: rings, until: isConnecting ? deadline : min(deadline, notBefore ?? deadline))
         }
     }

@@ -23,7 +23,7 @@ package final class Bell: Sendable {
         for continuation in waiting { continuation.resume() }
     }
 
-    /// Returns once it has rung more than `rings` times, or at `deadline`.
+    /// Returns once it has rung more than `rings` times, at `deadline`, or when the task is cancelled.
     package func wait(after rings: UInt64, until deadline: ContinuousClock.Instant) async {
         let id = state.withLock { state in
             state.lastID += 1
@@ -33,13 +33,18 @@ package final class Bell: Sendable {
             try? await Task.sleep(until: deadline, clock: .continuous)
             self.wake(id)
         }
-        await withCheckedContinuation { continuation in
-            let isOver = state.withLock { state in
-                if state.rings > rings || deadline <= .now { return true }
-                state.waiting[id] = continuation
-                return false
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                // Cancelled behind this look, it is woken: the handler waits for the lock.
+                let isOver = state.withLock { state in
+                    if state.rings > rings || deadline <= .now || Task.isCancelled { return true }
+                    state.waiting[id] = continuation
+                    return false
+                }
+                if isOver { continuation.resume() }
             }
-            if isOver { continuation.resume() }
+        } onCancel: {
+            wake(id)
         }
         timer.cancel()
     }
