@@ -148,6 +148,21 @@ import Testing
         }
     }
 
+    /// At a moment at which it does not have the lock of SQLite's file, for whoever is stopped with that stops all (decision 0040).
+    private func stop(_ leader: Int, of managers: Managers, _ kind: Kind, _ store: any CatalogStore) async throws {
+        while true {
+            managers.signal(leader, SIGSTOP)
+            guard kind == .sqlite else { return }
+            do throws(CatalogError) {
+                _ = try await store.acquireLease("test", holder: "test", ttl: .seconds(1))
+                return
+            } catch {
+                managers.signal(leader, SIGCONT)
+                try await Task.sleep(for: .milliseconds(50))
+            }
+        }
+    }
+
     @Test(arguments: Kind.allCases) func aLeaderThatWasStoppedInTheMiddleOfAWriteChangesNothingWhenItResumes(_ kind: Kind) async throws {
         // The check of a shard keeps the write in its middle for as long as the server at the endpoint keeps silent.
         try await with(kind, settings: "shard: {probe_timeout: 60s}") { managers, store in
@@ -165,7 +180,7 @@ import Testing
             let body: JSONValue = ["id": "s", "database": "app", "primary_endpoint": .string(endpoint)]
             async let late = managers.write("POST", "/api/v1/shards", body, to: leader)
             try await Task.sleep(for: .seconds(1))
-            managers.signal(leader, SIGSTOP)
+            try await stop(leader, of: managers, kind, store)
             let next = try await managers.leader(but: leader)
             #expect(try await managers.write("POST", "/api/v1/databases", ["name": "later", "vnode_count": 4], to: other).status == 201)
             // In the time of the next leader the database goes.
