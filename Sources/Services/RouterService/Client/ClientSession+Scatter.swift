@@ -106,6 +106,8 @@ extension ClientSession {
         if script.isAtTurn { backend.isWaiting = true }
         if backend.isWaiting { scatter.keeps(backend.unheardBytes, lane: lane) }
         guard scatter.lost.contains(lane), !script.isAtTurn else { return }
+        // The client has the beginning of a row whose rest never comes: an error would complete it.
+        if backend.isMidFrame { return closeClient() }
         failLane(lane)
     }
 

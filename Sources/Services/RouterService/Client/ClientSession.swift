@@ -259,9 +259,10 @@ final class ClientSession: ChannelInboundHandler {
             }
         }
         if inbox.readableBytes == 0 { inbox = ByteBuffer() }
-        if let scatter { askBlocked(scatter) }
         // By index: going through them would copy each, references and all.
         for index in participants.indices { participants[index].backend.flush() }
+        // Behind the flush, which shows what a shard takes.
+        if let scatter { askBlocked(scatter) }
         // What the router itself answered waits for the shard's answers behind it, as in PostgreSQL, which writes at Sync: one write instead of two.
         if work != .awaitingReady { flushClient() }
         // A client that sends on while it waits is read up to a bound only.
