@@ -11,7 +11,6 @@ package final class IdempotencyCache: Sendable {
     package static let entriesMax = 10_000
     /// Of all answers together.
     package static let bytesMax = 64 << 20
-    package static let keyLengthMax = RequestLimits.idempotencyKeyLength.upperBound
     /// Longer answers are not kept.
     static let answerMax = 1 << 20
 
@@ -66,8 +65,9 @@ package final class IdempotencyCache: Sendable {
     }
 
     static func check(_ key: String) throws(APIError) {
-        guard !key.isEmpty, key.utf8.count <= keyLengthMax else {
-            throw APIError(.invalidRequest, "Idempotency-Key must have 1 to \(keyLengthMax) characters")
+        guard RequestLimits.isIdempotencyKey(key) else {
+            throw APIError(
+                .invalidRequest, "Idempotency-Key must have 1 to \(RequestLimits.idempotencyKeyLength.upperBound) visible characters of ASCII")
         }
     }
 

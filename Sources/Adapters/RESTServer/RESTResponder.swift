@@ -168,10 +168,8 @@ package struct RESTResponder: HTTPResponder {
     }
 
     private func reply(to input: RESTRequest, _ handlers: Handlers, uri: String) async throws -> RESTReply {
-        if let key = input.idempotencyKey, !RequestLimits.isIdempotencyKey(key) {
-            throw APIError(
-                .invalidRequest, "Idempotency-Key must have 1 to \(RequestLimits.idempotencyKeyLength.upperBound) visible characters of ASCII")
-        }
+        // Also where nobody looks at it.
+        if let key = input.idempotencyKey { try IdempotencyCache.check(key) }
         if let stream = handlers.stream, MediaRange.prefersStream(input.headers) {
             guard input.idempotencyKey == nil else {
                 throw APIError(.invalidRequest, "a stream is not kept, so it takes no Idempotency-Key: leave it out, or accept application/json")
