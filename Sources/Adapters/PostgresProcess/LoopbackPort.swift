@@ -1,15 +1,21 @@
 import Foundation
+import Synchronization
 
 /// Port numbers of 127.0.0.1.
 package enum LoopbackPort {
+    private static let range = 15_000..<32_000
+    /// How far this process has gone through the range, from a place of its own: it offers no port again before it has been all round, so that whoever
+    /// was offered one has time to take it.
+    private static let offered = Atomic(Int.random(in: 0..<range.count))
+
     /// A port that was free a moment ago. The caller must be ready for somebody else to take it first.
     ///
     /// Taken from below the range that the kernel gives to outgoing connections: a server that comes back to its port
     /// after a restart would now and then find a stranger's connection on one of those.
     package static func free() throws(PostgresProcessError) -> Int {
         for _ in 0..<200 {
-            let port = Int.random(in: 15_000..<32_000)
-            do { return try bind(port: port) } catch { continue }
+            let next = offered.add(1, ordering: .relaxed).newValue
+            do { return try bind(port: range.lowerBound + next % range.count) } catch { continue }
         }
         return try bind(port: 0)
     }

@@ -1,3 +1,4 @@
+import CatalogConformance
 import CatalogEtcd
 import CatalogStore
 import EtcdTestKit
@@ -34,7 +35,8 @@ import Testing
         let (writers, rounds) = (50, 4)
         try await EtcdCluster.with(members: 3) { cluster in
             var stores: [EtcdCatalogStore] = []
-            for _ in 0..<5 { stores.append(try await cluster.open()) }
+            // Members that have just started may answer a first call late.
+            for _ in 0..<5 { stores.append(try await CatalogFaultConformance.patiently { try await cluster.open() }) }
             let all = stores
             let done = Counter()
             try await withThrowingTaskGroup(of: Void.self) { group in

@@ -109,11 +109,12 @@ import Testing
     }
 
     @Test func aWriterThatIsStoppedInTheMiddleHoldsUpNobody() async throws {
-        try await withLine(call: .seconds(3)) { server, line, store in
+        try await withLine(call: .seconds(5)) { server, line, store in
+            let other = try await server.open(timing: .patient)
+            _ = try await other.load()
             line.lose(.delay, of: Self.words)
             let outcome = Task { try await store.commit(change(1), expecting: .zero) }
             while line.losses == 0 { try await Task.sleep(for: .milliseconds(5)) }
-            let other = try await server.open(timing: .patient)
             #expect(try await other.commit(change(2), expecting: .zero).epoch == Epoch(1))
             let error = await #expect(throws: CatalogError.self) { try await outcome.value }
             guard case .conflict(current: Epoch(1), _) = error else { throw UnexpectedError(error: error) }

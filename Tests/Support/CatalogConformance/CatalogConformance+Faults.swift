@@ -134,7 +134,7 @@ extension CatalogFaultConformance {
     }
 
     /// Again while the server is away.
-    static func patiently<Value>(_ call: () async throws -> Value) async throws -> Value {
+    package static func patiently<Value>(_ call: () async throws -> Value) async throws -> Value {
         while true {
             do {
                 return try await call()

@@ -7,6 +7,12 @@ import RESTTestKit
 import Synchronization
 import Testing
 
+/// A manager did not stay up.
+struct ManagerEnded: Error {
+    var status: Int32
+    var log: String
+}
+
 /// Several managers, each a process of its own, on one catalog.
 final class Managers: Sendable {
     let ports: [Int]
@@ -56,7 +62,12 @@ final class Managers: Sendable {
     }
 
     func waitUntilReady(_ index: Int) async throws {
-        try await eventually("manager \(index) is ready", within: .seconds(60)) { try await self.get("/ready", from: index).status == 200 }
+        let process = processes.withLock { $0[index] }
+        try await eventually("manager \(index) is ready or has ended", within: .seconds(60)) {
+            if process?.exitStatus != nil { return true }
+            return try await self.get("/ready", from: index).status == 200
+        }
+        if let status = process?.exitStatus { throw ManagerEnded(status: status, log: log(index)) }
     }
 
     func signal(_ index: Int, _ number: Int32) { processes.withLock { $0[index] }?.signal(number) }
