@@ -22,6 +22,7 @@ bench:
 	swift build $(RELEASE) --product pgmosaic
 	swift build $(RELEASE) --product RingBenchmark
 	swift build $(RELEASE) --product CatalogFiller
+	swift build $(RELEASE) --product TransferBenchmark
 	@exec Benchmarks/run $(ARGS)
 
 # Instructions and allocations of a query on a release build; fails beyond Benchmarks/thresholds.json.

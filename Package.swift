@@ -89,8 +89,10 @@ let package = Package(
         decision("CommitCore", ["ShardModel"]),
         decision("LeaderCore"),
         decision("HealthCore"),
+        decision("TransferCore", ["ShardModel", "PGTypes", "PGWire", "RoutePlanning", "SessionCore"] + nio),
         // 2 adapters
         adapter("PGChannel", ["PGWire", "Listening", nioPosix, nioTLS, nioSSL] + nio),
+        adapter("ShardTransfer", ["PGChannel", "PGTypes", "PGWire", "ShardModel", "TransferCore"] + nio),
         adapter("Listening", [nioPosix, nioSSL] + nio),
         adapter("CatalogStore", ["ShardModel"]),
         adapter("CatalogSQLite", ["CatalogStore", "ShardModel", .product(name: "GRDB", package: "GRDB.swift")]),
@@ -189,6 +191,8 @@ let package = Package(
         test("ManagerServiceTests", in: "Services", [
             "Audit", "ManagerService", "CatalogStore", "HealthCore", "ShardModel", "ControlAPI", "PGWire", "Secrets", "ServerConfig", "Telemetry", "RESTTestKit", "PostgresProcess", nioPosix, log,
         ]),
+        test("TransferCoreTests", in: "Decisions", ["TransferCore", "PGTypes", "PGWire", "ShardModel", "TestKit"] + nio),
+        test("ShardTransferTests", in: "Adapters", ["ShardTransfer", "TransferCore", "PGChannel", "PGTypes", "PGWire", "PostgresProcess", "ShardModel", "TestKit", nioPosix] + nio),
         test("PostgresProcessTests", in: "Adapters", ["PostgresProcess"]),
         // benchmarks
         .target(name: "CMurmur3", path: "Benchmarks/Ring/CMurmur3"),
@@ -202,6 +206,9 @@ let package = Package(
             dependencies: ["CatalogEtcd", "CatalogPostgres", "CatalogSQLite", "CatalogStore", "PGChannel", "ShardModel", nioPosix],
             path: "Benchmarks/CatalogBenchmark",
             swiftSettings: strict),
+        .executableTarget(
+            name: "TransferBenchmark", dependencies: ["PGChannel", "ShardModel", "ShardTransfer", "TransferCore", nioPosix],
+            path: "Benchmarks/TransferBenchmark", swiftSettings: strict),
         // the repository's own rules
         .testTarget(name: "TidyTests", path: "Tests/Tidy", swiftSettings: strict),
         // the catalog's tests

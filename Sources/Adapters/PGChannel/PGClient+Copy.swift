@@ -76,11 +76,20 @@ extension PGClient {
         try await promise.futureResult.get()
     }
 
-    /// COPY … TO STDOUT. `consume` gets the chunks in order; the server waits for it. Returns the number of rows.
+    /// COPY … TO STDOUT. `consume` gets the content of each CopyData message in order; the server waits for it. Returns the number of rows.
     ///
     /// When `consume` throws, the COPY is cancelled and the error passed on.
     @discardableResult
     package func copyOut(_ sql: String, timeout: TimeAmount? = nil, _ consume: @Sendable (ByteBuffer) async throws -> Void) async throws -> Int {
+        try await copyOutRuns(sql, timeout: timeout) { run in
+            var run = run
+            while let content = run.readCopyDataContent() { try await consume(content) }
+        }
+    }
+
+    /// As `copyOut`; `consume` gets whole CopyData messages, many at a time (`ByteBuffer.readCopyDataContent` takes them apart).
+    @discardableResult
+    package func copyOutRuns(_ sql: String, timeout: TimeAmount? = nil, _ consume: @Sendable (ByteBuffer) async throws -> Void) async throws -> Int {
         try Self.requireText(sql)
         var request = ByteBuffer()
         request.writeQuery(sql)
@@ -90,8 +99,8 @@ extension PGClient {
         let answer = Task { try await self.perform({ _ in .copyOut(sink.value) }, query, id: id, timeout: timeout) }
         return try await withTaskCancellationHandler {
             do {
-                while let chunks = try await nextChunks(sink) {
-                    for chunk in chunks { try await consume(chunk) }
+                while let runs = try await nextRuns(sink) {
+                    for run in runs { try await consume(run) }
                 }
             } catch {
                 answer.cancel()
@@ -104,9 +113,9 @@ extension PGClient {
         }
     }
 
-    private func nextChunks(_ sink: NIOLoopBoundBox<PGCopyOutSink>) async throws -> [ByteBuffer]? {
+    private func nextRuns(_ sink: NIOLoopBoundBox<PGCopyOutSink>) async throws -> [ByteBuffer]? {
         let promise = eventLoop.makePromise(of: [ByteBuffer]?.self)
-        eventLoop.execute { [handler] in handler.value.nextCopyChunks(sink.value, promise) }
+        eventLoop.execute { [handler] in handler.value.nextCopyRuns(sink.value, promise) }
         return try await promise.futureResult.get()
     }
 }

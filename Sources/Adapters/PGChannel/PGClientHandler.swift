@@ -79,7 +79,7 @@ final class PGClientHandler: ChannelInboundHandler {
         context.writeAndFlush(wrapOutboundOut(bytes), promise: promise)
     }
 
-    func nextCopyChunks(_ sink: PGCopyOutSink, _ promise: EventLoopPromise<[ByteBuffer]?>) {
+    func nextCopyRuns(_ sink: PGCopyOutSink, _ promise: EventLoopPromise<[ByteBuffer]?>) {
         let wasFull = sink.isFull
         sink.next(promise)
         if wasFull { readMore() }
@@ -151,11 +151,22 @@ final class PGClientHandler: ChannelInboundHandler {
 
     private func process() {
         do throws(WireError) {
-            while !isClosed, let frame = try received.readFrame(limit: Self.frameMax) { try process(frame) }
+            while !isClosed {
+                try takeCopyData()
+                guard let frame = try received.readFrame(limit: Self.frameMax) else { return }
+                try process(frame)
+            }
         } catch {
             ended(.protocolViolation(error))
             context?.close(promise: nil)
         }
+    }
+
+    /// The rows of a COPY TO STDOUT come one a message: all that are here whole are taken at once.
+    private func takeCopyData() throws(WireError) {
+        guard let call = running, call.hasCopied, case .copyOut(let sink) = call.kind else { return }
+        let length = try received.copyDataRunLength(limit: Self.frameMax)
+        if length > 0, let run = received.readSlice(length: length) { sink.add(run) }
     }
 
     private func process(_ frame: Frame) throws(WireError) {
@@ -191,7 +202,8 @@ final class PGClientHandler: ChannelInboundHandler {
             }
             call.fail(PGClientError(.invalidCall("COPY TO STDOUT needs copyOut"), execution: .ran))
         case BackendKind.copyData:
-            if case .copyOut(let sink) = call.kind { sink.add(frame.body) }
+            // Those of a COPY that was asked for are taken in runs.
+            break
         case BackendKind.readyForQuery:
             _ = try ReadyForQuery(body: frame.body)
             running = nil

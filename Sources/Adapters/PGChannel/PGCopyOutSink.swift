@@ -1,10 +1,11 @@
 internal import NIOCore
 
-/// Chunks of COPY TO STDOUT between the event loop and the caller. Confined to the loop. While it is full the client does not read.
+/// Runs of whole CopyData messages of a COPY TO STDOUT, between the event loop and the caller. Confined to the loop. While it is full the client does not
+/// read.
 final class PGCopyOutSink {
     static let bytesMax = 256 << 10
 
-    private var chunks: [ByteBuffer] = []
+    private var runs: [ByteBuffer] = []
     private var bytes = 0
     private var waiter: EventLoopPromise<[ByteBuffer]?>?
     private var isEnded = false
@@ -12,10 +13,10 @@ final class PGCopyOutSink {
 
     var isFull: Bool { bytes >= Self.bytesMax }
 
-    func add(_ chunk: ByteBuffer) {
+    func add(_ run: ByteBuffer) {
         guard !isEnded else { return }
-        chunks.append(chunk)
-        bytes += chunk.readableBytes
+        runs.append(run)
+        bytes += run.readableBytes
         deliver()
     }
 
@@ -25,13 +26,13 @@ final class PGCopyOutSink {
         isEnded = true
         self.error = error
         if error != nil {
-            chunks = []
+            runs = []
             bytes = 0
         }
         deliver()
     }
 
-    /// The chunks that have come since the last call, nil behind the last one. One caller at a time.
+    /// The runs that have come since the last call, nil behind the last one. One caller at a time.
     func next(_ promise: EventLoopPromise<[ByteBuffer]?>) {
         waiter = promise
         deliver()
@@ -39,10 +40,10 @@ final class PGCopyOutSink {
 
     private func deliver() {
         guard let waiter else { return }
-        if !chunks.isEmpty {
+        if !runs.isEmpty {
             self.waiter = nil
-            let taken = chunks
-            chunks = []
+            let taken = runs
+            runs = []
             bytes = 0
             waiter.succeed(taken)
         } else if isEnded {

@@ -53,6 +53,25 @@ extension ByteBuffer {
         writeInteger(Int32(length + 4))
     }
 
+    /// The length of the run of whole CopyData messages that the buffer begins with: 0 where it begins with another message, or a part of one.
+    package func copyDataRunLength(limit: Int) throws(WireError) -> Int {
+        var index = readerIndex
+        while let header = try FrameHeader.next(in: self, at: index, limit: limit), header.kind == BackendKind.copyData,
+            writerIndex - index >= header.totalLength
+        {
+            index += header.totalLength
+        }
+        return index - readerIndex
+    }
+
+    /// Takes the content of the next message of a run of CopyData; nil behind the last.
+    package mutating func readCopyDataContent() -> ByteBuffer? {
+        guard let header = try? FrameHeader.next(in: self, limit: .max), header.kind == BackendKind.copyData, readableBytes >= header.totalLength
+        else { return nil }
+        moveReaderIndex(forwardBy: FrameHeader.length)
+        return readSlice(length: header.bodyLength)
+    }
+
     @inlinable package mutating func writeCopyDone() { writeEmptyFrame(FrontendKind.copyDone) }
 
     package mutating func writeCopyFail(reason: String) {

@@ -205,8 +205,9 @@ extension RealServerTests {
         @Test func aSessionThatIsTerminatedFailsItsCallsAndEndsItsStreams() async throws {
             let client = try await RealServer.current.client()
             let sleeping = Task { try await client.query("SELECT pg_sleep(30)") }
-            let waiting = Task { try await client.query("SELECT 1") }
             try await RealServer.current.waitUntilRunning(client)
+            let waiting = Task { try await client.query("SELECT 1") }
+            try await Task.sleep(for: .milliseconds(100))
             try await RealServer.current.server.psql("SELECT pg_terminate_backend(\(client.processID))")
             let error = await #expect(throws: PGClientError.self) { _ = try await sleeping.value }
             #expect(error?.sqlState == .adminShutdown)

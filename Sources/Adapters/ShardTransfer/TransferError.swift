@@ -1,0 +1,22 @@
+package import PGChannel
+package import PGWire
+
+/// Why rows could not be copied.
+package enum TransferError: Error, Sendable, CustomStringConvertible {
+    /// The table is not there, or of a kind that has no copy.
+    case shape(String)
+    /// The source's rows are not of the form that was expected.
+    case rows(relation: String, ServerError)
+    case source(PGClientError)
+    /// At the target at this position.
+    case target(Int, PGClientError)
+
+    package var description: String {
+        switch self {
+        case .shape(let reason): reason
+        case .rows(let relation, let error): "the rows of \(relation): \(error.message)"
+        case .source(let error): "the source: \(error)"
+        case .target(_, let error): "the target: \(error)"
+        }
+    }
+}
