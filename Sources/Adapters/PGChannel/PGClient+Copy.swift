@@ -70,7 +70,7 @@ extension PGClient {
         return nil
     }
 
-    private func sendCopy(_ bytes: ByteBuffer, _ id: UInt64) async throws {
+    func sendCopy(_ bytes: ByteBuffer, _ id: UInt64) async throws {
         let promise = eventLoop.makePromise(of: Void.self)
         eventLoop.execute { [handler] in handler.value.sendCopy(id, bytes, promise: promise) }
         try await promise.futureResult.get()
@@ -113,7 +113,7 @@ extension PGClient {
         }
     }
 
-    private func nextRuns(_ sink: NIOLoopBoundBox<PGCopyOutSink>) async throws -> [ByteBuffer]? {
+    func nextRuns(_ sink: NIOLoopBoundBox<PGCopyOutSink>) async throws -> [ByteBuffer]? {
         let promise = eventLoop.makePromise(of: [ByteBuffer]?.self)
         eventLoop.execute { [handler] in handler.value.nextCopyRuns(sink.value, promise) }
         return try await promise.futureResult.get()

@@ -9,6 +9,16 @@ final class PGClientCall {
         /// Succeeds `ready` when the server takes data.
         case copyIn(ready: EventLoopPromise<Void>)
         case copyOut(PGCopyOutSink)
+        /// Succeeds `ready` when both sides may send.
+        case copyBoth(PGCopyOutSink, ready: EventLoopPromise<Void>)
+
+        /// Where the server's CopyData goes.
+        var sink: PGCopyOutSink? {
+            switch self {
+            case .copyOut(let sink), .copyBoth(let sink, _): sink
+            case .query, .script, .copyIn: nil
+            }
+        }
     }
 
     let id: UInt64
@@ -94,7 +104,7 @@ final class PGClientCall {
 
     private var isCopy: Bool {
         switch kind {
-        case .copyIn, .copyOut: true
+        case .copyIn, .copyOut, .copyBoth: true
         case .query, .script: false
         }
     }
@@ -112,6 +122,9 @@ final class PGClientCall {
         // Fulfilled already where the COPY began; a promise takes its first value only.
         case .copyIn(let ready): ready.fail(error ?? PGClientError(.connectionClosed, execution: .ran))
         case .copyOut(let sink): sink.end(error)
+        case .copyBoth(let sink, let ready):
+            ready.fail(error ?? PGClientError(.connectionClosed, execution: .ran))
+            sink.end(error)
         case .query, .script: break
         }
         switch result {

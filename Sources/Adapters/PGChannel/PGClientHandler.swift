@@ -85,6 +85,9 @@ final class PGClientHandler: ChannelInboundHandler {
         if wasFull { readMore() }
     }
 
+    /// Whoever took the server's data takes no more, and nothing is full now.
+    func readOn() { readMore() }
+
     func close() {
         guard !isClosed, let context else { return }
         var bytes = ByteBuffer()
@@ -136,7 +139,7 @@ final class PGClientHandler: ChannelInboundHandler {
     }
 
     private func readMore() {
-        if case .copyOut(let sink)? = running?.kind, sink.isFull { return }
+        if let sink = running?.kind.sink, sink.isFull { return }
         context?.read()
     }
 
@@ -164,7 +167,7 @@ final class PGClientHandler: ChannelInboundHandler {
 
     /// The rows of a COPY TO STDOUT come one a message: all that are here whole are taken at once.
     private func takeCopyData() throws(WireError) {
-        guard let call = running, call.hasCopied, case .copyOut(let sink) = call.kind else { return }
+        guard let call = running, call.hasCopied, let sink = call.kind.sink else { return }
         let length = try received.copyDataRunLength(limit: Self.frameMax)
         if length > 0, let run = received.readSlice(length: length) { sink.add(run) }
     }
@@ -188,8 +191,11 @@ final class PGClientHandler: ChannelInboundHandler {
     private func process(_ frame: Frame, for call: PGClientCall) throws(WireError) {
         switch frame.kind {
         case BackendKind.parseComplete, BackendKind.bindComplete, BackendKind.closeComplete, BackendKind.noData,
-            BackendKind.parameterDescription, BackendKind.copyDone:
+            BackendKind.parameterDescription:
             break
+        case BackendKind.copyDone:
+            // Here the server waits for the other side's end, which comes when the caller has heard of this one.
+            if case .copyBoth(let sink, _) = call.kind { sink.end(nil) }
         case BackendKind.rowDescription: call.setColumns(try RowDescription(body: frame.body).columns)
         case BackendKind.dataRow: call.addRow(try DataRow(body: frame.body), bytes: frame.body.readableBytes)
         case BackendKind.commandComplete: call.endResult(tag: try CommandTag(body: frame.body))
@@ -201,6 +207,10 @@ final class PGClientHandler: ChannelInboundHandler {
                 break
             }
             call.fail(PGClientError(.invalidCall("COPY TO STDOUT needs copyOut"), execution: .ran))
+        case BackendKind.copyBothResponse:
+            guard case .copyBoth(_, let ready) = call.kind else { throw WireError(.unexpectedMessage, kind: frame.kind) }
+            call.hasCopied = true
+            ready.succeed()
         case BackendKind.copyData:
             // Those of a COPY that was asked for are taken in runs.
             break

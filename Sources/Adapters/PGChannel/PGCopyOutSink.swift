@@ -9,15 +9,23 @@ final class PGCopyOutSink {
     private var bytes = 0
     private var waiter: EventLoopPromise<[ByteBuffer]?>?
     private var isEnded = false
+    private var isDiscarding = false
     private var error: PGClientError?
 
     var isFull: Bool { bytes >= Self.bytesMax }
 
     func add(_ run: ByteBuffer) {
-        guard !isEnded else { return }
+        guard !isEnded, !isDiscarding else { return }
         runs.append(run)
         bytes += run.readableBytes
         deliver()
+    }
+
+    /// Nobody will take any more: what comes is dropped.
+    func discard() {
+        isDiscarding = true
+        runs = []
+        bytes = 0
     }
 
     /// After an error what was not taken is dropped, so that the connection can be read to the end of the COPY.

@@ -22,7 +22,7 @@ struct RealServer: Sendable {
         host all scram_user,mapped_user,raw_user,needs_tls 127.0.0.1/32 scram-sha-256
         host all md5_user 127.0.0.1/32 md5
         host all plain_user 127.0.0.1/32 password
-        host all postgres,no_tls,limited 127.0.0.1/32 trust
+        host all,replication postgres,no_tls,limited 127.0.0.1/32 trust
         local all all scram-sha-256
 
         """
