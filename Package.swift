@@ -90,11 +90,13 @@ let package = Package(
         decision("LeaderCore"),
         decision("HealthCore"),
         decision("TransferCore", ["ShardModel", "PGTypes", "PGWire", "RoutePlanning", "SessionCore"] + nio),
+        decision("CatalogRecovery", ["ShardModel"]),
         // 2 adapters
         adapter("PGChannel", ["PGWire", "Listening", nioPosix, nioTLS, nioSSL] + nio),
         adapter("ShardTransfer", ["PGChannel", "PGTypes", "PGWire", "ShardModel", "TransferCore"] + nio),
         adapter("Listening", [nioPosix, nioSSL] + nio),
         adapter("CatalogStore", ["ShardModel"]),
+        adapter("CatalogCopies", ["CatalogRecovery", "CatalogStore", "PGChannel", "PGTypes", "PGWire", "Secrets", "ShardModel"] + nio),
         adapter("CatalogSQLite", ["CatalogStore", "ShardModel", .product(name: "GRDB", package: "GRDB.swift")]),
         adapter("CatalogPostgres", ["CatalogStore", "PGChannel", "PGWire", "ShardModel"] + nio),
         .target(
@@ -132,7 +134,7 @@ let package = Package(
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         ] + nio),
         service("ManagerService", [
-            "ShardModel", "ControlAPI", "RoutePlanning", "CommitCore", "LeaderCore", "HealthCore", "PGWire", "PGChannel", "CatalogStore", "Telemetry", "ServerConfig",
+            "ShardModel", "ControlAPI", "RoutePlanning", "CommitCore", "LeaderCore", "HealthCore", "PGWire", "PGChannel", "CatalogStore", "CatalogCopies", "Telemetry", "ServerConfig",
             "Secrets", "Audit", "RESTServer", "Listening", nioPosix, nioSSL, log, httpTypes,
             .product(name: "AsyncHTTPClient", package: "async-http-client"), .product(name: "NIOHTTP1", package: "swift-nio"),
             .product(name: "Hummingbird", package: "hummingbird"),
@@ -143,7 +145,7 @@ let package = Package(
         .executableTarget(
             name: "pgmosaic",
             dependencies: [
-                "RouterService", "ManagerService", "CatalogEtcd", "CatalogPostgres", "CatalogSQLite", "CatalogStore", "ControlAPI", "PGChannel", "PGWire",
+                "RouterService", "ManagerService", "CatalogEtcd", "CatalogPostgres", "CatalogSQLite", "CatalogStore", "CatalogCopies", "CatalogRecovery", "ControlAPI", "PGChannel", "PGWire",
                 "PostgresProcess",
                 "LocalCluster", "Audit", "Secrets", "ServerConfig", "ShardModel", "Telemetry", nioPosix, nioSSL, crypto, log,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -173,6 +175,7 @@ let package = Package(
             resources: [.copy("Resources")]),
         test("LeaderCoreTests", in: "Decisions", ["LeaderCore"]),
         test("HealthCoreTests", in: "Decisions", ["HealthCore"]),
+        test("CatalogRecoveryTests", in: "Decisions", ["CatalogRecovery", "ShardModel"]),
         test("CommitCoreTests", in: "Decisions", ["CommitCore", "ShardModel"]),
         test("PoolCoreTests", in: "Decisions", ["PoolCore", "TestKit"]),
         test("ReplicaCoreTests", in: "Decisions", ["ReplicaCore", "PoolCore", "TestKit"]),

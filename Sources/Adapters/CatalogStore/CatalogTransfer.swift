@@ -6,7 +6,7 @@ package enum CatalogTransfer {
     ///
     /// `above`: an epoch that routers have seen, where the export is older and the store is lost.
     package static func take(
-        _ export: CatalogExport, into store: any CatalogStore, replaces: Bool = false, above: Epoch = .zero
+        _ export: CatalogExport, into store: any CatalogStore, replaces: Bool = false, above: Epoch = .zero, author: String = "catalog import"
     ) async throws(CatalogError) -> CatalogSnapshot {
         var snapshot = try export.snapshot()
         let current = try await store.load()
@@ -20,8 +20,14 @@ package enum CatalogTransfer {
         guard newest.number < UInt64(Int64.max) - 1 else { throw .invalid("there is no epoch above \(newest)") }
         snapshot.epoch = newest.next
         snapshot.settings[CatalogSnapshot.movedSetting] = nil
-        try await replace(in: store, with: snapshot, history: export.history, author: "catalog import", expecting: current.epoch)
+        try await replace(in: store, with: snapshot, history: export.history, author: author, expecting: current.epoch)
         return snapshot
+    }
+
+    /// Throws where `take` would find something in its way.
+    package static func requireEmpty(_ store: any CatalogStore) async throws(CatalogError) {
+        let current = try await store.load()
+        guard current.isEmpty else { throw .invalid("the target holds a catalog already, at epoch \(current.epoch)") }
     }
 
     /// Moves the catalog of `source` into the empty store `target`, known as `place`. The source is closed first and takes no further change, so that no

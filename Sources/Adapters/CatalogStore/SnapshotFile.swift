@@ -3,7 +3,7 @@ import Glibc
 #else
 import Darwin
 #endif
-internal import Foundation
+package import Foundation
 package import ShardModel
 internal import Synchronization
 
@@ -37,6 +37,18 @@ package enum SnapshotFile {
     /// The copy at `path`, which is refused unless it is exactly what `save` wrote.
     package static func load(from path: String) throws(SnapshotFileError) -> CatalogSnapshot {
         try SnapshotFileFormat.decode(try read(path), path: path)
+    }
+}
+
+extension SnapshotFile {
+    /// What `save` would write, for copies that are kept elsewhere. `place` is named in errors.
+    package static func bytes(of snapshot: CatalogSnapshot, for place: String) throws(SnapshotFileError) -> Data {
+        try SnapshotFileFormat.encode(snapshot, path: place)
+    }
+
+    /// The catalog in such bytes, checked as a file is: its checksum, its lengths, every invariant of the catalog.
+    package static func snapshot(in bytes: Data, from place: String) throws(SnapshotFileError) -> CatalogSnapshot {
+        try SnapshotFileFormat.decode(bytes, path: place)
     }
 }
 

@@ -1,18 +1,32 @@
 internal import Crypto
-internal import Foundation
+package import Foundation
 
 /// Seals short secrets (shard passwords) so that the catalog, its backups and its readers do not hold them in the clear.
 ///
 /// AES-256-GCM with a random nonce. What is sealed is bound to a context (the endpoint it belongs to): moved to another endpoint, it does not open, so that
 /// somebody who can write the catalog cannot have a password sent to a server of theirs.
+///
+/// While keys are rotated there are several: the first one seals, and each of them opens.
 package struct SecretBox: Sendable {
     private let key: SymmetricKey
+    /// Open what was sealed before, or by a manager that has the keys in another order.
+    private var others: [SymmetricKey] = []
 
     /// Precondition: 32 bytes.
     package init(key: [UInt8]) {
         precondition(key.count == 32)
         self.key = SymmetricKey(data: key)
     }
+
+    /// Seals as before, and opens what any of `boxes` would open as well.
+    package func accepting(_ boxes: [SecretBox]) -> SecretBox {
+        var box = self
+        box.others += boxes.flatMap { [$0.key] + $0.others }.filter { $0 != key }
+        return box
+    }
+
+    /// Of each key alone, the sealing one first.
+    package var parts: [SecretBox] { ([key] + others).map { key in SecretBox(key: key.withUnsafeBytes { Array($0) }) } }
 
     /// Text for a URL: base64url of nonce, ciphertext and tag.
     package func seal(_ secret: String, context: String) -> String {
@@ -34,11 +48,34 @@ package struct SecretBox: Sendable {
     package var auditKey: [UInt8] { derived("pgmosaic audit trail") }
 
     package func open(_ sealed: String, context: String) throws(SecretError) -> String {
-        guard let bytes = Base64URL.decode(sealed), let box = try? AES.GCM.SealedBox(combined: bytes),
-            let plain = try? AES.GCM.open(box, using: key, authenticating: Array(context.utf8)),
-            let text = String(validating: plain, as: UTF8.self)
-        else { throw SecretError(.sealedElsewhere) }
-        return text
+        guard let bytes = Base64URL.decode(sealed), let box = try? AES.GCM.SealedBox(combined: bytes) else { throw SecretError(.sealedElsewhere) }
+        for key in [key] + others {
+            guard let plain = try? AES.GCM.open(box, using: key, authenticating: Array(context.utf8)) else { continue }
+            guard let text = String(validating: plain, as: UTF8.self) else { break }
+            return text
+        }
+        throw SecretError(.sealedElsewhere)
+    }
+
+    // MARK: bytes
+
+    /// Longer secrets, under a key of their own that follows from this one.
+    ///
+    /// - purpose: tells kinds of sealed bytes apart; one kind does not open as another.
+    package func seal(_ bytes: Data, purpose: String, context: String) -> Data {
+        let sealed = try? AES.GCM.seal(bytes, using: SymmetricKey(data: derived(purpose)), authenticating: Array(context.utf8)).combined
+        guard let sealed else { preconditionFailure("AES-GCM seals up to 64 GB, and a nonce of 12 bytes always combines") }
+        return sealed
+    }
+
+    /// Throws `.sealedElsewhere` for another key, purpose or context, and for bytes of which one was changed.
+    package func open(_ sealed: Data, purpose: String, context: String) throws(SecretError) -> Data {
+        guard let box = try? AES.GCM.SealedBox(combined: sealed) else { throw SecretError(.sealedElsewhere) }
+        for part in parts {
+            let key = SymmetricKey(data: part.derived(purpose))
+            if let plain = try? AES.GCM.open(box, using: key, authenticating: Array(context.utf8)) { return plain }
+        }
+        throw SecretError(.sealedElsewhere)
     }
 }
 

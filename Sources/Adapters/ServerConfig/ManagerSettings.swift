@@ -6,6 +6,7 @@ package struct ManagerSettings: Hashable, Sendable {
     package var catalog: String
     package var leader: LeaderSettings
     package var secretsKeyFile: String?
+    package var copies: CopySettings
     package var httpHost: String
     package var httpPort: Int
     package var httpTLS: HTTPTLSFiles?
@@ -42,6 +43,7 @@ package struct ManagerSettings: Hashable, Sendable {
         catalog = values.text(Name.catalog)
         leader = LeaderSettings(values)
         secretsKeyFile = values.path(Name.secretsKeyFile)
+        copies = CopySettings(values)
         httpHost = values.text(Name.httpHost)
         httpPort = values.integer(Name.managerHTTPPort)
         httpTLS = HTTPTLSFiles(values)

@@ -274,6 +274,12 @@ package enum SettingsCatalogue {
         "leader.ca_file", .path, default: .text(""),
         "PEM file with the authorities that the leader's certificate must be of. Empty: those that this machine trusts.")
 
+    package static let copiesEnabled = SettingDeclaration(
+        "copies.enabled", .boolean, default: .boolean(true),
+        "Keep a copy of the catalog on each shard (`pgmosaic.catalog_copy`), from which `pgmosaic catalog recover` makes a lost catalog anew. With `secrets.key_file` it is sealed; without, users are left out, and whoever may run SQL on a shard can read and change it.")
+    package static let copiesInterval = SettingDeclaration(
+        "copies.interval", .duration(.milliseconds(100) ... .seconds(3600)), default: .duration(.seconds(5)),
+        "How often the leader looks whether shards lack the newest catalog; at least nine times as long passes between two rounds as a round takes.")
     package static let healthInterval = SettingDeclaration(
         "health.interval", .duration(.milliseconds(100) ... .seconds(3600)), default: .duration(.seconds(5)),
         "Time from one probe of a shard's server to the next.")
@@ -300,7 +306,7 @@ package enum SettingsCatalogue {
         "Shards and replicas may have link-local addresses (169.254.0.0/16, fe80::/10) and those of clouds' metadata services, which the manager refuses to connect to otherwise, whatever name stands for them.")
 
     package static let manager: [SettingDeclaration] = [
-        managerID, catalog, leaderURL, leaderLease, leaderForward, leaderWait, leaderCAFile, secretsKeyFile, httpHost, managerHTTPPort, httpTLSCertificateFile, httpTLSKeyFile, httpAuth, authSecret, authIssuer, authAudience, authLifetime, authLeeway,
+        managerID, catalog, leaderURL, leaderLease, leaderForward, leaderWait, leaderCAFile, copiesEnabled, copiesInterval, secretsKeyFile, httpHost, managerHTTPPort, httpTLSCertificateFile, httpTLSKeyFile, httpAuth, authSecret, authIssuer, authAudience, authLifetime, authLeeway,
         authKeySetFile, authKeySetIssuer, insecure, httpBodyMax, httpConnectionsMax, httpIdleTimeout,
         probeTimeout, allowLinkLocal, healthInterval, healthDeadline, healthFailures, healthRecoveries, healthLagMax, healthConnectionsPercent,
         healthInDoubtMax, healthSlotBytesMax,

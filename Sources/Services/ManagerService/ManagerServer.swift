@@ -7,6 +7,7 @@ internal import Listening
 package import Logging
 internal import NIOCore
 internal import NIOPosix
+internal import PGChannel
 package import RESTServer
 internal import Secrets
 package import ServerConfig
@@ -44,6 +45,10 @@ package enum ManagerServer {
         registry.add { election.metricSnapshot() }
         let monitor = HealthMonitor(store: store, inspector: inspector, election: election, settings: settings.health, logger: logger)
         registry.add { monitor.metricSnapshot() }
+        let copier = CatalogCopier(
+            id: settings.id, store: store, election: election, box: box, settings: settings.copies, group: group,
+            addresses: settings.allowsLinkLocal ? .any : .noMetadata, logger: logger)
+        registry.add { copier.metricSnapshot() }
         let api = ManagerAPI(
             store: store, inspector: inspector, box: box, metrics: metrics, registry: registry, election: election, monitor: monitor,
             authority: authority, audit: audit)
@@ -68,7 +73,9 @@ package enum ManagerServer {
             election.started(url: url)
             logger.notice("manager ready", metadata: ["url": "\(url)", "id": "\(settings.id)", "pid": "\(getpid())"])
         }
-        var services: [ServiceGroupConfiguration.ServiceConfiguration] = [.init(service: monitor), .init(service: member), .init(service: application)]
+        var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
+            .init(service: monitor), .init(service: copier), .init(service: member), .init(service: application),
+        ]
         if let address = settings.access.operations {
             let operations = RESTApplication.forOperations(
                 at: address, routes: RouteCatalogue.manager, handlers: api.handlers, metrics: metrics, limits: limits, group: group, logger: logger)

@@ -92,6 +92,13 @@ package enum MetricCatalogue {
         "Writes that this manager did not carry out itself, by outcome (answered, redirected, no_leader, unknown, refused); attempts that were made again count as again.")
 
     // Health of the shards' servers, as a manager probes them
+    package static let catalogCopyEpoch = MetricFamily(
+        "pgmosaic_catalog_copy_epoch", .gauge, labels: ["shard"],
+        "The catalog's epoch of the copy that is kept on the shard, by the manager that leads; absent while it is not known.")
+    package static let catalogCopyBehind = MetricFamily(
+        "pgmosaic_catalog_copy_behind_seconds", .gauge, labels: ["shard"],
+        "For how long the shard's copy of the catalog has not been the newest, by the manager that leads; 0: it is.")
+
     package static let serverState = MetricFamily(
         "pgmosaic_server_state", .gauge, labels: ["shard", "server", "state"],
         "1 for the state that the server (host and port) has, by this manager's probes: unknown, healthy, degraded, unreachable; 0 for the others.")
@@ -151,6 +158,7 @@ package enum MetricCatalogue {
         replicaUsable, replicaLagSeconds, replicaBackends, eventualReads,
         cacheHits, cacheMisses, cacheEntries, catalogEpoch, catalogConnected, catalogCommits, schemaLoads,
         leader, leaderChanges, forwardedRequests,
+        catalogCopyEpoch, catalogCopyBehind,
         serverState, serverProbeSeconds, serverConnections, serverConnectionsMax, serverLagSeconds, serverInDoubt, serverInDoubtSeconds,
         serverDatabaseBytes, serverLogBytes, serverSlotBytes,
         httpRequests, httpSeconds, auditEvents, auditFailing,

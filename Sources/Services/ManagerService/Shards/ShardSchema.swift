@@ -1,3 +1,4 @@
+internal import CatalogCopies
 internal import CommitCore
 internal import RoutePlanning
 
@@ -5,6 +6,7 @@ internal import RoutePlanning
 ///
 /// - `identity`: one row, which shard of which cluster the database is, its fence, and the claim of the registration that wrote it;
 /// - `decisions`: the outcomes of two-phase commits that this shard recorded (`CommitStatements`);
+/// - `catalog_copy`: one row, the catalog as the leader last brought it here (`CatalogCopier`);
 /// - `hello(cluster, shard, router, epoch)`: what a router's session calls first;
 /// - event triggers that tell of DDL run on the shard itself (`SchemaQueries.eventTrigger`).
 ///
@@ -16,7 +18,7 @@ enum ShardSchema {
     static let strangerState = "PM002"
 
     /// A script to run in a transaction; repeatable.
-    static let install = [lock, tables, CommitStatements.decisionsTable, hello, SchemaQueries.eventTrigger].joined(separator: "\n")
+    static let install = [lock, tables, CommitStatements.decisionsTable, CopyStatements.table, hello, SchemaQueries.eventTrigger].joined(separator: "\n")
 
     /// Takes the event triggers along: they depend on their function.
     static let uninstall = "DROP SCHEMA IF EXISTS pgmosaic CASCADE"

@@ -3,7 +3,7 @@ import ArgumentParser
 /// `pgmosaic catalog`
 struct CatalogCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "catalog", abstract: "Look at the catalog, and move it: show, history, export, import, copy.",
+        commandName: "catalog", abstract: "Look at the catalog, and move it: show, history, export, import, copy, recover.",
         discussion: """
             Through the manager:
               pgmosaic catalog                              (a summary; pgmosaic catalog show --help)
@@ -12,10 +12,12 @@ struct CatalogCommand: AsyncParsableCommand {
               pgmosaic catalog history --from sqlite:/var/lib/pgmosaic/catalog.sqlite
               pgmosaic catalog export --from sqlite:/var/lib/pgmosaic/catalog.sqlite --file catalog.json
               pgmosaic catalog import catalog.json --to 'postgres://app@10.0.0.9/catalog?password=env:CATALOG'
+              pgmosaic catalog recover --shard 'postgres://app@10.0.0.1/shop?password=env:SHARD' --to sqlite:catalog.sqlite
               pgmosaic catalog copy --from sqlite:catalog.sqlite --to 'postgres://app@10.0.0.9/catalog?password=env:CATALOG'
             """,
         subcommands: [
             CatalogShowCommand.self, CatalogHistoryCommand.self, CatalogExportCommand.self, CatalogImportCommand.self, CatalogCopyCommand.self,
+            CatalogRecoverCommand.self,
         ],
         defaultSubcommand: CatalogShowCommand.self)
 }

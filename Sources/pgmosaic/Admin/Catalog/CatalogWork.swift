@@ -34,14 +34,17 @@ enum CatalogWork {
 
     /// Sealed passwords go along as they are: they open with the key that they were sealed with, and no other. With a key all of them are tried first.
     static func checkSecrets(of snapshot: CatalogSnapshot, keyFile: String?) throws {
+        try checkSecrets(of: snapshot, with: try keyFile.map { try SecretBox.load(path: $0) })
+    }
+
+    static func checkSecrets(of snapshot: CatalogSnapshot, with box: SecretBox?) throws {
         let endpoints = snapshot.shards.values.flatMap { shard in ([shard.primaryEndpoint] + shard.replicas).map { (shard.id, $0) } }
         let sealed = endpoints.filter { EndpointSecrets.isSealed($0.1) }
         guard !sealed.isEmpty else { return }
-        guard let keyFile else {
+        guard let box else {
             return Console.complain(
                 "note: \(sealed.count) endpoint(s) have sealed passwords, which open only with the key of secrets.key_file that they were sealed with")
         }
-        let box = try SecretBox.load(path: keyFile)
         for (shard, endpoint) in sealed.sorted(by: { $0.0 < $1.0 }) {
             do throws(SecretError) {
                 _ = try EndpointSecrets.opened(endpoint, with: box)
