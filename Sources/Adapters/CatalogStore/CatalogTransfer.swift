@@ -65,6 +65,31 @@ package enum CatalogTransfer {
         return next
     }
 
+    /// Makes a change that everything may be read for and decided anew, as often as others are faster. nil: there was nothing to change.
+    ///
+    /// `decide` throws to give up. An outcome that is not known is decided anew on what is there: a decision must find nothing to do once it is done.
+    package static func change(
+        _ store: any CatalogStore, author: String, _ decide: (CatalogSnapshot) throws(CatalogError) -> [CatalogChange.Operation]
+    ) async throws(CatalogError) -> CatalogSnapshot? {
+        var last = CatalogError.unavailable("the catalog is changed all the time")
+        var wasTried = false
+        for _ in 0..<20 {
+            let now = try await store.load()
+            let operations = try decide(now)
+            if operations.isEmpty { return wasTried ? now : nil }
+            do throws(CatalogError) {
+                return try await store.commit(CatalogChange(operations, author: author), expecting: now.epoch)
+            } catch {
+                switch error {
+                case .conflict: last = error
+                case .unknownOutcome: (last, wasTried) = (error, true)
+                default: throw error
+                }
+            }
+        }
+        throw last
+    }
+
     private static func close(_ source: any CatalogStore, for place: String) async throws(CatalogError) -> CatalogSnapshot {
         var last = CatalogError.unavailable("the source is changed all the time")
         for _ in 0..<20 {

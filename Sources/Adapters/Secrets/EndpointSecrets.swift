@@ -1,4 +1,5 @@
 internal import Foundation
+package import ShardModel
 
 /// The password of a shard's endpoint (`postgres://user@host:port/dbname?…`) in its three states.
 ///
@@ -32,6 +33,23 @@ package enum EndpointSecrets {
             parts.set(userPassword: try box.open(sealed, context: parts.text))
         }
         return parts.text
+    }
+
+    /// The endpoint with its password sealed by the first key of `box`, of whose keys one must open it. nil: it is so already, or has no sealed password.
+    package static func resealed(_ endpoint: String, with box: SecretBox) throws(SecretError) -> String? {
+        var parts = try Parts(endpoint)
+        guard case .sealed(let sealed)? = try parts.takePassword() else { return nil }
+        let context = parts.text
+        if (try? box.parts[0].open(sealed, context: context)) != nil { return nil }
+        parts.set(password: "sealed:" + box.seal(try box.open(sealed, context: context), context: context))
+        return parts.text
+    }
+
+    /// The shards of which a sealed password does not open, in order.
+    package static func closed(in catalog: CatalogSnapshot, with box: SecretBox?) -> [ShardID] {
+        catalog.shards.values.filter { shard in
+            ([shard.primaryEndpoint] + shard.replicas).contains { isSealed($0) && (try? opened($0, with: box)) == nil }
+        }.map(\.id).sorted()
     }
 
     /// Whether a connection to it needs the key that its password was sealed with.

@@ -16,6 +16,19 @@ extension SecretBox {
         return SecretBox(key: Array(key))
     }
 
+    /// The key in the first file, and after it those that open as well.
+    package static func load(paths: [String]) throws(SecretError) -> SecretBox? {
+        var boxes: [SecretBox] = []
+        for path in paths { boxes.append(try load(path: path)) }
+        return boxes.first?.accepting(Array(boxes.dropFirst()))
+    }
+
+    /// A key in a file that there was not before.
+    package static func make(path: String) throws(SecretError) {
+        guard !FileManager.default.fileExists(atPath: path) else { throw SecretError(.keyFileExists, path: path) }
+        _ = try loadOrCreate(path: path)
+    }
+
     /// The key in `path`, made when there is none.
     ///
     /// The file appears complete and with mode 0600, or not at all: it is written beside its place and linked into it; when two processes do so at

@@ -10,9 +10,11 @@ extension TokenAuthority {
             if settings.mode == .token { throw .noKey }
             return nil
         }
-        try self.init(
-            TokenSettings(
-                issuer: settings.issuer, audience: settings.audience, lifetime: settings.lifetime / .seconds(1), leeway: settings.leeway / .seconds(1),
-                secret: secret, keySetFile: settings.keySetFile, providerIssuer: settings.keySetIssuer))
+        var tokens = TokenSettings(
+            issuer: settings.issuer, audience: settings.audience, lifetime: settings.lifetime / .seconds(1), leeway: settings.leeway / .seconds(1),
+            secret: secret, keySetFile: settings.keySetFile, providerIssuer: settings.keySetIssuer)
+        // A secret of its own does not follow from the keys.
+        if settings.secret == nil { tokens.formerSecrets = box?.parts.dropFirst().map(\.tokenSecret) ?? [] }
+        try self.init(tokens)
     }
 }

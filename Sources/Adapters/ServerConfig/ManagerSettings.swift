@@ -6,6 +6,7 @@ package struct ManagerSettings: Hashable, Sendable {
     package var catalog: String
     package var leader: LeaderSettings
     package var secretsKeyFile: String?
+    package var secretsOtherKeyFiles: [String]
     package var copies: CopySettings
     package var httpHost: String
     package var httpPort: Int
@@ -26,6 +27,7 @@ package struct ManagerSettings: Hashable, Sendable {
     package init(_ values: ResolvedSettings) throws(ConfigError) {
         self.init(unchecked: values)
         try HTTPTLSFiles.check(values)
+        try KeyFiles.check(values)
         try access.check()
         try auth.check(httpHost: httpHost, hasTLS: httpTLS != nil)
         try leader.check()
@@ -43,6 +45,7 @@ package struct ManagerSettings: Hashable, Sendable {
         catalog = values.text(Name.catalog)
         leader = LeaderSettings(values)
         secretsKeyFile = values.path(Name.secretsKeyFile)
+        secretsOtherKeyFiles = KeyFiles.list(values)
         copies = CopySettings(values)
         httpHost = values.text(Name.httpHost)
         httpPort = values.integer(Name.managerHTTPPort)

@@ -15,6 +15,7 @@ package struct RouterSettings: Hashable, Sendable {
     /// 0: one a core.
     package var loops: Int
     package var secretsKeyFile: String?
+    package var secretsOtherKeyFiles: [String]
     /// SO_REUSEPORT on both ports.
     package var sharesPorts: Bool
 
@@ -84,6 +85,7 @@ package struct RouterSettings: Hashable, Sendable {
     package init(_ values: ResolvedSettings) throws(ConfigError) {
         self.init(unchecked: values)
         try HTTPTLSFiles.check(values)
+        try KeyFiles.check(values)
         try access.check()
         try auth.check(httpHost: httpHost, hasTLS: httpTLS != nil)
         try check()
@@ -102,6 +104,7 @@ package struct RouterSettings: Hashable, Sendable {
         database = values.path(Name.database)
         loops = values.integer(Name.loops)
         secretsKeyFile = values.path(Name.secretsKeyFile)
+        secretsOtherKeyFiles = KeyFiles.list(values)
         sharesPorts = values.boolean(Name.sharePorts)
         wireHost = values.text(Name.wireHost)
         wirePort = values.integer(Name.wirePort)

@@ -55,6 +55,9 @@ package enum SettingsCatalogue {
     package static let secretsKeyFile = SettingDeclaration(
         "secrets.key_file", .path, default: .text(""),
         "File with the key that seals shard passwords in the catalog; made by the manager on first use, mode 0600. Managers and routers of a cluster need the same file. Empty: no sealed passwords; endpoints may then only refer to `env:` or `file:`.")
+    package static let secretsOtherKeyFiles = SettingDeclaration(
+        "secrets.other_key_files", .text, default: .text(""),
+        "Files with keys, parted by commas, that open what they sealed and seal nothing new: for the time in which the key is rotated (`pgmosaic catalog rekey`). Mode 0600. Tokens that follow from them are taken, too.")
     package static let logLevel = SettingDeclaration(
         "log.level", .choice(["trace", "debug", "info", "notice", "warning", "error", "critical"]), default: .text("info"),
         "Least severe level that is logged.")
@@ -228,7 +231,7 @@ package enum SettingsCatalogue {
         "A replica that does not answer a look for longer is not read from; reads that wait for it go to the primary.")
 
     package static let router: [SettingDeclaration] = [
-        routerID, catalog, snapshotFile, database, loops, secretsKeyFile, sharePorts,
+        routerID, catalog, snapshotFile, database, loops, secretsKeyFile, secretsOtherKeyFiles, sharePorts,
         wireHost, wirePort, wireAuth, clientsMax, startupTimeout, messageMax, preparedStatementsMax, pinnedSessionsMax, idleTransactionTimeout,
         transactionTimeout, loginsMax, clientsPerUserMax, clientsPerDatabaseMax, consoleUsers,
         tlsMode, tlsCertificateFile, tlsKeyFile, tlsClientAuth, tlsClientCAFile,
@@ -306,7 +309,7 @@ package enum SettingsCatalogue {
         "Shards and replicas may have link-local addresses (169.254.0.0/16, fe80::/10) and those of clouds' metadata services, which the manager refuses to connect to otherwise, whatever name stands for them.")
 
     package static let manager: [SettingDeclaration] = [
-        managerID, catalog, leaderURL, leaderLease, leaderForward, leaderWait, leaderCAFile, copiesEnabled, copiesInterval, secretsKeyFile, httpHost, managerHTTPPort, httpTLSCertificateFile, httpTLSKeyFile, httpAuth, authSecret, authIssuer, authAudience, authLifetime, authLeeway,
+        managerID, catalog, leaderURL, leaderLease, leaderForward, leaderWait, leaderCAFile, copiesEnabled, copiesInterval, secretsKeyFile, secretsOtherKeyFiles, httpHost, managerHTTPPort, httpTLSCertificateFile, httpTLSKeyFile, httpAuth, authSecret, authIssuer, authAudience, authLifetime, authLeeway,
         authKeySetFile, authKeySetIssuer, insecure, httpBodyMax, httpConnectionsMax, httpIdleTimeout,
         probeTimeout, allowLinkLocal, healthInterval, healthDeadline, healthFailures, healthRecoveries, healthLagMax, healthConnectionsPercent,
         healthInDoubtMax, healthSlotBytesMax,

@@ -28,7 +28,10 @@ package enum ManagerServer {
         store: any CatalogStore, logger: Logger
     ) async throws {
         let certificates = RESTCertificates(try certificate(settings))
-        let box = try settings.secretsKeyFile.map { (path) throws(SecretError) in try SecretBox.loadOrCreate(path: path) }
+        let otherKeys = try SecretBox.load(paths: settings.secretsOtherKeyFiles)
+        let box = try settings.secretsKeyFile.map { (path) throws(SecretError) in
+            try SecretBox.loadOrCreate(path: path).accepting(otherKeys.map { [$0] } ?? [])
+        }
         let authority = try TokenAuthority(settings.auth, box)
         if settings.auth.mode == .none {
             logger.warning("REST asks for no token: who reaches it may do everything", metadata: ["http.host": "\(settings.httpHost)"])
@@ -55,6 +58,7 @@ package enum ManagerServer {
         if let administrator, try await api.makeFirst(administrator) {
             logger.notice("the first administrator was made, as the environment says", metadata: ["user": "\(administrator.name)"])
         }
+        await tellOfClosedPasswords(store, box, logger)
         let member = MemberAnnouncer(id: settings.id, store: store, election: election, startedAt: startedAt, logger: logger)
         let client = try LeaderClient(id: settings.id, settings.leader, attemptLimit: settings.probeTimeout * 4 + .seconds(30))
         let placement = WritePlacement(election, client, settings.leader, metrics: metrics)
@@ -104,6 +108,16 @@ package enum ManagerServer {
         }
         try await ServiceGroup(configuration: configuration).run()
         logger.notice("manager stopped", metadata: ["id": "\(settings.id)"])
+    }
+
+    /// Said at once, and not only when somebody looks at a shard.
+    private static func tellOfClosedPasswords(_ store: any CatalogStore, _ box: SecretBox?, _ logger: Logger) async {
+        guard let catalog = try? await store.load() else { return }
+        let closed = EndpointSecrets.closed(in: catalog, with: box)
+        guard !closed.isEmpty else { return }
+        logger.error(
+            "Sealed passwords do not open with this manager's keys: was the key rotated? See secrets.key_file and secrets.other_key_files",
+            metadata: ["shards": "\(closed.prefix(10).map(\.name).joined(separator: " "))", "count": "\(closed.count)"])
     }
 
     /// Before anything is served: without the trail that somebody asked for nothing is.

@@ -56,7 +56,7 @@ package struct RouterServer: Service {
     }
 
     private func serve(on group: MultiThreadedEventLoopGroup) async throws {
-        let secrets = try settings.secretsKeyFile.map { try SecretBox.load(path: $0) }
+        let secrets = try SecretBox.load(paths: (settings.secretsKeyFile.map { [$0] } ?? []) + settings.secretsOtherKeyFiles)
         let authority = settings.auth.mode == .token ? try TokenAuthority(settings.auth, secrets) : nil
         if authority == nil {
             logger.warning("REST asks for no token: who reaches it may do everything", metadata: ["http.host": "\(settings.httpHost)"])

@@ -22,6 +22,19 @@ import Testing
 
     private static let provider: [String: JSONValue?] = ["iss": "https://idp"]
 
+    @Test func whileASecretIsRotatedTokensOfBothAreTakenAndThenOnlyOfTheNew() throws {
+        let user = UserRecord(name: "ada", verifier: "", roles: ["admin"])
+        let (old, new) = (TokenForge.secret, Array(TokenForge.secret.reversed()))
+        var settings = TokenSettings(secret: new)
+        settings.formerSecrets = [old]
+        let both = try TokenAuthority(settings, now: { [clock] in clock.now })
+        let token = try authority(secret: old).issue(for: user).token
+        #expect(try both.verify(token).subject == "ada")
+        #expect(try authority(secret: new).verify(both.issue(for: user).token).subject == "ada")
+        #expect(throws: TokenError.wrongSignature) { try authority(secret: new).verify(token) }
+        #expect(throws: TokenError.wrongSignature) { try authority(secret: old).verify(both.issue(for: user).token) }
+    }
+
     @Test func itsOwnTokensComeBackAsTheyWereMade() throws {
         let authority = try authority()
         var user = UserRecord(name: "ada", verifier: "v", roles: [])

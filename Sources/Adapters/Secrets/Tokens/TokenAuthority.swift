@@ -39,6 +39,8 @@ package final class TokenAuthority: Sendable {
 
     package let settings: TokenSettings
     private let own: TokenKey?
+    /// Of keys that are being rotated: their tokens are taken, and none is made with them.
+    private let formerOwn: [TokenKey]
     private let keys = Mutex(Keys())
     private let known = Mutex(Known())
     private let now: @Sendable () -> Double
@@ -52,6 +54,7 @@ package final class TokenAuthority: Sendable {
         guard settings.secret != nil || settings.keySetFile != nil else { throw .noKey }
         if let secret = settings.secret, secret.count < TokenSettings.secretLengthMin { throw .secretTooShort }
         own = settings.secret.map { TokenKey(material: .hmac(SymmetricKey(data: $0)), id: nil) }
+        formerOwn = settings.formerSecrets.map { TokenKey(material: .hmac(SymmetricKey(data: $0)), id: nil) }
         if settings.keySetFile != nil {
             guard let issuer = settings.providerIssuer, !issuer.isEmpty, issuer != settings.issuer else { throw .issuersEqual }
             try readKeySet()
@@ -96,7 +99,8 @@ package final class TokenAuthority: Sendable {
 
     private func verified(_ token: CompactToken) throws(TokenError) -> TokenClaims {
         let key = try key(for: token)
-        guard key.verifies(token.signature, of: token.signed) else { throw .wrongSignature }
+        let candidates = if case .hmac = key.material { [key] + formerOwn } else { [key] }
+        guard candidates.contains(where: { $0.verifies(token.signature, of: token.signed) }) else { throw .wrongSignature }
         guard let payload = try? JSONParser.parse(token.payload) else { throw .malformed }
         let isOwn = if case .hmac = key.material { true } else { false }
         guard payload["iss"]?.stringValue == (isOwn ? settings.issuer : settings.providerIssuer) else { throw .wrongIssuer }

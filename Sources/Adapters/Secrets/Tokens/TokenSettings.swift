@@ -11,6 +11,8 @@ package struct TokenSettings: Sendable {
     package var leeway: Double
     /// Of HS256; at least `secretLengthMin` bytes. nil: the cluster has no tokens of its own.
     package var secret: [UInt8]?
+    /// Of tokens that are taken as well, while the secret is rotated.
+    package var formerSecrets: [[UInt8]] = []
     package var keySetFile: String?
     /// The `iss` of tokens that keys of `keySetFile` sign. Not `issuer`: a provider's word is not the cluster's.
     package var providerIssuer: String?

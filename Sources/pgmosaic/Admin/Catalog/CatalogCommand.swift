@@ -3,7 +3,7 @@ import ArgumentParser
 /// `pgmosaic catalog`
 struct CatalogCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "catalog", abstract: "Look at the catalog, and move it: show, history, export, import, copy, recover.",
+        commandName: "catalog", abstract: "Look at the catalog, and move it: show, history, export, import, copy, recover, rekey.",
         discussion: """
             Through the manager:
               pgmosaic catalog                              (a summary; pgmosaic catalog show --help)
@@ -17,7 +17,7 @@ struct CatalogCommand: AsyncParsableCommand {
             """,
         subcommands: [
             CatalogShowCommand.self, CatalogHistoryCommand.self, CatalogExportCommand.self, CatalogImportCommand.self, CatalogCopyCommand.self,
-            CatalogRecoverCommand.self,
+            CatalogRecoverCommand.self, CatalogRekeyCommand.self, CatalogKeyCommand.self,
         ],
         defaultSubcommand: CatalogShowCommand.self)
 }

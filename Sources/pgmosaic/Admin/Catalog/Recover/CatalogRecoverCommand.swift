@@ -44,7 +44,7 @@ struct CatalogRecoverCommand: AsyncParsableCommand {
     func run() async throws {
         try await CatalogWork.reportingErrors(of: "catalog recover") {
             let endpoints = try shards.map(Self.endpoint)
-            let box = try Self.box(secretsKeyFile)
+            let box = try SecretBox.load(paths: secretsKeyFile)
             // Before anything else: what is there would be in the way at the end.
             let target = try await to.asyncMap { try await CatalogWork.open($0, flag: "to", createIfMissing: true) }
             if let target { try await CatalogTransfer.requireEmpty(target.store) }
@@ -84,11 +84,6 @@ struct CatalogRecoverCommand: AsyncParsableCommand {
             throw ConfigError("flag --shard", .inconsistent("the URL must name a user and a database"))
         }
         return endpoint
-    }
-
-    private static func box(_ files: [String]) throws -> SecretBox? {
-        let boxes = try files.map { try SecretBox.load(path: $0) }
-        return boxes.first?.accepting(Array(boxes.dropFirst()))
     }
 
     /// Says what is wrong, and throws where that has not been allowed.
