@@ -81,6 +81,7 @@ let package = Package(
         vocabulary("PGWire", nio + [crypto]),
         vocabulary("SQLSyntax", ["CPGQuery"]),
         vocabulary("ControlAPI", ["ShardModel"]),
+        vocabulary("LogicalReplication", nio),
         // 1 decisions
         decision("RoutePlanning", ["ShardModel", "PGTypes", "SQLSyntax", "CPGQuery"]),
         decision("SessionCore", ["ShardModel", "PGTypes", "PGWire", "RoutePlanning"] + nio),
@@ -165,6 +166,11 @@ let package = Package(
         ] + nio),
         .executableTarget(name: "RouterFuzz", dependencies: ["RouterFuzzing"], path: "Fuzz/RouterFuzz", swiftSettings: strict),
         test("PGWireTests", in: "Vocabulary", ["PGWire", "WireFuzzing"] + nio),
+        support("ReplicationFuzzing", ["LogicalReplication", "WireFuzzing"] + nio),
+        .executableTarget(name: "ReplicationFuzz", dependencies: ["ReplicationFuzzing", "WireFuzzing"] + nio, path: "Fuzz/ReplicationFuzz", swiftSettings: strict),
+        test(
+            "LogicalReplicationTests", in: "Vocabulary",
+            ["LogicalReplication", "PGWire", "PostgresProcess", "ReplicationFuzzing", "TestKit", "WireFuzzing"] + nio),
         test(
             "PGChannelTests", in: "Adapters",
             ["Listening", "PGChannel", "PGWire", "PGTestServer", "PostgresProcess", "WireFuzzing", nioPosix, nioEmbedded, nioSSL] + nio),
