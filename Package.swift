@@ -89,6 +89,7 @@ let package = Package(
         decision("ReplicaCore", ["PoolCore"]),
         decision("CommitCore", ["ShardModel"]),
         decision("LeaderCore"),
+        decision("ChangeCore", ["LogicalReplication", "PGTypes", "ShardModel"] + nio),
         decision("HealthCore"),
         decision("TransferCore", ["ShardModel", "PGTypes", "PGWire", "RoutePlanning", "SessionCore"] + nio),
         decision("CatalogRecovery", ["ShardModel"]),
@@ -179,6 +180,9 @@ let package = Package(
             "RoutePlanningTests", in: "Decisions",
             ["RoutePlanning", "ShardModel", "PGTypes", "SQLSyntax", "CPGQuery", "PostgresProcess"],
             resources: [.copy("Resources")]),
+        test(
+            "ChangeCoreTests", in: "Decisions",
+            ["ChangeCore", "LogicalReplication", "PGTypes", "ReplicationFuzzing", "ShardModel", "TestKit"] + nio),
         test("LeaderCoreTests", in: "Decisions", ["LeaderCore"]),
         test("HealthCoreTests", in: "Decisions", ["HealthCore"]),
         test("CatalogRecoveryTests", in: "Decisions", ["CatalogRecovery", "ShardModel"]),
