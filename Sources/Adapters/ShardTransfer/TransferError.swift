@@ -11,10 +11,14 @@ package enum TransferError: Error, Sendable, CustomStringConvertible {
     /// At the target at this position.
     case target(Int, PGClientError)
 
+    /// A change found so many rows to change, and not one: the target does not have what the source had.
+    case diverged(Int)
+
     package var description: String {
         switch self {
         case .shape(let reason): reason
         case .rows(let relation, let error): "the rows of \(relation): \(error.message)"
+        case .diverged(let rows): "a change of one row found \(rows) on the target, which does not have what the source had"
         case .source(let error): "the source: \(error)"
         case .target(_, let error): "the target: \(error)"
         }

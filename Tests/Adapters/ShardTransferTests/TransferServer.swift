@@ -51,7 +51,7 @@ struct TransferServerTrait: SuiteTrait, TestScoping {
     func provideScope(for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void) async throws {
         let folder = NSTemporaryDirectory() + "pgmosaic-transfer-\(UUID().uuidString)"
         let server = try await PostgresServer.create(
-            .init(dataDirectory: folder, settings: ["shared_buffers": "32MB", "wal_level": "logical", "max_connections": "100"]))
+            .init(dataDirectory: folder, settings: ["shared_buffers": "32MB", "wal_level": "logical", "max_connections": "100", "max_replication_slots": "30", "max_wal_senders": "30"]))
         let result: Result<Void, any Error>
         do {
             result = .success(try await TransferServer.$shared.withValue(TransferServer(server: server), operation: function))

@@ -1,0 +1,132 @@
+package import ChangeCore
+package import LogicalReplication
+internal import Foundation
+internal import NIOCore
+package import PGChannel
+internal import PGWire
+package import ShardModel
+internal import Synchronization
+
+/// Follows one source: reads its slot, and has every change done on the targets that are to have it.
+package final class ChangeStream: Sendable {
+    package struct Progress: Hashable, Sendable {
+        package var positions: AppliedPositions
+        /// The end of the source's log, as it said last.
+        package var sourceEnd = LSN.none
+        package var transactions = 0
+        package var changes = 0
+
+        /// Bytes of the source's log that some target lacks.
+        package var lagBytes: UInt64 { sourceEnd.value - min(sourceEnd.value, positions.flushed.value) }
+    }
+
+    /// How often the source is told how far the targets are, at least: it ends connections that it hears nothing from (wal_sender_timeout, 60 s).
+    private static let statusInterval = Duration.seconds(5)
+
+    private let request: StreamRequest
+    private let targets: [ShardID: ChangeApplier]
+    private let router: ChangeRouter
+    private let state: Mutex<Progress>
+
+    /// - router: as the targets are now. The appliers are prepared, and have nothing open.
+    package init(_ slot: SlotName, publications: [String], router: ChangeRouter, stored: [ShardID: LSN], targets: [ShardID: ChangeApplier]) {
+        request = StreamRequest(slot: slot, start: router.start, version: .one, publications: publications)
+        self.router = router
+        self.targets = targets
+        state = Mutex(Progress(positions: AppliedPositions(stored: stored)))
+    }
+
+    package var progress: Progress { state.withLock(\.self) }
+
+    /// Runs until its task is cancelled, or something fails: then the appliers' sessions are of no use any more.
+    ///
+    /// - session: of `ReplicationSession.open`, and nobody else's.
+    ///
+    /// Throws `PGClientError` of the source or a target, `ReplicationError`, `ChangeError`, `TransferError`.
+    package func run(_ session: PGClient) async throws {
+        try await session.copyBoth(ReplicationCommand.start(request).text) { stream in
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await self.follow(stream) }
+                group.addTask {
+                    while true {
+                        try await Task.sleep(for: Self.statusInterval)
+                        try await self.tell(stream)
+                    }
+                }
+                defer { group.cancelAll() }
+                try await group.next()
+            }
+        }
+    }
+
+    private func follow(_ stream: PGClient.Duplex) async throws {
+        var reading = Reading(router: router)
+        while let runs = try await stream.next() {
+            for run in runs {
+                var run = run
+                while let content = run.readCopyDataContent() { try await receive(content, &reading, stream) }
+            }
+            // All that was there is done: the targets commit, so that none waits for what may come late.
+            if try await commit(&reading) { try await tell(stream) }
+        }
+        throw TransferError.shape("the source has ended the stream of changes")
+    }
+
+    private struct Reading {
+        var decoder = PGOutputDecoder(version: .one)
+        var router: ChangeRouter
+        /// What targets have done and not committed.
+        var due: [ShardID: LSN] = [:]
+    }
+
+    private func receive(_ content: ByteBuffer, _ reading: inout Reading, _ stream: PGClient.Duplex) async throws {
+        switch try ReplicationMessage(content) {
+        case .data(let data):
+            state.withLock { $0.sourceEnd = max($0.sourceEnd, data.end) }
+            for action in try reading.router.receive(try reading.decoder.decode(data.payload)) {
+                switch action {
+                case .apply(let target, let change):
+                    try await targets[target]?.apply(change)
+                    state.withLock { $0.changes += 1 }
+                case .commit(let position, let touched):
+                    for target in touched { reading.due[target] = position }
+                    state.withLock {
+                        $0.positions.asked(touched, position: position)
+                        $0.transactions += 1
+                    }
+                }
+            }
+        case .keepalive(let keepalive):
+            let isBetween = !reading.router.isInTransaction
+            state.withLock {
+                $0.sourceEnd = max($0.sourceEnd, keepalive.end)
+                if isBetween { $0.positions.keptAlive(end: keepalive.end) }
+            }
+            if keepalive.isReplyRequested || isBetween { try await tell(stream) }
+        }
+    }
+
+    /// Whether there was something to commit. A transaction of the source that is still coming in keeps its part open.
+    private func commit(_ reading: inout Reading) async throws -> Bool {
+        guard !reading.due.isEmpty, !reading.router.isInTransaction else { return false }
+        let due = reading.due
+        reading.due = [:]
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for (target, position) in due {
+                group.addTask {
+                    try await self.targets[target]?.commit(position)
+                    self.state.withLock { $0.positions.stored(target, position: position) }
+                }
+            }
+            try await group.waitForAll()
+        }
+        return true
+    }
+
+    private func tell(_ stream: PGClient.Duplex) async throws {
+        let flushed = progress.positions.flushed
+        var update = ByteBuffer()
+        update.writeStandbyStatusUpdate(StandbyStatusUpdate(written: flushed, flushed: flushed, applied: flushed, sentAt: ServerTime(unixSeconds: Date().timeIntervalSince1970)))
+        try await stream.send(update)
+    }
+}

@@ -1,0 +1,24 @@
+package import LogicalReplication
+package import NIOCore
+package import PGChannel
+internal import PGWire
+
+/// Sessions of a source for logical replication.
+package enum ReplicationSession {
+    package static func open(_ endpoint: PostgresEndpoint, on group: any EventLoopGroup) async throws -> PGClient {
+        var options = PGClient.Options()
+        options.overrides.parameters = (ReplicationCommand.sessionParameters + [("TimeZone", "UTC")]).map { .init(name: $0.name, value: $0.value) }
+        return try await PGClient.connect(to: endpoint, on: group, options: options)
+    }
+
+    /// A slot that begins where the snapshot that is exported with it ends. The snapshot lives until the session's next command.
+    package static func createSlot(_ slot: SlotName, _ session: PGClient) async throws -> CreatedSlot {
+        let command = ReplicationCommand.createSlot(slot, isTemporary: false, snapshot: .export, decodesPrepared: false)
+        // Waits for every transaction that is open when it begins.
+        let row = try await session.execute(command.text, timeout: TransferSession.unlimited).first?.rows.first
+        guard let row, let created = CreatedSlot(row: row.values.indices.map { row.text($0) }) else {
+            throw TransferError.shape("the source answered CREATE_REPLICATION_SLOT with another row than expected")
+        }
+        return created
+    }
+}
