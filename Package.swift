@@ -95,7 +95,7 @@ let package = Package(
         decision("CatalogRecovery", ["ShardModel"]),
         // 2 adapters
         adapter("PGChannel", ["PGWire", "Listening", nioPosix, nioTLS, nioSSL] + nio),
-        adapter("ShardTransfer", ["ChangeCore", "LogicalReplication", "PGChannel", "PGTypes", "PGWire", "ShardModel", "TransferCore"] + nio),
+        adapter("ShardTransfer", ["ChangeCore", "LogicalReplication", "PGChannel", "PGTypes", "PGWire", "PostgresProcess", "ShardModel", "TransferCore"] + nio),
         adapter("Listening", [nioPosix, nioSSL] + nio),
         adapter("CatalogStore", ["ShardModel"]),
         adapter("CatalogCopies", ["CatalogRecovery", "CatalogStore", "PGChannel", "PGTypes", "PGWire", "Secrets", "ShardModel"] + nio),
@@ -205,7 +205,7 @@ let package = Package(
             "Audit", "ManagerService", "CatalogStore", "HealthCore", "ShardModel", "ControlAPI", "PGWire", "Secrets", "ServerConfig", "Telemetry", "RESTTestKit", "PostgresProcess", nioPosix, log,
         ]),
         test("TransferCoreTests", in: "Decisions", ["TransferCore", "PGTypes", "PGWire", "ShardModel", "TestKit"] + nio),
-        test("ShardTransferTests", in: "Adapters", ["ShardTransfer", "ChangeCore", "LogicalReplication", "TransferCore", "PGChannel", "PGTypes", "PGWire", "PostgresProcess", "ShardModel", "TestKit", nioPosix] + nio),
+        test("ShardTransferTests", in: "Adapters", ["ShardTransfer", "ChangeCore", "LogicalReplication", "TransferCore", "PGChannel", "PGTypes", "PGWire", "PostgresProcess", "RoutePlanning", "ShardModel", "TestKit", nioPosix] + nio),
         test("PostgresProcessTests", in: "Adapters", ["PostgresProcess"]),
         // benchmarks
         .target(name: "CMurmur3", path: "Benchmarks/Ring/CMurmur3"),

@@ -11,12 +11,14 @@ package enum TransferError: Error, Sendable, CustomStringConvertible {
     /// At the target at this position.
     case target(Int, PGClientError)
 
+    /// One of PostgreSQL's own programs failed, and said why.
+    case program(String)
     /// A change found so many rows to change, and not one: the target does not have what the source had.
     case diverged(Int)
 
     package var description: String {
         switch self {
-        case .shape(let reason): reason
+        case .shape(let reason), .program(let reason): reason
         case .rows(let relation, let error): "the rows of \(relation): \(error.message)"
         case .diverged(let rows): "a change of one row found \(rows) on the target, which does not have what the source had"
         case .source(let error): "the source: \(error)"

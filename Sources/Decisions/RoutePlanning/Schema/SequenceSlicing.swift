@@ -48,4 +48,24 @@ package enum SequenceSlicing {
         $pgmosaic$
         """
     }
+
+    /// Gives a shard its own slice where the definitions were brought from another shard: each sequence begins there anew, where it began there.
+    package static func statement(movingInto slice: SequenceSlice) -> String {
+        """
+        DO $pgmosaic$
+        DECLARE
+            sliced record;
+        BEGIN
+            FOR sliced IN
+                SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS name, \(slice.base) + 1 + q.seqstart - q.seqmin AS start
+                FROM pg_catalog.pg_sequence q JOIN pg_catalog.pg_class c ON c.oid = q.seqrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                WHERE \(isSliced)
+            LOOP
+                EXECUTE pg_catalog.format('ALTER SEQUENCE %s MINVALUE %s MAXVALUE %s START %s RESTART %s', sliced.name, \(slice.minimum), \(slice.maximum),
+                    sliced.start, sliced.start);
+            END LOOP;
+        END
+        $pgmosaic$
+        """
+    }
 }
