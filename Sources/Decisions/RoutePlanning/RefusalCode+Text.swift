@@ -80,7 +80,10 @@ extension RefusalCode {
             ("the function acts on one server, or runs text as SQL", "Connect to the shard itself.")
         case .sessionFunction:
             ("the function depends on the state of one server session",
-             "Use RETURNING instead of currval(), SET instead of set_config().")
+             "Use RETURNING instead of currval(), or SET pgmosaic.keep_sequence_state = on; SET instead of set_config().")
+        case .sequenceState:
+            ("what the session drew last from a sequence is not known where the statement runs: it has drawn on another shard, or on several at once",
+             "Use RETURNING; or ask currval() in a statement of its own right behind the INSERT, and pass the value on.")
         case .sequenceFunction:
             ("each shard has a sequence of its own, so values would repeat",
              "Use gen_random_uuid(), a key made by the application, or nextval() in a statement of its own.")

@@ -24,6 +24,7 @@ package enum RefusalCode: String, Hashable, Sendable, CaseIterable {
     case userFunction = "PGM-USER-FUNCTION"
     case serverFunction = "PGM-SERVER-FUNCTION"
     case sessionFunction = "PGM-SESSION-FUNCTION"
+    case sequenceState = "PGM-SEQUENCE-STATE"
     case sequenceFunction = "PGM-SEQUENCE"
     case shardSize = "PGM-SHARD-SIZE"
     case userOperator = "PGM-USER-OPERATOR"

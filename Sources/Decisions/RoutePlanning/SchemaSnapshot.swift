@@ -218,6 +218,8 @@ package struct PlanningContext: Sendable {
     package var temporary = TemporaryRelations.none
     /// The session has taken another role: PostgreSQL leaves out the schemas of the path that the role of the moment may not use.
     package var changesRoles: Bool
+    /// The session keeps the server session that it draws from: currval() and lastval() may be asked.
+    package var keepsSequences = false
 
     package init(
         schema: SchemaSnapshot, placements: [QualifiedName: Placement] = [:], keyColumnRules: [String] = [],

@@ -10,6 +10,8 @@ package struct SessionTraces: Hashable, Sendable {
         /// Something that the server session cannot be asked about: settings changed by code, and whatever else code may leave. Only of databases
         /// with one shard; kept until DISCARD ALL or the session's end.
         case sessionState = "session_state"
+        /// What it has drawn from sequences, for currval() and lastval(); until another one draws, or the client no longer wants it.
+        case sequences
 
         /// With it names and settings may mean something that the router does not know of.
         package var isHidden: Bool { self == .temporary || self == .sessionState }
@@ -22,6 +24,10 @@ package struct SessionTraces: Hashable, Sendable {
     package var preventsPrepare = false
     /// It tells of what the client's session has done before: right only where that was in this server session.
     package var readsSessionState = false
+    /// Of sessions that keep what they draw from sequences: it may draw, or set what currval() gives.
+    package var drawsSequences = false
+    /// Likewise: it calls currval() or lastval().
+    package var readsSequences = false
     /// It names temporary relations, with several shards: it means something on the home shard only.
     package var usesTemporary = false
     /// It may make, change or take away temporary relations, with several shards: what names mean is looked at again behind it.
@@ -44,6 +50,8 @@ package struct SessionTraces: Hashable, Sendable {
         // What ends last wins; the rest is found when the server session is asked.
         if let new = other.keeps, keeps.map({ $0.strength < new.strength }) ?? true { keeps = new }
         readsSessionState = readsSessionState || other.readsSessionState
+        drawsSequences = drawsSequences || other.drawsSequences
+        readsSequences = readsSequences || other.readsSequences
         releases = releases || other.releases
         preventsPrepare = preventsPrepare || other.preventsPrepare
         usesTemporary = usesTemporary || other.usesTemporary

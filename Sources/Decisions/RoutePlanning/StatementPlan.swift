@@ -184,8 +184,9 @@ package enum SessionStatement: Hashable, Sendable {
     /// SET SESSION CHARACTERISTICS AS TRANSACTION …
     case setCharacteristics
     case discardAll
-    /// DISCARD PLANS / SEQUENCES / TEMP
+    /// DISCARD PLANS / TEMP
     case discard
+    case discardSequences
     /// DEALLOCATE name; nil: ALL.
     case deallocate(name: String?)
     /// PREPARE: defines a statement of the session's.

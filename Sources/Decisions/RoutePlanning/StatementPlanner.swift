@@ -16,11 +16,17 @@ package enum StatementPlanner {
         let request = PlanningRequest(
             statement: statement, literals: LiteralMap(ranges: literals, text: statement.owner.bytes),
             parameterTypes: parameterTypes, context: context)
-        guard context.shardCount == 1 else { return try plan(statement.node, request) }
+        var plan = try placed(statement.node, request)
+        if context.keepsSequences { SequenceUse.note(statement.node, in: &plan, context) }
+        return plan
+    }
+
+    private static func placed(_ node: SQLNode, _ request: PlanningRequest) throws(Refusal) -> StatementPlan {
+        guard request.context.shardCount == 1 else { return try plan(node, request) }
         do throws(Refusal) {
-            return SingleShardPlanner.simplified(try plan(statement.node, request), statement.node, context)
+            return SingleShardPlanner.simplified(try plan(node, request), node, request.context)
         } catch {
-            return try SingleShardPlanner.plan(statement.node, request, refused: error)
+            return try SingleShardPlanner.plan(node, request, refused: error)
         }
     }
 
@@ -67,6 +73,12 @@ package enum StatementPlanner {
             reuse: verdict.reuse, tables: analyzer.findings.tables, keyLengthMax: verdict.keyLengthMax,
             spread: verdict.spread, reason: verdict.reason)
         plan.traces = analyzer.findings.traces
+        if let subject = analyzer.findings.defaultOfDrawn {
+            guard request.context.keepsSequences else { throw Refusal(.sessionFunction, subject) }
+            plan.traces.readsSequences = true
+            plan.spread = nil
+        }
+        if request.context.keepsSequences { plan.traces.drawsSequences = analyzer.findings.drawsSequences }
         return plan
     }
 }

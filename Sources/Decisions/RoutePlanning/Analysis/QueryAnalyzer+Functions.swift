@@ -13,6 +13,12 @@ extension QueryAnalyzer {
         let overloads = try resolveFunction(schema: names.count == 2 ? names[0] : nil, name: name, location: location)
         let isVolatile = overloads.contains { $0.volatility == .volatile }
         let isStable = overloads.contains { $0.volatility != .immutable }
+        if context.keepsSequences, SequenceUse.tellsOfDrawn.contains(name) {
+            // Where it runs is the session's to know: the server session that drew.
+            findings.traces.readsSequences = true
+            findings.needsPrimary = true
+            return findings.noteNondeterminism(.volatileReferenceWrite, "\(name)()", at: location)
+        }
         let verdict = FunctionRules.verdict(name, isVolatile: isVolatile)
         if isVolatile || verdict != .allowed, !FunctionRules.tellOfReplica.contains(name) { findings.needsPrimary = true }
         switch verdict {
@@ -34,6 +40,7 @@ extension QueryAnalyzer {
             if hasSideEffect { findings.hasSideEffect = true }
             if name == "nextval" || name == "setval" {
                 findings.usesSequence = findings.usesSequence ?? location
+                findings.drawsSequences = true
                 // Its argument names a sequence by text; where that lives does not matter, the home shard has it.
             }
             findings.noteNondeterminism(.volatileReferenceWrite, "\(name)()", at: location)

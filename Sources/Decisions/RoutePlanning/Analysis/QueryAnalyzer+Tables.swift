@@ -43,6 +43,7 @@ extension QueryAnalyzer {
         _ resolved: ResolvedTable, _ relation: Relation, use: TableUse, columns: [OutputColumn], at location: Int
     ) throws(Refusal) {
         if relation.hasRules, use != .read { throw Refusal(.rules, resolved.name.description, at: location) }
+        if SequenceUse.mayDraw(relation, use: use, context) { findings.drawsSequences = true }
         if relation.hasRowSecurity, resolved.placement != .local {
             throw Refusal(.rowSecurity, resolved.name.description, at: location)
         }
@@ -92,9 +93,5 @@ extension QueryAnalyzer {
         guard isLocal else { throw Refusal(.viewWrite, view.name.description, at: location) }
     }
 
-    private func hasTriggers(_ relation: Relation) -> Bool {
-        if relation.hasTriggers { return true }
-        guard relation.kind == .partitioned else { return false }
-        return RelationRules(context: context).children(of: relation.name).contains(where: \.hasTriggers)
-    }
+    private func hasTriggers(_ relation: Relation) -> Bool { RelationRules(context: context).hasTriggers(relation) }
 }

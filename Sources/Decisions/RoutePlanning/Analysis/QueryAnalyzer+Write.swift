@@ -90,6 +90,8 @@ extension QueryAnalyzer {
         if column.defaultIsVolatile || column.usesSequence {
             findings.noteNondeterminism(.volatileReferenceWrite, "default of \(table.name).\(column.name)", at: nil)
         }
+        if SequenceUse.tellsOfDrawn(column) { findings.defaultOfDrawn = findings.defaultOfDrawn ?? "default of \(table.name).\(column.name)" }
+        if SequenceUse.mayDraw(column, context) { findings.drawsSequences = true }
         if column.usesWholeSequence, case .sharded = table.placement { findings.shardedSequence = "\(table.name).\(column.name)" }
     }
 }

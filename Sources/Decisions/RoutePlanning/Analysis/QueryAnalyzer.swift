@@ -82,6 +82,10 @@ struct Findings {
     var lockedReference: Int?
     /// What functions leave behind in the server session.
     var traces = SessionTraces.none
+    /// It may draw from a sequence: by nextval(), a column's default, a trigger.
+    var drawsSequences = false
+    /// A column's default that asks what the session has drawn.
+    var defaultOfDrawn: String?
     /// Something else that may write or leave a mark (nextval, pg_notify).
     var hasSideEffect = false
     /// Something that a replica may not answer as its primary would: a volatile function, a view, an unlogged table.

@@ -75,7 +75,7 @@ struct Verdict {
     /// several, so it must give the same everywhere.
     private static func spread(_ analyzer: QueryAnalyzer, _ statement: SQLNode) -> Spread? {
         let findings = analyzer.findings
-        guard findings.sharded.count == 1, !findings.locksRows || findings.writesSharded else { return nil }
+        guard findings.sharded.count == 1, !findings.locksRows || findings.writesSharded, !findings.traces.readsSequences else { return nil }
         let isPlain = analyzer.queries == 1 && findings.references.isEmpty
         guard isPlain || findings.nondeterminism == nil && findings.usesRowsInOrder == nil else { return nil }
         switch statement.kind {

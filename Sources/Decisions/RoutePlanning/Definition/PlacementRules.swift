@@ -33,6 +33,12 @@ package enum PlacementRules {
 struct RelationRules {
     let context: PlanningContext
 
+    /// Its own, or its partitions'.
+    func hasTriggers(_ relation: Relation) -> Bool {
+        if relation.hasTriggers { return true }
+        return relation.kind == .partitioned && children(of: relation.name).contains(where: \.hasTriggers)
+    }
+
     /// A table, what it is a part of, and its partitions and heirs.
     func check(family relation: Relation, _ placement: Placement) throws(Refusal) {
         if let parent = relation.parent { try check(sameAs: parent, relation.name, placement) }

@@ -95,7 +95,7 @@ enum SingleShardPlanner {
             .tableHasRows:
             false
         case .noKey, .manyShards, .isolation, .mixedPlacements, .catalogJoin, .keyType, .keyMissing, .keyExpression, .keyUpdate, .keyColumn,
-            .keyMalformed, .unknownTable, .unknownFunction, .userFunction, .serverFunction, .sessionFunction, .sequenceFunction, .shardSize, .userOperator, .view,
+            .keyMalformed, .unknownTable, .unknownFunction, .userFunction, .serverFunction, .sessionFunction, .sequenceState, .sequenceFunction, .shardSize, .userOperator, .view,
             .viewWrite, .relationKind, .rules, .temporary, .sampling, .volatileReferenceWrite, .unorderedReferenceWrite, .referenceWriteSource,
             .referenceLock, .uncertainName, .merge, .createTableAs, .explainAnalyze, .lockTable, .copyFile, .copyFormat, .copyOption, .concurrently, .definition,
             .serverDefinition, .unsupported:

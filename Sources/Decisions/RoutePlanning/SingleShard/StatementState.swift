@@ -69,7 +69,7 @@ struct StatementState {
         case .refused:
             // They tell of sequences as this session has used them: only a session that stays on one server session has one to tell of.
             if name == "currval" || name == "lastval" {
-                traces.readsSessionState = true
+                if context.keepsSequences { traces.readsSequences = true } else { traces.readsSessionState = true }
             } else if name == "pg_prepared_statement" {
                 throw Refusal(.sessionFunction, "\(name)()", at: location)
             } else if !FunctionRules.leavingNothing.contains(name) {

@@ -9,7 +9,11 @@ package enum SessionPlanner {
         case PG_QUERY__NODE__NODE_VARIABLE_SET_STMT: session(try set(node.pointee.variable_set_stmt))
         case PG_QUERY__NODE__NODE_VARIABLE_SHOW_STMT: session(show(string(node.pointee.variable_show_stmt.pointee.name)))
         case PG_QUERY__NODE__NODE_DISCARD_STMT:
-            session(node.pointee.discard_stmt.pointee.target == PG_QUERY__DISCARD_MODE__DISCARD_ALL ? .discardAll : .discard)
+            switch node.pointee.discard_stmt.pointee.target {
+            case PG_QUERY__DISCARD_MODE__DISCARD_ALL: session(.discardAll)
+            case PG_QUERY__DISCARD_MODE__DISCARD_SEQUENCES: session(.discardSequences)
+            default: session(.discard)
+            }
         case PG_QUERY__NODE__NODE_DEALLOCATE_STMT: session(deallocate(string(node.pointee.deallocate_stmt.pointee.name)))
         case PG_QUERY__NODE__NODE_CONSTRAINTS_SET_STMT: session(try setConstraints(node))
         case PG_QUERY__NODE__NODE_PREPARE_STMT: try PreparedPlanner.plan(prepare: node.pointee.prepare_stmt, request)

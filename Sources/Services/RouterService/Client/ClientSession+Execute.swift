@@ -63,18 +63,19 @@ extension ClientSession {
         guard let pool = execution.pool else { return failUnit(.refusal(Refusal(.sqlPrepare, execute.name))) }
         unit.shard = pool
         reach(pool, execution.role, writes: execution.plan?.writes ?? false) { [self] in
-            if let plan = execution.plan {
-                if let error = note(plan) { return failUnit(error) }
-                beginKeepingState(plan, inBatch: false)
+            let run = { [self] in
+                prepare(execution.statement, on: speaker) { [self] name in
+                    shiftPositions(execute, name)
+                    let text = Self.execution(execute, of: name, tail ?? ByteBuffer())
+                    if execution.plan == nil { return runReadOnly(text) }
+                    backend.send { $0.writeQuery(text) }
+                    script.expect(.query)
+                    work = .awaitingReady
+                }
             }
-            prepare(execution.statement, on: speaker) { [self] name in
-                shiftPositions(execute, name)
-                let text = Self.execution(execute, of: name, tail ?? ByteBuffer())
-                if execution.plan == nil { return runReadOnly(text) }
-                backend.send { $0.writeQuery(text) }
-                script.expect(.query)
-                work = .awaitingReady
-            }
+            guard let plan = execution.plan else { return run() }
+            if let error = note(plan) { return failUnit(error) }
+            withCleanState(plan, run)
         }
     }
 
@@ -163,14 +164,15 @@ extension ClientSession {
         }
         reach(pool, execution.role, writes: plan.writes) { [self] in
             if let error = note(plan) { return failBatch(error) }
-            beginKeepingState(plan, inBatch: true)
-            sendHeld()
-            let name = ensurePrepared(execution.statement)
-            sendExecution(execute, name, tail)
-            shiftPositions(execute, name)
-            backend.send { $0.writeBind(rewriting: message, statementName: "") }
-            script.expect(.bind)
-            setPortal(message, Portal(statement: outer, target: .backend(backend)))
+            withCleanState(plan) { [self] in
+                sendHeld()
+                let name = ensurePrepared(execution.statement)
+                sendExecution(execute, name, tail)
+                shiftPositions(execute, name)
+                backend.send { $0.writeBind(rewriting: message, statementName: "") }
+                script.expect(.bind)
+                setPortal(message, Portal(statement: outer, target: .backend(backend), executed: plan))
+            }
         }
     }
 
@@ -273,9 +275,9 @@ extension ClientSession {
                 do throws(KeyError) { token = try type.token(text: ownHint.utf8Span.span.bytes) } catch { throw .failed(.keyError(error)) }
                 guard database.pool(database.owner(of: token)) === execution.pool else { throw .failed(.refusal(Refusal(.shardKeyDisagrees))) }
             }
-        case .anyShard: (execution.pool, execution.role) = (poolForReading(), .reader)
+        case .anyShard: (execution.pool, execution.role) = (poolOfDrawn(plan) ?? poolForReading(), .reader)
         case .homeShard: (execution.pool, execution.role) = (database.home, plan.writes ? .bound : .reader)
-        case .currentShard: (execution.pool, execution.role) = (poolOfCurrentShard(), .passing)
+        case .currentShard: (execution.pool, execution.role) = (poolOfDrawn(plan) ?? poolOfCurrentShard(), .passing)
         case .everyShard(let everyShard):
             guard everyShard.reason == .referenceWrite, execute.hasConstantsOnly, execute.explainHead == nil else { throw .failed(.refusal(Refusal(.sqlPrepare, execute.name))) }
             if !everyShard.clockParameters.isEmpty, ClockText.mayNameNow(String(buffer: inputs.text)) {

@@ -234,7 +234,7 @@ extension ClientSession {
             if isOnReplica { return leaveReplica { [self] in bind(frame, message, mayReload: mayReload) } }
         }
         if plan.requiresBlock, transaction.isIdle { return bindHere(message, statement, .failing(.noTransaction("LOCK TABLE"))) }
-        if plan.isTraced {
+        if plan.isTraced, !drawsOnSeveral(plan, inputs) {
             if transaction.isIdle, case .declare(_, holds: false) = plan.value.cursor {
                 // The shard may be in a block of the router's own.
                 return bindHere(message, statement, .failing(.noTransaction("DECLARE CURSOR")))
@@ -372,6 +372,7 @@ extension ClientSession {
 
     func execute(_ frame: ByteBuffer, _ body: ByteBuffer) throws(WireError) {
         let message = try ExecuteMessage(body: body)
+        if variables.keepsSequences, let error = noteExecution(of: portal(message.portal)) { return failBatch(error) }
         if pass(frame, to: message.portal, expecting: .execute) {
             batch.isPipelining = true
             return

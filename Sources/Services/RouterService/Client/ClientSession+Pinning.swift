@@ -18,10 +18,12 @@ struct Pin {
     var isOfSingleShard = false
     /// Nothing of an earlier client's is in it.
     var isClean = false
+    /// It is kept for what is drawn in it, and what an earlier client has drawn is still to be forgotten.
+    var hasStaleSequences = false
     /// Something ran since the backend was last asked what it holds.
     var isDoubtful = true
     /// The session's place among those that may keep one.
-    fileprivate let permit: PinPermit
+    let permit: PinPermit
 }
 
 /// Statements that leave something behind in a server session: LISTEN, session advisory locks, cursors WITH HOLD, temporary tables.
@@ -50,15 +52,16 @@ extension ClientSession {
             unit.shard = pool
             reach(pool, role, writes: plan.writes) { [self] in
                 if let error = note(plan) { return failUnit(error) }
-                beginKeepingState(plan, inBatch: false)
-                if plan.value.traces.changesTemporary {
-                    pendingEffects.append(.temporary)
-                    script.expectMarked(.query)
-                } else {
-                    script.expect(.query)
+                withCleanState(plan) { [self] in
+                    if plan.value.traces.changesTemporary {
+                        pendingEffects.append(.temporary)
+                        script.expectMarked(.query)
+                    } else {
+                        script.expect(.query)
+                    }
+                    backend.send(frame)
+                    work = .awaitingReady
                 }
-                backend.send(frame)
-                work = .awaitingReady
             }
         } catch {
             failUnit(error)
@@ -72,8 +75,7 @@ extension ClientSession {
             unit.shard = pool
             reach(pool, role, writes: plan.writes) { [self] in
                 if let error = note(plan) { return failBatch(error) }
-                beginKeepingState(plan, inBatch: true)
-                send()
+                withCleanState(plan, send)
             }
         } catch {
             failBatch(error)
@@ -94,9 +96,9 @@ extension ClientSession {
         case .keyed(let sources):
             if let wanted = inputs.missingParameter(in: sources) { throw .parameterCount(wanted - 1, wanted: wanted) }
             do throws(KeyProblem) { return (try pool(for: sources, plan, inputs), .bound) } catch { throw error.error }
-        case .anyShard: return (poolForReading(), .reader)
+        case .anyShard: return (poolOfDrawn(plan) ?? poolForReading(), .reader)
         case .homeShard: return (database.home, plan.writes ? .bound : .reader)
-        default: return (poolOfCurrentShard(), .passing)
+        default: return (poolOfDrawn(plan) ?? poolOfCurrentShard(), .passing)
         }
     }
 
@@ -112,6 +114,7 @@ extension ClientSession {
             guard !participants.contains(where: { $0.cannotPrepare && $0.backend !== backend }) else { return .refusal(Refusal(.cannotPrepare)) }
             participants[speaker].cannotPrepare = true
         }
+        if variables.keepsSequences, let error = noteSequences(plan) { return error }
         let index = pins.firstIndex { $0.backend === backend }
         if traces.readsSessionState, traces.keeps != .sessionState, index.map({ pins[$0].keepsState }) != true {
             return .refusal(Refusal(.sessionFunction, "currval() or lastval()"))
@@ -146,18 +149,22 @@ extension ClientSession {
     }
 
     /// A server session that is kept for its state must have none of an earlier client's: what the others leave is undone or known, but not which
-    /// sequences they have used. Called behind `note`.
-    func beginKeepingState(_ plan: CachedPlan, inBatch: Bool) {
-        guard plan.value.traces.keeps == .sessionState, let index = pins.firstIndex(where: { $0.backend === backend }), !pins[index].isClean else {
-            return
+    /// sequences they have used. Called behind `note`; goes on with `then` when the server session has said that it has forgotten them.
+    func withCleanState(_ plan: CachedPlan, _ then: @escaping () -> Void) {
+        guard let index = pins.firstIndex(where: { $0.backend === backend }),
+            pins[index].hasStaleSequences || plan.value.traces.keeps == .sessionState && !pins[index].isClean
+        else { return then() }
+        drainInTransaction { [self] in clean(then) }
+    }
+
+    private func clean(_ then: @escaping () -> Void) {
+        runAlone(on: speaker, ["DISCARD SEQUENCES"]) { [self] in
+            if let index = pins.firstIndex(where: { $0.backend === self.backend }) {
+                pins[index].isClean = true
+                pins[index].hasStaleSequences = false
+            }
+            then()
         }
-        pins[index].isClean = true
-        let statement = "DISCARD SEQUENCES"
-        guard inBatch else {
-            backend.send { $0.writeQuery(statement) }
-            return script.swallow(.query)
-        }
-        runUnseen(statement)
     }
 
     /// Whether names and settings may mean something that only the primary's server session knows of.
@@ -207,13 +214,18 @@ extension ClientSession {
         pins[index].isDoubtful = false
         guard let held else { return }
         // Of that the server cannot tell.
-        let state: Set<SessionTraces.Kept> = pins[index].keepsState ? [.sessionState] : []
+        let state = pins[index].kept.intersection([.sessionState, .sequences])
         pins[index].kept = state.union(held.compactMap { $0.first.flatMap { $0 }.flatMap(SessionTraces.Kept.init(rawValue:)) })
         let names = Set(held.filter { $0.first == SessionTraces.Kept.heldCursor.rawValue }.compactMap { $0.last ?? nil })
         heldCursors = heldCursors.filter { $0.value !== backend.pool || names.contains($0.key) }
         for name in names { heldCursors[name] = backend.pool }
         guard pins[index].kept.isEmpty else { return }
         pins.remove(at: index)
+        letGo(of: backend)
+    }
+
+    /// Nothing is kept in it any more, and it takes no part in anything.
+    func letGo(of backend: Backend) {
         backend.takeBack()
         backend.pool.release(backend, isReusable: backend.status == TransactionState.Phase.idle.rawValue)
     }
@@ -234,6 +246,10 @@ extension ClientSession {
         forgetTemporary()
         notifications.removeAll()
         for pin in dropped {
+            if holdsDrawnOnly(pin) {
+                letGo(of: pin.backend)
+                continue
+            }
             pin.backend.takeBack()
             if pin.backend.hasExchange || pin.backend.status != TransactionState.Phase.idle.rawValue || isBusy(pin.backend) {
                 // It may be running something, and would only see that the connection is gone when it answers.

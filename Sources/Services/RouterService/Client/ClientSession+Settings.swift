@@ -48,6 +48,8 @@ extension ClientSession {
         case .discard:
             doubtTemporaryObjects()
             return .forward(keepsTemporary ? .temporary : nil)
+        case .discardSequences:
+            return .forward(variables.keepsSequences ? .sequencesDiscarded : nil)
         case .show:
             return .forward(nil)
         case .discardAll:
@@ -125,8 +127,10 @@ extension ClientSession {
             statements.removeAll()
             unnamedStatement = nil
             portals.removeAll()
-            variables = MosaicVariables(consistency: startupConsistency)
+            variables = startupVariables
             dropPins()
+            sequences = DrawnSequences()
+            forgetScope()
             return .success { $0.writeCommandComplete(tag: "DISCARD ALL") }
         case .deallocate(let name):
             guard let name else {
@@ -137,8 +141,13 @@ extension ClientSession {
             return .success { $0.writeCommandComplete(tag: "DEALLOCATE") }
         case .setMosaic(let name, let value):
             do {
-                try variables.set(name, value)
-                if value == nil, name == MosaicVariables.consistencyName { variables.consistency = startupConsistency }
+                if name == MosaicVariables.sequencesName {
+                    let keeps = if let value { try MosaicVariables.boolean(name, value) } else { startupVariables.keepsSequences }
+                    keepSequences(keeps)
+                } else {
+                    try variables.set(name, value)
+                    if value == nil, name == MosaicVariables.consistencyName { variables.consistency = startupVariables.consistency }
+                }
             } catch {
                 return .failure(error)
             }
@@ -181,6 +190,7 @@ extension ClientSession {
         case "pgmosaic.shard_key": variables.shardKey ?? ""
         case "pgmosaic.explain": variables.explains ? "on" : "off"
         case MosaicVariables.consistencyName: consistency.rawValue
+        case MosaicVariables.sequencesName: variables.keepsSequences ? "on" : "off"
         case "pgmosaic.epoch": database.topology.epoch.description
         case "pgmosaic.database": database.name
         case "pgmosaic.router": loop.shared.routerID
@@ -192,6 +202,15 @@ extension ClientSession {
 
 extension MosaicVariables {
     static let consistencyName = "pgmosaic.consistency"
+    static let sequencesName = "pgmosaic.keep_sequence_state"
+
+    static func boolean(_ name: String, _ value: String) throws(ServerError) -> Bool {
+        switch value.lowercased() {
+        case "off", "false", "0", "no": return false
+        case "on", "true", "1", "yes": return true
+        default: throw .invalidSetting(name)
+        }
+    }
 
     static func consistency(_ value: String) throws(ServerError) -> Consistency {
         guard let consistency = Consistency(rawValue: value.lowercased()) else { throw .invalidSetting(consistencyName) }
@@ -203,11 +222,7 @@ extension MosaicVariables {
         case "pgmosaic.shard_key":
             shardKey = value == "" ? nil : value
         case "pgmosaic.explain":
-            switch value?.lowercased() {
-            case nil, "off", "false", "0", "no": explains = false
-            case "on", "true", "1", "yes": explains = true
-            default: throw .invalidSetting(name)
-            }
+            explains = if let value { try Self.boolean(name, value) } else { false }
         case Self.consistencyName:
             consistency = try value.map(Self.consistency)
         default:

@@ -47,7 +47,7 @@ extension ClientSession {
         } else if readsReplicas, !plan.isTraced, let pool = replica(for: plan, inputs, frame) {
             return forwardSimple(frame, pool, .reader, writes: false)
         }
-        if plan.isTraced { return runTraced(frame, plan, inputs) }
+        if plan.isTraced, !drawsOnSeveral(plan, inputs) { return runTraced(frame, plan, inputs) }
         switch plan.route {
         case .keyed(let sources):
             do throws(KeyProblem) {

@@ -23,6 +23,7 @@ extension ClientSession {
         guard let schema = database.schema else { return nil }
         var context = database.planningContext(schema, placements: database.topology.placements, searchPath: settings.settings.searchPath, roles: roles)
         context.temporary = temporary
+        context.keepsSequences = variables.keepsSequences
         return PlanScope(context: context, generation: database.generation, loop: loop, isForReaders: access == .read, privateCapacity: Self.plansMax)
     }
 

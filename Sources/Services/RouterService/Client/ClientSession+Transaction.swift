@@ -198,6 +198,7 @@ extension ClientSession {
             if !participants.isEmpty { participants[speaker].settingsInside = settings }
             recordSession(statement)
         case .temporary: temporaryRelationsChanged()
+        case .sequencesDiscarded: forgetDrawn()
         case .setLocal(let statement):
             recordLocal(statement, isCharacteristic: false)
         case .setCharacteristic(let statement):
@@ -211,7 +212,8 @@ extension ClientSession {
             } else {
                 new = new.resetAll(to: startupSettings.settings)
                 there = there.resetAll(to: SessionSettings())
-                variables.consistency = startupConsistency
+                variables.consistency = startupVariables.consistency
+                keepSequences(startupVariables.keepsSequences)
             }
             settingsChanged(to: loop.settings(new))
             // The shard went back to its own default, which need not be the client's.

@@ -23,7 +23,7 @@ extension ClientSession {
             return privateSchema.scope
         }
         if let scopeCache { return scopeCache }
-        scopeCache = endsForSecondShard() ? nil : temporary.isEmpty ? database.scope(for: settings, roles: roles, access) : temporaryScope
+        scopeCache = endsForSecondShard() ? nil : temporary.isEmpty ? database.scope(for: settings, roles: roles, access, keepsSequences: variables.keepsSequences) : temporaryScope
         return scopeCache
     }
 

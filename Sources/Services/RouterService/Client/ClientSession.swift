@@ -117,8 +117,9 @@ final class ClientSession: ChannelInboundHandler {
     var portals: [String: Portal] = [:]
     var unnamedPortal: Portal?
     var variables: MosaicVariables
-    /// `pgmosaic.consistency` of the startup packet, which RESET goes back to.
-    let startupConsistency: Consistency?
+    /// Those of the startup packet, which RESET goes back to.
+    let startupVariables: MosaicVariables
+    var sequences = DrawnSequences()
     var replicas = ReplicaUse()
     /// The statement was sent behind another session's, and its turn has not come.
     var ride: Ride?
@@ -154,7 +155,7 @@ final class ClientSession: ChannelInboundHandler {
     private(set) var isClientWritable = true
 
     init(
-        loop: RouterLoop, database: DatabaseState, user: String, settings: SettingsRef, consistency: Consistency?, secret: Int32,
+        loop: RouterLoop, database: DatabaseState, user: String, settings: SettingsRef, startup: MosaicVariables, secret: Int32,
         isInternal: Bool, permit: ClientPermit?, access: DatabaseAccess = .write, followsUsers: Bool = false
     ) {
         roles = Self.roles(of: settings)
@@ -162,8 +163,8 @@ final class ClientSession: ChannelInboundHandler {
         author = user
         self.access = access
         self.followsUsers = followsUsers
-        startupConsistency = consistency
-        variables = MosaicVariables(consistency: consistency)
+        startupVariables = startup
+        variables = startup
         self.loop = loop
         self.database = database
         self.user = user

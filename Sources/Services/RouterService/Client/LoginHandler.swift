@@ -39,6 +39,7 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
     private var isCounted = false
     /// `pgmosaic.consistency` of the startup packet.
     private var consistency: Consistency?
+    private var keepsSequences = false
     /// Who it says that it is, once it has said so; for the audit trail.
     var claim: StartupMessage?
     /// What the client has proved who it is with, where that is a token.
@@ -362,6 +363,7 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
             return refuse(context, error)
         }
         consistency = requested.consistency
+        keepsSequences = requested.keepsSequences
         guard !requested.settings.isEmpty else { return finish(startup, database, loop.settings(SessionSettings()), [:], context) }
         let settings = loop.settings(requested.settings)
         if let known = database.reports[ObjectIdentifier(settings)], known.settings === settings {
@@ -419,7 +421,8 @@ final class LoginHandler: ChannelInboundHandler, RemovableChannelHandler {
         deadline?.cancel()
         let secret = Int32(truncatingIfNeeded: SecureRandom.bytes(4).reduce(0) { $0 << 8 | Int($1) })
         let session = ClientSession(
-            loop: loop, database: database, user: startup.user, settings: settings, consistency: consistency, secret: secret,
+            loop: loop, database: database, user: startup.user, settings: settings,
+            startup: MosaicVariables(consistency: consistency, keepsSequences: keepsSequences), secret: secret,
             isInternal: isInternal, permit: permit, access: access, followsUsers: loop.admission.authenticates && !isInternal)
         if let token {
             session.token = token

@@ -37,6 +37,7 @@ final class PrivateSchema {
         var context = session.database.planningContext(
             schema, placements: placements, searchPath: session.settings.settings.searchPath, roles: session.roles)
         context.temporary = session.temporary
+        context.keepsSequences = session.variables.keepsSequences
         return PlanScope(
             context: context, generation: session.database.generation, loop: session.loop, isForReaders: session.access == .read, privateCapacity: 8)
     }

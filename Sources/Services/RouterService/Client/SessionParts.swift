@@ -54,6 +54,7 @@ enum Effect {
     case rollbackTo(String)
     /// It has made, changed or taken away temporary relations.
     case temporary
+    case sequencesDiscarded
 }
 
 /// A batch of the extended protocol.
@@ -146,6 +147,8 @@ struct Portal {
     }
     let statement: Statement
     let target: Target
+    /// Of an EXECUTE: the plan of what it names.
+    var executed: CachedPlan?
     /// It has run, where the router itself runs it.
     var isUsedUp = false
     /// How long the transaction's history was when it was made: ROLLBACK TO a savepoint before it takes it away.
@@ -168,6 +171,8 @@ struct MosaicVariables {
     var explains = false
     /// nil: the database's default.
     var consistency: Consistency?
+    /// currval() and lastval() may be asked: the session keeps the server session that it draws from.
+    var keepsSequences = false
 }
 
 /// What metrics and logs learn of one unit.

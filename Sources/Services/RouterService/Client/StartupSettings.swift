@@ -8,6 +8,8 @@ struct StartupSettings {
     private(set) var settings = SessionSettings()
     /// `pgmosaic.consistency`, which the router keeps for itself.
     private(set) var consistency: Consistency?
+    /// `pgmosaic.keep_sequence_state`, likewise.
+    private(set) var keepsSequences = false
 
     /// Throws for an encoding that is not served, and for switches other than -c and --name=value.
     init(_ startup: StartupMessage) throws(ServerError) {
@@ -40,6 +42,8 @@ struct StartupSettings {
             guard value == "token" || value == "password" else { throw .invalidSetting(name) }
         case MosaicVariables.consistencyName:
             consistency = try MosaicVariables.consistency(value)
+        case MosaicVariables.sequencesName:
+            keepsSequences = try MosaicVariables.boolean(name, value)
         default:
             try Self.check(name, [value])
             settings.set(name, statement: SessionSettings.assignment(name, value))

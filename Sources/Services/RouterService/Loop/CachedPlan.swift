@@ -62,7 +62,7 @@ extension StatementPlan {
         case .transaction, .mosaic, .empty: false
         case .session(let statement):
             switch statement {
-            case .set, .setLocal, .setParameter, .reset, .setCharacteristics, .show, .discard: true
+            case .set, .setLocal, .setParameter, .reset, .setCharacteristics, .show, .discard, .discardSequences: true
             case .setTransaction, .discardAll, .deallocate, .prepare, .execute, .setMosaic, .showMosaic: false
             }
         case .keyed, .anyShard, .homeShard, .currentShard, .everyShard, .splitCopy, .broadcastCopy, .gatherCopy, .statements: true

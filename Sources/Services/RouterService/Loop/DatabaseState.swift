@@ -151,16 +151,19 @@ final class DatabaseState {
     /// The plans for sessions with these settings, which have taken these roles. nil: the schema has not been read yet.
     ///
     /// - access: what the session's user may do.
-    func scope(for settings: SettingsRef, roles: [String], _ access: DatabaseAccess) -> PlanScope? {
+    /// - keepsSequences: the session may ask what it has drawn from sequences.
+    func scope(for settings: SettingsRef, roles: [String], _ access: DatabaseAccess, keepsSequences: Bool = false) -> PlanScope? {
         guard let schema else { return nil }
         // A name that only appears in logs must not split the caches, nor a role for whom names mean what they mean for others.
         var key = ScopeKey(
-            settings: settings.settings, roles: roles.filter(schema.schemas.contains), changesRoles: !roles.isEmpty, access: access)
+            settings: settings.settings, roles: roles.filter(schema.schemas.contains), changesRoles: !roles.isEmpty, access: access,
+            keepsSequences: keepsSequences)
         key.settings.reset("application_name")
         key.settings.reset(SessionSettings.role)
         if let known = scopes[key] { return known }
         if scopes.count >= loop.limits.planScopesMax { scopes.removeAll(keepingCapacity: true) }
-        let context = planningContext(schema, placements: topology.placements, searchPath: key.settings.searchPath, roles: roles)
+        var context = planningContext(schema, placements: topology.placements, searchPath: key.settings.searchPath, roles: roles)
+        context.keepsSequences = keepsSequences
         let scope = PlanScope(context: context, generation: generation, loop: loop, isForReaders: access == .read)
         scopes[key] = scope
         return scope
@@ -207,6 +210,7 @@ private struct ScopeKey: Hashable {
     var roles: [String]
     var changesRoles: Bool
     var access: DatabaseAccess
+    var keepsSequences: Bool
 }
 
 struct SettingsReport {
