@@ -154,8 +154,6 @@ extension RefusalCode {
              "Use FORMAT text, csv or binary, and UTF8 or another encoding whose ASCII bytes are always ASCII characters.")
         case .copyOption:
             ("COPY with this option, or with this value of it, is not routed to several shards", "Leave the option out.")
-        case .copyExtended:
-            ("COPY to several shards is routed in the simple protocol only", "Send COPY as a simple query, as every driver's copy call does.")
         case .extendedMaintenance:
             ("VACUUM and its like on several shards are routed in the simple protocol only",
              "Send it as a simple query: without parameters, outside of a transaction and of prepared statements.")

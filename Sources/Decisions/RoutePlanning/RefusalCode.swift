@@ -56,7 +56,6 @@ package enum RefusalCode: String, Hashable, Sendable, CaseIterable {
     case copyFile = "PGM-COPY-FILE"
     case copyFormat = "PGM-COPY-FORMAT"
     case copyOption = "PGM-COPY-OPTION"
-    case copyExtended = "PGM-COPY-EXTENDED"
     case extendedMaintenance = "PGM-EXTENDED-MAINTENANCE"
     case queryInPipeline = "PGM-QUERY-IN-PIPELINE"
     case setLocalSearchPath = "PGM-SET-LOCAL-SEARCH-PATH"

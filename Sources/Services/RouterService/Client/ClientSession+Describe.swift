@@ -18,7 +18,7 @@ extension ClientSession {
                 speak(as: owner, portal: message.name) { [self] in passOn(frame, .describePortal) }
             case .router:
                 answerInTurn(as: .describePortal) { self.describeHere(portal.statement, &$0) }
-            case .failing:
+            case .failing, .copy:
                 answerInTurn(as: .describePortal) { $0.writeNoData() }
             case .explanation:
                 answerInTurn(as: .describePortal) { $0.writeRowDescription(Self.explanationColumns) }
@@ -79,6 +79,14 @@ extension ClientSession {
         }
         if batch.needsSync { return sendDescribe(statement) }
         batch.held.append(.describe(statement))
+    }
+
+    /// What the router answers by itself must not overtake the answers to what it has held back.
+    func bindBehindHeld(_ message: BindMessage, _ statement: Statement, _ target: Portal.Target) {
+        if batch.held.isEmpty { return bindHere(message, statement, target) }
+        prepareHeld { [self] in
+            if !batch.isSkipping { bindHere(message, statement, target) }
+        }
     }
 
     /// A portal that no Bind of the client's has made: in a transaction it may be a cursor of DECLARE, which drivers describe, and the

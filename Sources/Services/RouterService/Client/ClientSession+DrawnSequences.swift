@@ -128,7 +128,7 @@ extension ClientSession {
         let traces = plan.value.traces
         guard traces.readsSequences || traces.drawsSequences else { return nil }
         switch portal.target {
-        case .everyShard, .spread:
+        case .everyShard, .spread, .copy:
             if traces.drawsSequences { drawEverywhere() }
         case .backend(let owner), .effect(let owner, _): return noteExecution(traces, on: owner)
         case .router, .hinted, .explanation, .failing: break

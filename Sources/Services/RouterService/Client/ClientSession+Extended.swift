@@ -260,16 +260,12 @@ extension ClientSession {
             send(frame, message, statement, poolOfCurrentShard(), .passing, writes: plan.writes)
         case .everyShard(let everyShard):
             if let error = inputs.clockText(in: everyShard.clockParameters) { return failBatch(error) }
-            let target = Portal.Target.everyShard(everyShard, message)
-            // What the router answers by itself must not overtake the answers to what it has held back.
-            if !batch.held.isEmpty {
-                return prepareHeld { [self] in
-                    if !batch.isSkipping { bindHere(message, statement, target) }
-                }
-            }
-            bindHere(message, statement, target)
-        case .splitCopy, .broadcastCopy, .gatherCopy, .statements:
-            failBatch(.refusal(Refusal(.copyExtended)))
+            bindBehindHeld(message, statement, .everyShard(everyShard, message))
+        case .splitCopy(let split): bindCopy(message, statement, .into(.split(split)))
+        case .broadcastCopy(let broadcast): bindCopy(message, statement, .into(.broadcast(broadcast)))
+        case .gatherCopy(let gather): bindCopy(message, statement, .out(gather))
+        case .statements:
+            failBatch(.refusal(Refusal(.statementList)))
         case .transaction(let transactionStatement):
             if let effect = effectOnSpeaker(of: transactionStatement) {
                 send(frame, message, statement, poolOfCurrentShard(), .passing, writes: false, effect)
@@ -325,10 +321,7 @@ extension ClientSession {
     ) {
         do throws(ServerError) {
             let work = try spread(sources, plan, inputs, .execution(statement, message), problem)
-            if batch.held.isEmpty { return bindHere(message, statement, .spread(work)) }
-            prepareHeld { [self] in
-                if !batch.isSkipping { bindHere(message, statement, .spread(work)) }
-            }
+            bindBehindHeld(message, statement, .spread(work))
         } catch {
             // PostgreSQL looks at the portal's name before it reads the parameters.
             failBatch(isTaken(message) ? .duplicatePortal(String(buffer: message.portal)) : error)
@@ -410,6 +403,9 @@ extension ClientSession {
         case .spread(let work):
             guard useUp(portal, message.portal) else { return }
             execute(work)
+        case .copy(let work):
+            guard useUp(portal, message.portal) else { return }
+            executeCopy(work, text: portal.statement.parse.query)
         case .hinted(let work):
             if portal.isUsedUp, !transaction.isFailed { return failBatch(.refusal(Refusal(.hint, "the rest of a portal's rows"))) }
             guard useUp(portal, message.portal) else { return }

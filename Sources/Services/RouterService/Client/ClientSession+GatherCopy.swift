@@ -8,7 +8,9 @@ internal import SessionCore
 /// All shards begin at once, so that their snapshots are of about the same moment. The client gets the rows of one after the other: the others' wait
 /// in the shards and their sockets, so that the router holds one burst of each at most.
 final class GatherCopyState {
+    /// It is the whole transaction of a simple query. In a batch Sync commits.
     let isImplicit: Bool
+    let isInBatch: Bool
     let isBinary: Bool
     var gatherer: CopyGatherer
     /// In the order of their turns.
@@ -25,8 +27,9 @@ final class GatherCopyState {
     var error: ServerError?
     var rows = 0
 
-    init(_ plan: GatherCopy, _ backends: [Backend], isImplicit: Bool) {
+    init(_ plan: GatherCopy, _ backends: [Backend], isImplicit: Bool, isInBatch: Bool) {
         self.isImplicit = isImplicit
+        self.isInBatch = isInBatch
         self.backends = backends
         isBinary = plan.isBinary
         gatherer = CopyGatherer(plan, shards: backends.count)
@@ -40,21 +43,23 @@ final class GatherCopyState {
 
 extension ClientSession {
     func beginGather(_ plan: GatherCopy, text: String) {
-        let isImplicit = transaction.isIdle
+        let isAlone = transaction.isIdle && participants.isEmpty
+        let isImplicit = transaction.isIdle && !batch.isOpen
         enlistAll { [self] in
-            guard !isImplicit, participants.count > 1 else { return start(plan, text, isImplicit: isImplicit) }
+            guard !isAlone, participants.count > 1 else { return start(plan, text, isImplicit: isImplicit) }
             // It reads rows of each, in a transaction that goes on.
             for index in participants.indices { participants[index].role = .bound }
             boundLocks(of: Array(participants.indices)) { [self] error in
                 if let error { return failUnit(error) }
-                start(plan, text, isImplicit: false)
+                start(plan, text, isImplicit: isImplicit)
             }
         }
     }
 
     private func start(_ plan: GatherCopy, _ text: String, isImplicit: Bool) {
-        let state = GatherCopyState(plan, participants.map(\.backend), isImplicit: isImplicit)
+        let state = GatherCopyState(plan, participants.map(\.backend), isImplicit: isImplicit, isInBatch: batch.isOpen)
         gather = state
+        batch.rawUnnamed = nil
         suspend()
         for (index, backend) in state.backends.enumerated() {
             let prelude = prelude(of: index, wrote: participants[index].wrote)
@@ -173,10 +178,11 @@ extension ClientSession {
     }
 
     private func completeGather(_ state: GatherCopyState) {
-        completeUnit { buffer in
+        let end = { (buffer: inout ByteBuffer) in
             if state.isBinary { buffer.writeCopyData(ByteBuffer(bytes: BinaryCopyForm.trailer)) }
             buffer.writeCopyDone()
             buffer.writeCommandComplete(tag: "COPY \(state.rows)")
         }
+        if state.isInBatch { answer(end) } else { completeUnit(end) }
     }
 }

@@ -13,6 +13,12 @@ enum CopyTarget {
     case broadcast(BroadcastCopy)
 }
 
+/// A COPY of several shards in a portal.
+enum CopyWork {
+    case into(CopyTarget)
+    case out(GatherCopy)
+}
+
 /// A COPY FROM STDIN on every shard, all or nothing.
 final class SplitCopyState {
     /// Finds the rows and their keys, the first of text and csv. Neither: every shard gets the client's data as they are.
@@ -26,15 +32,18 @@ final class SplitCopyState {
     let participantOfShard: [Int]
     /// Rows for each participant, sent when they are worth a message.
     var pending: [ByteBuffer]
+    /// It is the whole transaction of a simple query. In a batch Sync commits.
     let isImplicit: Bool
+    let isInBatch: Bool
     /// The first error of the data or of a shard; the rest of the client's data is passed over.
     var error: ServerError?
     /// Shards that have answered their COPY.
     var outstanding: Int
     var tags: [String] = []
 
-    init(_ target: CopyTarget, ring: HashRing, participantOfShard: [Int], isImplicit: Bool, rowMax: Int) {
+    init(_ target: CopyTarget, ring: HashRing, participantOfShard: [Int], isImplicit: Bool, isInBatch: Bool, rowMax: Int) {
         self.ring = ring
+        self.isInBatch = isInBatch
         switch target {
         case .split(let plan) where plan.format == .binary: binary = BinaryCopySplitter(plan, rowMax: rowMax)
         case .split(let plan): lines = CopySplitter(plan, rowMax: rowMax)
@@ -54,12 +63,15 @@ extension ClientSession {
     private static let chunkSize = 32 << 10
 
     func beginCopy(_ target: CopyTarget, text: String) {
-        let isImplicit = transaction.isIdle
+        let isInBatch = batch.isOpen
+        let isImplicit = transaction.isIdle && !isInBatch
         enlistAll { [self] in
             let participantOfShard = database.pools.map { pool in participants.firstIndex { $0.backend.pool === pool }! }
             let state = SplitCopyState(
-                target, ring: database.topology.ring, participantOfShard: participantOfShard, isImplicit: isImplicit, rowMax: limits.copyRowMax)
+                target, ring: database.topology.ring, participantOfShard: participantOfShard, isImplicit: isImplicit, isInBatch: isInBatch,
+                rowMax: limits.copyRowMax)
             copy = state
+            batch.rawUnnamed = nil
             suspend()
             var started = 0
             for index in participants.indices {
@@ -89,6 +101,27 @@ extension ClientSession {
                     for statement in prelude { buffer.writeQuery(statement) }
                     buffer.writeQuery(text)
                 }
+            }
+        }
+    }
+
+    // MARK: The extended protocol
+
+    func bindCopy(_ message: BindMessage, _ statement: Statement, _ work: CopyWork) {
+        if message.parameterCount > 0 { return failBatch(.parameterCount(message.parameterCount, wanted: 0)) }
+        bindBehindHeld(message, statement, .copy(work))
+    }
+
+    /// At Execute: a part of the pipeline's transaction.
+    func executeCopy(_ work: CopyWork, text: ByteBuffer) {
+        unit.ranEverywhere = true
+        if isOnReplica { return leaveReplica { [self] in executeCopy(work, text: text) } }
+        if isInPlainPipeline { return openForSeveral { [self] in executeCopy(work, text: text) } }
+        afterAnswers { [self] in
+            if transaction.isIdle { batch.isImplicitlyCoordinated = true }
+            switch work {
+            case .into(let target): beginCopy(target, text: String(buffer: text))
+            case .out(let plan): beginGather(plan, text: String(buffer: text))
             }
         }
     }
@@ -195,6 +228,8 @@ extension ClientSession {
 
     /// Ends the COPY on the shards without keeping anything.
     private func stopSplitCopy(_ state: SplitCopyState) {
+        // What the client sends from here on is no COPY's any more: its next Sync is one.
+        if work == .copyIn { suspend() }
         for index in participants.indices { failCopy(on: index) }
     }
 
@@ -218,6 +253,7 @@ extension ClientSession {
         let counts = state.tags.map { CommandTag(text: $0).rows ?? 0 }
         // The same rows everywhere count once.
         let rows = state.isSplit ? counts.reduce(0, +) : counts.max() ?? 0
+        if state.isInBatch { return answer { $0.writeCommandComplete(tag: "COPY \(rows)") } }
         guard state.isImplicit else { return completeUnit { $0.writeCommandComplete(tag: "COPY \(rows)") } }
         commitAll { [self] result in
             releaseParticipants()

@@ -138,6 +138,7 @@ struct Portal {
         indirect case everyShard(EveryShard, BindMessage)
         /// Runs on several shards, on each for its own rows.
         indirect case spread(SpreadWork)
+        indirect case copy(CopyWork)
         /// Runs on the shard of its hint.
         indirect case hinted(HintedWork)
         /// The plan is told instead.
@@ -158,7 +159,7 @@ struct Portal {
     var owner: Backend? {
         switch target {
         case .backend(let backend), .effect(let backend, _): backend
-        case .router, .everyShard, .spread, .hinted, .explanation, .failing: nil
+        case .router, .everyShard, .spread, .copy, .hinted, .explanation, .failing: nil
         }
     }
 }
