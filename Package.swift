@@ -89,6 +89,7 @@ let package = Package(
         decision("ReplicaCore", ["PoolCore"]),
         decision("CommitCore", ["ShardModel"]),
         decision("LeaderCore"),
+        decision("ReshardCore", ["LogicalReplication", "ShardModel"]),
         decision("ChangeCore", ["LogicalReplication", "PGTypes", "ShardModel"] + nio),
         decision("HealthCore"),
         decision("TransferCore", ["ShardModel", "PGTypes", "PGWire", "RoutePlanning", "SessionCore"] + nio),
@@ -183,6 +184,7 @@ let package = Package(
         test(
             "ChangeCoreTests", in: "Decisions",
             ["ChangeCore", "LogicalReplication", "PGTypes", "ReplicationFuzzing", "ShardModel", "TestKit"] + nio),
+        test("ReshardCoreTests", in: "Decisions", ["LogicalReplication", "ReshardCore", "ShardModel"]),
         test("LeaderCoreTests", in: "Decisions", ["LeaderCore"]),
         test("HealthCoreTests", in: "Decisions", ["HealthCore"]),
         test("CatalogRecoveryTests", in: "Decisions", ["CatalogRecovery", "ShardModel"]),
