@@ -184,7 +184,8 @@ let package = Package(
         test(
             "ChangeCoreTests", in: "Decisions",
             ["ChangeCore", "LogicalReplication", "PGTypes", "ReplicationFuzzing", "ShardModel", "TestKit"] + nio),
-        test("ReshardCoreTests", in: "Decisions", ["LogicalReplication", "ReshardCore", "ShardModel"]),
+        support("SimCluster", ["LogicalReplication", "ReshardCore", "ShardModel", "TestKit"]),
+        test("ReshardCoreTests", in: "Decisions", ["LogicalReplication", "ReshardCore", "ShardModel", "SimCluster"]),
         test("LeaderCoreTests", in: "Decisions", ["LeaderCore"]),
         test("HealthCoreTests", in: "Decisions", ["HealthCore"]),
         test("CatalogRecoveryTests", in: "Decisions", ["CatalogRecovery", "ShardModel"]),
