@@ -53,6 +53,7 @@ let package = Package(
     platforms: [.macOS(.v15)],
     products: [
         .executable(name: "pgmosaic", targets: ["pgmosaic"]),
+        .library(name: "MosaicClient", targets: ["MosaicClient"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
@@ -143,6 +144,11 @@ let package = Package(
             .product(name: "Hummingbird", package: "hummingbird"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+        ] + nio),
+        service("MosaicClient", [
+            "ShardModel", "PGTypes", "PGWire", "SQLSyntax", "CPGQuery", "ControlAPI", "RoutePlanning", "PoolCore", "ReplicaCore", "PGChannel", "CatalogStore",
+            "CatalogSQLite", "CatalogPostgres", "CatalogEtcd", "ServerConfig", nioPosix, nioSSL, .product(name: "NIOHTTP1", package: "swift-nio"),
+            .product(name: "AsyncHTTPClient", package: "async-http-client"),
         ] + nio),
         // 4 executable
         .executableTarget(
@@ -267,6 +273,9 @@ let package = Package(
         // the router over real shards
         support("ClusterTestKit", [
             "RouterService", "ManagerService", "CatalogStore", "PostgresProcess", "ServerConfig", "ShardModel", log, nioPosix,
+        ]),
+        test("MosaicClientTests", in: "Services", [
+            "MosaicClient", "CatalogStore", "ClusterTestKit", "ManagerService", "PostgresProcess", "ServerConfig", "ShardModel", log,
         ]),
         test("RouterServiceTests", in: "Services", [
             "RouterService", "CatalogStore", "ControlAPI", "PGChannel", "PGTypes", "PGWire", "PostgresProcess", "RoutePlanning", "ServerConfig", "ShardModel", "ClusterTestKit",

@@ -65,6 +65,10 @@ package final class PGClient: Sendable {
 
     package var eventLoop: any EventLoop { channel.eventLoop }
     package var isOpen: Bool { channel.isActive }
+    /// What the last call left the session in.
+    package var transactionStatus: TransactionStatus {
+        TransactionStatus(rawValue: observers.transactionStatus.load(ordering: .acquiring)) ?? .failed
+    }
     /// The settings the server reported last.
     package var parameterStatuses: [String: String] { observers.parameterStatuses }
     /// Setting changes after the start. One reader.
@@ -119,6 +123,13 @@ package final class PGClient: Sendable {
 }
 
 extension PGClient {
+    /// Of a session between two calls, by the bytes of ReadyForQuery.
+    package enum TransactionStatus: UInt8, Hashable, Sendable {
+        case idle = 0x49
+        case inTransaction = 0x54
+        case failed = 0x45
+    }
+
     /// Connects and authenticates on a loop of `group`. Throws `PGClientError`.
     package static func connect(to endpoint: PostgresEndpoint, on group: any EventLoopGroup, options: Options = Options()) async throws -> PGClient {
         let loop = group.next()

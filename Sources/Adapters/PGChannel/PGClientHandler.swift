@@ -1,5 +1,6 @@
 internal import NIOCore
 internal import PGWire
+internal import Synchronization
 
 /// The loop's side of `PGClient`: sends one call at a time and gathers its answer.
 final class PGClientHandler: ChannelInboundHandler {
@@ -215,7 +216,8 @@ final class PGClientHandler: ChannelInboundHandler {
             // Those of a COPY that was asked for are taken in runs.
             break
         case BackendKind.readyForQuery:
-            _ = try ReadyForQuery(body: frame.body)
+            // Before the caller goes on: it may ask.
+            observers.transactionStatus.store(try ReadyForQuery(body: frame.body).status, ordering: .releasing)
             running = nil
             call.finish()
             startNext()

@@ -15,6 +15,9 @@ final class PGClientObservers: Sendable {
         (notifications, incoming) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(PGClient.notificationsMax))
     }
 
+    /// As the last ReadyForQuery had it; a session begins idle.
+    let transactionStatus = Atomic<UInt8>(UInt8(ascii: "I"))
+
     var parameterStatuses: [String: String] { parameters.withLock { $0 } }
 
     func changed(_ status: ParameterStatus) {

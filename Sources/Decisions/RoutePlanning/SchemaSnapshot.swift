@@ -237,3 +237,10 @@ package struct PlanningContext: Sendable {
     /// A name without a schema may mean another object than the first one of that name on the path. With one shard that makes no difference.
     var isPathUncertain: Bool { changesRoles && searchPath.count > 1 && shardCount > 1 }
 }
+
+extension SchemaSnapshot {
+    /// The schemas to search, those that do not exist left out; `"$user"` stands for the router's role and any of `roles`.
+    package func resolve(searchPath: [String], roles: [String]) -> [String] {
+        searchPath.flatMap { $0 == "$user" ? [currentUser] + roles : [$0] }.filter { schemas.contains($0) }
+    }
+}

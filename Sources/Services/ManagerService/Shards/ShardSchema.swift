@@ -1,6 +1,7 @@
 internal import CatalogCopies
 internal import CommitCore
 internal import RoutePlanning
+internal import ShardModel
 
 /// What PGMosaic keeps on a shard itself: the schema `pgmosaic`, made when the shard is claimed and dropped when it is released.
 ///
@@ -12,11 +13,6 @@ internal import RoutePlanning
 ///
 /// The role of the endpoint owns all of it, and needs CREATE on the database; only event triggers need a superuser, and are left out without one.
 enum ShardSchema {
-    /// SQLSTATE of `hello` for a router whose epoch is below the fence: it must load a newer catalog first.
-    static let fencedState = "PM001"
-    /// SQLSTATE of `hello` where the database is another shard, or nobody's.
-    static let strangerState = "PM002"
-
     /// A script to run in a transaction; repeatable.
     static let install = [lock, tables, CommitStatements.decisionsTable, CopyStatements.table, hello, SchemaQueries.eventTrigger].joined(separator: "\n")
 
@@ -46,14 +42,14 @@ enum ShardSchema {
             SELECT i.cluster_id, i.shard_id, i.fence INTO is_cluster, is_shard, fenced_below FROM pgmosaic.identity i;
             IF is_cluster IS DISTINCT FROM cluster OR is_shard IS DISTINCT FROM shard THEN
                 RAISE EXCEPTION 'this PostgreSQL database is not shard % of the cluster', shard USING
-                    ERRCODE = '\(strangerState)',
+                    ERRCODE = '\(FenceState.stranger)',
                     DETAIL = CASE WHEN is_shard IS NULL THEN 'It is no shard.'
                         ELSE pg_catalog.format('It is shard %s of cluster %s.', is_shard, is_cluster) END,
                     HINT = 'Does the endpoint in the catalog lead to the right server?';
             END IF;
             IF epoch IS NULL OR epoch < fenced_below THEN
                 RAISE EXCEPTION 'router % serves epoch %, which is below the fence of shard %', router, epoch, shard USING
-                    ERRCODE = '\(fencedState)', DETAIL = pg_catalog.format('The fence is at epoch %s.', fenced_below),
+                    ERRCODE = '\(FenceState.fenced)', DETAIL = pg_catalog.format('The fence is at epoch %s.', fenced_below),
                     HINT = 'The router must load a newer catalog before it may use the shard.';
             END IF;
         END

@@ -3,6 +3,7 @@ internal import NIOCore
 internal import PGChannel
 internal import PGWire
 internal import PoolCore
+internal import ReplicaCore
 internal import Secrets
 internal import ServerConfig
 internal import SessionCore

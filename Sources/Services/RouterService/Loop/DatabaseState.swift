@@ -218,10 +218,3 @@ struct SettingsReport {
     let settings: SettingsRef
     let parameters: [String: String]
 }
-
-extension SchemaSnapshot {
-    /// The schemas to search, those that do not exist left out; `"$user"` stands for the router's role and any of `roles`.
-    func resolve(searchPath: [String], roles: [String]) -> [String] {
-        searchPath.flatMap { $0 == "$user" ? [currentUser] + roles : [$0] }.filter { schemas.contains($0) }
-    }
-}

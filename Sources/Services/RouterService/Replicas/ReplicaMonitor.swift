@@ -112,7 +112,7 @@ private actor ReplicaWatch {
         await follow(primary) { client in
             let asked = Self.now
             let row = try await client.query(ReplicaQueries.primary).rows.first
-            if let row, let sight = PrimarySight(row) { await self.primarySeen(sight, asked: asked) }
+            if let row, let sight = PrimarySight(row.texts) { await self.primarySeen(sight, asked: asked) }
         } lost: { _ in
             // Its replicas grow old by themselves.
             await self.settle()
@@ -122,7 +122,7 @@ private actor ReplicaWatch {
     private nonisolated func followReplica(_ index: Int) async {
         await follow(replicas[index].key.endpoint) { client in
             let row = try await client.query(ReplicaQueries.replica).rows.first
-            if let row, let sight = ReplicaSight(row) { await self.replicaSeen(index, sight, heard: Self.now) }
+            if let row, let sight = ReplicaSight(row.texts) { await self.replicaSeen(index, sight, heard: Self.now) }
         } lost: { reason in
             await self.replicaLost(index, reason)
         }
@@ -208,43 +208,6 @@ private actor ReplicaWatch {
     }
 }
 
-/// What servers are asked.
-enum ReplicaQueries {
-    static let primary = """
-        SELECT s.system_identifier::text, pg_catalog.pg_is_in_recovery(),
-               CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_current_wal_insert_lsn()::text END,
-               CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_current_wal_flush_lsn()::text END,
-               pg_catalog.current_setting('wal_block_size'), pg_catalog.pg_size_bytes(pg_catalog.current_setting('wal_segment_size'))::text
-        FROM pg_catalog.pg_control_system() s
-        """
-
-    static let replica = """
-        SELECT s.system_identifier::text, pg_catalog.pg_is_in_recovery(), pg_catalog.pg_last_wal_replay_lsn()::text
-        FROM pg_catalog.pg_control_system() s
-        """
-
-    /// Of a session that is to read there, in this order.
-    static let greeting = "SELECT pg_catalog.pg_is_in_recovery(), s.system_identifier::text FROM pg_catalog.pg_control_system() s"
-}
-
-extension PrimarySight {
-    fileprivate init?(_ row: PGRow) {
-        guard let system = row.text(0), let isInRecovery = row.text(1) else { return nil }
-        self.init(system: system, isInRecovery: isInRecovery != "f", log: nil)
-        if let insert = row.text(2).flatMap({ LogPosition(text: $0) }), let flush = row.text(3).flatMap({ LogPosition(text: $0) }) {
-            let (page, segment) = (row.text(4).flatMap { UInt64($0) }, row.text(5).flatMap { UInt64($0) })
-            log = PrimaryLog(insert: insert, flush: flush, pageSize: page ?? 0, segmentSize: segment ?? 0)
-        }
-    }
-}
-
-extension ReplicaSight {
-    fileprivate init?(_ row: PGRow) {
-        guard let system = row.text(0), let isInRecovery = row.text(1) else { return nil }
-        self.init(system: system, isInRecovery: isInRecovery == "t", replayed: row.text(2).flatMap { LogPosition(text: $0) })
-    }
-}
-
 extension ControlPlane {
     /// A connection for questions that have to be answered soon.
     fileprivate func probe(_ endpoint: String, timeout: Duration) async throws -> PGClient {
@@ -255,4 +218,8 @@ extension ControlPlane {
         options.overrides.parameters = [.init(name: "application_name", value: "pgmosaic-\(routerID)")]
         return try await PGClient.connect(to: try PostgresEndpoint.parse(opened), on: group, options: options)
     }
+}
+
+extension PGRow {
+    fileprivate var texts: [String?] { (0..<count).map { text($0) } }
 }
