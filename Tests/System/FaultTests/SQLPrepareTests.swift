@@ -136,7 +136,10 @@ extension FaultTests {
             #expect(try await cluster.onShard(1, "SELECT count(*) FROM kv WHERE k = \(key)") == "0")
             #expect(try await client.rows("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) EXECUTE \"q q\" (\(key), 7)").count == 2)
             #expect(try await cluster.onShard(1, "SELECT v FROM kv WHERE k = \(key)") == "7")
-            #expect(try await client.rows("explain analyze verbose execute get(\(key))").joined().contains { $0?.contains("kv.k = '\(key)'::bigint") == true })
+            let analyzed = try await client.rows("explain analyze verbose execute get(\(key))").joined().compactMap(\.self).joined(separator: "\n")
+            // A server session that has run it often has one plan for all keys.
+            #expect(analyzed.contains("kv.k = '\(key)'::bigint") || analyzed.contains("kv.k = $1"), "\(analyzed)")
+            #expect(analyzed.contains("rows=1 loops=1"), "\(analyzed)")
 
             try await client.send(
                 WireMessages.parse("", "EXPLAIN (FORMAT json) EXECUTE get('\(key)')") + WireMessages.describe("S", "") + WireMessages.bind("", "")
