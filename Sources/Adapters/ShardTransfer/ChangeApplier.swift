@@ -41,6 +41,8 @@ package struct TargetPosition: Hashable, Sendable {
 package actor ChangeApplier {
     static let stepsMax = 500
     static let bytesMax = 1 << 20
+    /// A statement's text depends on which values are NULL or unchanged, so there may be any number; those beyond are parsed each time.
+    private static let preparedMax = 1000
     /// Rows of a truncated table that are looked at in one go.
     private static let truncateBatch = 5000
 
@@ -101,8 +103,8 @@ package actor ChangeApplier {
 
     private func add(_ text: String, _ parameters: [PGParameter], changesOne: Bool) {
         let known = names[text]
-        let name = known ?? "s\(names.count)"
-        names[text] = name
+        let name = known ?? (names.count < Self.preparedMax ? "s\(names.count)" : "")
+        if !name.isEmpty { names[text] = name }
         bytes += parameters.reduce(64) { $0 + ($1.value?.readableBytes ?? 0) } + (known == nil ? text.utf8.count : 0)
         steps.append((PGClient.PipelineStep(name: name, sql: known == nil ? text : nil, parameters: parameters), changesOne))
     }

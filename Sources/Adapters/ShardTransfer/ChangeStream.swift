@@ -68,6 +68,7 @@ package final class ChangeStream: Sendable {
             }
             // All that was there is done: the targets commit, so that none waits for what may come late.
             if try await commit(&reading) { try await tell(stream) }
+            reading.isOverdue = !reading.due.isEmpty
         }
         throw TransferError.shape("the source has ended the stream of changes")
     }
@@ -77,6 +78,8 @@ package final class ChangeStream: Sendable {
         var router: ChangeRouter
         /// What targets have done and not committed.
         var due: [ShardID: LSN] = [:]
+        /// What was there ended inside of a transaction: the targets commit at its end, or under load they might never.
+        var isOverdue = false
     }
 
     private func receive(_ content: ByteBuffer, _ reading: inout Reading, _ stream: PGClient.Duplex) async throws {
@@ -94,6 +97,7 @@ package final class ChangeStream: Sendable {
                         $0.positions.asked(touched, position: position)
                         $0.transactions += 1
                     }
+                    if reading.isOverdue { reading.isOverdue = try await !commit(&reading) }
                 }
             }
         case .keepalive(let keepalive):

@@ -1,3 +1,4 @@
+internal import LogicalReplication
 package import NIOCore
 package import PGChannel
 
@@ -21,8 +22,7 @@ package enum TransferSession {
     /// A session of the source that sees what `snapshot` saw: the name that an export of a snapshot, or the making of a slot, gave.
     package static func open(_ endpoint: PostgresEndpoint, snapshot: String, on group: any EventLoopGroup) async throws -> PGClient {
         let client = try await open(endpoint, on: group)
-        let name = snapshot.replacing("'", with: "''")
-        _ = try await client.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '\(name)'")
+        _ = try await client.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \(ReplicationCommand.setSnapshot(snapshot))")
         return client
     }
 }

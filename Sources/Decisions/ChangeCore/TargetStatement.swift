@@ -9,7 +9,8 @@ package struct TargetStatement: Hashable, Sendable {
     /// Each changes one row: another number means that the target does not have what the source had.
     package static let rowsExpected = 1
 
-    /// - alwaysIdentity: the columns of the table that are GENERATED ALWAYS AS IDENTITY: an UPDATE may not name them.
+    /// - alwaysIdentity: the columns of the table that are GENERATED ALWAYS AS IDENTITY: an UPDATE may not set them. One that was changed all the same, to a
+    ///   new DEFAULT, finds no row, and is an error.
     ///
     /// nil: a truncation, which is no single statement.
     package init?(_ change: RowChange, alwaysIdentity: Set<String> = []) {
@@ -22,9 +23,13 @@ package struct TargetStatement: Hashable, Sendable {
             var statement = TargetStatement(text: "", parameters: [])
             let set = layout.columns.indices.filter { row[$0] != .unchangedToast && !alwaysIdentity.contains(layout.columns[$0]) }
             let assignments = set.map { "\(quote(layout.columns[$0])) = \(statement.add(row[$0]))" }
-            guard !assignments.isEmpty else { return nil }
-            let condition = statement.condition(layout, identity)
-            text = "UPDATE \(layout.table.quoted) SET \(assignments.joined(separator: ", ")) WHERE \(condition)"
+            var condition = statement.condition(layout, identity)
+            for position in layout.columns.indices where alwaysIdentity.contains(layout.columns[position]) && row[position] != .unchangedToast {
+                condition += " AND \(quote(layout.columns[position])) = \(statement.add(row[position]))"
+            }
+            // Where nothing is to be set, the row must be there all the same.
+            text = assignments.isEmpty ? "SELECT FROM \(layout.table.quoted) WHERE \(condition)"
+                : "UPDATE \(layout.table.quoted) SET \(assignments.joined(separator: ", ")) WHERE \(condition)"
             parameters = statement.parameters
         case .delete(let layout, let identity):
             var statement = TargetStatement(text: "", parameters: [])

@@ -254,6 +254,17 @@ import TransferCore
         try await end(move)
     }
 
+    @Test func anIdentityThatIsAlwaysGeneratedAndWasChangedStopsTheStream() async throws {
+        let move = try await move()
+        let (stream, session) = try await move.stream()
+        let following = Task { try await stream.run(session) }
+        try await TransferServer.run("UPDATE \"Odd \"\"T\" SET \"n m\" = DEFAULT", on: [move.shards[0]])
+        let error = await #expect(throws: TransferError.self) { try await following.value }
+        guard case .diverged(0) = error else { throw try #require(error) }
+        await session.close()
+        try await end(move)
+    }
+
     @Test func aTargetThatLacksARowStopsTheStream() async throws {
         let move = try await move()
         try await TransferServer.run("DELETE FROM plain", on: Array(move.shards.dropFirst()))
