@@ -24,7 +24,7 @@ extension PGClient {
     private static let duplexEndLimit = TimeAmount.seconds(10)
 
     /// Runs a statement in which both sides send, for as long as `body` runs. Then the stream is ended in order; when `body` throws, or the server does not
-    /// end it, the connection is closed. A statement that begins no stream leaves it open.
+    /// end it, or the task is cancelled, the connection is closed. A statement that begins no stream leaves it open.
     ///
     /// Throws `PGClientError`, and what `body` throws.
     package func copyBoth<Value: Sendable>(_ sql: String, _ body: @Sendable (Duplex) async throws -> Value) async throws -> Value {
@@ -39,6 +39,7 @@ extension PGClient {
             do {
                 try await ready.futureResult.get()
             } catch {
+                if Task.isCancelled { channel.close(promise: nil) }
                 _ = try await answer.value
                 throw error
             }

@@ -104,12 +104,13 @@ package final class PGClient: Sendable {
         let loop = channel.eventLoop
         let timeout = timeout ?? callTimeout
         let promise = loop.makePromise(of: [PGResult].self)
+        // Before the handler is there: of a task that is cancelled already, it runs at once, and must find the call.
+        loop.execute { [handler] in
+            let call = PGClientCall(id: id, kind: kind(id), request: request, bytesMax: bytesMax, promise: promise)
+            handler.value.enqueue(call, timeout: timeout)
+        }
         return try await withTaskCancellationHandler {
-            loop.execute { [handler] in
-                let call = PGClientCall(id: id, kind: kind(id), request: request, bytesMax: bytesMax, promise: promise)
-                handler.value.enqueue(call, timeout: timeout)
-            }
-            return try await promise.futureResult.get()
+            try await promise.futureResult.get()
         } onCancel: {
             loop.execute { [handler] in handler.value.abandon(id, .cancelled) }
         }

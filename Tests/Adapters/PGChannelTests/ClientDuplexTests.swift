@@ -94,11 +94,12 @@ extension RealServerTests {
             try await client.onClose.get()
         }
 
-        @Test func aStreamThatIsCancelledEnds() async throws {
+        /// Cancelled before it was sent, around its beginning, and as it flows.
+        @Test(arguments: [0, 1, 3, 10, 200]) func aStreamThatIsCancelledEnds(afterMilliseconds wait: Int) async throws {
             let client = try await session()
             let start = try await position(client)
             let task = Task { try await client.copyBoth("START_REPLICATION \(start)") { stream in while try await stream.next() != nil {} } }
-            try await Task.sleep(for: .milliseconds(200))
+            if wait > 0 { try await Task.sleep(for: .milliseconds(wait)) }
             task.cancel()
             await #expect(throws: PGClientError.self) { try await task.value }
             try await client.onClose.get()

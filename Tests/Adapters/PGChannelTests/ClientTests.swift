@@ -164,9 +164,9 @@ extension RealServerTests {
         @Test func aCancelledTaskEndsItsCallAndLeavesOthersAlone() async throws {
             try await RealServer.withClient { client in
                 let sleeping = Task { try await client.query("SELECT pg_sleep(30)") }
+                try await RealServer.current.waitUntilRunning(client)
                 let waiting = Task { try await client.query("SELECT 1") }
                 let dropped = Task { try await client.query("SELECT 2") }
-                try await RealServer.current.waitUntilRunning(client)
                 dropped.cancel()
                 sleeping.cancel()
                 let error = await #expect(throws: PGClientError.self) { _ = try await sleeping.value }
