@@ -41,7 +41,10 @@ enum CatalogTables {
     /// The snapshot holds every stored record by now; when it holds more, the rest were deleted since its base.
     private static func removeDeleted(_ db: Database, from snapshot: inout CatalogSnapshot, _ touch: inout CatalogTouch) throws {
         let count = try Int.fetchOne(db, sql: "SELECT count(*) FROM record") ?? 0
-        let held = snapshot.databases.count + snapshot.shards.count + snapshot.tables.count + snapshot.users.count + snapshot.settings.count
+        let held = [
+            snapshot.databases.count, snapshot.shards.count, snapshot.tables.count, snapshot.users.count, snapshot.settings.count, snapshot.jobs.count,
+            snapshot.holds.count,
+        ].reduce(0, +)
         guard held != count else { return }
         var keys: [RecordRow.Kind: Set<String>] = [:]
         let rows = try Row.fetchCursor(db, sql: "SELECT kind, key FROM record")
@@ -67,6 +70,14 @@ enum CatalogTables {
             touch.users.insert(name)
         }
         for name in snapshot.settings.keys where !isStored(.setting, name) { snapshot.settings[name] = nil }
+        for id in snapshot.jobs.keys where !isStored(.job, id) {
+            snapshot.jobs[id] = nil
+            touch.jobs.insert(id)
+        }
+        for job in snapshot.holds.keys where !isStored(.hold, job) {
+            snapshot.holds[job] = nil
+            touch.holds.insert(job)
+        }
     }
 
     // MARK: writing

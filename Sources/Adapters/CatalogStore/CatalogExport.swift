@@ -19,13 +19,16 @@ package struct CatalogExport: Hashable, Sendable, Codable {
     package var tables: [TableRecord]
     package var users: [UserRecord]
     package var settings: [String: String]
+    /// nil in an export that was written before there were jobs.
+    package var jobs: [ReshardJobRecord]?
+    package var holds: [HoldRecord]?
     /// Newest first.
     package var history: [CatalogHistoryEntry]
 
     private enum CodingKeys: String, CodingKey {
         case format, version
         case clusterID = "cluster_id"
-        case epoch, databases, shards, tables, users, settings, history
+        case epoch, databases, shards, tables, users, settings, jobs, holds, history
     }
 
     package init(_ snapshot: CatalogSnapshot, history: [CatalogHistoryEntry] = []) {
@@ -36,6 +39,8 @@ package struct CatalogExport: Hashable, Sendable, Codable {
         tables = snapshot.tables.values.sorted { ($0.database, $0.name) < ($1.database, $1.name) }
         users = snapshot.users.values.sorted { $0.name < $1.name }
         settings = snapshot.settings
+        jobs = snapshot.jobs.values.sorted { $0.id < $1.id }
+        holds = snapshot.holds.values.sorted { $0.job < $1.job }
         self.history = history
     }
 
@@ -95,6 +100,12 @@ package struct CatalogExport: Hashable, Sendable, Codable {
         }
         for record in users {
             guard snapshot.users.updateValue(record, forKey: record.name) == nil else { throw Self.twice("user \"\(record.name)\"") }
+        }
+        for record in jobs ?? [] {
+            guard snapshot.jobs.updateValue(record, forKey: record.id) == nil else { throw Self.twice("job \"\(record.id)\"") }
+        }
+        for record in holds ?? [] {
+            guard snapshot.holds.updateValue(record, forKey: record.job) == nil else { throw Self.twice("hold of job \"\(record.job)\"") }
         }
         do {
             try snapshot.checkInvariants()

@@ -96,10 +96,14 @@ package struct MemberRecord: Hashable, Sendable, Codable {
     package var version: String
     /// Of a manager that leads: since when, in seconds since 1970.
     package var leadsSince: Double?
+    /// Of a router: the holds for which it has nothing under way. nil: none.
+    package var acknowledgements: [HoldAcknowledgement]?
     package init(
-        id: String, kind: String, url: String, wireAddress: String, epoch: Epoch, startedAt: Double, version: String, leadsSince: Double? = nil
+        id: String, kind: String, url: String, wireAddress: String, epoch: Epoch, startedAt: Double, version: String, leadsSince: Double? = nil,
+        acknowledgements: [HoldAcknowledgement]? = nil
     ) {
         self.leadsSince = leadsSince
+        self.acknowledgements = acknowledgements
         self.id = id
         self.kind = kind
         self.url = url

@@ -3,7 +3,7 @@ package import ShardModel
 
 /// One record as a row of a table: its key, its JSON without vnodes, and its vnodes as bytes.
 package struct RecordRow: Hashable, Sendable {
-    package enum Kind: String, Hashable, Sendable { case database, shard, table, user, setting }
+    package enum Kind: String, Hashable, Sendable { case database, shard, table, user, setting, job, hold }
     package var kind: Kind
     package var key: String
     package var version: UInt64
@@ -24,6 +24,12 @@ package struct RecordRow: Hashable, Sendable {
     }
     package init(_ record: UserRecord) throws(CatalogError) {
         self.init(kind: .user, key: record.name, version: record.version, body: try Self.json(record))
+    }
+    package init(_ record: ReshardJobRecord) throws(CatalogError) {
+        self.init(kind: .job, key: record.id, version: record.version, body: try Self.json(record))
+    }
+    package init(_ record: HoldRecord) throws(CatalogError) {
+        self.init(kind: .hold, key: record.job, version: record.version, body: try Self.json(record))
     }
     package init(setting name: String, _ value: String) {
         self.init(kind: .setting, key: name, body: value)
@@ -79,6 +85,16 @@ extension RecordRow {
         case .setting:
             snapshot.settings[key] = body
             touch.settings.insert(key)
+        case .job:
+            let record = try decoded(ReshardJobRecord.self, \.version)
+            try check(record.id == key)
+            snapshot.jobs[key] = record
+            touch.jobs.insert(key)
+        case .hold:
+            let record = try decoded(HoldRecord.self, \.version)
+            try check(record.job == key)
+            snapshot.holds[key] = record
+            touch.holds.insert(key)
         }
     }
 
@@ -108,6 +124,8 @@ extension RecordRow {
         for key in touch.tables { add(try snapshot.tables[key].map { (record) throws(CatalogError) in try Self(record) }, or: .table, Self.key(of: key)) }
         for name in touch.users { add(try snapshot.users[name].map { (record) throws(CatalogError) in try Self(record) }, or: .user, name) }
         for name in touch.settings { add(snapshot.settings[name].map { Self(setting: name, $0) }, or: .setting, name) }
+        for id in touch.jobs { add(try snapshot.jobs[id].map { (record) throws(CatalogError) in try Self(record) }, or: .job, id) }
+        for job in touch.holds { add(try snapshot.holds[job].map { (record) throws(CatalogError) in try Self(record) }, or: .hold, job) }
         return (put, removed)
     }
 }
@@ -133,6 +151,12 @@ extension RecordRow {
         case .setting:
             snapshot.settings[key] = nil
             touch.settings.insert(key)
+        case .job:
+            snapshot.jobs[key] = nil
+            touch.jobs.insert(key)
+        case .hold:
+            snapshot.holds[key] = nil
+            touch.holds.insert(key)
         }
     }
 }

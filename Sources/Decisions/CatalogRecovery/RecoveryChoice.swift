@@ -23,6 +23,7 @@ package struct RecoveryChoice: Hashable, Sendable {
             problems.append(.noCopy(reasons: sources.compactMap(\.unreadable)))
             return
         }
+        dropJobs()
         checkUnreadable(sources, newest: snapshot.epoch)
         checkMarks(sources, snapshot)
         for name in Set(snapshot.shards.values.map(\.database)).sorted() {
@@ -32,6 +33,16 @@ package struct RecoveryChoice: Hashable, Sendable {
                 problems.append(.ring(database: name, "\(error)"))
             }
         }
+    }
+
+    /// The copy may be older than what the jobs have done since: nobody can go on with them by it.
+    private mutating func dropJobs() {
+        for job in (snapshot?.jobs.values.filter { !$0.isOver } ?? []).sorted(by: { $0.id < $1.id }) {
+            snapshot?.jobs[job.id] = nil
+            let shards = job.shards.map(\.name).joined(separator: ", ")
+            notes.append("job \(job.id) was not over and is left out: its slots, publications and rows may be left on the shards \(shards)")
+        }
+        snapshot?.holds = [:]
     }
 
     private mutating func checkClusters(_ sources: [RecoverySource]) {

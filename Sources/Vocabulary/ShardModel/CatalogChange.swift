@@ -13,6 +13,10 @@ package struct CatalogChange: Hashable, Sendable, Codable {
         case putUser(UserRecord)
         case deleteUser(name: String, version: UInt64)
         case setSetting(name: String, value: String?)
+        case putJob(ReshardJobRecord)
+        case deleteJob(id: String, version: UInt64)
+        case putHold(HoldRecord)
+        case deleteHold(job: String, version: UInt64)
     }
     package var operations: [Operation]
     /// Who did it, for `catalog history` and the audit trail.

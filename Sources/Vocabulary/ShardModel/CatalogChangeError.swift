@@ -18,6 +18,9 @@ package enum CatalogChangeError: Error, Hashable, Sendable {
     /// Two shards of the database would give out the same values of a sequence.
     case repeatedSlice(database: String, slice: Int)
     case emptyName(record: String)
+    /// A job that is not over, or a hold, names a shard that its database does not have.
+    case missingShard(ShardID, database: String, of: String)
+    case wrongHold(job: String, String)
     /// Everything was moved to another store, named here; this one is closed.
     case moved(to: String)
     /// The version or the epoch cannot grow any more: the stored number is damaged.
@@ -45,6 +48,8 @@ extension CatalogChangeError: CustomStringConvertible {
         case .repeatedVNode(let database, let vnode): "vnode id \(vnode) occurs twice in database \"\(database)\""
         case .repeatedSlice(let database, let slice): "slice \(slice) of sequence values occurs twice in database \"\(database)\""
         case .emptyName(let record): "\(record) has an empty name"
+        case .missingShard(let shard, let database, let record): "\(record) needs shard \"\(shard)\", which database \"\(database)\" has not"
+        case .wrongHold(let job, let reason): "the hold of job \"\(job)\" is wrong: \(reason)"
         case .moved(let place): "the catalog was moved to \(place) and takes no more changes here"
         case .counterExhausted(let record): "the version of \(record) cannot grow"
         }

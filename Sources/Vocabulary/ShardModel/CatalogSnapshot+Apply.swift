@@ -45,6 +45,16 @@ extension CatalogSnapshot {
             try Self.delete(version, of: users.removeValue(forKey: name)?.version, Self.label(user: name))
         case .setSetting(let name, let value):
             settings[name] = value
+        case .putJob(var record):
+            record.version = try Self.put(record.version, over: jobs[record.id]?.version, Self.label(job: record.id))
+            jobs[record.id] = record
+        case .deleteJob(let id, let version):
+            try Self.delete(version, of: jobs.removeValue(forKey: id)?.version, Self.label(job: id))
+        case .putHold(var record):
+            record.version = try Self.put(record.version, over: holds[record.job]?.version, Self.label(hold: record.job))
+            holds[record.job] = record
+        case .deleteHold(let job, let version):
+            try Self.delete(version, of: holds.removeValue(forKey: job)?.version, Self.label(hold: job))
         }
     }
 
@@ -67,6 +77,8 @@ extension CatalogSnapshot {
     static func label(shard id: ShardID) -> String { "shard \"\(id)\"" }
     static func label(table key: TableKey) -> String { "table \"\(key.table)\" of database \"\(key.database)\"" }
     static func label(user name: String) -> String { "user \"\(name)\"" }
+    static func label(job id: String) -> String { "job \"\(id)\"" }
+    static func label(hold job: String) -> String { "the hold of job \"\(job)\"" }
 }
 
 extension ShardRecord {

@@ -1,7 +1,8 @@
 // The invariants of a catalog:
 // - a shard's and a table's database exists; so does a database's home shard, and it is of that database;
 // - the vnodes of a database's shards are the whole ring, without gap or overlap, or there are none;
-// - a vnode's id and a shard's slice of sequence values are unique in their database; no record has an empty name.
+// - a vnode's id and a shard's slice of sequence values are unique in their database; no record has an empty name;
+// - a job that is not over has its database and its shards; a hold is of such a job, of tokens that its owners own, and of none that another holds.
 
 extension CatalogSnapshot {
     /// Checks all of the catalog: for one that comes from a file or a server.
@@ -36,6 +37,7 @@ extension CatalogSnapshot {
             try checkSlices(of: name)
             if let ids = moved[name] { try checkRing(of: name, moved: ids, since: old) }
         }
+        try checkJobs(touch, affected: affected)
     }
 
     private func checkNames(_ touch: CatalogTouch) throws(CatalogChangeError) {
@@ -43,6 +45,7 @@ extension CatalogSnapshot {
         if shards[ShardID("")] != nil { throw .emptyName(record: "a shard") }
         if users[""] != nil { throw .emptyName(record: "a user") }
         if settings[""] != nil { throw .emptyName(record: "a setting") }
+        if jobs[""] != nil { throw .emptyName(record: "a job") }
         for key in touch.tables where tables[key] != nil && (key.table.name.isEmpty || key.table.schema.isEmpty) {
             throw .emptyName(record: "a table of database \"\(key.database)\"")
         }
@@ -54,6 +57,9 @@ extension CatalogSnapshot {
                 throw .databaseInUse(name, by: Self.label(shard: shard.id))
             }
             if let key = tables.keys.first(where: { $0.database == name }) { throw .databaseInUse(name, by: "table \"\(key.table)\"") }
+            if let job = jobs.values.first(where: { $0.database == name && !$0.isOver }) {
+                throw .databaseInUse(name, by: Self.label(job: job.id))
+            }
             return
         }
         guard let home = database.homeShard else { return }

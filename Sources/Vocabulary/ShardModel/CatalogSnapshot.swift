@@ -9,6 +9,10 @@ package struct CatalogSnapshot: Hashable, Sendable, Codable {
     package var users: [String: UserRecord]
     /// Cluster-wide settings by name.
     package var settings: [String: String]
+    /// By id; those that are over are kept for a while.
+    package var jobs: [String: ReshardJobRecord]
+    /// By the id of their job.
+    package var holds: [String: HoldRecord]
 
     package struct TableKey: Hashable, Sendable, Codable {
         package var database: String
@@ -22,7 +26,8 @@ package struct CatalogSnapshot: Hashable, Sendable, Codable {
     package init(
         epoch: Epoch = .zero, clusterID: String, databases: [String: DatabaseRecord] = [:],
         shards: [ShardID: ShardRecord] = [:], tables: [TableKey: TableRecord] = [:],
-        users: [String: UserRecord] = [:], settings: [String: String] = [:]
+        users: [String: UserRecord] = [:], settings: [String: String] = [:], jobs: [String: ReshardJobRecord] = [:],
+        holds: [String: HoldRecord] = [:]
     ) {
         self.epoch = epoch
         self.clusterID = clusterID
@@ -31,5 +36,21 @@ package struct CatalogSnapshot: Hashable, Sendable, Codable {
         self.tables = tables
         self.users = users
         self.settings = settings
+        self.jobs = jobs
+        self.holds = holds
+    }
+
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        epoch = try container.decode(Epoch.self, forKey: .epoch)
+        clusterID = try container.decode(String.self, forKey: .clusterID)
+        databases = try container.decode([String: DatabaseRecord].self, forKey: .databases)
+        shards = try container.decode([ShardID: ShardRecord].self, forKey: .shards)
+        tables = try container.decode([TableKey: TableRecord].self, forKey: .tables)
+        users = try container.decode([String: UserRecord].self, forKey: .users)
+        settings = try container.decode([String: String].self, forKey: .settings)
+        // Copies written before there were jobs have none.
+        jobs = try container.decodeIfPresent([String: ReshardJobRecord].self, forKey: .jobs) ?? [:]
+        holds = try container.decodeIfPresent([String: HoldRecord].self, forKey: .holds) ?? [:]
     }
 }

@@ -5,6 +5,8 @@ package struct CatalogTouch: Hashable, Sendable {
     package var tables: Set<CatalogSnapshot.TableKey> = []
     package var users: Set<String> = []
     package var settings: Set<String> = []
+    package var jobs: Set<String> = []
+    package var holds: Set<String> = []
 
     package init() {}
 
@@ -15,6 +17,8 @@ package struct CatalogTouch: Hashable, Sendable {
         tables = Set(snapshot.tables.keys)
         users = Set(snapshot.users.keys)
         settings = Set(snapshot.settings.keys)
+        jobs = Set(snapshot.jobs.keys)
+        holds = Set(snapshot.holds.keys)
     }
 
     package func union(_ other: CatalogTouch) -> CatalogTouch {
@@ -24,6 +28,8 @@ package struct CatalogTouch: Hashable, Sendable {
         all.tables.formUnion(other.tables)
         all.users.formUnion(other.users)
         all.settings.formUnion(other.settings)
+        all.jobs.formUnion(other.jobs)
+        all.holds.formUnion(other.holds)
         return all
     }
 }
@@ -42,6 +48,10 @@ extension CatalogChange {
             case .putUser(let record): touch.users.insert(record.name)
             case .deleteUser(let name, _): touch.users.insert(name)
             case .setSetting(let name, _): touch.settings.insert(name)
+            case .putJob(let record): touch.jobs.insert(record.id)
+            case .deleteJob(let id, _): touch.jobs.insert(id)
+            case .putHold(let record): touch.holds.insert(record.job)
+            case .deleteHold(let job, _): touch.holds.insert(job)
             }
         }
         return touch

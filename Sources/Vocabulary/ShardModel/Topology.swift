@@ -7,6 +7,10 @@ package struct Topology: Sendable {
     package let homeShard: ShardIndex
     package let placements: [QualifiedName: Placement]
     package let ring: HashRing
+    /// Of tokens whose owner is about to change; nearly always none.
+    package let holds: [HoldRecord]
+    /// Jobs that move vnodes of the database, by id, sorted.
+    package let jobs: [String]
 
     /// Throws: while the database cannot be served: it is unknown, has no shards yet, or its ring is not whole.
     package init(database name: String, in catalog: CatalogSnapshot) throws(TopologyError) {
@@ -26,6 +30,12 @@ package struct Topology: Sendable {
         self.shards = shards
         homeShard = ShardIndex(position)
         placements = Self.placements(of: name, in: catalog)
+        holds = catalog.holds.values.filter { $0.database == name }.sorted { $0.job < $1.job }
+        jobs = catalog.jobs.values.filter { $0.database == name && !$0.isOver }.map(\.id).sorted()
+    }
+
+    package func hold(of token: Token) -> HoldRecord? {
+        holds.isEmpty ? nil : holds.first { $0.contains(token) }
     }
 
     /// The position of the shard with this id.

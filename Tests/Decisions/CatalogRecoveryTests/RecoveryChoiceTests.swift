@@ -38,6 +38,16 @@ import Testing
         }
     }
 
+    @Test func jobsThatWereNotOverAreLeftOut() {
+        var copy = Self.catalog(9)
+        copy.jobs["old"] = ReshardJobRecord(id: "old", database: "shop", shards: [ShardID("s1")], isOver: true, body: "{}", version: 9)
+        copy.jobs["j"] = ReshardJobRecord(id: "j", database: "shop", shards: [ShardID("s1"), ShardID("s2")], body: "{}", version: 3)
+        copy.holds["j"] = HoldRecord(job: "j", database: "shop", ranges: [.whole], owners: [ShardID("s1"), ShardID("s2")], attempt: 3, epoch: Epoch(9))
+        let choice = RecoveryChoice(of: [Self.shard("s1", .readable(copy, isWhole: true)), Self.shard("s2", .readable(copy, isWhole: true))])
+        #expect(choice.snapshot?.jobs.keys.sorted() == ["old"] && choice.snapshot?.holds.isEmpty == true && choice.problems.isEmpty)
+        #expect(choice.notes == ["job j was not over and is left out: its slots, publications and rows may be left on the shards s1, s2"])
+    }
+
     @Test func ofTwoThatAgreeTheOneWithUsersIsTaken() {
         let sources = [Self.shard("s1", Self.bare(9)), RecoverySource(place: "file", mark: nil, copy: Self.whole(9)), Self.shard("s2", Self.bare(9))]
         for order in [sources, sources.reversed()] {

@@ -65,7 +65,7 @@ import Testing
         try await ClientCluster.with({ configuration in
             configuration.connectionsMax = 2
             configuration.waitingMax = 1
-            configuration.acquireTimeout = .seconds(3)
+            configuration.acquireTimeout = .seconds(8)
         }) { it in
             let key = try it.key(on: 0)
             let (gate, opened) = AsyncStream<Void>.makeStream()

@@ -28,7 +28,7 @@ import Testing
         try await ClientCluster.with { it in
             let source = HeldCatalog(try await it.cluster.store.load())
             var configuration = ClientCluster.configuration(it.cluster)
-            configuration.acquireTimeout = .seconds(4)
+            configuration.acquireTimeout = .seconds(8)
             let stale = try await MosaicClient.start(configuration, source)
             let key = try it.key(on: 0)
             try await stale.query(on: .key(shop, key), "INSERT INTO kv VALUES ($1, 1)", [.int(key)])

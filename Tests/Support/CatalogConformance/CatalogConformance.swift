@@ -24,6 +24,7 @@ package struct CatalogConformance: Sendable {
         check("a change is all or nothing", changeIsAllOrNothing),
         check("a change that breaks an invariant is refused and writes nothing", brokenInvariantWritesNothing),
         check("what was deleted is gone everywhere", deletionIsSeenEverywhere),
+        check("jobs and holds are records as all others, and held tokens keep their owner", holdsAreKept),
         check("fifty writers lose no update", fiftyWritersLoseNothing),
         check("a watch has no repeat and no step back, and ends at the newest, across reconnects", watchIsOrdered),
         check("a watch from any epoch starts with something newer", watchStartsAnywhere),

@@ -7,11 +7,12 @@ final class RoutingCatalog: Sendable {
 
     var epoch: Epoch { snapshot.epoch }
 
-    /// Users and settings are no business of a client's, and are not kept.
+    /// Users, settings and what jobs have noted are no business of a client's, and are not kept.
     init(_ snapshot: CatalogSnapshot) {
         var kept = snapshot
         kept.users = [:]
         kept.settings = [:]
+        for id in kept.jobs.keys { kept.jobs[id]?.body = "" }
         self.snapshot = kept
         topologies = kept.databases.mapValues { record in
             Result { () throws(TopologyError) in try Topology(database: record.name, in: kept) }

@@ -52,6 +52,10 @@ struct CatalogHistoryCommand: AsyncParsableCommand {
         case .putUser(let record): "\(verb(record.version)) user \(record.name) (\(record.roles.joined(separator: ", ")))"
         case .deleteUser(let name, _): "removed user \(name)"
         case .setSetting(let name, let value): value == nil ? "removed setting \(name)" : "set setting \(name)"
+        case .putJob(let record): "\(verb(record.version)) job \(record.id) of \(record.database)\(record.isOver ? ", which is over" : "")"
+        case .deleteJob(let id, _): "removed job \(id)"
+        case .putHold(let record): "held \(record.ranges.count) ranges of \(record.database) for job \(record.job)"
+        case .deleteHold(let job, _): "ended the hold of job \(job)"
         }
     }
 
