@@ -49,6 +49,10 @@ extension FaultTests {
             two.close()
         }
 
+        @Test func whatWasPreparedForATemporaryTableOfOtherColumnsIsRefusedAsByPostgreSQL() async throws {
+            try await ChangedTemporaryTable.expectTheAnswersOfPostgreSQL(cluster, plain: cluster.servers[0])
+        }
+
         @Test func whatCodeLeavesIsNeverAnotherClients() async throws {
             let (one, two) = (try await cluster.login(), try await cluster.login())
             try await run(one, "DO $$ BEGIN PERFORM pg_notify('x', ''); END $$")

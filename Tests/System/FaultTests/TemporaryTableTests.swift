@@ -105,6 +105,10 @@ extension FaultTests {
             try await cluster.expectNoLeak()
         }
 
+        @Test func whatWasPreparedForOtherColumnsIsRefusedAsByPostgreSQL() async throws {
+            try await ChangedTemporaryTable.expectTheAnswersOfPostgreSQL(cluster, plain: cluster.servers[1])
+        }
+
         // MARK: Whose they are
 
         @Test func eachSessionHasItsOwnAndNobodyElseSeesIt() async throws {

@@ -38,9 +38,18 @@ extension ClientSession {
         guard let scope, statement.scopeID != scope.id, statement.result != nil, !transaction.isFailed else { return describe(statement) }
         switch renewal(of: statement, in: scope) {
         case .usable(let renewed): describe(renewed)
-        case .changed: failBatch(.planChanged)
-        case .unknown(let renewed): captureResult(of: renewed) { [self] in describeStatement(name) }
+        case .changed: failDescription(of: statement)
+        case .unknown(let renewed):
+            captureResult(of: renewed) { [self] in
+                if adopt(renewed, as: name) { describeStatement(name) } else { failDescription(of: statement) }
+            }
         }
+    }
+
+    /// What it gives has changed; what it takes has not, and PostgreSQL tells that first.
+    private func failDescription(of statement: Statement) {
+        if let told = statement.result { answerInTurn(as: .describeStatement) { $0.writeParameterDescription(told.parameters) } }
+        failBatch(.planChanged)
     }
 
     func describe(_ statement: Statement) {

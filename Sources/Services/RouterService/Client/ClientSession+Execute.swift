@@ -36,7 +36,9 @@ extension ClientSession {
                 return reloadSchema { [self] in executeSimple(execute, inputs, mayReload: false) }
             }
             if let unknown = error.unknown {
-                return learnResult(of: unknown) { [self] in executeSimple(execute, inputs, mayReload: mayReload) }
+                return learnResult(of: unknown) { [self] in
+                    if adopt(unknown, as: execute.name) { executeSimple(execute, inputs, mayReload: mayReload) } else { failUnit(.planChanged) }
+                }
             }
             return failUnit(error.serverError)
         }
@@ -151,7 +153,10 @@ extension ClientSession {
                 return reloadSchema { [self] in bindExecution(message, outer, execute, mayReload: false) }
             }
             if let unknown = error.unknown {
-                return captureResult(of: unknown) { [self] in bindExecution(message, outer, execute, mayReload: mayReload) }
+                return captureResult(of: unknown) { [self] in
+                    guard adopt(unknown, as: execute.name) else { return bindHere(message, outer, .failing(.planChanged)) }
+                    bindExecution(message, outer, execute, mayReload: mayReload)
+                }
             }
             return bindHere(message, outer, .failing(error.serverError))
         }

@@ -43,8 +43,8 @@ extension ClientSession {
     private func accept(_ statement: Statement, _ frame: ByteBuffer, _ name: String) {
         if !name.isEmpty, statements[name] != nil { return failBatch(.duplicateStatement(name)) }
         let needsShard = statement.planned.plan?.needsShard ?? true
-        // Under a name it may be used long after, so what it gives must be known.
-        let isKnown = statement.isValidated && (name.isEmpty || statement.result != nil) || !needsShard
+        // Under a name it may be used long after, so what it gives must be known; and a session changes its own temporary tables at any time.
+        let isKnown = statement.isValidated && (name.isEmpty && !mayBeTemporary(statement) || statement.result != nil) || !needsShard
         let isTemporary = !isKnown && usesTemporary(statement)
         if isTemporary, !isAtHome { return reach(database.home, .passing, writes: false) { [self] in accept(statement, frame, name) } }
         define(name, statement)
@@ -102,7 +102,7 @@ extension ClientSession {
     var backend: Backend { participants[speaker].backend }
 
     private func sendParse(_ statement: Statement, _ frame: ByteBuffer, isUnnamed: Bool) {
-        if isUnnamed, statement.uses == 1 {
+        if isUnnamed, statement.uses == 1, !mayBeTemporary(statement) {
             // Perhaps its only use: no name is spent on it.
             backend.send(frame)
             batch.rawUnnamed = statement
@@ -117,7 +117,7 @@ extension ClientSession {
                 backend.prepared.add(slot)
                 script.expect(.parse)
             }
-            if !isUnnamed, statement.result == nil { sendCapture(statement, slot.serverName) }
+            if !isUnnamed || mayBeTemporary(statement), statement.result == nil { sendCapture(statement, slot.serverName) }
             if isKnown { return }
             batch.needsSync = true
             batch.unvalidated.append(statement)
@@ -199,7 +199,9 @@ extension ClientSession {
             case .changed: return failBatch(.planChanged)
             case .unknown(let renewed):
                 guard !transaction.isFailed else { return failBatch(.failedTransaction) }
-                return captureResult(of: renewed) { [self] in bind(frame, message, mayReload: mayReload) }
+                return captureResult(of: renewed) { [self] in
+                    if adopt(renewed, as: name) { bind(frame, message, mayReload: mayReload) } else { failBatch(.planChanged) }
+                }
             }
             if name.isEmpty { unnamedStatement = statement } else { statements[name] = statement }
         }

@@ -30,13 +30,22 @@ extension ClientSession {
         }
         let renewed = scope.statement(Self.fixing(statement.parse, told.parameters), hinted: variables.shardKey != nil)
         if let plan = renewed.planned.plan {
-            // Plans that are made anew each time are of statements without rows.
-            guard plan.needsShard, plan.value.reuse != .never else { return .usable(renewed) }
+            // Plans that are made anew each time are of statements without rows, or name what the schema lacks: a single shard's temporary table.
+            guard plan.needsShard, plan.value.reuse != .never || plan.lacksSchema else { return .usable(renewed) }
         } else if hint(for: renewed.planned) == nil {
+            // What it names is gone, and may come again.
+            if renewed.result == nil { renewed.result = told }
             return .usable(renewed)
         }
         guard let result = renewed.result else { return .unknown(renewed) }
         return result.columns == told.columns ? .usable(renewed) : .changed
+    }
+
+    /// What a renewed statement gives has been asked: it takes the old one's place where that is what the client was told; false: it is not.
+    func adopt(_ renewed: Statement, as name: String) -> Bool {
+        if let told = (name.isEmpty ? unnamedStatement : statements[name])?.result, renewed.result?.columns != told.columns { return false }
+        if name.isEmpty { unnamedStatement = renewed } else { statements[name] = renewed }
+        return true
     }
 
     /// The statement with the parameters' types that it had when it was prepared.

@@ -111,6 +111,11 @@ extension ClientSession {
     /// Whether only the home shard can prepare and describe a statement: what waits to be sent to whatever shard the batch is for must not hold it.
     func usesTemporary(_ statement: Statement) -> Bool { !pins.isEmpty && statement.planned.plan?.usesTemporary == true && keepsTemporary }
 
+    /// The same, where the session's one shard has temporary tables that nobody has looked at.
+    func mayBeTemporary(_ statement: Statement) -> Bool {
+        usesTemporary(statement) || !pins.isEmpty && statement.planned.plan?.lacksSchema == true && hasHiddenState
+    }
+
     var isAtHome: Bool { !participants.isEmpty && participants[speaker].backend.pool === database.home }
 
     /// The shard for a statement about the session's own state: DISCARD TEMP is for the one that has something to discard.
