@@ -36,6 +36,9 @@ extension RefusalCode {
         case .isolation:
             ("a transaction over several shards cannot keep its isolation level",
              "Use READ COMMITTED, or keep the transaction to the keys of one shard.")
+        case .replicaSnapshot:
+            ("the transaction reads one snapshot of a replica, and the statement is for the primary",
+             "Set pgmosaic.consistency to strong before the transaction, or use READ COMMITTED.")
         case .mixedPlacements:
             ("a local table cannot be used together with a sharded or a written reference table",
              "Make the local table a reference table, or run two statements.")

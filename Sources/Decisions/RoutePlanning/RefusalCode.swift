@@ -4,6 +4,7 @@ package enum RefusalCode: String, Hashable, Sendable, CaseIterable {
     case noKey = "PGM-NO-KEY"
     case manyShards = "PGM-MANY-SHARDS"
     case isolation = "PGM-ISOLATION"
+    case replicaSnapshot = "PGM-REPLICA-SNAPSHOT"
     case mixedPlacements = "PGM-MIXED-PLACEMENTS"
     case catalogJoin = "PGM-CATALOG-JOIN"
     // The key's value

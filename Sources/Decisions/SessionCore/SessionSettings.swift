@@ -43,6 +43,12 @@ package struct SessionSettings: Hashable, Sendable {
     /// Something was said of the isolation that transactions begin with.
     package var namesIsolation: Bool { entries.contains { $0.name == Self.transactionCharacteristics || $0.name == "default_transaction_isolation" } }
 
+    /// The statements about the modes that transactions begin with, in their order. nil: there are others that may be about them.
+    package var transactionDefaults: [String]? {
+        guard !entries.contains(where: { $0.name.hasPrefix("transaction_") }) else { return nil }
+        return entries.filter { Self.groups[1].contains($0.name) }.map(\.statement)
+    }
+
     /// The statement last made for it.
     package subscript(name: String) -> String? { entries.last { $0.name == name.lowercased() }?.statement }
 

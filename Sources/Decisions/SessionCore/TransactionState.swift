@@ -1,3 +1,5 @@
+package import RoutePlanning
+
 /// A client's transaction as PostgreSQL would see it: idle, open, or failed until it is ended.
 ///
 /// The shards learn of it late: BEGIN and savepoints are repeated on a shard when a statement first touches it
@@ -147,6 +149,22 @@
             statements.append(event.statement)
         }
         return statements + new.statements(from: settings)
+    }
+
+    /// The modes that the transaction has before a server has seen it, in a session whose transactions begin with those of `defaults`. nil: they are not known.
+    package func modes(defaults: SessionSettings) -> TransactionModes? {
+        guard let spoken = defaults.transactionDefaults else { return nil }
+        var modes = TransactionModes()
+        for statement in spoken + (options.isEmpty ? [] : ["SET TRANSACTION \(options)"]) where !modes.follow(statement) { return nil }
+        for event in history {
+            switch event.kind {
+            case .savepoint: break
+            case .characteristics: guard modes.follow(event.statement) else { return nil }
+            // It may be about modes.
+            case .local, .session: return nil
+            }
+        }
+        return modes
     }
 
     /// A plain BEGIN cannot fail, so that a statement may be sent behind it without waiting.

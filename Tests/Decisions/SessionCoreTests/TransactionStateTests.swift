@@ -1,3 +1,4 @@
+import RoutePlanning
 import SessionCore
 import Testing
 
@@ -235,5 +236,46 @@ import Testing
             }
         }
         extend(Model(), [])
+    }
+
+    // MARK: Modes
+
+    @Test(arguments: [
+        ([], "", [], nil, nil), ([], "READ ONLY", [], true, nil), ([], "ISOLATION LEVEL REPEATABLE READ, READ ONLY", [], true, true),
+        ([], "READ ONLY", ["SET TRANSACTION READ WRITE"], false, nil), ([], "", ["set transaction read only, isolation level read committed"], true, false),
+        (["SET default_transaction_read_only = on"], "", [], true, nil), (["SET default_transaction_read_only TO 'off'"], "READ ONLY", [], true, nil),
+        (["SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", "SET default_transaction_read_only = off"], "", [], false, nil),
+        (["SELECT pg_catalog.set_config('default_transaction_isolation', 'repeatable read', false)"], "READ ONLY", [], true, true),
+        ([], "READ ONLY", ["SET CONSTRAINTS ALL DEFERRED"], true, nil),
+    ] as [([String], String, [String], Bool?, Bool?)])
+    func theModesAreWhatWasSaidLast(defaults: [String], options: String, inside: [String], isReadOnly: Bool?, isOneSnapshot: Bool?) throws {
+        var settings = SessionSettings()
+        for statement in defaults {
+            let name = ["isolation", "read_only"].first { statement.contains("default_transaction_\($0)") }
+            settings.set(name.map { "default_transaction_\($0)" } ?? SessionSettings.transactionCharacteristics, statement: statement)
+        }
+        var state = TransactionState()
+        state.begin(options: options, settings: settings)
+        for statement in inside { state.recordLocal(statement, isCharacteristic: true, settings: settings) }
+        let modes = try #require(state.modes(defaults: settings))
+        #expect(modes.isReadOnly == isReadOnly)
+        #expect(modes.isOneSnapshot == isOneSnapshot)
+    }
+
+    @Test func theModesAreUnknownBehindWhatMayBeAboutThem() {
+        var settings = SessionSettings()
+        var state = TransactionState()
+        state.begin(options: "READ ONLY", settings: settings)
+        for name in ["transaction_read_only", "transaction_isolation"] {
+            settings.set(name, statement: "SET \(name) = off")
+            #expect(state.modes(defaults: settings) == nil)
+            settings.reset(name)
+        }
+        for statement in ["SET default_transaction_read_only = $1", "SET default_transaction_read_only TO DEFAULT", "SET default_transaction_read_only = maybe"] {
+            settings.set("default_transaction_read_only", statement: statement)
+            #expect(state.modes(defaults: settings) == nil)
+        }
+        state.recordLocal("SET LOCAL transaction_read_only = off", settings: SessionSettings())
+        #expect(state.modes(defaults: SessionSettings()) == nil)
     }
 }

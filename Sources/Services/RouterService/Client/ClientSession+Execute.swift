@@ -54,6 +54,8 @@ extension ClientSession {
                 return failUnit(error)
             }
         }
+        let there = isOnReplica ? replica(ofBlockFor: execution.plan, at: execution.pool) : nil
+        if isOnReplica, there == nil { return leaveReplica { [self] in executeSimple(execute, inputs, mayReload: mayReload) } }
         let tail = inputs.text.getSlice(at: inputs.text.readerIndex + execute.tailStart, length: inputs.text.readableBytes - execute.tailStart)
         if let everyShard = execution.everyShard {
             return enlistAll { [self] in
@@ -62,7 +64,7 @@ extension ClientSession {
                 }
             }
         }
-        guard let pool = execution.pool else { return failUnit(.refusal(Refusal(.sqlPrepare, execute.name))) }
+        guard let pool = there ?? execution.pool else { return failUnit(.refusal(Refusal(.sqlPrepare, execute.name))) }
         unit.shard = pool
         reach(pool, execution.role, writes: execution.plan?.writes ?? false) { [self] in
             let run = { [self] in
@@ -160,8 +162,10 @@ extension ClientSession {
             }
             return bindHere(message, outer, .failing(error.serverError))
         }
+        let there = isOnReplica ? replica(ofBlockFor: execution.plan, at: execution.pool) : nil
+        if isOnReplica, there == nil { return leaveReplica { [self] in bindExecution(message, outer, execute, mayReload: mayReload) } }
         // What runs on every shard is prepared on each before: a pipeline has no place for that.
-        guard let pool = execution.pool else { return failBatch(.refusal(Refusal(.sqlPrepare, execute.name))) }
+        guard let pool = there ?? execution.pool else { return failBatch(.refusal(Refusal(.sqlPrepare, execute.name))) }
         unit.shard = pool
         let tail = Self.tail(of: outer, execute)
         guard let plan = execution.plan else {

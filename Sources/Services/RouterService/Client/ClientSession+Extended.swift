@@ -229,11 +229,11 @@ extension ClientSession {
         }
         if !plan.mayReadReplica || plan.isTraced { batch.hasOnlyRead = false }
         if database.hasReplicas {
-            // A named portal may be executed behind a write, when the replica has been left.
-            if readsReplicas, !plan.isTraced, !message.hasNamedPortal, let pool = replica(for: plan, inputs, frame) {
-                return send(frame, message, statement, pool, .reader, writes: false)
+            switch replicaStep(plan, inputs, frame, isPortalNamed: message.hasNamedPortal) {
+            case .usual: break
+            case .read(let pool): return send(frame, message, statement, pool, .reader, writes: false)
+            case .leave: return leaveReplica { [self] in bind(frame, message, mayReload: mayReload) }
             }
-            if isOnReplica { return leaveReplica { [self] in bind(frame, message, mayReload: mayReload) } }
         }
         if plan.requiresBlock, transaction.isIdle { return bindHere(message, statement, .failing(.noTransaction("LOCK TABLE"))) }
         if plan.isTraced, !drawsOnSeveral(plan, inputs) {

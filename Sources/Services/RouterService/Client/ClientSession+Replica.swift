@@ -13,6 +13,10 @@ struct ReplicaUse {
     private(set) var wrote: PoolInstant?
     /// The primary answers the rest of the unit.
     var avoids = false
+    /// Of a transaction block on a replica: whether all of it sees the same rows; nil: nobody has said.
+    var blockIsOneSnapshot: Bool?
+    /// The block that has left its replica, and stays at the primaries.
+    var leftBlock: UInt32?
     /// The read under way, while the primary could still answer it instead.
     var read: ReplicaRead?
 
@@ -48,8 +52,11 @@ final class ReplicaRead {
     let unnamedStatement: Statement?
     let portals: [String: Portal]
     let unnamedPortal: Portal?
+    /// With another one, what came before is not as it was.
+    let transactionNumber: UInt32
+    let historyCount: Int
 
-    fileprivate init(_ session: ClientSession, _ mark: Outbox.Mark, primary: BackendPool, frame: ByteBuffer) {
+    init(_ session: ClientSession, _ mark: Outbox.Mark, primary: BackendPool, frame: ByteBuffer) {
         self.mark = mark
         self.primary = primary
         frames = [frame]
@@ -59,6 +66,8 @@ final class ReplicaRead {
         unnamedStatement = session.unnamedStatement
         portals = session.portals
         unnamedPortal = session.unnamedPortal
+        transactionNumber = session.transactionNumber
+        historyCount = session.transaction.historyCount
     }
 
     /// Keeps a further message of the client's; false when the read cannot be repeated from now on.
@@ -75,7 +84,7 @@ final class ReplicaRead {
     }
 }
 
-/// Eventual reads: outside of transaction blocks, statements that cannot write go to a replica that lags little enough and has what
+/// Eventual reads: outside of transaction blocks, statements that cannot write go to a replica (blocks: `ClientSession+ReplicaBlock`) that lags little enough and has what
 /// the session wrote. A replica that fails before the client has seen anything costs the client nothing: the primary answers.
 extension ClientSession {
     var consistency: Consistency { variables.consistency ?? database.defaultConsistency }
@@ -111,7 +120,7 @@ extension ClientSession {
     }
 
     /// nil where the usual way has an error to give.
-    private func primary(for plan: CachedPlan, _ inputs: KeyInputs) -> BackendPool? {
+    func primary(for plan: CachedPlan, _ inputs: KeyInputs) -> BackendPool? {
         switch plan.route {
         case .keyed(let sources):
             inputs.missingParameter(in: sources) == nil ? try? pool(for: sources, plan, inputs) : nil
@@ -124,6 +133,7 @@ extension ClientSession {
 
     /// Ends what the session has on a replica, in the middle of a pipeline: what follows is not for it.
     func leaveReplica(_ then: @escaping () -> Void) {
+        if !transaction.isIdle { return moveToPrimary(then) }
         replicas.read = nil
         replicas.avoids = true
         drain { [self] in
@@ -156,7 +166,9 @@ extension ClientSession {
     func retryOnPrimary(closing: Bool = false) -> Bool {
         guard let read = replicas.read else { return false }
         replicas.read = nil
-        guard work != .closed, rewindAnswers(to: read.mark) else { return false }
+        guard work != .closed, read.transactionNumber == transactionNumber, read.historyCount == transaction.historyCount, !transaction.isFailed,
+            rewindAnswers(to: read.mark)
+        else { return false }
         read.primary.eventualReads.retried &+= 1
         letGoOfReplica(closing: closing)
         script.reset()

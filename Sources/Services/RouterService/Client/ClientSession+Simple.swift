@@ -44,8 +44,13 @@ extension ClientSession {
         if plan.writes {
             replicas.mayHaveWritten = true
             if loop.auditsWrites { do { try auditWrite(text, plan) } catch { return failUnit(error) } }
-        } else if readsReplicas, !plan.isTraced, let pool = replica(for: plan, inputs, frame) {
-            return forwardSimple(frame, pool, .reader, writes: false)
+        }
+        if database.hasReplicas {
+            switch replicaStep(plan, inputs, frame) {
+            case .usual: break
+            case .read(let pool): return forwardSimple(frame, pool, .reader, writes: false)
+            case .leave: return leaveReplica { [self] in runSimple(frame, text, mayReload: mayReload) }
+            }
         }
         if plan.isTraced, !drawsOnSeveral(plan, inputs) { return runTraced(frame, plan, inputs) }
         switch plan.route {

@@ -42,6 +42,13 @@ extension ClientSession {
         // The shard must be exactly where the session is.
         guard transaction.isIdle ? batch.needsSync : participants[0].historyApplied == transaction.historyCount else { return nil }
         if transaction.isFailed, participants[0].backend.status != TransactionState.Phase.failed.rawValue { return nil }
+        // The next one of a chain has a replica of its own.
+        if isOnReplica, !transaction.isIdle {
+            switch statement {
+            case .commit(chain: true), .rollback(chain: true): return nil
+            default: break
+            }
+        }
         // The shard was told by BEGIN what the session has of a chain.
         let endsChained = transaction.isFailed && transaction.isChained
         return switch statement {

@@ -91,10 +91,10 @@ extension FaultTests {
             client.close()
         }
 
-        @Test func aTransactionBlockStaysOnThePrimary() async throws {
+        @Test func aTransactionBlockThatMayWriteStaysOnThePrimary() async throws {
             let key = try await key(on: 1)
             let client = try await cluster.eventualLogin()
-            for begin in ["BEGIN", "BEGIN READ ONLY", "START TRANSACTION ISOLATION LEVEL REPEATABLE READ"] {
+            for begin in ["BEGIN", "BEGIN READ WRITE", "START TRANSACTION ISOLATION LEVEL REPEATABLE READ"] {
                 #expect(try await client.failure(begin) == nil)
                 #expect(try await client.rows("\(Self.portOf)\(key)") == [["\(cluster.servers[1].port)", "1"]])
                 #expect(try await client.failure("COMMIT") == nil)
