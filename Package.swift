@@ -118,7 +118,7 @@ let package = Package(
             "PostgresProcess", .product(name: "AsyncHTTPClient", package: "async-http-client"),
             .product(name: "NIOHTTP1", package: "swift-nio"),
         ] + nio),
-        adapter("ServerConfig", ["HealthCore", .product(name: "Yams", package: "Yams"), log]),
+        adapter("ServerConfig", ["ControlAPI", "HealthCore", .product(name: "Yams", package: "Yams"), log]),
         // Not "Security": packages ask canImport(Security), and would take it for the framework of that name.
         adapter("Secrets", ["ControlAPI", "ServerConfig", "ShardModel", crypto, cryptoExtras]),
         .target(name: "CReserve", path: "Sources/Adapters/CReserve"),
@@ -249,7 +249,7 @@ let package = Package(
         test("CatalogEtcdTests", in: "Adapters", [
             "CatalogEtcd", "CatalogStore", "CatalogConformance", "EtcdTestKit", "PostgresProcess", "ShardModel", "TestKit", nioPosix, crypto,
         ]),
-        test("ServerConfigTests", in: "Adapters", ["ServerConfig", log]),
+        test("ServerConfigTests", in: "Adapters", ["ControlAPI", "ServerConfig", log]),
         test("TelemetryTests", in: "Adapters", ["Telemetry", "ControlAPI", log]),
         test("CommandLineTests", in: "Executable", [
             "pgmosaic", "CatalogSQLite", "CatalogStore", "ControlAPI", "EtcdTestKit", "PostgresProcess", "Secrets", "ServerConfig", "ShardModel",

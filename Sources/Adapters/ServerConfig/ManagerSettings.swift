@@ -1,3 +1,4 @@
+package import ControlAPI
 package import Logging
 
 /// What a manager is told at its start. `SettingsCatalogue` has the meaning, default and bounds of each.
@@ -21,6 +22,7 @@ package struct ManagerSettings: Hashable, Sendable {
     package var access: AccessSettings
     package var audit: AuditSettings
     package var logLevel: Logger.Level
+    package var logLevels: [LogSubsystem: Logger.Level]
     package var logFormat: LogFormat
     package var shutdownGrace: Duration
 
@@ -29,6 +31,7 @@ package struct ManagerSettings: Hashable, Sendable {
         try HTTPTLSFiles.check(values)
         try KeyFiles.check(values)
         try access.check()
+        try LogLevelList.check(values)
         try auth.check(httpHost: httpHost, hasTLS: httpTLS != nil)
         try leader.check()
         if id.isEmpty { throw ConfigError("id", .inconsistent("must not be empty")) }
@@ -60,6 +63,7 @@ package struct ManagerSettings: Hashable, Sendable {
         access = AccessSettings(values)
         audit = AuditSettings(values, of: .manager)
         logLevel = values.choice(Name.logLevel)
+        logLevels = LogLevelList.read(values.text(Name.logLevels)) ?? [:]
         logFormat = values.choice(Name.logFormat)
         shutdownGrace = values.duration(Name.shutdownGrace)
     }

@@ -1,3 +1,4 @@
+package import ControlAPI
 package import Logging
 
 /// What a router is told at its start. `SettingsCatalogue` has the meaning, default and bounds of each.
@@ -76,6 +77,7 @@ package struct RouterSettings: Hashable, Sendable {
     package var access: AccessSettings
     package var audit: AuditSettings
     package var logLevel: Logger.Level
+    package var logLevels: [LogSubsystem: Logger.Level]
     package var logFormat: LogFormat
     package var shutdownGrace: Duration
     /// How long a shard may take to answer what the router itself asks once no client waits for it. In no catalogue: only tests need another.
@@ -87,6 +89,7 @@ package struct RouterSettings: Hashable, Sendable {
         try HTTPTLSFiles.check(values)
         try KeyFiles.check(values)
         try access.check()
+        try LogLevelList.check(values)
         try auth.check(httpHost: httpHost, hasTLS: httpTLS != nil)
         try check()
     }
@@ -153,6 +156,7 @@ package struct RouterSettings: Hashable, Sendable {
         access = AccessSettings(values)
         audit = AuditSettings(values, of: .router)
         logLevel = values.choice(Name.logLevel)
+        logLevels = LogLevelList.read(values.text(Name.logLevels)) ?? [:]
         logFormat = values.choice(Name.logFormat)
         shutdownGrace = values.duration(Name.shutdownGrace)
     }

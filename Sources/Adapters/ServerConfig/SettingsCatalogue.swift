@@ -61,6 +61,9 @@ package enum SettingsCatalogue {
     package static let logLevel = SettingDeclaration(
         "log.level", .choice(["trace", "debug", "info", "notice", "warning", "error", "critical"]), default: .text("info"),
         "Least severe level that is logged.")
+    package static let logLevels = SettingDeclaration(
+        "log.levels", .text, default: .text(""),
+        "Levels of single subsystems, as `health=debug,rest=warning`: catalog, wire, replicas, recovery, rest, audit, leader, health, copies. What is not named logs by `log.level`. While a server runs, `PATCH` of its `log-levels` changes both (see rest.md).")
     package static let logFormat = SettingDeclaration(
         "log.format", .choice(["auto", "json", "text"]), default: .text("auto"),
         "One JSON object a line, or text; `auto` is text on a terminal and JSON otherwise.")
@@ -240,7 +243,7 @@ package enum SettingsCatalogue {
         statementTimeout, lockTimeout, textCacheMax, shapeCacheMax,
         poolSizeMax, poolSizeMin, poolIdleTimeout, poolLifetimeMax, poolWaitersMax, poolWaitTimeout, poolHealthCheckAfter,
         poolConnectTimeout, poolShareWait, replicaLagMax, replicaProbeInterval, replicaProbeTimeout,
-    ] + access + audit + [auditStatements, logLevel, logFormat, shutdownGrace]
+    ] + access + audit + [auditStatements, logLevel, logLevels, logFormat, shutdownGrace]
 
     /// What a router takes up when it is told to reload; the others are read at its start only.
     package static let reloadable: [SettingDeclaration] = [
@@ -248,7 +251,7 @@ package enum SettingsCatalogue {
         clientsPerUserMax, clientsPerDatabaseMax, pinnedSessionsMax,
         consoleUsers, tlsMode, tlsCertificateFile, tlsKeyFile, tlsClientAuth, tlsClientCAFile, httpTLSCertificateFile, httpTLSKeyFile,
         restRowsMax, restBytesMax, statementTimeout, lockTimeout, textCacheMax, shapeCacheMax, poolSizeMax, poolSizeMin, poolIdleTimeout, poolLifetimeMax, poolWaitersMax,
-        poolWaitTimeout, poolHealthCheckAfter, poolConnectTimeout, poolShareWait, logLevel, shutdownGrace,
+        poolWaitTimeout, poolHealthCheckAfter, poolConnectTimeout, poolShareWait, logLevel, logLevels, shutdownGrace,
     ]
 
     // Manager
@@ -313,5 +316,5 @@ package enum SettingsCatalogue {
         authKeySetFile, authKeySetIssuer, insecure, httpBodyMax, httpConnectionsMax, httpIdleTimeout,
         probeTimeout, allowLinkLocal, healthInterval, healthDeadline, healthFailures, healthRecoveries, healthLagMax, healthConnectionsPercent,
         healthInDoubtMax, healthSlotBytesMax,
-    ] + access + audit + [logLevel, logFormat, shutdownGrace]
+    ] + access + audit + [logLevel, logLevels, logFormat, shutdownGrace]
 }

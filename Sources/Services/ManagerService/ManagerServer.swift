@@ -21,7 +21,7 @@ package enum ManagerServer {
     /// Serves until SIGTERM or SIGINT, then ends within the grace time of the settings. Throws when it cannot start.
     ///
     /// - reloads: one for each time that somebody asks for it (SIGHUP), with the settings as they are now or why they cannot be read. Of them the REST API's
-    ///   certificate and the log's level take effect.
+    ///   certificate and the log's levels take effect.
     /// - administrator: is made before anything is served, while there is no user.
     package static func run(
         settings: ManagerSettings, reloads: AsyncStream<Result<ManagerSettings, any Error>>? = nil, administrator: FirstAdministrator? = nil,
@@ -44,13 +44,13 @@ package enum ManagerServer {
         let registry = registry(metrics: metrics, store: store, audit: audit, startedAt: startedAt)
         let inspector = PostgresShardInspector(box: box, group: group, timeout: settings.probeTimeout, allowsLinkLocal: settings.allowsLinkLocal)
         let took = Bell()
-        let election = LeaderElection(id: settings.id, store: store, ttl: settings.leader.lease, metrics: metrics, logger: logger) { took.ring() }
+        let election = LeaderElection(id: settings.id, store: store, ttl: settings.leader.lease, metrics: metrics, logger: logger.of(.leader)) { took.ring() }
         registry.add { election.metricSnapshot() }
-        let monitor = HealthMonitor(store: store, inspector: inspector, election: election, settings: settings.health, logger: logger)
+        let monitor = HealthMonitor(store: store, inspector: inspector, election: election, settings: settings.health, logger: logger.of(.health))
         registry.add { monitor.metricSnapshot() }
         let copier = CatalogCopier(
             id: settings.id, store: store, election: election, box: box, settings: settings.copies, group: group,
-            addresses: settings.allowsLinkLocal ? .any : .noMetadata, logger: logger)
+            addresses: settings.allowsLinkLocal ? .any : .noMetadata, logger: logger.of(.copies))
         registry.add { copier.metricSnapshot() }
         let api = ManagerAPI(
             store: store, inspector: inspector, box: box, metrics: metrics, registry: registry, election: election, monitor: monitor,
@@ -59,17 +59,17 @@ package enum ManagerServer {
             logger.notice("the first administrator was made, as the environment says", metadata: ["user": "\(administrator.name)"])
         }
         await tellOfClosedPasswords(store, box, logger)
-        let member = MemberAnnouncer(id: settings.id, store: store, election: election, startedAt: startedAt, logger: logger)
+        let member = MemberAnnouncer(id: settings.id, store: store, election: election, startedAt: startedAt, logger: logger.of(.catalog))
         let client = try LeaderClient(id: settings.id, settings.leader, attemptLimit: settings.probeTimeout * 4 + .seconds(30))
         let placement = WritePlacement(election, client, settings.leader, metrics: metrics)
         let limits = RESTLimits(connectionsMax: settings.httpConnectionsMax, idleTimeout: settings.httpIdleTimeout)
         let application = RESTApplication(
             responder(
                 api, authenticator: settings.auth.mode == .token ? api.authenticator : nil, placement: { try await placement.answer($0, $1, $2) },
-                bodyMax: settings.httpBodyMax, access: RESTAccess(settings.access), metrics: metrics, logger: logger),
+                bodyMax: settings.httpBodyMax, access: RESTAccess(settings.access), metrics: metrics, logger: logger.of(.rest)),
             host: settings.httpHost, port: settings.httpPort,
             limits: limits, certificates: certificates,
-            group: group, logger: logger
+            group: group, logger: logger.of(.rest)
         ) { port in
             let host = settings.httpHost.contains(":") ? "[\(settings.httpHost)]" : settings.httpHost
             let url = settings.leader.url ?? "\(certificates.isSecure ? "https" : "http")://\(host):\(port)"
@@ -123,7 +123,7 @@ package enum ManagerServer {
     /// Before anything is served: without the trail that somebody asked for nothing is.
     private static func openAudit(_ settings: ManagerSettings, _ logger: Logger) throws -> AuditTrail? {
         let key = try settings.audit.keyFile.map { (path) throws(SecretError) in try SecretBox.loadOrCreate(path: path).auditKey }
-        return try AuditTrail.open(settings.audit, server: settings.id, key: key, logger: logger)
+        return try AuditTrail.open(settings.audit, server: settings.id, key: key, logger: logger.of(.audit))
     }
 
     private static func certificate(_ settings: ManagerSettings) throws(ServerTLSError) -> RESTCertificates.Certificate? {
@@ -135,7 +135,7 @@ package enum ManagerServer {
         do {
             let settings = try settings.get()
             certificates.replace(try certificate(settings))
-            MosaicLogHandler.setLevel(settings.logLevel)
+            LogLevels.now = LogLevels(level: settings.logLevel, subsystems: settings.logLevels)
             logger.notice("Settings reloaded", metadata: ["http_tls": certificates.isSecure ? "certificates read anew, for new connections" : "off"])
         } catch {
             logger.error("The settings were not reloaded; those in force stay", metadata: ["reason": "\(error)"])

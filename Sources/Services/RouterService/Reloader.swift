@@ -83,7 +83,7 @@ actor Reloader {
     }
 
     private func apply(_ settings: RouterSettings, _ admission: Admission) async {
-        MosaicLogHandler.setLevel(settings.logLevel)
+        LogLevels.now = LogLevels(level: settings.logLevel, subsystems: settings.logLevels)
         shared.settings = settings
         shared.pins.change(max: settings.pinnedSessionsMax)
         shared.clients.change(ClientBudget.Limits(settings))

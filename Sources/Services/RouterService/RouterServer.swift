@@ -11,6 +11,7 @@ package import ServerConfig
 internal import ServiceLifecycle
 internal import ShardModel
 internal import Synchronization
+internal import Telemetry
 
 /// A router: takes clients on its wire port and over REST, and serves them from the shards that the catalog names.
 package struct RouterServer: Service {
@@ -64,9 +65,9 @@ package struct RouterServer: Service {
         let admission = try Admission(settings)
         let certificates = RESTCertificates(try settings.httpTLS.map { try .init(certificateFile: $0.certificateFile, keyFile: $0.keyFile) })
         let auditKey = try settings.audit.keyFile.map { (path) throws(SecretError) in try SecretBox.loadOrCreate(path: path).auditKey }
-        let audit = try AuditTrail.open(settings.audit, server: settings.id, key: auditKey, logger: logger)
+        let audit = try AuditTrail.open(settings.audit, server: settings.id, key: auditKey, logger: logger.of(.audit))
         defer { audit?.close() }
-        let control = ControlPlane(store: store, group: group, routerID: settings.id, secrets: secrets, logger: logger)
+        let control = ControlPlane(store: store, group: group, routerID: settings.id, secrets: secrets, logger: logger.of(.catalog))
         let tokens = authority.map { authority in
             RESTAuthenticator(authority) {
                 guard let catalog = control.catalog else { throw APIError(.notReady, "the router has no catalog yet") }
@@ -77,7 +78,7 @@ package struct RouterServer: Service {
         let shared = RouterShared(settings: settings, control: control, audit: audit, tokens: tokens, loopCount: loops.count)
         var references: [LoopReference] = []
         for (number, eventLoop) in loops.enumerated() {
-            references.append(LoopReference(RouterLoop(eventLoop: eventLoop, number: number, shared: shared, admission: admission, logger: logger)))
+            references.append(LoopReference(RouterLoop(eventLoop: eventLoop, number: number, shared: shared, admission: admission, logger: logger.of(.wire))))
         }
         for reference in references { shared.add(reference) }
         control.attach(references)
@@ -90,7 +91,7 @@ package struct RouterServer: Service {
 
         let wire = try await listen(group, references)
         let wirePort = wire.localAddress?.port ?? settings.wirePort
-        let http = RouterREST(settings: settings, shared: shared, certificates: certificates, logger: logger)
+        let http = RouterREST(settings: settings, shared: shared, certificates: certificates, logger: logger.of(.rest))
         let restHasEnded = Flag()
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { await control.follow(snapshotFile: settings.snapshotFile) }
@@ -103,8 +104,8 @@ package struct RouterServer: Service {
                     try? await gracefulShutdown()
                 }
             }
-            tasks.addTask { await Recovery(control: control, logger: logger).run() }
-            tasks.addTask { await ReplicaMonitor(control: control, servers: shared.replicas, times: .init(settings), logger: logger).run() }
+            tasks.addTask { await Recovery(control: control, logger: logger.of(.recovery)).run() }
+            tasks.addTask { await ReplicaMonitor(control: control, servers: shared.replicas, times: .init(settings), logger: logger.of(.replicas)).run() }
             tasks.addTask {
                 defer { restHasEnded.set() }
                 try await http.run(group: group) { httpPort in

@@ -3,6 +3,7 @@ import Foundation
 import Logging
 import ManagerService
 import ServerConfig
+import Telemetry
 import UnixSignals
 
 /// `pgmosaic manager`: the control plane.
@@ -18,7 +19,8 @@ struct ManagerCommand: AsyncParsableCommand {
         try await ServerStart.reportingErrors(of: .manager) {
             let settings = try ManagerSettings(try arguments.load(as: .manager))
             let administrator = try FirstAdministrator(environment: ProcessInfo.processInfo.environment)
-            let logger = ServerStart.bootstrapLog(level: settings.logLevel, format: settings.logFormat, label: "manager")
+            let levels = LogLevels(level: settings.logLevel, subsystems: settings.logLevels)
+            let logger = ServerStart.bootstrapLog(levels: levels, format: settings.logFormat, label: "manager")
             let store = try await CatalogOpening.forManager(settings.catalog)
             try await ServerStart.naming([("http.port", settings.httpPort)]) {
                 // Caught from before it listens: a SIGHUP would end a process that does not expect it.

@@ -4,6 +4,7 @@ import Logging
 import RouterService
 import ServerConfig
 import ServiceLifecycle
+import Telemetry
 import UnixSignals
 
 /// `pgmosaic router`: the data plane.
@@ -19,7 +20,8 @@ struct RouterCommand: AsyncParsableCommand {
         try await ServerStart.reportingErrors(of: .router) {
             let resolved = try arguments.load(as: .router)
             let settings = try RouterSettings(resolved)
-            let logger = ServerStart.bootstrapLog(level: settings.logLevel, format: settings.logFormat, label: "router")
+            let levels = LogLevels(level: settings.logLevel, subsystems: settings.logLevels)
+            let logger = ServerStart.bootstrapLog(levels: levels, format: settings.logFormat, label: "router")
             let store = try await CatalogOpening.forRouter(settings, logger: logger)
             let addresses = [("wire.port", settings.wirePort), ("http.port", settings.httpPort)]
             try await ServerStart.naming(addresses) {

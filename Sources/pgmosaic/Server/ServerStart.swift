@@ -10,7 +10,7 @@ import Telemetry
 /// What both servers do around their work: the log, limits of the process, and one clear line when it does not work.
 enum ServerStart {
     /// Makes the process's log, and lifts what a server needs lifted.
-    static func bootstrapLog(level: Logger.Level, format: LogFormat, label: String) -> Logger {
+    static func bootstrapLog(levels: LogLevels, format: LogFormat, label: String) -> Logger {
         // A client that goes away is an error of its socket, not a signal to the process.
         signal(SIGPIPE, SIG_IGN)
         // A file that reaches the limit of its size (ulimit -f) is an error of its writing, too.
@@ -22,7 +22,7 @@ enum ServerStart {
             case .json: .json
             case .text: .text
             }
-        MosaicLogHandler.bootstrap(level: level, format: form)
+        MosaicLogHandler.bootstrap(levels: levels, format: form)
         return Logger(label: "pgmosaic.\(label)")
     }
 

@@ -1,3 +1,5 @@
+import ControlAPI
+import Logging
 import ServerConfig
 import Testing
 
@@ -33,6 +35,14 @@ import Testing
         let settings = try router("catalog: sqlite:c\npool: {wait_timeout: 1500ms, idle_timeout: 2h}\nhttp: {body_max: 3MiB}\nstatement: {timeout: 0}")
         #expect(settings.poolWaitTimeout == .milliseconds(1500) && settings.poolIdleTimeout == .seconds(7200))
         #expect(settings.httpBodyMax == 3 << 20 && settings.statementTimeout == .zero)
+    }
+
+    @Test func levelsOfSubsystemsAreAListAndAnythingElseIsRefused() throws {
+        #expect(try router("catalog: sqlite:c\nlog: {level: error, levels: \"health=debug, rest=warning\"}").logLevels == [.health: .debug, .rest: .warning])
+        #expect(try router("catalog: sqlite:c").logLevels.isEmpty)
+        for wrong in ["health", "health=", "=debug", "health=loud", "pool=debug", "rest=debug,", "rest=debug,rest=info", "rest=debug=info", " "] {
+            #expect(failure("catalog: sqlite:c\nlog: {levels: \"\(wrong)\"}")?.description.contains("log.levels") == true, "\(wrong)")
+        }
     }
 
     @Test func aMissingCatalogIsSaidWithTheWaysToGiveIt() {

@@ -154,7 +154,8 @@ import Testing
             ]
             for route in RouteCatalogue.manager where route.request != nil {
                 let path = route.path.replacing("{name}", with: "x").replacing("{id}", with: "x")
-                for (body, code) in bodies {
+                // A PATCH may leave all as it is.
+                for (body, code) in bodies where body != "{}" || route.method != .patch {
                     let answer = try await RawHTTP.send(
                         route.method.rawValue, path, port: kit.server.port, headers: [("Content-Type", "application/json"), ("Content-Length", "\(body.utf8.count)")],
                         body: Array(body.utf8))

@@ -79,6 +79,7 @@ import Testing
             "AuditEntry": keys(AuditEntry.CodingKeys.self), "User": keys(UserResource.CodingKeys.self), "Setup": keys(SetupRequest.CodingKeys.self),
             "Login": keys(LoginRequest.CodingKeys.self), "LoginAnswer": keys(LoginAnswer.CodingKeys.self), "Revoke": keys(RevokeRequest.CodingKeys.self),
             "CreateUser": keys(CreateUserRequest.CodingKeys.self), "UpdateUser": keys(UpdateUserRequest.CodingKeys.self),
+            "LogLevels": keys(LogLevelsAnswer.CodingKeys.self), "ChangeLogLevels": keys(ChangeLogLevelsRequest.CodingKeys.self),
             "Execute": Set(ExecuteRequest.fields), "Batch": Set(BatchRequest.fields), "ShardForKey": keys(ShardForKeyAnswer.CodingKeys.self),
             "RouteExplanation": keys(RouteExplanation.CodingKeys.self), "StreamHead": Set(StreamLines.headFields),
             "StreamEnd": Set(StreamLines.endFields + ["notices", "error"]),

@@ -62,7 +62,7 @@ struct RESTAudit: Sendable {
     private static func object(_ call: Call) -> String { call.name.map { "\(call.path) \($0)" } ?? call.path }
 
     /// The router's statements have lines of their own, where they write.
-    static func isChange(_ route: APIRoute) -> Bool { route.isWrite && !route.path.hasPrefix("/v1/") }
+    static func isChange(_ route: APIRoute) -> Bool { route.isWrite && route.tag != "statements" }
 
     /// By `APIRoute.id`; others are called by that.
     static let actions: [String: String] = [
@@ -73,5 +73,6 @@ struct RESTAudit: Sendable {
         "POST /api/v1/databases/{name}/tables": "table.declare", "DELETE /api/v1/databases/{name}/tables/{table}": "table.forget",
         "POST /api/v1/shards": "shard.add", "DELETE /api/v1/shards/{id}": "shard.remove", "PUT /api/v1/shards/{id}/status": "shard.status",
         "PUT /api/v1/shards/{id}/replicas": "shard.replicas",
+        "PATCH /api/v1/log-levels": "log.levels", "PATCH /v1/log-levels": "log.levels",
     ]
 }

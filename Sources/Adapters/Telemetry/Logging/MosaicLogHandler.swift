@@ -1,7 +1,6 @@
 package import ControlAPI
 package import Logging
 import Foundation
-import Synchronization
 
 /// One log record as one line: JSON for machines, or text for a terminal.
 ///
@@ -13,13 +12,13 @@ package struct MosaicLogHandler: LogHandler {
     /// This logger's own; nil: the process's, which may change.
     private var ownLevel: Logger.Level?
     package var logLevel: Logger.Level {
-        get { ownLevel ?? Logger.Level.allCases[Self.processLevel.load(ordering: .relaxed)] }
+        get { ownLevel ?? LogLevels.level(of: slot) }
         set { ownLevel = newValue }
     }
+    /// Of the subsystem that the logger belongs to, for its level.
+    private var slot: Int?
     package var metadata: Logger.Metadata = [:]
     package var metadataProvider: Logger.MetadataProvider?
-    /// Its place among all levels.
-    private static let processLevel = Atomic(2)
     private let label: String
     private let format: Format
     private let sink: LogSink
@@ -38,7 +37,10 @@ package struct MosaicLogHandler: LogHandler {
 
     package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
         get { metadata[key] }
-        set { metadata[key] = newValue }
+        set {
+            metadata[key] = newValue
+            if key == Self.subsystemKey { slot = newValue.flatMap { LogSubsystem(rawValue: "\($0)") }.flatMap(LogLevels.slot) }
+        }
     }
 
     package func log(event: LogEvent) {
@@ -85,15 +87,13 @@ package struct MosaicLogHandler: LogHandler {
 
 extension MosaicLogHandler {
     /// Makes this the process's log system; call it once, at the start.
-    package static func bootstrap(level: Logger.Level, format: Format) {
-        setLevel(level)
+    package static func bootstrap(levels: LogLevels, format: Format) {
+        LogLevels.now = levels
         LoggingSystem.bootstrap { MosaicLogHandler(label: $0, level: nil, format: format) }
     }
 
-    /// For every logger of the process that has none of its own.
-    package static func setLevel(_ level: Logger.Level) {
-        if let index = Logger.Level.allCases.firstIndex(of: level) { processLevel.store(index, ordering: .relaxed) }
-    }
+    /// The field that tells which subsystem a line is of.
+    package static let subsystemKey = "subsystem"
 
     /// Text when a person watches standard error, JSON otherwise.
     package static var formatForStandardError: Format { isatty(STDERR_FILENO) == 1 ? .text : .json }

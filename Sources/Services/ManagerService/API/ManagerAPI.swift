@@ -47,11 +47,18 @@ package struct ManagerAPI: Sendable {
     /// By `APIRoute.id`.
     package var handlers: [String: RESTHandler] {
         var handlers = userHandlers
-        for part in [authHandlers, auditHandlers, databaseHandlers, tableHandlers, shardHandlers, clusterHandlers] { handlers.merge(part) { $1 } }
+        for part in [
+            authHandlers, auditHandlers, databaseHandlers, tableHandlers, shardHandlers, clusterHandlers, LogLevelsRoute.handlers(path: "/api/v1/log-levels"),
+        ] {
+            handlers.merge(part) { $1 }
+        }
         return handlers.mapValues { handler in
             { request in
                 // What a leader before this one has done is not even looked at again.
-                if request.route.isWrite, let repetition = try request.repetition, let kept = try await writer.kept(repetition, now: now()) { return kept }
+                guard request.route.isWrite, !WritePlacement.anywhere.contains(request.route.id), let repetition = try request.repetition else {
+                    return try await handler(request)
+                }
+                if let kept = try await writer.kept(repetition, now: now()) { return kept }
                 return try await handler(request)
             }
         }

@@ -11,7 +11,7 @@ package import Telemetry
 /// the request may be sent again, to the same leader or to the next one, when its answer was lost. The leader never passes on what was passed on to it.
 package struct WritePlacement: Sendable {
     /// Writes that change nothing in the catalog: any manager does them.
-    private static let anywhere: Set<String> = ["POST /api/v1/auth/login"]
+    static let anywhere: Set<String> = ["POST /api/v1/auth/login", "PATCH /api/v1/log-levels"]
     private static let pause = Duration.milliseconds(100)
 
     private let election: LeaderElection

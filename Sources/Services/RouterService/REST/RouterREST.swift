@@ -75,7 +75,7 @@ struct RouterREST: Sendable {
 
     /// By `APIRoute.id`.
     func handlers(_ statements: StatementRunner) -> [String: RESTHandler] {
-        [
+        let handlers: [String: RESTHandler] = [
             "POST /v1/execute": { request in try await execute(request, statements) },
             "POST /v1/batch": { request in try await batch(request, statements) },
             "GET /v1/shard-for-key": { request in try await shardForKey(request, statements) },
@@ -84,6 +84,7 @@ struct RouterREST: Sendable {
             "GET /ready": { _ in try await RESTRequest.offLoop { await ready() } },
             "GET /metrics": { _ in try await RESTRequest.offLoop { .text(await registry.render(), contentType: PrometheusText.contentType) } },
         ]
+        return handlers.merging(LogLevelsRoute.handlers(path: "/v1/log-levels")) { $1 }
     }
 
     private var health: RESTAnswer { .json(HealthAnswer(version: BuildVersion.current)) }

@@ -43,6 +43,8 @@ package enum RoutePermissions {
     package static let table: [String: APIPermission] = [
         // Both servers
         "GET /health": .everyone, "GET /ready": .everyone, "GET /openapi.json": .everyone, "GET /metrics": .role(.viewer),
+        "GET /v1/log-levels": .role(.admin), "PATCH /v1/log-levels": .role(.admin),
+        "GET /api/v1/log-levels": .role(.admin), "PATCH /api/v1/log-levels": .role(.admin),
         // The router
         "GET /v1/health": .everyone, "POST /v1/execute": .query, "POST /v1/batch": .query, "GET /v1/shard-for-key": .query,
         // The manager: who one is

@@ -1,6 +1,6 @@
 /// One operation of the REST API: what the servers serve, the OpenAPI document describes and `docs/reference/rest.md` lists.
 package struct APIRoute: Hashable, Sendable {
-    package enum Method: String, Hashable, Sendable { case get = "GET", post = "POST", put = "PUT", delete = "DELETE" }
+    package enum Method: String, Hashable, Sendable { case get = "GET", post = "POST", put = "PUT", patch = "PATCH", delete = "DELETE" }
 
     package struct QueryParameter: Hashable, Sendable {
         package let name: String

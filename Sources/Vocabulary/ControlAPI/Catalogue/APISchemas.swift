@@ -12,6 +12,8 @@ package enum APISchemas {
             .init("shards", .array(.object([.init("id", .string), .init("reachable", .boolean)]))), .optional("role", managerRole),
             .optional("leader", .string),
         ]),
+        ("LogLevels", [.init("level", logLevel), .init("subsystems", logLevelsOfSubsystems)]),
+        ("ChangeLogLevels", [.optional("level", logLevel), .optional("subsystems", logLevelsOfSubsystems)]),
         ("Database", [
             .init("name", .string), .init("vnode_count", .integer), .init("default_consistency", consistency),
             .init("default_placement", placement), .init("key_column_rules", .array(.string)),
@@ -182,5 +184,7 @@ package enum APISchemas {
         .object([
             .init("database", name), .init("rights", .list(.choice(QueryRight.allCases.map(\.rawValue)), 1...QueryRight.allCases.count, isUnique: false)),
         ]), RequestLimits.grants, isUnique: true)
+    private static let logLevel = APISchema.choice(LogLevelName.allCases.map(\.rawValue))
+    private static let logLevelsOfSubsystems = APISchema.object(LogSubsystem.allCases.map { .optional($0.rawValue, logLevel) })
     private static let role = APISchema.choice(UserRole.allCases.map(\.rawValue))
 }

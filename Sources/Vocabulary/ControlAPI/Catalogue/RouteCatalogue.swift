@@ -16,9 +16,9 @@ package enum RouteCatalogue {
             ],
             answer: .json(.reference("ShardForKey"))),
         APIRoute(.get, "/v1/health", tag: "server", "Liveness", answer: .json(.reference("Health"))),
-    ] + common
+    ] + logLevels("/v1/log-levels") + common
 
-    package static let manager: [APIRoute] = users + databases + shards + cluster + common
+    package static let manager: [APIRoute] = users + databases + shards + cluster + logLevels("/api/v1/log-levels") + common
 
     private static let users: [APIRoute] = [
         APIRoute(
@@ -111,6 +111,17 @@ package enum RouteCatalogue {
             ],
             answer: page(of: "AuditEntry")),
     ]
+
+    /// Each server's own: nothing of it is in the catalog.
+    private static func logLevels(_ path: String) -> [APIRoute] {
+        [
+            APIRoute(.get, path, tag: "server", "The levels of this server's log", answer: .json(.reference("LogLevels"))),
+            APIRoute(
+                .patch, path, tag: "server",
+                "Change levels of this server's log at once, until it reloads its settings or ends; null takes a subsystem's own level away",
+                request: .reference("ChangeLogLevels"), answer: .json(.reference("LogLevels"))),
+        ]
+    }
 
     private static let common: [APIRoute] = [
         APIRoute(.get, "/health", tag: "server", "Liveness", answer: .json(.reference("Health"))),
