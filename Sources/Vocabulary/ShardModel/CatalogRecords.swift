@@ -74,6 +74,9 @@ package struct ShardRecord: Hashable, Sendable, Codable {
         self.updatedAt = updatedAt
         self.version = version
     }
+
+    /// Registered for a job that will move rows to it; no part of the database yet, so that no statement reaches it.
+    package var isJoining: Bool { status == .migrating && vnodes.isEmpty }
 }
 
 /// A contiguous range of tokens with one owner: the unit of ownership and of movement.

@@ -2,7 +2,7 @@
 package struct Topology: Sendable {
     package let epoch: Epoch
     package let database: DatabaseRecord
-    /// Sorted by id; `ShardIndex` is the position. Shards that own no vnode are among them: reference tables live there too.
+    /// Sorted by id; `ShardIndex` is the position. Shards that own no vnode are among them, for reference tables live there too; those that are joining are not.
     package let shards: [ShardRecord]
     package let homeShard: ShardIndex
     package let placements: [QualifiedName: Placement]
@@ -15,7 +15,7 @@ package struct Topology: Sendable {
     /// Throws: while the database cannot be served: it is unknown, has no shards yet, or its ring is not whole.
     package init(database name: String, in catalog: CatalogSnapshot) throws(TopologyError) {
         guard let database = catalog.databases[name] else { throw .unknownDatabase(name) }
-        let shards = catalog.shards.values.filter { $0.database == name }.sorted { $0.id < $1.id }
+        let shards = catalog.shards.values.filter { $0.database == name && !$0.isJoining }.sorted { $0.id < $1.id }
         guard !shards.isEmpty else { throw .noShards(name) }
         guard let home = database.homeShard, let position = shards.firstIndex(where: { $0.id == home }) else {
             throw .noHomeShard(name)

@@ -33,6 +33,15 @@ import Testing
         #expect(topology.index(of: ShardID("another")) == nil)
     }
 
+    @Test func aShardThatIsJoiningIsNoPartOfTheDatabase() throws {
+        var catalog = catalog(home: "s", ["s": [VNode(id: 1, range: .whole)], "new": [], "retired": []])
+        catalog.shards[ShardID("new")]?.status = .migrating
+        #expect(try Topology(database: "shop", in: catalog).shards.map(\.id.name) == ["retired", "s"])
+        // With vnodes it is one that rows are moved from or to.
+        catalog.shards[ShardID("s")]?.status = .migrating
+        #expect(try Topology(database: "shop", in: catalog).shards.map(\.id.name) == ["retired", "s"])
+    }
+
     @Test func whatCannotBeServedIsRefused() {
         let whole = [VNode(id: 1, range: .whole)]
         #expect(throws: TopologyError.unknownDatabase("x")) { try Topology(database: "x", in: catalog(home: nil, [:])) }
