@@ -275,7 +275,7 @@ let package = Package(
             "RouterService", "ManagerService", "CatalogStore", "PostgresProcess", "ServerConfig", "ShardModel", log, nioPosix,
         ]),
         test("MosaicClientTests", in: "Services", [
-            "MosaicClient", "CatalogStore", "ClusterTestKit", "ManagerService", "PostgresProcess", "ServerConfig", "ShardModel", log,
+            "MosaicClient", "CatalogStore", "ClusterTestKit", "ControlAPI", "ManagerService", "PostgresProcess", "ServerConfig", "ShardModel", log,
         ]),
         test("RouterServiceTests", in: "Services", [
             "RouterService", "CatalogStore", "ControlAPI", "PGChannel", "PGTypes", "PGWire", "PostgresProcess", "RoutePlanning", "ServerConfig", "ShardModel", "ClusterTestKit",

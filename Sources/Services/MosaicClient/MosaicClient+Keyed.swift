@@ -26,7 +26,7 @@ extension MosaicClient {
             attempts += 1
             do {
                 if let rows = try await readReplica(key, token, sql, parameters, admission, consistency, timeout) { return rows }
-                let lent = try await lease(key, token)
+                let lent = try await lease(key, token, onlyReads: admission.onlyReads)
                 return try await run(sql, parameters, on: lent, onlyReads: admission.onlyReads, timeout)
             } catch {
                 let error = MosaicError.from(error)
@@ -43,7 +43,7 @@ extension MosaicClient {
         on key: MosaicKey, _ options: MosaicTransaction.Options = .init(), _ body: @Sendable (MosaicTransaction) async throws -> Value
     ) async throws -> Value {
         let token = try key.token()
-        let lent = try await lease(key, token)
+        let lent = try await lease(key, token, onlyReads: false)
         let transaction = MosaicTransaction(
             lent.connection, shard: lent.shard.name, timeout: configuration.statementTimeout, bytesMax: configuration.resultBytesMax
         ) { [self] sql, parameters in
@@ -116,7 +116,9 @@ extension MosaicClient {
     ///
     /// A session says its epoch to the shard once, when it begins. So what counts is the catalog *after* the connection is there: it is at least as new as what
     /// the session said, and if it still names this shard as the owner, the shard's fence is what keeps the statement from a wrong one.
-    func lease(_ key: MosaicKey, _ token: Token) async throws -> Lent {
+    ///
+    /// While the key changes its owner (a hold), nothing but a lone read may begin: the catalog as it is now says so as well, for the same reason.
+    func lease(_ key: MosaicKey, _ token: Token, onlyReads: Bool) async throws -> Lent {
         let deadline = ContinuousClock.now + configuration.acquireTimeout
         while true {
             let catalog = try catalog()
@@ -125,7 +127,15 @@ extension MosaicClient {
             let pool = try servers.pool(of: server)
             do {
                 let connection = try await pool.lease(until: deadline)
-                let now = try Self.owner(try self.catalog(), key, token)
+                let newest = try self.catalog()
+                if !onlyReads, try newest.topology(of: key.database).hold(of: token) != nil {
+                    pool.release(connection)
+                    guard await follower.wait(above: newest.epoch, until: deadline) else {
+                        throw Task.isCancelled ? .cancelled : MosaicError(.timedOut, "the key is changing its shard, and it takes too long: nothing was sent")
+                    }
+                    continue
+                }
+                let now = try Self.owner(newest, key, token)
                 if now.id == owner.id, now.primaryEndpoint == owner.primaryEndpoint { return Lent(connection: connection, pool: pool, shard: owner.id) }
                 pool.release(connection)
             } catch {

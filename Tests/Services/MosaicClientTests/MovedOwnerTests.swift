@@ -1,5 +1,6 @@
 import CatalogStore
 import ClusterTestKit
+import ControlAPI
 import Foundation
 import Logging
 import ManagerService
@@ -50,6 +51,41 @@ import Testing
             #expect(try await written.shard == "s2")
             #expect(try await it.onShard(1, "SELECT v FROM kv") == "2")
             await stale.shutDown()
+        }
+    }
+
+    /// The session that it opens says the hold's own epoch, which the fence takes: so the client itself must wait.
+    @Test(arguments: [true, false]) func aWriteWaitsWhileItsKeyChangesItsOwner(throughAManager: Bool) async throws {
+        try await ClientCluster.with { it in
+            let key = try it.key(on: 0)
+            let before = try await it.cluster.store.load()
+            var (first, second) = (try #require(before.shards[TestCluster.id(of: 0)]), try #require(before.shards[TestCluster.id(of: 1)]))
+            let hold = HoldRecord(
+                job: "j", database: shop, ranges: first.vnodes.map(\.range), owners: [first.id], attempt: 1, epoch: before.epoch.next)
+            let held = try await it.cluster.store.commit(
+                CatalogChange(
+                    [.putJob(ReshardJobRecord(id: "j", database: shop, shards: [first.id, second.id], body: "{}")), .putHold(hold)], author: "test"),
+                expecting: before.epoch)
+            try await it.fence(at: held.epoch)
+            // What a manager's answer says of it is what a store says.
+            let known = throughAManager ? try CatalogAnswer(held, database: nil) { $0 }.snapshot() : held
+            let source = HeldCatalog(known)
+            let client = try await MosaicClient.start(ClientCluster.configuration(it.cluster), source)
+            #expect(try await client.query(on: .key(shop, key), "SELECT v FROM kv WHERE k = $1", [.int(key)]).shard == "s1")
+            async let written = client.query(on: .key(shop, key), "INSERT INTO kv VALUES ($1, 1)", [.int(key)])
+            async let alsoWritten = client.transaction(on: .key(shop, key)) { try await $0.query("UPDATE kv SET v = 2 WHERE k = $1", [.int(key)]).shard }
+            try await Task.sleep(for: .milliseconds(200))
+            #expect(try await it.onShard(0, "SELECT count(*) FROM kv") == "0")
+            swap(&first.vnodes, &second.vnodes)
+            let release = try #require(held.holds["j"])
+            let after = try await it.cluster.store.commit(
+                CatalogChange([.putShard(first), .putShard(second), .deleteHold(job: "j", version: release.version)], author: "test"),
+                expecting: held.epoch)
+            await source.publish(after)
+            #expect(try await written.shard == "s2")
+            #expect(try await alsoWritten == "s2")
+            #expect(try await it.onShard(0, "SELECT count(*) FROM kv") == "0")
+            await client.shutDown()
         }
     }
 

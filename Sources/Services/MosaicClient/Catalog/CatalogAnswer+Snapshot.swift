@@ -17,6 +17,10 @@ extension CatalogAnswer {
                 let record = try Self.record(shard)
                 snapshot.shards[record.id] = record
             }
+            for hold in entry.holds ?? [] {
+                snapshot.holds[hold.job] = HoldRecord(
+                    job: hold.job, database: database.name, ranges: hold.ranges, owners: hold.owners.map { ShardID($0) }, attempt: 0, epoch: snapshot.epoch)
+            }
             for table in entry.tables {
                 let record = try Self.record(table, of: database.name)
                 snapshot.tables[.init(database: record.database, table: record.name)] = record

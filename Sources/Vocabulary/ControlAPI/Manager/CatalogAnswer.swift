@@ -6,7 +6,19 @@ package struct CatalogAnswer: Codable, Hashable, Sendable {
         package var database: DatabaseResource
         package var shards: [ShardResource]
         package var tables: [TableResource]
-        package enum CodingKeys: String, CodingKey, CaseIterable { case database, shards, tables }
+        /// Whoever sends statements straight to shards writes nothing for these tokens until they are gone; nil: of a manager from before there were any.
+        package var holds: [Hold]?
+        package enum CodingKeys: String, CodingKey, CaseIterable { case database, shards, tables, holds }
+    }
+
+    /// Tokens whose owner is about to change.
+    package struct Hold: Codable, Hashable, Sendable {
+        package var job: String
+        package var ranges: [TokenRange]
+        package var owners: [String]
+        package enum CodingKeys: String, CodingKey, CaseIterable { case job, ranges, owners }
+
+        init(_ hold: HoldRecord) { (job, ranges, owners) = (hold.job, hold.ranges, hold.owners.map(\.name)) }
     }
     package var epoch: UInt64
     package var clusterID: String
@@ -29,7 +41,8 @@ package struct CatalogAnswer: Codable, Hashable, Sendable {
                     shards: catalog.shards.values.filter { $0.database == record.name }.sorted { $0.id < $1.id }
                         .map { ShardResource($0, isHome: $0.id == record.homeShard, redact: redact) },
                     tables: catalog.tables.values.filter { $0.database == record.name }.sorted { $0.name < $1.name }
-                        .map { TableResource($0, homeShard: record.homeShard) })
+                        .map { TableResource($0, homeShard: record.homeShard) },
+                    holds: catalog.holds.values.filter { $0.database == record.name }.sorted { $0.job < $1.job }.map(Hold.init))
             }
     }
 }
