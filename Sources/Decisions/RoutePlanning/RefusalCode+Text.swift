@@ -7,6 +7,7 @@ extension RefusalCode {
         case .multipleStatements: "42601"
         case .keyMalformed: "22P02"
         case .tableHasRows: "55000"
+        case .resharding: "55006"
         case .tooComplex: "54001"
         case .readOnlyUser: "42501"
         default: "0A000"
@@ -192,6 +193,9 @@ extension RefusalCode {
             ("the table would have another placement than the table it depends on", "Declare both with the same placement and the same key.")
         case .tableHasRows:
             ("the table holds rows, and another placement would have them elsewhere", "Declare the placement while the table is empty.")
+        case .resharding:
+            ("definitions and placements cannot change while rows move between shards",
+             "Repeat it when the job is over; `pgmosaic reshard list` shows it, and it can be finished or cancelled.")
         case .concurrently:
             ("CONCURRENTLY cannot be done for all shards or none", "Leave out CONCURRENTLY.")
         case .definition:

@@ -76,6 +76,7 @@ package enum RefusalCode: String, Hashable, Sendable, CaseIterable {
     case definition = "PGM-DEFINITION"
     case serverDefinition = "PGM-SERVER-DEFINITION"
     case systemSchema = "PGM-SYSTEM-SCHEMA"
+    case resharding = "PGM-RESHARDING"
     case tooComplex = "PGM-TOO-COMPLEX"
     case unsupported = "PGM-UNSUPPORTED"
 }

@@ -49,6 +49,8 @@ struct RouterLimits: Sendable {
     static let cutOffTime = Duration.seconds(2)
     /// How long a shard may take to answer what the router itself asks once no client waits for it; then the connection is closed.
     var abandonedTime: TimeAmount
+    /// How long a statement waits while vnodes change their owner: longer than another manager takes to give up what a dead one has begun.
+    static let heldTime = PoolNanoseconds(Duration.seconds(15))
     /// How long a client may take to hang up after the goodbye.
     static let lingerTime = Duration.seconds(2)
     /// nil: a transaction may wait for its client for ever.

@@ -27,6 +27,8 @@ struct UnsteadyControl: ControlRequests {
     func publish(_ changes: [PlacementChange], database: String, author: String) -> EventLoopFuture<ServerError?> { answer(nil) }
     func declare(_ statement: MosaicStatement, database: String, author: String) -> EventLoopFuture<Void> { answer(()) }
 
+    func drained(_ acknowledgement: HoldAcknowledgement, loop: Int) {}
+
     func lookUp(_ id: GlobalTransactionID, database: String) -> EventLoopFuture<Decision> {
         answer([.committed, .excluded, .absent, .unreachable].randomElement(using: &random.value) ?? .absent)
     }

@@ -20,6 +20,11 @@ package enum MetricCatalogue {
         "pgmosaic_scattered_pipelines_total", .counter, labels: ["outcome"],
         "Pipelines of reads that several shards answered at the same time, by outcome (answered; failed, or given up by the client; left: something else than a read made a transaction of it).")
 
+    package static let heldStatements = MetricFamily(
+        "pgmosaic_held_statements_total", .counter, labels: [], "Statements that waited while vnodes changed their owner.")
+    package static let heldSeconds = MetricFamily(
+        "pgmosaic_held_seconds", .histogram, labels: [], "How long they waited.")
+
     // Clients
     package static let clients = MetricFamily(
         "pgmosaic_clients", .gauge, labels: ["state"], "Client connections, by state (idle, active, waiting).")
@@ -152,7 +157,7 @@ package enum MetricCatalogue {
 
     /// In the order of exposition and of the reference.
     package static let all: [MetricFamily] = [
-        statements, statementSeconds, refusals, twoPhase, scattered,
+        statements, statementSeconds, refusals, twoPhase, scattered, heldStatements, heldSeconds,
         clients, clientsTotal, pinnedSessions, bytes,
         poolBackends, poolWaiting, poolWaitSeconds, poolSharedReads, poolFailures,
         replicaUsable, replicaLagSeconds, replicaBackends, eventualReads,

@@ -102,6 +102,9 @@ final class Backend: ChannelInboundHandler {
         outbox.flush()
     }
 
+    /// It runs something that no session waits for.
+    var isOrphan: Bool { isOpen && session == nil && exchange != nil }
+
     // MARK: Borrowing
 
     func lend(to session: ClientSession) { self.session = session }

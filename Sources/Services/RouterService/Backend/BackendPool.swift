@@ -51,6 +51,9 @@ final class BackendPool {
     /// Attempts to connect that the pool has given up: what comes of them is closed.
     private var abandoned: Set<BackendID> = []
     private var lastError = ""
+    /// Vnodes of the shard change their owner: connections that would be opened wait until they have.
+    private var isBarred = false
+    private var barredConnects: [BackendID] = []
     private(set) var waitSeconds = LatencyHistogram()
     private(set) var failures: [String: UInt64] = [:]
 
@@ -334,9 +337,27 @@ final class BackendPool {
         backend.close()
     }
 
+    // MARK: While vnodes change their owner
+
+    /// No connection is opened until `admitConnects`: the fence spares those alone that the router has named.
+    func barConnects() { isBarred = true }
+
+    func admitConnects() {
+        guard isBarred else { return }
+        isBarred = false
+        for id in exchange(&barredConnects, with: []) { connect(id) }
+    }
+
+    /// As the server knows its sessions.
+    var processIDs: [Int32] { backends.compactMap { $0.flatMap { $0.isOpen ? $0.processID : nil } } }
+
+    /// Run something that no client waits for any more.
+    var orphans: [Backend] { backends.compactMap { $0.flatMap { $0.isOrphan ? $0 : nil } } }
+
     // MARK: Connecting
 
     private func connect(_ id: BackendID) {
+        if isBarred { return barredConnects.append(id) }
         while backends.count <= Int(id.slot) { backends.append(nil) }
         loop.needsTicks(self)
         let target: PostgresEndpoint
@@ -384,6 +405,9 @@ final class BackendPool {
                 if let problem = result == .done && exchange.error == nil ? misgiving(exchange) : nil {
                     backend.close()
                     connectFailed(id, problem, ConnectFailure(.rejected))
+                } else if result == .done, exchange.error == nil, isBarred {
+                    backend.close()
+                    barredConnects.append(id)
                 } else if result == .done, exchange.error == nil {
                     backends[Int(id.slot)] = backend
                     backend.isAdmitted = true

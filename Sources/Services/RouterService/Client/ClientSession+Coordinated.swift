@@ -16,6 +16,7 @@ extension ClientSession {
 
     func runEverywhere(_ everyShard: EveryShard, text: String) {
         unit.ranEverywhere = true
+        if let refusal = refusalDuringJob(of: everyShard) { return failUnit(refusal) }
         if everyShard.changesSchema { doubtTemporaryObjects() }
         guard everyShard.transactional else { return runUntransactional(everyShard, text) }
         let isImplicit = transaction.isIdle
@@ -63,8 +64,15 @@ extension ClientSession {
         }
     }
 
+    /// A job that moves rows has brought the definitions to where they go.
+    private func refusalDuringJob(of everyShard: EveryShard) -> ServerError? {
+        guard everyShard.reason == .ddl, let job = database.topology.jobs.first else { return nil }
+        return .refusal(Refusal(.resharding, "job \(job)"))
+    }
+
     func executeEverywhere(_ everyShard: EveryShard, _ statement: Statement, _ bind: BindMessage) {
         unit.ranEverywhere = true
+        if let refusal = refusalDuringJob(of: everyShard) { return failBatch(refusal) }
         if everyShard.changesSchema { doubtTemporaryObjects() }
         guard everyShard.transactional else { return failBatch(.refusal(Refusal(.extendedMaintenance))) }
         // Its portal is older than a read of the same pipeline.

@@ -42,6 +42,8 @@ extension ClientSession {
             }
             return failUnit(error.serverError)
         }
+        let again = { [self] in executeSimple(execute, inputs, mayReload: mayReload) }
+        if !variables.explains, waits(for: execution.plan, keys: execution.keys, inputs, again) { return }
         if variables.explains {
             do {
                 let row = try explanation(execution, inputs)
@@ -162,6 +164,8 @@ extension ClientSession {
             }
             return bindHere(message, outer, .failing(error.serverError))
         }
+        let again = { [self] in bindExecution(message, outer, execute, mayReload: mayReload) }
+        if waits(for: execution.plan, keys: execution.keys, inputs, again) { return }
         let there = isOnReplica ? replica(ofBlockFor: execution.plan, at: execution.pool) : nil
         if isOnReplica, there == nil { return leaveReplica { [self] in bindExecution(message, outer, execute, mayReload: mayReload) } }
         // What runs on every shard is prepared on each before: a pipeline has no place for that.

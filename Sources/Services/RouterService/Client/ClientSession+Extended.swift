@@ -223,6 +223,7 @@ extension ClientSession {
                 return failBatch(error)
             }
         }
+        if database.isHolding, waits(for: plan, inputs, { [self] in bind(frame, message, mayReload: mayReload) }) { return }
         if plan.writes {
             replicas.mayHaveWritten = true
             if loop.auditsWrites { do { try auditWrite(statement.parse.query, plan) } catch { return failBatch(error) } }
@@ -374,6 +375,7 @@ extension ClientSession {
         }
         guard let portal = portal(message.portal) else { return passToCursor(message.portal, frame, .execute) }
         if scatter != nil, portal.owner == nil { return leaveScatter { [self] in extended(FrontendKind.execute, frame) } }
+        if database.isHolding, waits(for: portal.target, { [self] in extended(FrontendKind.execute, frame) }) { return }
         if !portal.statement.endsPipeline { batch.isPipelining = true }
         switch portal.target {
         case .backend(let owner):
@@ -404,7 +406,7 @@ extension ClientSession {
             executeEverywhere(everyShard, portal.statement, bind)
         case .spread(let work):
             guard useUp(portal, message.portal) else { return }
-            execute(work)
+            execute(work, of: portal.statement)
         case .copy(let work):
             guard useUp(portal, message.portal) else { return }
             executeCopy(work, text: portal.statement.parse.query)

@@ -200,6 +200,7 @@ extension ClientSession {
 
     /// The transaction, or the statement outside of one, is over on every participant.
     func releaseParticipants() {
+        workNumber &+= 1
         // Of the transaction, and so also over when a commit has taken its participants away.
         isCoordinated = false
         isInOwnBlock = false

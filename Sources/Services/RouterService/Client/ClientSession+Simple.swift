@@ -41,6 +41,7 @@ extension ClientSession {
         if list != nil, isForTheList(plan) { return }
         let inputs = KeyInputs(text: text, literals: loop.shape.literals)
         if variables.explains, plan.isExplainable { return explainSimple(plan, inputs) }
+        if database.isHolding, waits(for: plan, inputs, { [self] in runSimple(frame, text, mayReload: mayReload) }) { return }
         if plan.writes {
             replicas.mayHaveWritten = true
             if loop.auditsWrites { do { try auditWrite(text, plan) } catch { return failUnit(error) } }

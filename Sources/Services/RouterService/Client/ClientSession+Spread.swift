@@ -36,7 +36,7 @@ extension ClientSession {
         _ sources: [KeySource], _ plan: CachedPlan, _ inputs: KeyInputs, _ origin: SpreadWork.Origin, _ problem: KeyProblem
     ) throws(ServerError) -> SpreadWork {
         guard case .several = problem, let spread = plan.value.spread, variables.shardKey == nil, plan.hint == nil,
-            let work = SpreadWork(spread, try parts(of: spread, sources, inputs), origin)
+            let work = SpreadWork(spread, try parts(of: spread, sources, inputs), origin, epoch: database.topology.epoch)
         else { throw problem.error }
         return work
     }
@@ -60,8 +60,10 @@ extension ClientSession {
         carryOut(work, keep: .simpleQuery) { [self] in conclude($0, isImplicit: isImplicit) }
     }
 
-    func execute(_ work: SpreadWork) {
+    func execute(_ bound: SpreadWork, of statement: Statement) {
         unit.ranEverywhere = true
+        let work: SpreadWork
+        do throws(ServerError) { work = try current(bound, statement) } catch { return failBatch(error) }
         afterAnswers { [self] in
             batch.rawUnnamed = nil
             if transaction.isIdle, participants.isEmpty {
@@ -75,6 +77,14 @@ extension ClientSession {
                 }
             }
         }
+    }
+
+    /// Vnodes may have changed their owner since the portal was bound.
+    private func current(_ work: SpreadWork, _ statement: Statement) throws(ServerError) -> SpreadWork {
+        guard work.epoch != database.topology.epoch, let bind = work.bind, let plan = statement.planned.plan, case .keyed(let sources) = plan.route
+        else { return work }
+        let inputs = KeyInputs(bind: bind, parameterTypes: statement.parameterTypes)
+        return try spread(sources, plan, inputs, .execution(statement, bind), .several)
     }
 
     // MARK: On each shard

@@ -70,6 +70,10 @@ final class ClientSession: ChannelInboundHandler {
     var borrowed: Backend?
     /// The request for a backend that is under way.
     var waiter: BackendPool.Waiter?
+    /// Waits until vnodes have their new owner.
+    var held: HeldStatement?
+    /// Grows with each transaction, or statement outside of one, that is over.
+    var workNumber: UInt32 = 0
     /// Every shard takes part in the transaction, so that no statement can touch one more.
     var isCoordinated = false
     /// The shards are in a block of the router's own, which the client has not begun: nothing is committed before the router says so.
@@ -380,12 +384,6 @@ final class ClientSession: ChannelInboundHandler {
 
     var hasInput: Bool { inbox.readableBytes > 0 }
 
-    /// What follows a Bind of the unnamed portal, as most drivers send it: perhaps Describe, Execute, Sync.
-    struct RestOfUnit {
-        let describes: Bool
-        let length: Int
-    }
-
     /// nil: it has not arrived, or is something else.
     var restOfUnit: RestOfUnit? {
         var position = inbox.readerIndex
@@ -466,6 +464,7 @@ final class ClientSession: ChannelInboundHandler {
             self.waiter = nil
             waiter.cancel()
         }
+        forgetHeld()
         list = nil
         abandonParticipants()
         statements.removeAll()
@@ -487,6 +486,7 @@ final class ClientSession: ChannelInboundHandler {
             }
             return
         }
+        if cancelHeld() { return }
         guard work != .ready, work != .closed else { return }
         if leaveRide() { return failRide(.canceled) }
         if scatter == nil {

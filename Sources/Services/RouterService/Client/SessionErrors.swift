@@ -148,6 +148,10 @@ extension ServerError {
         severity: .fatal, sqlState: .transactionResolutionUnknown, message: "terminating connection due to administrator command",
         detail: "Whether the statement took effect is unknown.")
     static let canceled = ServerError(sqlState: .queryCanceled, message: "canceling statement due to user request")
+    /// PGM-HELD: the statement has not begun.
+    static let heldTooLong = ServerError(
+        sqlState: .cannotConnectNow, message: "the rows of this key are changing their shard, and it takes too long: nothing was done",
+        detail: "PGM-HELD", hint: "Repeat it. The job that moves them has lost its manager, perhaps.")
     static func schemaUnknown(_ database: String) -> ServerError {
         ServerError(
             sqlState: .cannotConnectNow, message: "the schema of database \"\(database)\" could not be read yet",

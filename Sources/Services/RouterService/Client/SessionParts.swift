@@ -57,6 +57,12 @@ enum Effect {
     case sequencesDiscarded
 }
 
+/// What follows a Bind of the unnamed portal, as most drivers send it: perhaps Describe, Execute, Sync.
+struct RestOfUnit {
+    let describes: Bool
+    let length: Int
+}
+
 /// A batch of the extended protocol.
 struct Batch {
     /// A message of a batch that no shard has been chosen for yet.

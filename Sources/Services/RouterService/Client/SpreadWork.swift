@@ -2,6 +2,7 @@ internal import NIOCore
 internal import PGWire
 internal import RoutePlanning
 internal import SQLSyntax
+internal import ShardModel
 
 /// A write over several shards, cut into what each of them has to do.
 struct SpreadWork {
@@ -21,6 +22,8 @@ struct SpreadWork {
     let areIndependent: Bool
     /// Of an INSERT: how many rows it has.
     let rowCount: Int
+    /// Of the ring that the parts were cut by.
+    let epoch: Epoch
     private let origin: Origin
     private let rows: InsertRows?
 
@@ -28,8 +31,9 @@ struct SpreadWork {
     private static let portal = "pgmosaic_part"
 
     /// nil: the statement's text cannot be cut with certainty.
-    init?(_ spread: Spread, _ parts: [Part], _ origin: Origin) {
+    init?(_ spread: Spread, _ parts: [Part], _ origin: Origin, epoch: Epoch) {
         self.parts = parts
+        self.epoch = epoch
         self.origin = origin
         switch spread {
         case .sameText:
@@ -49,10 +53,9 @@ struct SpreadWork {
         }
     }
 
-    var resultFormats: FormatList? {
-        guard case .execution(_, let bind) = origin else { return nil }
-        return bind.resultFormats
-    }
+    /// nil: it came as a simple query.
+    var bind: BindMessage? { if case .execution(_, let bind) = origin { bind } else { nil } }
+    var resultFormats: FormatList? { bind?.resultFormats }
 
     /// The messages for one shard, answered by one ReadyForQuery.
     func write(_ position: Int, into buffer: inout ByteBuffer) {

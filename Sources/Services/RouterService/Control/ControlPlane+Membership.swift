@@ -17,8 +17,10 @@ extension ControlPlane {
         await renewPlace(settings, wirePort, httpPort)
         setAnnouncement(
             Task {
+                var rings = announcementBell.rings
                 while !Task.isCancelled {
-                    try? await Task.sleep(for: Self.lifetime / 3)
+                    await announcementBell.wait(after: rings, until: .now + Self.lifetime / 3)
+                    rings = announcementBell.rings
                     if !Task.isCancelled { await renewPlace(settings, wirePort, httpPort) }
                 }
             })
@@ -27,7 +29,8 @@ extension ControlPlane {
     private func renewPlace(_ settings: RouterSettings, _ wirePort: Int, _ httpPort: Int) async {
         let member = MemberRecord(
             id: settings.id, kind: "router", url: "\(settings.httpTLS == nil ? "http" : "https")://\(settings.httpHost):\(httpPort)",
-            wireAddress: "\(settings.wireHost):\(wirePort)", epoch: catalog?.epoch ?? .zero, startedAt: startedAt, version: BuildVersion.current)
+            wireAddress: "\(settings.wireHost):\(wirePort)", epoch: catalog?.epoch ?? .zero, startedAt: startedAt, version: BuildVersion.current,
+            acknowledgements: acknowledgements)
         do {
             guard try await placeHolder().map({ $0 <= startedAt + Self.sameStart }) ?? true else { return }
             try await store.announce(member, ttl: Self.lifetime)

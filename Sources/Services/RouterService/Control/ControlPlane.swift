@@ -29,7 +29,10 @@ final class ControlPlane: Sendable {
         var schemas: [String: SchemaKeeper] = [:]
         var announcement: Task<Void, Never>?
         var isWithdrawn = false
+        var acknowledgements = HoldAcknowledgements()
     }
+    /// Something of the announcement has changed that somebody waits for.
+    let announcementBell = Bell()
 
     init(store: any CatalogStore, group: any EventLoopGroup, routerID: String, secrets: SecretBox?, logger: Logger) {
         self.store = store
@@ -52,6 +55,22 @@ final class ControlPlane: Sendable {
         }
     }
 
+    /// Of holds; nil: none. Each says of all loops together what they have said.
+    var acknowledgements: [HoldAcknowledgement]? {
+        let complete = state.withLock { $0.acknowledgements.complete(loops: $0.loops.count) }
+        return complete.isEmpty ? nil : complete
+    }
+
+    /// Returns whether all loops have drained.
+    func noteDrained(_ acknowledgement: HoldAcknowledgement, loop: Int) -> Bool {
+        state.withLock { state in
+            state.acknowledgements.add(acknowledgement, loop: loop)
+            return state.acknowledgements.complete(loops: state.loops.count).contains {
+                $0.job == acknowledgement.job && $0.attempt == acknowledgement.attempt
+            }
+        }
+    }
+
     func attach(_ loops: [LoopReference]) { state.withLock { $0.loops = loops } }
 
     /// Gives every loop the snapshot, and every new database a keeper of its schema. Returns once all loops serve it.
@@ -59,6 +78,7 @@ final class ControlPlane: Sendable {
         let isNew = state.withLock { state in
             if let current = state.catalog, current.clusterID == snapshot.clusterID, current.epoch >= snapshot.epoch { return false }
             state.catalog = snapshot
+            state.acknowledgements.keep(snapshot.holds.values)
             return true
         }
         if isNew {
@@ -149,6 +169,9 @@ final class ControlPlane: Sendable {
     /// `SELECT pgmosaic.shard_table(…)` and its siblings.
     func declare(_ statement: MosaicStatement, database: String, author: String) -> EventLoopFuture<Void> {
         future {
+            if let job = self.catalog?.jobs.values.filter({ $0.database == database && !$0.isOver }).map(\.id).min() {
+                throw ServerError.refusal(Refusal(.resharding, "job \(job)"))
+            }
             switch statement {
             case .declare(let name, let placement):
                 if let keeper = self.state.withLock({ $0.schemas[database] }), let catalog = self.catalog,

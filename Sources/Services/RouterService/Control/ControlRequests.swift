@@ -12,6 +12,8 @@ protocol ControlRequests: Sendable {
     func publish(_ changes: [PlacementChange], database: String, author: String) -> EventLoopFuture<ServerError?>
     /// `SELECT pgmosaic.shard_table(…)` and its siblings.
     func declare(_ statement: MosaicStatement, database: String, author: String) -> EventLoopFuture<Void>
+    /// All of this loop's sessions have let go of what the hold is for. Once for each loop.
+    func drained(_ acknowledgement: HoldAcknowledgement, loop: Int)
     /// How the transaction ended, by its record.
     func lookUp(_ id: GlobalTransactionID, database: String) -> EventLoopFuture<Decision>
 }

@@ -24,7 +24,7 @@ final class DatabaseState {
     private(set) var parameters: [String: String] = [:]
     /// By `ShardIndex`.
     private(set) var pools: [BackendPool] = []
-    /// Grows with every change of topology or schema; plans of an older one are not used.
+    /// Grows with every change of topology or schema that plans depend on; those of an older one are not used.
     private(set) var generation: UInt64 = 1
     private var scopes: [ScopeKey: PlanScope] = [:]
     /// What a shard reported for sets of settings that clients start with.
@@ -36,21 +36,27 @@ final class DatabaseState {
     private var nextReplica = 0
     /// Some shard has replicas.
     private(set) var hasReplicas = false
+    let holds: DatabaseHolds
+    /// Statements for some tokens wait.
+    private(set) var isHolding = false
     /// Where reads go that do not say.
     private(set) var defaultConsistency: Consistency
 
     init(_ topology: Topology, loop: RouterLoop) {
         name = topology.database.name
         self.loop = loop
+        holds = DatabaseHolds(loop: loop)
         self.topology = topology
         ring = RingReference(topology.ring)
         defaultConsistency = topology.database.defaultConsistency
         pools = topology.shards.map { BackendPool(shard: $0, database: topology.database.name, loop: loop) }
         updateReplicas()
+        installHolds()
     }
 
     func install(_ topology: Topology) {
         guard topology.epoch != self.topology.epoch else { return }
+        let meansNewPlans = topology.meansNewPlans(after: self.topology)
         var old = Dictionary(uniqueKeysWithValues: pools.map { ($0.shardID, $0) })
         pools = topology.shards.map { shard in
             guard let pool = old.removeValue(forKey: shard.id) else {
@@ -66,7 +72,14 @@ final class DatabaseState {
         updateReplicas()
         if isPaused { for pool in allPools { pool.pause() } }
         for pool in pools { loop.needsTicks(pool) }
-        changed()
+        if meansNewPlans { changed() }
+        installHolds()
+    }
+
+    /// Last of all: statements that waited go on by what is served now.
+    private func installHolds() {
+        isHolding = !topology.holds.isEmpty
+        holds.install(topology.holds, in: self)
     }
 
     private func updateReplicas() {
@@ -136,6 +149,7 @@ final class DatabaseState {
     func retire() {
         isRetired = true
         for pool in pools { retire(pool) }
+        holds.retire()
         hasReplicas = false
         changed()
     }
@@ -194,6 +208,13 @@ final class DatabaseState {
     func anyPool() -> BackendPool {
         nextAnyShard = (nextAnyShard + 1) % pools.count
         return pools[nextAnyShard]
+    }
+}
+
+extension Topology {
+    /// Plans name no shard but the home shard, and no key's owner: a ring of another cut leaves them as they are.
+    fileprivate func meansNewPlans(after old: Topology) -> Bool {
+        placements != old.placements || database != old.database || homeShard != old.homeShard || shards.map(\.id) != old.shards.map(\.id)
     }
 }
 

@@ -14,6 +14,7 @@ final class LoopMetrics {
     var commits = CommitCounts()
     var scattered = ScatterCounts()
     var clients = ClientCounts()
+    var holds = HoldCounts()
 
     private static let kinds = StatementKind.allCases
     private static let outcomes = ["ok", "error", "refused", "cancelled", "unknown"]
@@ -74,6 +75,8 @@ final class LoopMetrics {
         for (outcome, count) in [("answered", scattered.answered), ("failed", scattered.failed), ("left", scattered.left)] {
             result.add(MetricCatalogue.scattered, [outcome], counter: count)
         }
+        result.add(MetricCatalogue.heldStatements, counter: holds.held)
+        if holds.seconds.count > 0 { result.add(MetricCatalogue.heldSeconds, histogram: holds.seconds) }
         for (outcome, count) in clients.byOutcome { result.add(MetricCatalogue.clientsTotal, [outcome], counter: count) }
         var states = ["idle": 0.0, "active": 0.0, "waiting": 0.0]
         var kept: [String: Double] = [:]
@@ -100,6 +103,13 @@ struct ScatterCounts {
     var answered: UInt64 = 0
     var failed: UInt64 = 0
     var left: UInt64 = 0
+}
+
+/// Statements that waited while vnodes changed their owner.
+struct HoldCounts {
+    var held: UInt64 = 0
+    private(set) var seconds = LatencyHistogram()
+    mutating func add(waited: PoolNanoseconds) { seconds.record(nanoseconds: waited.count) }
 }
 
 struct ClientCounts {
@@ -134,7 +144,7 @@ extension StatementKind {
 
 extension ClientSession {
     var stateName: String {
-        if waiter != nil { return "waiting" }
+        if waiter != nil || held != nil { return "waiting" }
         return work == .ready ? "idle" : "active"
     }
 }

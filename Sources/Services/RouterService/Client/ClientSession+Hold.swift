@@ -1,0 +1,138 @@
+internal import NIOCore
+internal import PGWire
+internal import PoolCore
+internal import RoutePlanning
+internal import SessionCore
+internal import ShardModel
+
+/// While vnodes change their owner: statements for their tokens wait here, before anything of them has begun, and are planned anew when the hold has gone.
+///
+/// What may go on: reads outside of a transaction block; and whatever belongs to something that the session has under way on the old owner since before
+/// the hold, for it must come to its end.
+extension ClientSession {
+    /// True: the statement waits, and `again` runs it from its plan on.
+    func waits(for plan: CachedPlan, _ inputs: KeyInputs, _ again: @escaping () -> Void) -> Bool {
+        guard let hold = hold(of: plan.route, plan, inputs) else { return false }
+        wait(for: hold, again)
+        return true
+    }
+
+    /// The same of an EXECUTE, whose arguments are the keys.
+    func waits(for plan: CachedPlan?, keys: [KeySource], _ inputs: KeyInputs, _ again: @escaping () -> Void) -> Bool {
+        guard database.isHolding, let plan else { return false }
+        var route = plan.route
+        if case .keyed = route { route = .keyed(keys) }
+        guard let hold = hold(of: route, plan, inputs) else { return false }
+        wait(for: hold, again)
+        return true
+    }
+
+    /// The same of a portal that runs on several shards: it was bound, and has begun nothing.
+    func waits(for target: Portal.Target, _ again: @escaping () -> Void) -> Bool {
+        switch target {
+        case .everyShard, .spread, .copy(.into): break
+        case .backend, .effect, .router, .copy, .hinted, .explanation, .failing: return false
+        }
+        guard let hold = hold(where: { _ in true }) else { return false }
+        wait(for: hold, again)
+        return true
+    }
+
+    private func hold(of route: Route, _ plan: CachedPlan, _ inputs: KeyInputs) -> HoldDrain? {
+        let isLoneRead = plan.mayReadReplica && transaction.isIdle
+        switch route {
+        case .keyed(let sources):
+            return isLoneRead ? nil : hold { drain in sources.contains { Self.touches(drain.record, $0, inputs) } }
+        case .everyShard, .splitCopy, .broadcastCopy:
+            return hold { _ in true }
+        case .anyShard, .homeShard, .currentShard:
+            // With one shard nobody has looked for keys.
+            return isLoneRead || database.topology.shards.count > 1 ? nil : hold { _ in true }
+        case .gatherCopy, .statements, .transaction, .session, .mosaic, .empty:
+            return nil
+        }
+    }
+
+    private func hold(where concerns: (HoldDrain) -> Bool) -> HoldDrain? {
+        database.holds.drains.first { concerns($0) && !$0.isSpared(self) }
+    }
+
+    /// A key that cannot be read is told of where it is routed.
+    private static func touches(_ hold: HoldRecord, _ source: KeySource, _ inputs: KeyInputs) -> Bool {
+        switch try? inputs.tokens(source) {
+        case .one(let token): hold.contains(token)
+        case .many(let tokens): tokens.contains(where: hold.contains)
+        case nil: false
+        }
+    }
+
+    private func wait(for hold: HoldDrain, _ again: @escaping () -> Void) {
+        // Its other shards answer first; then the statement is looked at again.
+        if scatter != nil { return leaveScatter(again) }
+        let statement = HeldStatement(self, suspension: suspend(), since: loop.now, again)
+        held = statement
+        loop.metrics.holds.held &+= 1
+        database.holds.wait(statement, in: database)
+    }
+
+    /// The hold has gone.
+    func goOn(_ statement: HeldStatement) {
+        guard take(statement) else { return }
+        if scopeCache?.generation != database.generation { scopeCache = nil }
+        statement.again()
+        pump()
+    }
+
+    /// It has lasted too long.
+    func giveUp(_ statement: HeldStatement) {
+        guard take(statement) else { return }
+        failUnit(.heldTooLong)
+        pump()
+    }
+
+    private func take(_ statement: HeldStatement) -> Bool {
+        if held === statement { held = nil }
+        return resume(statement.suspension)
+    }
+
+    /// Its client asks for that. False: it does not wait for a hold.
+    func cancelHeld() -> Bool {
+        guard let held else { return false }
+        database.holds.forget(held)
+        guard take(held) else { return true }
+        failUnit(.canceled)
+        pump()
+        return true
+    }
+
+    /// Its client has gone.
+    func forgetHeld() {
+        guard let held else { return }
+        self.held = nil
+        database.holds.forget(held)
+    }
+
+    // MARK: What is under way
+
+    /// Whether the session has begun something on one of these shards' primaries.
+    func takesPart(on owners: [ShardID]) -> Bool {
+        participants.contains { $0.backend.pool.replica == nil && owners.contains($0.backend.pool.shardID) }
+    }
+
+    /// Whether something that was begun may still write on one of the shards. Unknown counts as yes.
+    func mayStillWrite(on owners: [ShardID]) -> Bool {
+        if work == .closed { return false }
+        if isCommitting { return true }
+        let takesPart = takesPart(on: owners)
+        switch work {
+        case .suspended: return held == nil || takesPart
+        case .awaitingReady: return takesPart && !isLoneRead
+        case .ready, .batch, .copyIn, .closed: return takesPart
+        }
+    }
+
+    /// All of a unit was sent, and it is over with its answers, without having written.
+    private var isLoneRead: Bool {
+        transaction.isIdle && !isCoordinated && !isInOwnBlock && list == nil && !participants.contains(where: \.wrote)
+    }
+}
