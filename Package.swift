@@ -138,7 +138,8 @@ let package = Package(
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         ] + nio),
         service("ManagerService", [
-            "ShardModel", "ControlAPI", "RoutePlanning", "CommitCore", "LeaderCore", "HealthCore", "PGWire", "PGChannel", "CatalogStore", "CatalogCopies", "Telemetry", "ServerConfig",
+            "ShardModel", "PGTypes", "ControlAPI", "RoutePlanning", "CommitCore", "LeaderCore", "HealthCore", "ReshardCore", "ChangeCore", "TransferCore", "LogicalReplication",
+            "PGWire", "PGChannel", "ShardTransfer", "CatalogStore", "CatalogCopies", "Telemetry", "ServerConfig",
             "Secrets", "Audit", "RESTServer", "Listening", nioPosix, nioSSL, log, httpTypes,
             .product(name: "AsyncHTTPClient", package: "async-http-client"), .product(name: "NIOHTTP1", package: "swift-nio"),
             .product(name: "Hummingbird", package: "hummingbird"),
@@ -211,7 +212,8 @@ let package = Package(
         test("SecretsTests", in: "Adapters", ["Secrets", "ControlAPI", "RESTTestKit", "ShardModel"]),
         test("RESTServerTests", in: "Adapters", ["RESTServer", "RESTTestKit", "ControlAPI", "Listening", "PostgresProcess", "Telemetry", log, httpTypes]),
         test("ManagerServiceTests", in: "Services", [
-            "Audit", "ManagerService", "CatalogStore", "HealthCore", "ShardModel", "ControlAPI", "PGWire", "Secrets", "ServerConfig", "Telemetry", "RESTTestKit", "PostgresProcess", nioPosix, log,
+            "Audit", "ManagerService", "CatalogStore", "HealthCore", "ShardModel", "ControlAPI", "PGWire", "Secrets", "ServerConfig", "Telemetry", "RESTTestKit", "PostgresProcess",
+            "PGChannel", "ReshardCore", "LogicalReplication", "ShardTransfer", "TransferCore", "TestKit", nioPosix, log,
         ]),
         test("TransferCoreTests", in: "Decisions", ["TransferCore", "PGTypes", "PGWire", "ShardModel", "TestKit"] + nio),
         test("ShardTransferTests", in: "Adapters", ["ShardTransfer", "ChangeCore", "LogicalReplication", "TransferCore", "PGChannel", "PGTypes", "PGWire", "PostgresProcess", "RoutePlanning", "ShardModel", "TestKit", nioPosix] + nio),
