@@ -171,25 +171,6 @@ import Testing
         }
     }
 
-    @Test func aDatabaseWithTablesDoesNotGrow() async throws {
-        try await ManagerKit.run { kit in
-            try await kit.makeDatabase(shards: 1)
-            try kit.expect(201, await kit.declare("t", "sharded", key: "id"))
-            kit.servers["h2/d"] = .init()
-            #expect(try await kit.addShard("s2", on: "h2/d").error?.code == .reshardingNeeded)
-            #expect(kit.servers["h2/d"].inspection.identity == nil)
-        }
-    }
-
-    @Test func tablesOfTheHomeShardThatNobodyDeclaredKeepTheDatabaseFromGrowing() async throws {
-        try await ManagerKit.run { kit in
-            try await kit.makeDatabase(shards: 1)
-            kit.servers["h1/d"].inspection.tables = [QualifiedName(schema: "public", name: "t")]
-            kit.servers["h2/d"] = .init()
-            #expect(try await kit.addShard("s2", on: "h2/d").error?.code == .reshardingNeeded)
-        }
-    }
-
     @Test func registrationsAtOnceAllSucceedAndTheRingStaysWhole() async throws {
         try await ManagerKit.run { kit in
             try await kit.makeDatabase()

@@ -42,7 +42,7 @@ extension ManagerAPI {
             var record = try Self.shard(id, in: catalog)
             try Self.check(version: body.version, is: record.version, "the shard", Self.resource(record, in: catalog))
             guard record.status != .migrating else {
-                throw APIError(.versionConflict, "a job is moving data of this shard", details: ["status": "migrating"])
+                throw APIError(.versionConflict, "the shard joins the database: a job must move vnodes to it first", details: ["status": "migrating"])
             }
             record.status = body.status
             record.updatedAt = now()

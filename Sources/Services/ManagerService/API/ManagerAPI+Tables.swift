@@ -59,6 +59,7 @@ extension ManagerAPI {
             if let old, old.placement == placement {
                 return CatalogWriter.Decision(operations: []) { _ in (resource: TableResource(old, homeShard: home), isNew: false) }
             }
+            try Self.checkNoJob(of: database, in: catalog)
             try await checkExistingTable(name, for: placement, insteadOf: old?.placement, database: database, in: catalog)
             let record = TableRecord(database: database, name: name, placement: placement, version: old?.version ?? 0)
             return CatalogWriter.Decision(operations: [.putTable(record)]) { after in
@@ -67,12 +68,19 @@ extension ManagerAPI {
         }
     }
 
+    /// A job has read which tables there are, and moves the rows of those.
+    private static func checkNoJob(of database: String, in catalog: CatalogSnapshot) throws(APIError) {
+        guard let job = unfinishedJob(of: database, in: catalog) else { return }
+        throw jobConflict(job, "tables cannot be declared or forgotten while job \(job) moves rows of the database; wait for its end, or cancel it")
+    }
+
     /// A table that exists may get its first placement only while no row would be in the wrong place: it is empty, on every shard that must have
     /// it, and fit. It never gets another one: a router that has not heard of the change would write rows to where the old one says.
     private func checkExistingTable(
         _ name: QualifiedName, for placement: Placement, insteadOf old: Placement?, database: String, in catalog: CatalogSnapshot
     ) async throws {
-        let shards = Self.shards(of: database, in: catalog)
+        // One that is joining has no tables yet, or those that a job is bringing.
+        let shards = Self.shards(of: database, in: catalog).filter { !$0.isJoining }
         guard let home = catalog.databases[database]?.homeShard, !shards.isEmpty else { return }
         let declared = Dictionary(
             uniqueKeysWithValues: Self.tables(of: database, in: catalog).map { ($0.name, $0.placement) })
@@ -125,8 +133,9 @@ extension ManagerAPI {
                 throw APIError(.tableNotFound, "the table has no declared placement")
             }
             try Self.check(version: version, is: record.version, "the table", TableResource(record, homeShard: home))
+            try Self.checkNoJob(of: database, in: catalog)
             let found = try await inspections(
-                of: name, for: record.placement, on: Self.shards(of: database, in: catalog), declared: [:])
+                of: name, for: record.placement, on: Self.shards(of: database, in: catalog).filter { !$0.isJoining }, declared: [:])
             guard found.isEmpty else { throw Self.exists(found, "the table exists; drop it through a router first") }
             return CatalogWriter.Decision(
                 operations: [.deleteTable(database: database, name: name, version: record.version)]) { _ in }

@@ -111,6 +111,15 @@ extension ManagerAPI {
         catalog.shards.values.filter { $0.database == database }.sorted { $0.id < $1.id }
     }
 
+    /// The first, by id, of the jobs of the database that are not over.
+    static func unfinishedJob(of database: String, in catalog: CatalogSnapshot) -> String? {
+        catalog.jobs.values.filter { !$0.isOver && $0.database == database }.map(\.id).min()
+    }
+
+    static func jobConflict(_ job: String, _ message: String) -> APIError {
+        APIError(.jobConflict, message, details: ["job": .string(job)])
+    }
+
     static let shardsAskedAtOnce = 16
 
     /// Asks every shard, `shardsAskedAtOnce` at a time; the first error ends it.

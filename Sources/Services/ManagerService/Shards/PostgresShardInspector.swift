@@ -37,6 +37,7 @@ package struct PostgresShardInspector: ShardInspector {
                 guard let schema = row.text(0), let name = row.text(1) else { return nil }
                 return QualifiedName(schema: schema, name: name)
             }
+            inspection.objects = try await client.query(ShardQueries.objects).rows.compactMap { $0.text(0) }
             inspection.schemaFingerprint = try await client.query(ShardQueries.fingerprint).rows.first?.text(0) ?? ""
             return inspection
         }

@@ -27,6 +27,8 @@ package struct ShardInspection: Hashable, Sendable {
     package var inDoubt: Int
     /// Tables outside the system's and our own schemas.
     package var tables: [QualifiedName]
+    /// Names of some objects outside the system's and our own schemas that are no extension's; empty: there are none.
+    package var objects: [String]
     /// Equal for two databases exactly when their user schemas are.
     package var schemaFingerprint: String
     package var latency: Duration
@@ -35,7 +37,7 @@ package struct ShardInspection: Hashable, Sendable {
         versionNumber: Int = 150_000, versionText: String = "15", inRecovery: Bool = false, walLevel: String = "logical",
         preparedTransactionsMax: Int = 100, encoding: String = "UTF8", collation: String = "C.UTF-8 C.UTF-8", role: String = "postgres",
         mayCreateSchema: Bool = true, isSuperuser: Bool = true, identity: ShardIdentity? = nil, claim: String? = nil, inDoubt: Int = 0, tables: [QualifiedName] = [],
-        schemaFingerprint: String = "", latency: Duration = .zero, systemIdentifier: String = "1"
+        objects: [String] = [], schemaFingerprint: String = "", latency: Duration = .zero, systemIdentifier: String = "1"
     ) {
         self.versionNumber = versionNumber
         self.versionText = versionText
@@ -51,6 +53,7 @@ package struct ShardInspection: Hashable, Sendable {
         self.claim = claim
         self.inDoubt = inDoubt
         self.tables = tables
+        self.objects = objects
         self.schemaFingerprint = schemaFingerprint
         self.latency = latency
         self.systemIdentifier = systemIdentifier

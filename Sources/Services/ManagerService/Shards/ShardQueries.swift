@@ -38,6 +38,26 @@ enum ShardQueries {
         ORDER BY 1, 2
         """
 
+    /// The first twenty objects that are a user's. Tables have a row type and arrays of it, which are not told again.
+    static let objects = """
+        SELECT name FROM (
+            SELECT 'schema ' || n.nspname AS name, 'pg_namespace'::pg_catalog.regclass AS catalog, n.oid FROM pg_catalog.pg_namespace n
+            WHERE n.nspname <> 'public' AND \(userSchemas)
+            UNION ALL
+            SELECT 'relation ' || n.nspname || '.' || c.relname, 'pg_class'::pg_catalog.regclass, c.oid
+            FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE \(userSchemas)
+            UNION ALL
+            SELECT 'function ' || n.nspname || '.' || p.proname, 'pg_proc'::pg_catalog.regclass, p.oid
+            FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE \(userSchemas)
+            UNION ALL
+            SELECT 'type ' || n.nspname || '.' || t.typname, 'pg_type'::pg_catalog.regclass, t.oid
+            FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+            WHERE t.typrelid = 0 AND t.typelem = 0 AND t.typtype <> 'm' AND \(userSchemas)
+        ) AS objects
+        WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d WHERE d.classid = objects.catalog AND d.objid = objects.oid AND d.deptype = 'e')
+        ORDER BY name COLLATE "C" LIMIT 20
+        """
+
     /// One text for everything that statements can name: schemas, relations with their columns, types and defaults, functions, types, extensions.
     static let fingerprint = """
         SELECT pg_catalog.md5(coalesce(pg_catalog.string_agg(line, E'\\n' ORDER BY line COLLATE "C"), '')) FROM (

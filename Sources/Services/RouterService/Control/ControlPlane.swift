@@ -240,7 +240,7 @@ final class ControlPlane: Sendable {
     /// Whether a table exists and holds a row on any shard of the database.
     private func holdsRows(_ name: QualifiedName, database: String) async throws -> Bool {
         guard let catalog else { return false }
-        for shard in catalog.shards.values where shard.database == database {
+        for shard in catalog.shards.values where shard.database == database && !shard.isJoining {
             let holdsRows = try await withClient(shard.primaryEndpoint) { client in
                 try await client.query(SchemaProbe.holdsRows(name)).rows.first?.text(0) == "t"
             }

@@ -45,7 +45,7 @@ actor ReadinessProbe {
     private func probe() async -> State {
         let catalog = control.catalog
         async let isConnected = isCatalogConnected()
-        let shards = await reachable(catalog?.shards.values.sorted { $0.id < $1.id } ?? [])
+        let shards = await reachable(catalog?.shards.values.filter { !$0.isJoining }.sorted { $0.id < $1.id } ?? [])
         return State(epoch: catalog?.epoch, isCatalogConnected: await isConnected, shards: shards)
     }
 

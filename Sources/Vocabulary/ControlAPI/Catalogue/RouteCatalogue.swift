@@ -70,11 +70,11 @@ package enum RouteCatalogue {
             query: paging + [.init("database", .string, "Only those of one database")], answer: page(of: "Shard")),
         APIRoute(
             .post, "/api/v1/shards", tag: "shards",
-            "Check a PostgreSQL server, prepare it and give it its part of the ring", request: .reference("RegisterShard"), status: 201,
+            "Check a PostgreSQL server, prepare it and give it its part of the ring; of a database with tables, it joins without one", request: .reference("RegisterShard"), status: 201,
             answer: .json(.reference("Shard"))),
         APIRoute(.get, "/api/v1/shards/{id}", tag: "shards", "One shard", answer: .json(.reference("Shard"))),
         APIRoute(
-            .delete, "/api/v1/shards/{id}", tag: "shards", "Remove a shard of a database without tables",
+            .delete, "/api/v1/shards/{id}", tag: "shards", "Remove a shard of a database without tables, or one that owns nothing and is not the home shard",
             query: [version], status: 204, answer: .none),
         APIRoute(
             .put, "/api/v1/shards/{id}/status", tag: "shards", "Change a shard's status", request: .reference("ShardStatus"),

@@ -26,6 +26,7 @@ package enum APIErrorCode: String, Hashable, Sendable, CaseIterable, Codable {
     case databaseNotEmpty = "DATABASE_NOT_EMPTY"
     case shardInUse = "SHARD_IN_USE"
     case shardOwnsData = "SHARD_OWNS_DATA"
+    case jobConflict = "JOB_CONFLICT"
     case reshardingNeeded = "RESHARDING_NEEDED"
     case shardUnsuitable = "SHARD_UNSUITABLE"
     case schemaMismatch = "SCHEMA_MISMATCH"
@@ -66,7 +67,7 @@ package enum APIErrorCode: String, Hashable, Sendable, CaseIterable, Codable {
         case .notFound, .databaseNotFound, .shardNotFound, .tableNotFound, .userNotFound: 404
         case .methodNotAllowed: 405
         case .alreadyExists, .versionConflict, .setupDone, .lastAdministrator, .databaseNotEmpty, .shardInUse, .shardOwnsData,
-            .reshardingNeeded, .shardUnsuitable, .schemaMismatch, .tableNotEmpty, .tableExists, .tableUnsuitable, .noShards,
+            .jobConflict, .reshardingNeeded, .shardUnsuitable, .schemaMismatch, .tableNotEmpty, .tableExists, .tableUnsuitable, .noShards,
             .idempotencyMismatch, .requestInProgress, .answerNotKept:
             409
         case .bodyTooLarge: 413
@@ -103,11 +104,12 @@ package enum APIErrorCode: String, Hashable, Sendable, CaseIterable, Codable {
         case .lastAdministrator: "The change would leave no user with the role `admin`."
         case .databaseNotEmpty: "The database still has shards."
         case .shardInUse: "That PostgreSQL database is registered already, under another shard or cluster."
-        case .shardOwnsData: "The shard owns vnodes while its database has tables, or its server holds tables or transactions that are not settled."
+        case .shardOwnsData: "The shard owns vnodes, or is the home shard, while its database has tables, or its server holds tables or transactions that are not settled."
+        case .jobConflict: "A job that moves vnodes and is not over is in the way; `details.job` is its id."
         case .reshardingNeeded:
-            "The database has tables, so its ring cannot be re-cut without moving rows; a later version will move them."
+            "The database has used up its slices of sequence values, or its vnode ids."
         case .shardUnsuitable: "The PostgreSQL server cannot be a shard as it is; `details.problems` says what to change."
-        case .schemaMismatch: "The schema or the collation of the new shard differs from that of the database's home shard."
+        case .schemaMismatch: "The schema or the collation of the new shard differs from that of the database's home shard; of one that joins a database with tables, the schema must be empty."
         case .tableNotEmpty: "The table holds rows, so its placement cannot be changed without moving them."
         case .tableExists: "The table exists, though empty, so its declaration cannot be changed or forgotten: routers may be writing to it."
         case .tableUnsuitable:
