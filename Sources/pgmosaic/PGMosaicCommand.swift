@@ -40,4 +40,9 @@ struct PGMosaicCommand: AsyncParsableCommand {
                     RoutersCommand.self, ManagersCommand.self, CatalogCommand.self, AuditCommand.self,
                 ]),
         ])
+
+    static func main() async {
+        CommandLineSecrets.warn(of: CommandLine.arguments)
+        await main(nil)
+    }
 }

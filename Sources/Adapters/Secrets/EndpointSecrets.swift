@@ -21,6 +21,14 @@ package enum EndpointSecrets {
         return parts.text
     }
 
+    /// The endpoint with a plain password in its user part; nil where it names one already, or refers to one.
+    package static func adding(password plain: String, to endpoint: String) throws(SecretError) -> String? {
+        var parts = try Parts(endpoint)
+        guard try parts.takePassword() == nil else { return nil }
+        parts.set(userPassword: plain)
+        return parts.text
+    }
+
     /// What a connection is made with: a sealed password is opened and put into the URL's user part; references are left for the connector to resolve.
     package static func opened(_ endpoint: String, with box: SecretBox?) throws(SecretError) -> String {
         var parts = try Parts(endpoint)
