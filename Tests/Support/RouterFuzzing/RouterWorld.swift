@@ -197,7 +197,11 @@ final class RouterWorld {
         guard let router else { return }
         let database = router.databases["shop"]
         let replica = database?.allPools.filter { $0.replica != nil }.randomElement(using: &random)
-        switch Int.random(in: 0..<10, using: &random) {
+        switch Int.random(in: 0..<13, using: &random) {
+        case 10..<13:
+            catalog.holdOrRelease(&random)
+            transcript.note(catalog.snapshot.holds.isEmpty ? "the hold goes" : "vnodes are held")
+            router.install(catalog.snapshot)
         case 0..<3: replica?.replica?.publish(oneIn(4) ? nil : router.now)
         case 3: replica?.abandon()
         case 4:
@@ -218,6 +222,11 @@ final class RouterWorld {
             settings.poolLifetimeMax = .seconds(Int.random(in: 0...100, using: &random))
             router.reconfigure(settings, router.admission)
         }
+    }
+
+    private func release() {
+        catalog.release()
+        router?.install(catalog.snapshot)
     }
 
     /// For a moment: its sessions end.
@@ -248,6 +257,8 @@ final class RouterWorld {
     private func settleHonestClients() throws(WireFuzzer.Finding) {
         for client in clients where client.peer.isHostile { leave(client) }
         router?.databases["shop"]?.resume()
+        // Else their statements wait until nobody is believed to lead the job any more.
+        if oneIn(2) { release() }
         if !shardsAreHonest {
             shards.areHostile = false
             for link in shards.links { shards.hangUp(link) }
@@ -268,6 +279,7 @@ final class RouterWorld {
     private func requireNothingLeft() throws(WireFuzzer.Finding) {
         guard let router else { return }
         for client in clients { leave(client) }
+        release()
         shards.areHostile = false
         var left = ""
         for _ in 0..<30 {

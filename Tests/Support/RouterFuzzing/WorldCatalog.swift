@@ -12,6 +12,7 @@ struct WorldCatalog {
 
     private(set) var snapshot = CatalogSnapshot(epoch: Epoch(1), clusterID: "fuzz")
     private var generation: UInt64 = 1
+    private var attempts: UInt64 = 0
 
     init(hasReplicas: Bool) {
         snapshot.databases["shop"] = DatabaseRecord(name: "shop", vnodeCount: 8, homeShard: ShardID("shard-0"))
@@ -50,6 +51,33 @@ struct WorldCatalog {
         case 3: snapshot.databases["shop"]?.defaultConsistency = Bool.random(using: &random) ? .eventual : .strong
         default: if snapshot.shards.count == Self.shards, Int.random(in: 0..<4, using: &random) == 0 { add(shard: Self.shards, [], hasReplicas: false) }
         }
+        advance()
+    }
+
+    /// Vnodes begin to change their owner, or have changed it, or have not after all.
+    mutating func holdOrRelease(_ random: inout some RandomNumberGenerator) {
+        let donors = snapshot.shards.values.filter { !$0.vnodes.isEmpty }.sorted { $0.id < $1.id }
+        if let hold = snapshot.holds.values.first {
+            if Bool.random(using: &random), let source = hold.owners.first, let target = snapshot.shards.keys.sorted().randomElement(using: &random), target != source {
+                let moved = snapshot.shards[source]?.vnodes.filter { hold.ranges.contains($0.range) } ?? []
+                snapshot.shards[source]?.vnodes.removeAll { hold.ranges.contains($0.range) }
+                snapshot.shards[target]?.vnodes.append(contentsOf: moved)
+                snapshot.shards[target]?.vnodes.sort { $0.range.start < $1.range.start }
+            }
+            release()
+        } else if let source = donors.randomElement(using: &random) {
+            attempts += 1
+            let moved = Bool.random(using: &random) ? source.vnodes : Array(source.vnodes.prefix(1))
+            snapshot.jobs["j"] = ReshardJobRecord(id: "j", database: "shop", shards: [source.id], body: "")
+            snapshot.holds["j"] = HoldRecord(
+                job: "j", database: "shop", ranges: moved.map(\.range), owners: [source.id], attempt: attempts, epoch: snapshot.epoch.next)
+            advance()
+        }
+    }
+
+    mutating func release() {
+        snapshot.jobs = [:]
+        snapshot.holds = [:]
         advance()
     }
 
