@@ -82,6 +82,28 @@ package struct RingPlanner: Sendable {
         let half = layout.load(of: shard) / 2
         _ = try give(Int128(half), from: shard, to: new, tolerance: half / Self.toleranceDivisor)
     }
+
+    /// What a shard owns from `border` on goes to a new one; a vnode with tokens on both sides is cut.
+    package mutating func split(_ shard: ShardID, at border: Token, into new: ShardID) throws(RingError) {
+        guard let owned = layout.vnodes[shard] else { throw .unknownShard(shard) }
+        try perform(.add(new))
+        var moved: [UInt32] = []
+        for vnode in owned where vnode.range.end >= border.value {
+            moved.append(vnode.range.start < border.value ? try cut(vnode, at: border) : vnode.id)
+        }
+        if !moved.isEmpty { try perform(.move(vnodes: moved, from: shard, to: new)) }
+    }
+
+    /// All that a shard owns goes to new ones, in even parts; the shard stays in the ring and owns nothing.
+    package mutating func divide(_ shard: ShardID, into new: [ShardID]) throws(RingError) {
+        guard layout.vnodes[shard] != nil else { throw .unknownShard(shard) }
+        for (position, heir) in new.enumerated() {
+            try perform(.add(heir))
+            let part = layout.load(of: shard) / UInt128(new.count - position)
+            guard position < new.count - 1 else { return try giveAll(from: shard, to: heir) }
+            _ = try give(Int128(part), from: shard, to: heir, tolerance: part / Self.toleranceDivisor)
+        }
+    }
 }
 
 // MARK: Straight work
