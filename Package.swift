@@ -213,7 +213,7 @@ let package = Package(
         test("RESTServerTests", in: "Adapters", ["RESTServer", "RESTTestKit", "ControlAPI", "Listening", "PostgresProcess", "Telemetry", log, httpTypes]),
         test("ManagerServiceTests", in: "Services", [
             "Audit", "ManagerService", "CatalogStore", "HealthCore", "ShardModel", "ControlAPI", "PGWire", "Secrets", "ServerConfig", "Telemetry", "RESTTestKit", "PostgresProcess",
-            "PGChannel", "ReshardCore", "LogicalReplication", "ShardTransfer", "TransferCore", "TestKit", nioPosix, log,
+            "PGChannel", "CatalogSQLite", "ReshardCore", "LogicalReplication", "ShardTransfer", "TransferCore", "TestKit", nioPosix, log,
         ]),
         test("TransferCoreTests", in: "Decisions", ["TransferCore", "PGTypes", "PGWire", "ShardModel", "TestKit"] + nio),
         test("ShardTransferTests", in: "Adapters", ["ShardTransfer", "ChangeCore", "LogicalReplication", "TransferCore", "PGChannel", "PGTypes", "PGWire", "PostgresProcess", "RoutePlanning", "ShardModel", "TestKit", nioPosix] + nio),

@@ -9,6 +9,7 @@ package struct ManagerSettings: Hashable, Sendable {
     package var secretsKeyFile: String?
     package var secretsOtherKeyFiles: [String]
     package var copies: CopySettings
+    package var reshard: ReshardSettings
     package var httpHost: String
     package var httpPort: Int
     package var httpTLS: HTTPTLSFiles?
@@ -34,6 +35,7 @@ package struct ManagerSettings: Hashable, Sendable {
         try LogLevelList.check(values)
         try auth.check(httpHost: httpHost, hasTLS: httpTLS != nil)
         try leader.check()
+        try reshard.check()
         if id.isEmpty { throw ConfigError("id", .inconsistent("must not be empty")) }
     }
 
@@ -50,6 +52,7 @@ package struct ManagerSettings: Hashable, Sendable {
         secretsKeyFile = values.path(Name.secretsKeyFile)
         secretsOtherKeyFiles = KeyFiles.list(values)
         copies = CopySettings(values)
+        reshard = ReshardSettings(values)
         httpHost = values.text(Name.httpHost)
         httpPort = values.integer(Name.managerHTTPPort)
         httpTLS = HTTPTLSFiles(values)

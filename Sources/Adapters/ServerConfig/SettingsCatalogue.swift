@@ -63,7 +63,7 @@ package enum SettingsCatalogue {
         "Least severe level that is logged.")
     package static let logLevels = SettingDeclaration(
         "log.levels", .text, default: .text(""),
-        "Levels of single subsystems, as `health=debug,rest=warning`: catalog, wire, replicas, recovery, rest, audit, leader, health, copies. What is not named logs by `log.level`. While a server runs, `PATCH` of its `log-levels` changes both (see rest.md).")
+        "Levels of single subsystems, as `health=debug,rest=warning`: catalog, wire, replicas, recovery, rest, audit, leader, health, copies, reshard. What is not named logs by `log.level`. While a server runs, `PATCH` of its `log-levels` changes both (see rest.md).")
     package static let logFormat = SettingDeclaration(
         "log.format", .choice(["auto", "json", "text"]), default: .text("auto"),
         "One JSON object a line, or text; `auto` is text on a terminal and JSON otherwise.")
@@ -286,6 +286,12 @@ package enum SettingsCatalogue {
     package static let copiesInterval = SettingDeclaration(
         "copies.interval", .duration(.milliseconds(100) ... .seconds(3600)), default: .duration(.seconds(5)),
         "How often the leader looks whether shards lack the newest catalog; at least nine times as long passes between two rounds as a round takes.")
+    package static let reshardPauseBudget = SettingDeclaration(
+        "reshard.pause_budget", .duration(.milliseconds(50) ... .seconds(60)), default: .duration(.milliseconds(500)),
+        "How long statements for moved vnodes may wait while their owner changes. An attempt that takes longer is given up, and made again later.")
+    package static let reshardDrainLimit = SettingDeclaration(
+        "reshard.drain_limit", .duration(.milliseconds(10) ... .seconds(60)), default: .duration(.milliseconds(150)),
+        "How long routers may take, of that time, until nothing is under way for the moved vnodes. The sessions of those that take longer are ended by the shard.")
     package static let healthInterval = SettingDeclaration(
         "health.interval", .duration(.milliseconds(100) ... .seconds(3600)), default: .duration(.seconds(5)),
         "Time from one probe of a shard's server to the next.")
@@ -312,7 +318,7 @@ package enum SettingsCatalogue {
         "Shards and replicas may have link-local addresses (169.254.0.0/16, fe80::/10) and those of clouds' metadata services, which the manager refuses to connect to otherwise, whatever name stands for them.")
 
     package static let manager: [SettingDeclaration] = [
-        managerID, catalog, leaderURL, leaderLease, leaderForward, leaderWait, leaderCAFile, copiesEnabled, copiesInterval, secretsKeyFile, secretsOtherKeyFiles, httpHost, managerHTTPPort, httpTLSCertificateFile, httpTLSKeyFile, httpAuth, authSecret, authIssuer, authAudience, authLifetime, authLeeway,
+        managerID, catalog, leaderURL, leaderLease, leaderForward, leaderWait, leaderCAFile, copiesEnabled, copiesInterval, reshardPauseBudget, reshardDrainLimit, secretsKeyFile, secretsOtherKeyFiles, httpHost, managerHTTPPort, httpTLSCertificateFile, httpTLSKeyFile, httpAuth, authSecret, authIssuer, authAudience, authLifetime, authLeeway,
         authKeySetFile, authKeySetIssuer, insecure, httpBodyMax, httpConnectionsMax, httpIdleTimeout,
         probeTimeout, allowLinkLocal, healthInterval, healthDeadline, healthFailures, healthRecoveries, healthLagMax, healthConnectionsPercent,
         healthInDoubtMax, healthSlotBytesMax,

@@ -18,6 +18,8 @@ package enum LogSubsystem: String, Codable, Hashable, Sendable, CaseIterable {
     case health
     /// The catalog's copies on the shards.
     case copies
+    /// Jobs that move vnodes.
+    case reshard
 }
 
 /// The least severe first.

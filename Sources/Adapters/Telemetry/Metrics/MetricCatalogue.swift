@@ -104,6 +104,16 @@ package enum MetricCatalogue {
         "pgmosaic_catalog_copy_behind_seconds", .gauge, labels: ["shard"],
         "For how long the shard's copy of the catalog has not been the newest, by the manager that leads; 0: it is.")
 
+    // Jobs that move vnodes
+    package static let reshardJobs = MetricFamily(
+        "pgmosaic_reshard_jobs", .gauge, labels: ["state"],
+        "Jobs that move vnodes, by state (pending, precopy, deltasync, cutover, completed, failed, cancelled), by the manager that leads; those that are over are counted while they are kept.")
+    package static let reshardPauseSeconds = MetricFamily(
+        "pgmosaic_reshard_pause_seconds", .gauge, merge: .max,
+        "How long statements waited at most in the last cutover that this manager carried out: from the hold to the new owners.")
+    package static let reshardAbandoned = MetricFamily(
+        "pgmosaic_reshard_attempts_abandoned_total", .counter, "Attempts at a cutover that this manager gave up.")
+
     package static let serverState = MetricFamily(
         "pgmosaic_server_state", .gauge, labels: ["shard", "server", "state"],
         "1 for the state that the server (host and port) has, by this manager's probes: unknown, healthy, degraded, unreachable; 0 for the others.")
@@ -164,6 +174,7 @@ package enum MetricCatalogue {
         cacheHits, cacheMisses, cacheEntries, catalogEpoch, catalogConnected, catalogCommits, schemaLoads,
         leader, leaderChanges, forwardedRequests,
         catalogCopyEpoch, catalogCopyBehind,
+        reshardJobs, reshardPauseSeconds, reshardAbandoned,
         serverState, serverProbeSeconds, serverConnections, serverConnectionsMax, serverLagSeconds, serverInDoubt, serverInDoubtSeconds,
         serverDatabaseBytes, serverLogBytes, serverSlotBytes,
         httpRequests, httpSeconds, auditEvents, auditFailing,

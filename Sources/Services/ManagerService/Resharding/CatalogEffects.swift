@@ -1,0 +1,146 @@
+internal import CatalogStore
+internal import ReshardCore
+internal import ServerConfig
+internal import ShardModel
+
+/// What a job does in the catalog: hold, switch, lift. Each is one compare-and-set, on what this job's record and hold are at that moment.
+struct CatalogEffects: Sendable {
+    let commits: JobCommits
+    let settings: ReshardSettings
+    /// Seconds since 1970.
+    let now: @Sendable () -> Double
+
+    /// How often it is looked whether the routers have acknowledged.
+    static let lookInterval = Duration.milliseconds(4)
+
+    // MARK: the hold
+
+    /// Writes the hold. The attempt where it stands; else why not.
+    func hold(_ record: JobRecord, _ id: EffectID) async -> Result<CutoverAttempt, Failure> {
+        let began = ContinuousClock.now
+        let ranges = Self.merged(record.moves.map(\.vnode.range))
+        let outcome = await commits.commit { catalog in
+            if let refusal = Self.refusal(record, id, in: catalog) { return refusal }
+            if let there = catalog.holds[record.id.text] {
+                return there.attempt == id.version ? .stands : .refused("the hold of attempt \(there.attempt) is still there")
+            }
+            let hold = HoldRecord(
+                job: record.id.text, database: record.database, ranges: ranges, owners: record.oldOwners, attempt: id.version, epoch: catalog.epoch.next)
+            return .change([.putHold(hold)])
+        }
+        switch outcome {
+        case .stands(let catalog):
+            guard let hold = catalog.holds[record.id.text] else { return .failure(Failure(outcome: .busy("the hold is gone"))) }
+            return .success(CutoverAttempt(number: id.version, began: began, epoch: hold.epoch))
+        default: return .failure(Failure(outcome: Self.failed(outcome)))
+        }
+    }
+
+    struct Failure: Error {
+        var outcome: JobOutcome
+    }
+
+    /// Returns when each live router has acknowledged, or the drain limit is over. Who is silent then is cut off by the fence. Gives their ids.
+    func awaitAcknowledgements(of attempt: CutoverAttempt, _ job: JobID) async -> [String] {
+        let deadline = attempt.began + min(settings.drainLimit, settings.pauseBudget)
+        var silent: [String] = []
+        repeat {
+            if let members = try? await commits.store.members() {
+                silent = members.filter { $0.kind == "router" && Self.acknowledgement(of: job, attempt, by: $0) == nil }.map(\.id)
+                if silent.isEmpty { return [] }
+            }
+            try? await Task.sleep(for: Self.lookInterval)
+        } while deadline > .now && !Task.isCancelled
+        return silent
+    }
+
+    /// The sessions that routers vouch for, by shard.
+    func spared(_ attempt: CutoverAttempt, _ job: JobID) async -> [ShardID: Set<Int32>]? {
+        guard let members = try? await commits.store.members() else { return nil }
+        var spared: [ShardID: Set<Int32>] = [:]
+        for member in members where member.kind == "router" {
+            for (shard, sessions) in Self.acknowledgement(of: job, attempt, by: member)?.sessions ?? [:] { spared[shard, default: []].formUnion(sessions) }
+        }
+        return spared
+    }
+
+    private static func acknowledgement(of job: JobID, _ attempt: CutoverAttempt, by member: MemberRecord) -> HoldAcknowledgement? {
+        member.acknowledgements?.first { $0.job == job.text && $0.attempt == attempt.number }
+    }
+
+    // MARK: the switch
+
+    /// Writes the new owners and takes the hold away, if it is this attempt's, the record is the effect's, and the pause is not over its budget.
+    func switchOwners(_ record: JobRecord, _ id: EffectID, _ attempt: CutoverAttempt) async -> JobOutcome {
+        var unknown: String?
+        while true {
+            let outcome = await commits.commit { catalog in
+                if Ownership(of: record, in: catalog) == .new { return .stands }
+                if let refusal = Self.refusal(record, id, in: catalog) { return refusal }
+                guard let hold = catalog.holds[record.id.text], hold.attempt == attempt.number else {
+                    return .refused("the hold is not this attempt's any more")
+                }
+                guard ContinuousClock.now - attempt.began < settings.pauseBudget else { return .refused(Self.overBudget(settings)) }
+                guard let shards = Ownership.switched(record, in: catalog, now: now()) else { return .refused("the vnodes are not the old owners' any more") }
+                return .change(shards.map { .putShard($0) } + [.deleteHold(job: record.id.text, version: hold.version)])
+            }
+            switch outcome {
+            case .stands: return .done
+            // The same again: it finds the owners switched, or switches them; the first one can still arrive, and then one of the two conflicts.
+            case .unknown(let reason) where unknown == nil: unknown = reason
+            default: return Self.failed(outcome)
+            }
+        }
+    }
+
+    static func overBudget(_ settings: ReshardSettings) -> String { "the pause is over its budget of \(settings.pauseBudget)" }
+
+    // MARK: giving up
+
+    /// Takes the hold away, unless the owners are switched. Answers the epoch of the hold that was there, which is the fence's.
+    func lift(_ record: JobRecord, _ id: EffectID) async -> Result<Epoch?, Failure> {
+        // Nobody but this job's manager writes a hold of the job.
+        guard let before = try? await commits.store.load() else { return .failure(Failure(outcome: .unavailable("the catalog store cannot be reached"))) }
+        let outcome = await commits.commit { catalog in
+            if let refusal = Self.refusal(record, id, in: catalog) { return refusal }
+            if Ownership(of: record, in: catalog) == .new { return .refused("switched") }
+            guard let hold = catalog.holds[record.id.text] else { return .stands }
+            return .change([.deleteHold(job: hold.job, version: hold.version)])
+        }
+        switch outcome {
+        case .stands: return .success(before.holds[record.id.text]?.epoch)
+        case .refused(_, let catalog) where Ownership(of: record, in: catalog) == .new: return .failure(Failure(outcome: .switched))
+        default: return .failure(Failure(outcome: Self.failed(outcome)))
+        }
+    }
+
+    // MARK: common
+
+    /// nil: the record in the catalog is the one that the effect is of.
+    private static func refusal(_ record: JobRecord, _ id: EffectID, in catalog: CatalogSnapshot) -> JobCommits.Decision? {
+        catalog.jobs[record.id.text]?.version == id.version ? nil : .refused("another manager has the job")
+    }
+
+    private static func failed(_ outcome: JobCommits.Outcome) -> JobOutcome {
+        switch outcome {
+        case .stands: .done
+        case .refused(let reason, _): .busy(reason)
+        case .fenced: .busy("this manager does not lead any more")
+        case .unavailable(let reason): .unavailable("the catalog store cannot be reached: \(reason)")
+        case .unknown(let reason): .unavailable("the catalog store did not answer: \(reason)")
+        }
+    }
+
+    /// Sorted, neighbours as one.
+    static func merged(_ ranges: [TokenRange]) -> [TokenRange] {
+        var merged: [TokenRange] = []
+        for range in ranges.sorted(by: { $0.start < $1.start }) {
+            if let last = merged.last, last.end != .max, last.end + 1 == range.start {
+                merged[merged.count - 1] = TokenRange(last.start...range.end)
+            } else {
+                merged.append(range)
+            }
+        }
+        return merged
+    }
+}
