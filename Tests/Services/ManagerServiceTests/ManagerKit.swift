@@ -12,6 +12,8 @@ struct ManagerKit: Sendable {
     let server: RESTTestServer
     let store: InMemoryCatalogStore
     let servers: FakeInspector
+    /// Carries jobs out, by what the test says of servers.
+    let work: ScriptedWork
 
     static func run(
         inspector: (any ShardInspector)? = nil, box: SecretBox? = SecretBox(key: Array(0..<32)), faults: Faults? = nil, longPollsMax: Int? = nil,
@@ -19,15 +21,20 @@ struct ManagerKit: Sendable {
     ) async throws {
         let servers = FakeInspector()
         let store = InMemoryCatalogStore()
+        let work = ScriptedWork()
         let seen: any CatalogStore = if let faults { FaultyStore(store: store, faults: faults) } else { store }
-        let api = ManagerAPI(
-            store: seen, inspector: inspector ?? servers, box: box, metrics: SharedMetrics(), registry: MetricRegistry(),
-            longPollsMax: longPollsMax, now: { 1_700_000_000 })
         var logger = Logger(label: "test")
         logger.logLevel = .critical
+        let jobs = JobSupervisor(
+            store: seen, election: nil, work: work, ledgers: JobKit.ledgers, settings: JobKit.settings, metrics: SharedMetrics(), logger: logger, now: { 1_700_000_000 })
+        let supervising = Task { try await jobs.run() }
+        defer { supervising.cancel() }
+        let api = ManagerAPI(
+            store: seen, inspector: inspector ?? servers, box: box, metrics: SharedMetrics(), registry: MetricRegistry(),
+            jobs: jobs, longPollsMax: longPollsMax, now: { 1_700_000_000 })
         let responder = ManagerServer.responder(api, bodyMax: 100_000, metrics: SharedMetrics(), logger: logger)
         try await RESTTestServer.with(responder) { server in
-            try await body(ManagerKit(server: server, store: store, servers: servers))
+            try await body(ManagerKit(server: server, store: store, servers: servers, work: work))
         }
     }
 

@@ -52,6 +52,25 @@ import Testing
         }
     }
 
+    @Test func aShardThatJoinsHasNoObjectOfAUser() async throws {
+        try await Self.run { server, kit in
+            for name in ["j1", "j2"] { try await server.createDatabase(name) }
+            try await kit.makeDatabase()
+            try kit.expect(201, await Self.register(kit, "s1", server.dsn(database: "j1")))
+            try kit.expect(201, await kit.declare("t", "sharded", key: "id"))
+            try await server.psql(
+                "CREATE SCHEMA x; CREATE TYPE x.e AS ENUM ('a'); CREATE SEQUENCE q; CREATE VIEW v AS SELECT 1 AS one; CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+                database: "j2")
+            let error = try #require(try await Self.register(kit, "s2", server.dsn(database: "j2")).error)
+            #expect(error.code == .schemaMismatch)
+            #expect(error.details?["objects"] == ["function public.f", "relation public.q", "relation public.v", "schema x", "type x.e"])
+            try await server.psql("DROP SCHEMA x CASCADE; DROP SEQUENCE q; DROP VIEW v; DROP FUNCTION f", database: "j2")
+            #expect(try await Self.register(kit, "s2", server.dsn(database: "j2")).json?["status"] == "migrating")
+            try kit.expect(204, await kit.server.delete("/api/v1/shards/s2"))
+            #expect(try await server.psql("SELECT to_regnamespace('pgmosaic') IS NULL", database: "j2") == "t")
+        }
+    }
+
     /// What a router's session says first, and what the shard answers.
     private static func checkGreeting(_ server: PostgresServer, cluster: String) async throws {
         func hello(_ cluster: String, _ shard: String, _ epoch: String) async -> String {

@@ -82,6 +82,8 @@ import Testing
             "LogLevels": keys(LogLevelsAnswer.CodingKeys.self), "ChangeLogLevels": keys(ChangeLogLevelsRequest.CodingKeys.self),
             "Execute": Set(ExecuteRequest.fields), "Batch": Set(BatchRequest.fields), "ShardForKey": keys(ShardForKeyAnswer.CodingKeys.self),
             "RouteExplanation": keys(RouteExplanation.CodingKeys.self), "StreamHead": Set(StreamLines.headFields),
+            "SplitShard": keys(SplitShardRequest.CodingKeys.self), "MergeShards": keys(MergeShardsRequest.CodingKeys.self),
+            "MoveVNodes": keys(MoveVNodesRequest.CodingKeys.self), "ReshardPlan": keys(ReshardPlanAnswer.CodingKeys.self), "Job": keys(JobResource.CodingKeys.self),
             "StreamEnd": Set(StreamLines.endFields + ["notices", "error"]),
         ]
         for (name, fields) in types { #expect(Set(APISchemas.named(name)?.map(\.name) ?? []) == fields, "\(name)") }

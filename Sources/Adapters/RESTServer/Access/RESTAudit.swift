@@ -24,7 +24,7 @@ struct RESTAudit: Sendable {
             guard let route, RESTAudit.isChange(route), !body.isEmpty, let value = try? JSONParser.parse(body) else { return }
             switch route.id {
             case "POST /api/v1/auth/login", "POST /api/v1/auth/setup": user = value["username"]?.stringValue
-            default: name = ["name", "id", "username", "jti"].lazy.compactMap { value[$0]?.stringValue }.first
+            default: name = ["name", "id", "username", "jti", "source_shard_id", "source"].lazy.compactMap { value[$0]?.stringValue }.first
             }
         }
     }
@@ -73,6 +73,9 @@ struct RESTAudit: Sendable {
         "POST /api/v1/databases/{name}/tables": "table.declare", "DELETE /api/v1/databases/{name}/tables/{table}": "table.forget",
         "POST /api/v1/shards": "shard.add", "DELETE /api/v1/shards/{id}": "shard.remove", "PUT /api/v1/shards/{id}/status": "shard.status",
         "PUT /api/v1/shards/{id}/replicas": "shard.replicas",
+        "POST /api/v1/reshard/split": "reshard.split", "POST /api/v1/reshard/merge": "reshard.merge", "POST /api/v1/reshard/move": "reshard.move",
+        "POST /api/v1/reshard/jobs/{id}/cancel": "reshard.cancel", "POST /api/v1/reshard/jobs/{id}/resume": "reshard.resume",
+        "POST /api/v1/reshard/jobs/{id}/reverse": "reshard.reverse", "POST /api/v1/reshard/jobs/{id}/finish": "reshard.finish",
         "PATCH /api/v1/log-levels": "log.levels", "PATCH /v1/log-levels": "log.levels",
     ]
 }

@@ -23,13 +23,15 @@ package struct ManagerAPI: Sendable {
     let passwords: PasswordCheck
     /// nil: there is none.
     let audit: AuditTrail?
+    /// nil: jobs that move vnodes are written down, and not carried out.
+    let jobs: JobSupervisor?
     /// Seconds since 1970.
     let now: @Sendable () -> Double
 
     package init(
         store: any CatalogStore, inspector: any ShardInspector, box: SecretBox?, metrics: SharedMetrics, registry: MetricRegistry,
         election: LeaderElection? = nil, monitor: HealthMonitor? = nil, authority: TokenAuthority? = nil, passwords: PasswordCheck = PasswordCheck(),
-        audit: AuditTrail? = nil, longPollsMax: Int? = nil, now: @escaping @Sendable () -> Double = { Date().timeIntervalSince1970 }
+        audit: AuditTrail? = nil, jobs: JobSupervisor? = nil, longPollsMax: Int? = nil, now: @escaping @Sendable () -> Double = { Date().timeIntervalSince1970 }
     ) {
         self.store = store
         writer = CatalogWriter(store: store, metrics: metrics, election: election)
@@ -40,6 +42,7 @@ package struct ManagerAPI: Sendable {
         self.authority = authority
         self.passwords = passwords
         self.audit = audit
+        self.jobs = jobs
         longPolls = LongPollLimit(waitersMax: longPollsMax ?? LongPollLimit.waitersMax)
         self.now = now
     }
@@ -48,7 +51,7 @@ package struct ManagerAPI: Sendable {
     package var handlers: [String: RESTHandler] {
         var handlers = userHandlers
         for part in [
-            authHandlers, auditHandlers, databaseHandlers, tableHandlers, shardHandlers, clusterHandlers, LogLevelsRoute.handlers(path: "/api/v1/log-levels"),
+            authHandlers, auditHandlers, databaseHandlers, tableHandlers, shardHandlers, reshardHandlers, clusterHandlers, LogLevelsRoute.handlers(path: "/api/v1/log-levels"),
         ] {
             handlers.merge(part) { $1 }
         }

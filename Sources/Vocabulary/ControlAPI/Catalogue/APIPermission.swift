@@ -61,6 +61,11 @@ package enum RoutePermissions {
         "DELETE /api/v1/shards/{id}": .role(.operator), "PUT /api/v1/shards/{id}/status": .role(.operator),
         "PUT /api/v1/shards/{id}/replicas": .role(.operator), "GET /api/v1/shards/{id}/health": .role(.viewer),
         "GET /api/v1/shards/{id}/stats": .role(.viewer),
+        // Jobs that move vnodes
+        "POST /api/v1/reshard/split": .role(.operator), "POST /api/v1/reshard/merge": .role(.operator), "POST /api/v1/reshard/move": .role(.operator),
+        "GET /api/v1/reshard/plan": .role(.viewer), "GET /api/v1/reshard/jobs": .role(.viewer), "GET /api/v1/reshard/jobs/{id}": .role(.viewer),
+        "POST /api/v1/reshard/jobs/{id}/cancel": .role(.operator), "POST /api/v1/reshard/jobs/{id}/resume": .role(.operator),
+        "POST /api/v1/reshard/jobs/{id}/reverse": .role(.operator), "POST /api/v1/reshard/jobs/{id}/finish": .role(.operator),
         // The cluster
         "GET /api/v1/catalog": .role(.viewer), "GET /api/v1/routers": .role(.viewer), "GET /api/v1/managers": .role(.viewer),
         "GET /api/v1/audit": .role(.admin),

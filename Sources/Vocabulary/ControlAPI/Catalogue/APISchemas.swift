@@ -77,6 +77,35 @@ package enum APISchemas {
                 .init("tables", .array(.reference("Table"))),
             ]))),
         ]),
+        ("SplitShard", [.init("source_shard_id", id), .init("target_shards", ids), .optional("split_point", .token)]),
+        ("MergeShards", [.init("source_shard_ids", ids), .init("target_shard", id)]),
+        ("MoveVNodes", [
+            .init("vnodes", .list(.bounded(0...Int(UInt32.max)), RequestLimits.movedVNodes, isUnique: true)), .init("source", id), .init("target", id),
+        ]),
+        ("ReshardPlan", [
+            .init("type", jobType), .init("database", .string),
+            .init("moves", .array(.object([
+                .init("source_shard", .string), .init("target_shard", .string), .init("vnodes", .integer), .init("share_of_ring", .number),
+                .init("share_of_source", .number), .optional("row_estimate", .integer), .optional("byte_estimate", .integer),
+            ]))),
+            .init("cuts", .integer), .init("retiring", .array(.string)), .optional("conflict", .string),
+        ]),
+        ("Job", [
+            .init("id", .string), .init("type", jobType), .init("database", .string), .init("source_shards", .array(.string)),
+            .init("target_shards", .array(.string)),
+            .init("status", .choice(["pending", "precopy", "deltasync", "cutover", "completed", "failed", "cancelled"])), .init("step", .string),
+            .init("direction", .choice(["forward", "back"])), .init("has_way_back", .boolean), .init("vnodes", .integer), .init("progress", .number),
+            .init("keys_migrated", .integer), .init("total_keys", .integer), .init("bytes_copied", .integer), .init("total_bytes", .integer),
+            .init("lag_bytes", .integer), .optional("pause_ms", .number), .init("attempts_abandoned", .integer), .init("retries", .integer),
+            .optional("error_message", .string), .init("started_at", .timestamp), .init("updated_at", .timestamp), .optional("switched_at", .timestamp),
+            .optional("completed_at", .timestamp), .init("version", .integer),
+            .init("tables", .array(.object([
+                .init("name", .string), .init("rows_copied", .integer), .init("total_rows", .integer), .init("bytes_copied", .integer),
+            ]))),
+            .init("streams", .array(.object([
+                .init("source_shard", .string), .init("state", .string), .init("lag_bytes", .integer), .init("changes", .integer), .optional("reason", .string),
+            ]))),
+        ]),
         ("Router", [
             .init("id", .string), .init("url", .string), .init("wire_address", .string), .init("epoch", .integer),
             .init("epoch_lag", .integer), .init("version", .string), .init("started_at", .timestamp),
@@ -156,6 +185,7 @@ package enum APISchemas {
         .optional("sqlstate", .string), .optional("details", .any),
     ])
     private static let healthState = APISchema.choice(ServerHealthResource.State.allCases.map(\.rawValue))
+    private static let jobType = APISchema.choice(["split", "merge", "move"])
     private static let managerRole = APISchema.choice(ManagerRole.allCases.map(\.rawValue))
     private static let columns = APISchema.array(.object([.init("name", .string), .init("type", .string)]))
     private static let notices = APISchema.array(.object([
@@ -173,6 +203,7 @@ package enum APISchemas {
     /// "schema.table", or a table of public.
     static let tableName = APISchema.text(1...(2 * RequestLimits.nameBytes.upperBound + 1), pattern: "^[^\\u0000-\\u001f\\u007f]+$")
     private static let id = APISchema.text(RequestLimits.idLength, pattern: "^(?!\\.{1,2}$)[A-Za-z0-9._-]+$")
+    private static let ids = APISchema.list(id, RequestLimits.movedShards, isUnique: true)
     private static let endpoint = APISchema.text(1...4096, pattern: "^postgres(ql)?://[^\\s/@]+@[^\\s/@]+/\\S+$")
     private static let password = APISchema.text(RequestLimits.passwordBytes, pattern: "^")
     private static let query = APISchema.text(1...Int.max, pattern: "^[^\\u0000]+$")

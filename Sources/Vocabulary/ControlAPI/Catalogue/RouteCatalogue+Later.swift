@@ -3,14 +3,6 @@
 extension RouteCatalogue {
     package static let managerLater: [APIRoute] = [
         later(.post, "/api/v1/shards/{id}/promote", "shards", "Promote a replica"),
-        later(.post, "/api/v1/reshard/split", "reshard", "Split a shard"),
-        later(.post, "/api/v1/reshard/merge", "reshard", "Merge shards"),
-        later(.get, "/api/v1/reshard/jobs", "reshard", "The jobs that move data"),
-        later(.get, "/api/v1/reshard/jobs/{id}", "reshard", "One job"),
-        later(.post, "/api/v1/reshard/jobs/{id}/cancel", "reshard", "Cancel a job"),
-        later(.post, "/api/v1/reshard/jobs/{id}/resume", "reshard", "Resume a job"),
-        later(.post, "/api/v1/reshard/jobs/{id}/reverse", "reshard", "Undo a job's cutover"),
-        later(.post, "/api/v1/reshard/jobs/{id}/finish", "reshard", "End a job for good"),
         later(.get, "/api/v1/failover/status", "failover", "Whether failover is on, and the shards' state"),
         later(.get, "/api/v1/failover/history", "failover", "Past failovers"),
         later(.post, "/api/v1/failover/enable", "failover", "Turn failover on"),

@@ -18,7 +18,7 @@ package enum RouteCatalogue {
         APIRoute(.get, "/v1/health", tag: "server", "Liveness", answer: .json(.reference("Health"))),
     ] + logLevels("/v1/log-levels") + common
 
-    package static let manager: [APIRoute] = users + databases + shards + cluster + logLevels("/api/v1/log-levels") + common
+    package static let manager: [APIRoute] = users + databases + shards + reshard + cluster + logLevels("/api/v1/log-levels") + common
 
     private static let users: [APIRoute] = [
         APIRoute(
@@ -130,7 +130,7 @@ package enum RouteCatalogue {
         APIRoute(.get, "/openapi.json", tag: "server", "This document", answer: .json(.any)),
     ]
 
-    private static let paging: [APIRoute.QueryParameter] = [
+    static let paging: [APIRoute.QueryParameter] = [
         .init("limit", .bounded(1...PageRequest.limitMax), "Items a page; \(PageRequest.limitDefault) when left out"),
         .init("cursor", .text(0...1024, pattern: PageRequest.cursorPattern), "`next_cursor` of the page before"),
     ]
@@ -138,7 +138,7 @@ package enum RouteCatalogue {
     private static let version = APIRoute.QueryParameter(
         "version", .count, "The version that was read; a different one gives 409. Left out: whatever it is now")
 
-    private static func page(of name: String) -> APIRoute.Content {
+    static func page(of name: String) -> APIRoute.Content {
         .json(.object([.init("items", .array(.reference(name))), .optional("next_cursor", .string)]))
     }
 }

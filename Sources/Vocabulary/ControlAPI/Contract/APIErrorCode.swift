@@ -16,6 +16,7 @@ package enum APIErrorCode: String, Hashable, Sendable, CaseIterable, Codable {
     case databaseNotFound = "DATABASE_NOT_FOUND"
     case shardNotFound = "SHARD_NOT_FOUND"
     case tableNotFound = "TABLE_NOT_FOUND"
+    case jobNotFound = "JOB_NOT_FOUND"
     case userNotFound = "USER_NOT_FOUND"
     case methodNotAllowed = "METHOD_NOT_ALLOWED"
 
@@ -27,6 +28,7 @@ package enum APIErrorCode: String, Hashable, Sendable, CaseIterable, Codable {
     case shardInUse = "SHARD_IN_USE"
     case shardOwnsData = "SHARD_OWNS_DATA"
     case jobConflict = "JOB_CONFLICT"
+    case jobState = "JOB_STATE"
     case reshardingNeeded = "RESHARDING_NEEDED"
     case shardUnsuitable = "SHARD_UNSUITABLE"
     case schemaMismatch = "SCHEMA_MISMATCH"
@@ -41,6 +43,7 @@ package enum APIErrorCode: String, Hashable, Sendable, CaseIterable, Codable {
     case bodyTooLarge = "BODY_TOO_LARGE"
     case unsupportedMediaType = "UNSUPPORTED_MEDIA_TYPE"
 
+    case reshardRefused = "RESHARD_REFUSED"
     case sqlRefused = "SQL_REFUSED"
     case sqlFailed = "SQL_FAILED"
     case shardKeyMismatch = "SHARD_KEY_MISMATCH"
@@ -64,15 +67,15 @@ package enum APIErrorCode: String, Hashable, Sendable, CaseIterable, Codable {
         case .invalidRequest, .invalidJSON, .unknownField, .invalidEndpoint: 400
         case .unauthenticated, .loginFailed: 401
         case .forbidden: 403
-        case .notFound, .databaseNotFound, .shardNotFound, .tableNotFound, .userNotFound: 404
+        case .notFound, .databaseNotFound, .shardNotFound, .tableNotFound, .jobNotFound, .userNotFound: 404
         case .methodNotAllowed: 405
         case .alreadyExists, .versionConflict, .setupDone, .lastAdministrator, .databaseNotEmpty, .shardInUse, .shardOwnsData,
-            .jobConflict, .reshardingNeeded, .shardUnsuitable, .schemaMismatch, .tableNotEmpty, .tableExists, .tableUnsuitable, .noShards,
+            .jobConflict, .jobState, .reshardingNeeded, .shardUnsuitable, .schemaMismatch, .tableNotEmpty, .tableExists, .tableUnsuitable, .noShards,
             .idempotencyMismatch, .requestInProgress, .answerNotKept:
             409
         case .bodyTooLarge: 413
         case .unsupportedMediaType: 415
-        case .sqlRefused, .sqlFailed, .shardKeyMismatch, .resultTooLarge, .outcomeUnknown: 422
+        case .reshardRefused, .sqlRefused, .sqlFailed, .shardKeyMismatch, .resultTooLarge, .outcomeUnknown: 422
         case .tooManyRequests: 429
         case .internalError: 500
         case .notImplemented: 501
@@ -95,6 +98,7 @@ package enum APIErrorCode: String, Hashable, Sendable, CaseIterable, Codable {
         case .databaseNotFound: "No database of that name in the catalog."
         case .shardNotFound: "No shard of that id in the catalog."
         case .tableNotFound: "The table has no declared placement."
+        case .jobNotFound: "No job of that id in the catalog."
         case .userNotFound: "No user of that name in the catalog."
         case .methodNotAllowed: "The path exists, but not with this method; `Allow` lists those that do."
         case .alreadyExists: "Something with that name or id exists already."
@@ -106,6 +110,7 @@ package enum APIErrorCode: String, Hashable, Sendable, CaseIterable, Codable {
         case .shardInUse: "That PostgreSQL database is registered already, under another shard or cluster."
         case .shardOwnsData: "The shard owns vnodes, or is the home shard, while its database has tables, or its server holds tables or transactions that are not settled."
         case .jobConflict: "A job that moves vnodes and is not over is in the way; `details.job` is its id."
+        case .jobState: "The job is in a step in which this cannot be asked of it; `details.status` and `details.step` say in which."
         case .reshardingNeeded:
             "The database has used up its slices of sequence values, or its vnode ids."
         case .shardUnsuitable: "The PostgreSQL server cannot be a shard as it is; `details.problems` says what to change."
@@ -120,6 +125,7 @@ package enum APIErrorCode: String, Hashable, Sendable, CaseIterable, Codable {
         case .answerNotKept: "The request with this `Idempotency-Key` was carried out; its answer was too long to be kept. Read what it made."
         case .bodyTooLarge: "The body is longer than the server's limit."
         case .unsupportedMediaType: "The body is not `application/json`."
+        case .reshardRefused: "The vnodes cannot be moved as asked; the message says why."
         case .sqlRefused: "PGMosaic refuses the statement; `details.refusal` is its `PGM-…` code."
         case .sqlFailed: "PostgreSQL answered with an error; `sqlstate` is its code."
         case .shardKeyMismatch: "`shard_key` is none of the keys that the statement names."

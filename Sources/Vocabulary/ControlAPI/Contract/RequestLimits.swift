@@ -8,6 +8,9 @@ package enum RequestLimits {
     package static let vnodeCount = 1...4096
     package static let keyColumnRules = 0...64
     package static let replicas = 0...32
+    /// Sources, and targets, of one job that moves vnodes.
+    package static let movedShards = 1...1000
+    package static let movedVNodes = 1...65_536
     /// Databases that one user has rights on.
     package static let grants = 0...1000
     package static let idempotencyKeyLength = 1...255

@@ -1,0 +1,111 @@
+/// POST /api/v1/reshard/split
+package struct SplitShardRequest: APIRequest, Encodable, Hashable {
+    package var sourceShardID: String
+    /// One: the source keeps half. Several: they share all of it.
+    package var targetShards: [String]
+    /// With one target: it gets what lies from this token on. A decimal string.
+    package var splitPoint: String?
+
+    package enum CodingKeys: String, CodingKey, CaseIterable {
+        case sourceShardID = "source_shard_id"
+        case targetShards = "target_shards"
+        case splitPoint = "split_point"
+    }
+
+    package init(sourceShardID: String, targetShards: [String], splitPoint: String? = nil) {
+        self.sourceShardID = sourceShardID
+        self.targetShards = targetShards
+        self.splitPoint = splitPoint
+    }
+}
+
+/// POST /api/v1/reshard/merge
+package struct MergeShardsRequest: APIRequest, Encodable, Hashable {
+    package var sourceShardIDs: [String]
+    package var targetShard: String
+
+    package enum CodingKeys: String, CodingKey, CaseIterable {
+        case sourceShardIDs = "source_shard_ids"
+        case targetShard = "target_shard"
+    }
+
+    package init(sourceShardIDs: [String], targetShard: String) {
+        self.sourceShardIDs = sourceShardIDs
+        self.targetShard = targetShard
+    }
+}
+
+/// POST /api/v1/reshard/move
+package struct MoveVNodesRequest: APIRequest, Encodable, Hashable {
+    package var vnodes: [UInt32]
+    package var source: String
+    package var target: String
+
+    package enum CodingKeys: String, CodingKey, CaseIterable { case vnodes, source, target }
+
+    package init(vnodes: [UInt32], source: String, target: String) {
+        self.vnodes = vnodes
+        self.source = source
+        self.target = target
+    }
+}
+
+/// GET /api/v1/reshard/plan: what would move, and about how much of it there is.
+package struct ReshardPlanAnswer: Codable, Hashable, Sendable {
+    package struct Move: Codable, Hashable, Sendable {
+        package var sourceShard: String
+        package var targetShard: String
+        package var vnodes: Int
+        /// Of the whole ring, 0.0 to 1.0.
+        package var shareOfRing: Double
+        /// Of what the source owns, 0.0 to 1.0.
+        package var shareOfSource: Double
+        /// By the source's statistics; nil: it did not answer.
+        package var rowEstimate: Int64?
+        package var byteEstimate: Int64?
+
+        package enum CodingKeys: String, CodingKey, CaseIterable {
+            case vnodes
+            case sourceShard = "source_shard"
+            case targetShard = "target_shard"
+            case shareOfRing = "share_of_ring"
+            case shareOfSource = "share_of_source"
+            case rowEstimate = "row_estimate"
+            case byteEstimate = "byte_estimate"
+        }
+
+        package init(
+            sourceShard: String, targetShard: String, vnodes: Int, shareOfRing: Double, shareOfSource: Double, rowEstimate: Int64?, byteEstimate: Int64?
+        ) {
+            self.sourceShard = sourceShard
+            self.targetShard = targetShard
+            self.vnodes = vnodes
+            self.shareOfRing = shareOfRing
+            self.shareOfSource = shareOfSource
+            self.rowEstimate = rowEstimate
+            self.byteEstimate = byteEstimate
+        }
+    }
+
+    package var type: String
+    package var database: String
+    /// By source and target.
+    package var moves: [Move]
+    /// How many vnodes are cut for it.
+    package var cuts: Int
+    /// Shards that own nothing afterwards.
+    package var retiring: [String]
+    /// The job that would be in the way.
+    package var conflict: String?
+
+    package enum CodingKeys: String, CodingKey, CaseIterable { case type, database, moves, cuts, retiring, conflict }
+
+    package init(type: String, database: String, moves: [Move], cuts: Int, retiring: [String], conflict: String?) {
+        self.type = type
+        self.database = database
+        self.moves = moves
+        self.cuts = cuts
+        self.retiring = retiring
+        self.conflict = conflict
+    }
+}
