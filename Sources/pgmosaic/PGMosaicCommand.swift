@@ -36,7 +36,7 @@ struct PGMosaicCommand: AsyncParsableCommand {
             .init(
                 name: "Cluster",
                 subcommands: [
-                    LoginCommand.self, LogoutCommand.self, DatabasesCommand.self, ShardsCommand.self, TablesCommand.self, UsersCommand.self,
+                    LoginCommand.self, LogoutCommand.self, DatabasesCommand.self, ShardsCommand.self, ReshardCommand.self, TablesCommand.self, UsersCommand.self,
                     RoutersCommand.self, ManagersCommand.self, CatalogCommand.self, AuditCommand.self,
                 ]),
         ])

@@ -44,6 +44,15 @@ struct ClientError: Error, CustomStringConvertible {
         return text
     }
 
+    /// Whether the same request may go well in a moment: the server does not answer, or says that it cannot now.
+    var isPassing: Bool {
+        switch reason {
+        case .unreachable: true
+        case .refused(let error): error.code.status == 503
+        case .otherServer, .usage: false
+        }
+    }
+
     var exitStatus: ExitCode {
         switch reason {
         case .refused, .otherServer: ExitStatus.failed

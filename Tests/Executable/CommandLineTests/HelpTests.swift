@@ -9,6 +9,8 @@ import Testing
         ["databases"], ["databases", "list"], ["databases", "show"], ["databases", "create"], ["databases", "delete"],
         ["shards"], ["shards", "list"], ["shards", "show"], ["shards", "add"], ["shards", "remove"], ["shards", "status"],
         ["shards", "health"], ["shards", "stats"], ["tables"], ["tables", "list"], ["tables", "declare"], ["tables", "forget"],
+        ["reshard"], ["reshard", "list"], ["reshard", "show"], ["reshard", "plan"], ["reshard", "split"], ["reshard", "merge"], ["reshard", "move"],
+        ["reshard", "watch"], ["reshard", "cancel"], ["reshard", "resume"], ["reshard", "reverse"], ["reshard", "finish"],
         ["users"], ["users", "list"], ["users", "show"], ["users", "setup"], ["users", "add"], ["users", "change"],
         ["users", "revoke"], ["users", "remove"], ["login"], ["logout"], ["routers"], ["catalog"],
         ["catalog", "show"], ["catalog", "history"], ["catalog", "export"], ["catalog", "import"], ["catalog", "copy"], ["version"],
@@ -37,7 +39,7 @@ import Testing
 
     @Test func everyCommandThatAsksAServerTakesJSON() async throws {
         let local: [[String]] = [
-            [], ["demo"], ["demo", "run"], ["demo", "stop"], ["router"], ["manager"], ["databases"], ["shards"], ["tables"], ["users"],
+            [], ["demo"], ["demo", "run"], ["demo", "stop"], ["router"], ["manager"], ["databases"], ["shards"], ["reshard"], ["tables"], ["users"],
             ["catalog"], ["catalog", "export"], ["catalog", "import"], ["catalog", "copy"],
         ]
         for words in Self.commands where !local.contains(words) {
