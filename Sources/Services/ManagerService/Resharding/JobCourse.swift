@@ -78,6 +78,10 @@ struct JobCourse {
 extension JobCourse {
     /// Until it is known whether the record is the catalog's: while the store is away there is nothing else to do.
     private mutating func write(_ next: JobRecord) async -> JobEvent {
+        if let progress = await runner.effects.work.progress(of: next.id), progress.bytesRead > 0 {
+            job.facts.copied = StoredJob.Copied(
+                rows: progress.rowsCopied, rowsEstimated: progress.rowsEstimated, bytes: progress.bytesRead, bytesAll: progress.bytesAll)
+        }
         let candidate = stored(next)
         var failures = 0
         while !Task.isCancelled {

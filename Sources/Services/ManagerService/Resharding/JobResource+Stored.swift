@@ -14,11 +14,16 @@ extension JobResource {
             switchedAt: job.facts.switchedAt.map { Timestamp(seconds: $0) }, completedAt: record.isOver ? Timestamp(seconds: job.updatedAt) : nil,
             version: record.version)
         self.progress = Self.part(record.step, progress)
+        if let copied = job.facts.copied {
+            (keysMigrated, totalKeys) = (Int64(copied.rows), Int64(copied.rowsEstimated))
+            (bytesCopied, totalBytes) = (Int64(copied.bytes), Int64(copied.bytesAll))
+        }
         guard let progress else { return }
-        keysMigrated = Int64(progress.rowsCopied)
-        totalKeys = Int64(progress.rowsEstimated)
-        bytesCopied = Int64(progress.bytesRead)
-        totalBytes = Int64(progress.bytesAll)
+        // A manager that went on with the job behind the copy has not copied anything itself.
+        if progress.bytesRead > 0 || job.facts.copied == nil {
+            (keysMigrated, totalKeys) = (Int64(progress.rowsCopied), Int64(progress.rowsEstimated))
+            (bytesCopied, totalBytes) = (Int64(progress.bytesRead), Int64(progress.bytesAll))
+        }
         lagBytes = Int64(clamping: progress.lagBytes)
         tables = progress.tables.map {
             Table(name: $0.name.description, rowsCopied: Int64($0.rowsCopied), totalRows: Int64($0.rowsEstimated), bytesCopied: Int64($0.bytesCopied))

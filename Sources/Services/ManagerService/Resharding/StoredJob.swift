@@ -12,7 +12,17 @@ package struct StoredJob: Hashable, Sendable {
         /// The epoch to which the present attempt raises the fence of the old owners; kept until the fence is taken back.
         package var fence: Epoch?
 
+        /// How far the copy was when a step was written last; nil: it had not begun.
+        package var copied: Copied?
+
         package init() {}
+    }
+
+    package struct Copied: Hashable, Sendable, Codable {
+        package var rows: Int
+        package var rowsEstimated: Int
+        package var bytes: Int
+        package var bytesAll: Int
     }
 
     private struct Body: Codable {

@@ -4,7 +4,7 @@ import ControlAPI
 /// `pgmosaic shards remove`
 struct ShardsRemoveCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "remove", abstract: "Take a shard out of a database without tables; the server and its data stay.")
+        commandName: "remove", abstract: "Take a shard that owns nothing, or any one of a database without tables, out of it; the server and its data stay.")
 
     @Argument(help: "The shard.") var id: String
     @Option(name: .customLong("if-version"), help: "Only if its version is still this one.") var version: UInt64?

@@ -182,6 +182,12 @@ import Testing
             #expect(shown["progress"] == .number("0.45") && shown["keys_migrated"] == 500 && shown["total_keys"] == 1000 && shown["lag_bytes"] == 77)
             #expect(shown["tables"] == [["bytes_copied": 4000, "name": "public.t", "rows_copied": 500, "total_rows": 1000]])
             #expect(shown["streams"]?.arrayValue?.first?["state"] == "streaming")
+            // What was copied is told of a job that is over as well.
+            try kit.expect(200, await kit.server.post("/api/v1/reshard/jobs/\(id)/cancel", .null))
+            _ = try await job(kit, id, is: "cancelled", step: "over")
+            kit.work.progress = nil
+            let over = try await job(kit, id, is: "cancelled", step: "over")
+            #expect(over["keys_migrated"] == 500 && over["bytes_copied"] == 5000 && over["tables"] == [])
         }
     }
 
