@@ -32,6 +32,17 @@ package struct TargetPosition: Hashable, Sendable {
         _ = try await client.query(
             "INSERT INTO pgmosaic.move_positions VALUES ($1, $2, $3::pg_lsn)", [.text(job), .text(source.name), .text("\(position)")])
     }
+
+    /// Takes the place of what was stored, if anything was.
+    package func reset(to position: LSN, on client: PGClient) async throws {
+        _ = try await client.query(
+            "INSERT INTO pgmosaic.move_positions VALUES ($1, $2, $3::pg_lsn) ON CONFLICT (job, source) DO UPDATE SET position = EXCLUDED.position",
+            [.text(job), .text(source.name), .text("\(position)")])
+    }
+
+    package func forget(on client: PGClient) async throws {
+        _ = try await client.query("DELETE FROM pgmosaic.move_positions WHERE job = $1 AND source = $2", [.text(job), .text(source.name)])
+    }
 }
 
 /// Does a source's changes on one target, in transactions that store the position.
@@ -129,6 +140,10 @@ package actor ChangeApplier {
         try await flush()
         for name in names {
             guard let table = tables[name] else { throw TransferError.shape("there is no table \(name)") }
+            if table.isReference {
+                _ = try await client.query("DELETE FROM ONLY \(name.quoted)", options: .init(timeout: TransferSession.unlimited))
+                continue
+            }
             let key = "\"" + table.keyColumn.replacing("\"", with: "\"\"") + "\""
             _ = try await client.query("DECLARE truncated NO SCROLL CURSOR FOR SELECT ctid, \(key)::text FROM ONLY \(name.quoted)")
             while true {

@@ -27,6 +27,15 @@ package final class ChangeStream: Sendable {
     private let targets: [ShardID: ChangeApplier]
     private let router: ChangeRouter
     private let state: Mutex<Progress>
+    private let gate = Mutex(Gate())
+
+    /// Before which transactions the stream stops.
+    private struct Gate {
+        var limit: LSN?
+        /// It stands before a transaction at or behind the limit.
+        var isShut = false
+    }
+    private static let gateInterval = Duration.milliseconds(2)
 
     /// - router: as the targets are now. The appliers are prepared, and have nothing open.
     package init(_ slot: SlotName, publications: [String], router: ChangeRouter, stored: [ShardID: LSN], targets: [ShardID: ChangeApplier]) {
@@ -37,6 +46,25 @@ package final class ChangeStream: Sendable {
     }
 
     package var progress: Progress { state.withLock(\.self) }
+
+    /// Nothing of a transaction whose commit is at `limit` or behind it is done until `release`; the source's log waits. `LSN.none`: nothing that is not
+    /// under way already.
+    package func hold(at limit: LSN) {
+        gate.withLock { gate in
+            gate.limit = limit
+            gate.isShut = false
+        }
+    }
+
+    package func release() {
+        gate.withLock { $0 = Gate() }
+    }
+
+    /// Whether every target has all that committed on the source before the limit of `hold`, and nothing else.
+    package var isAtLimit: Bool {
+        guard let (limit, isShut) = gate.withLock({ gate in gate.limit.map { ($0, gate.isShut) } }) else { return false }
+        return isShut || progress.positions.hasReached(limit)
+    }
 
     /// Runs until its task is cancelled, or something fails: then the appliers' sessions are of no use any more.
     ///
@@ -86,7 +114,9 @@ package final class ChangeStream: Sendable {
         switch try ReplicationMessage(content) {
         case .data(let data):
             state.withLock { $0.sourceEnd = max($0.sourceEnd, data.end) }
-            for action in try reading.router.receive(try reading.decoder.decode(data.payload)) {
+            let message = try reading.decoder.decode(data.payload)
+            if case .begin(let begin) = message { try await pass(begin.finalLSN, &reading, stream) }
+            for action in try reading.router.receive(message) {
                 switch action {
                 case .apply(let target, let change):
                     try await targets[target]?.apply(change)
@@ -107,6 +137,16 @@ package final class ChangeStream: Sendable {
                 if isBetween { $0.positions.keptAlive(end: keepalive.end) }
             }
             if keepalive.isReplyRequested || isBetween { try await tell(stream) }
+        }
+    }
+
+    private func pass(_ commit: LSN, _ reading: inout Reading, _ stream: PGClient.Duplex) async throws {
+        func isOpen() -> Bool { gate.withLock { $0.limit.map { commit < $0 } ?? true } }
+        if isOpen() { return }
+        if try await self.commit(&reading) { try await tell(stream) }
+        while !isOpen() {
+            gate.withLock { gate in gate.isShut = gate.limit.map { commit >= $0 } ?? false }
+            try await Task.sleep(for: Self.gateInterval)
         }
     }
 

@@ -10,6 +10,27 @@ extension MovedTable {
     ///
     /// Throws `TransferError.shape`, `PGClientError`.
     package static func read(_ table: QualifiedName, key: String, from client: PGClient) async throws -> [MovedTable] {
+        var tables = try await relations(of: table, from: client)
+        for index in tables.indices {
+            tables[index].keyColumn = key
+            guard let type = tables[index].columns.first(where: { $0.name == key })?.typeOID else {
+                throw TransferError.shape("\(tables[index].name) has no column \(key)")
+            }
+            guard let keyType = KeyType(typeOID: type) else { throw TransferError.shape("the type of \(tables[index].name)'s column \(key) is no shard key's") }
+            tables[index].keyType = keyType
+        }
+        return tables
+    }
+
+    /// Of a reference table, all of whose rows go to `targets`. As above.
+    package static func read(reference table: QualifiedName, to targets: [ShardID], from client: PGClient) async throws -> [MovedTable] {
+        var tables = try await relations(of: table, from: client)
+        for index in tables.indices { tables[index].copiedTo = targets }
+        return tables
+    }
+
+    /// The key is not filled in.
+    private static func relations(of table: QualifiedName, from client: PGClient) async throws -> [MovedTable] {
         let rows = try await client.query(query, [.text(table.schema), .text(table.name)]).rows
         guard !rows.isEmpty else { throw TransferError.shape("there is no table \(table)") }
         var tables: [MovedTable] = []
@@ -18,7 +39,7 @@ extension MovedTable {
             else { continue }
             let relation = QualifiedName(schema: schema, name: name)
             if tables.last?.name != relation {
-                tables.append(MovedTable(name: relation, columns: [], keyColumn: key, keyType: .integer, primaryKey: []))
+                tables.append(MovedTable(name: relation, columns: [], keyColumn: "", keyType: .integer, primaryKey: []))
             }
             let last = tables.count - 1
             tables[last].columns.append(.init(name: column, typeOID: type, isGenerated: row.bool(4) ?? false))
@@ -28,11 +49,6 @@ extension MovedTable {
             // In the order of the key, which is not that of the columns.
             tables[index].primaryKey = tables[index].primaryKey.map { $0.split(separator: " ", maxSplits: 1) }.sorted { Int($0[0]) ?? 0 < Int($1[0]) ?? 0 }
                 .map { String($0[1]) }
-            guard let type = tables[index].columns.first(where: { $0.name == key })?.typeOID else {
-                throw TransferError.shape("\(tables[index].name) has no column \(key)")
-            }
-            guard let keyType = KeyType(typeOID: type) else { throw TransferError.shape("the type of \(tables[index].name)'s column \(key) is no shard key's") }
-            tables[index].keyType = keyType
         }
         return tables
     }

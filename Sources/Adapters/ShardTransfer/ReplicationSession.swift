@@ -12,10 +12,11 @@ package enum ReplicationSession {
     }
 
     /// A slot that begins where the snapshot that is exported with it ends. The snapshot lives until the session's next command.
-    package static func createSlot(_ slot: SlotName, _ session: PGClient) async throws -> CreatedSlot {
-        let command = ReplicationCommand.createSlot(slot, isTemporary: false, snapshot: .export, decodesPrepared: false)
-        // Waits for every transaction that is open when it begins.
-        let row = try await session.execute(command.text, timeout: TransferSession.unlimited).first?.rows.first
+    /// - isTemporary: the slot goes with the session.
+    /// - limit: it waits for every transaction that is open when it begins.
+    package static func createSlot(_ slot: SlotName, isTemporary: Bool = false, _ session: PGClient, limit: TimeAmount? = nil) async throws -> CreatedSlot {
+        let command = ReplicationCommand.createSlot(slot, isTemporary: isTemporary, snapshot: .export, decodesPrepared: false)
+        let row = try await session.execute(command.text, timeout: limit ?? TransferSession.unlimited).first?.rows.first
         guard let row, let created = CreatedSlot(row: row.values.indices.map { row.text($0) }) else {
             throw TransferError.shape("the source answered CREATE_REPLICATION_SLOT with another row than expected")
         }

@@ -21,6 +21,8 @@ package struct SnapshotCopy: Sendable {
         package var bytesRead = 0
         package var rangesDone = 0
         package var rangesAll = 0
+        /// By `TableShape.relation`, of the ranges that are done.
+        package var relations: [String: RowSorter.Counts] = [:]
         package init(rangesAll: Int = 0) { self.rangesAll = rangesAll }
     }
 
@@ -80,7 +82,13 @@ package struct SnapshotCopy: Sendable {
         let reader = try await Self.session { try await TransferSession.open(source, snapshot: snapshot, on: group) } failure: { .source($0) }
         var sessions: [PGClient] = []
         for (position, target) in targets.enumerated() {
-            sessions.append(try await Self.session { try await TransferSession.open(target, on: group) } failure: { .target(position, $0) })
+            sessions.append(
+                try await Self.session {
+                    let client = try await TransferSession.open(target, on: group)
+                    // A target may be in use: its triggers have acted on the source, and its foreign keys may come before what they refer to.
+                    _ = try await client.execute("SET session_replication_role = replica")
+                    return client
+                } failure: { .target(position, $0) })
         }
         let copy = TableCopy(source: reader, targets: sessions, destinations: destinations)
         while let range = state.ranges.withLock({ $0.popLast() }) {
@@ -92,6 +100,7 @@ package struct SnapshotCopy: Sendable {
             }
             state.progress.withLock {
                 $0.counts += counts
+                $0.relations[range.table.relation, default: .init()] += counts
                 $0.rangesDone += 1
             }
         }

@@ -65,7 +65,7 @@ package struct TableComparison: Sendable {
         return outcomes
     }
 
-    private static func open(
+    static func open(
         _ side: Side, _ group: any EventLoopGroup, _ failure: (PGClientError) -> TransferError
     ) async throws -> PGClient {
         do {

@@ -102,7 +102,7 @@ package struct TableCopy: Sendable {
     }
 
     /// A source that fails shows at the targets as well, as `copySource`: that is none of theirs.
-    private static func failure(_ error: any Error, at position: Int) -> any Error {
+    static func failure(_ error: any Error, at position: Int) -> any Error {
         guard let error = error as? PGClientError else { return error }
         if case .copySource = error.cause { return CancellationError() }
         return TransferError.target(position, error)

@@ -22,6 +22,15 @@ package struct TableShape: Hashable, Sendable {
     ///
     /// Throws `TransferError.shape` where there is no such table, or its rows cannot be copied; `PGClientError`.
     package static func read(_ table: QualifiedName, key: String, from client: PGClient) async throws -> [TableShape] {
+        try await shapes(of: table, key: key, client)
+    }
+
+    /// Of a reference table: what its form says of a key means nothing. As above.
+    package static func read(reference table: QualifiedName, from client: PGClient) async throws -> [TableShape] {
+        try await shapes(of: table, key: nil, client)
+    }
+
+    private static func shapes(of table: QualifiedName, key: String?, _ client: PGClient) async throws -> [TableShape] {
         let relations = try await client.query(TableShapeQueries.relations, [.text(table.schema), .text(table.name)])
         guard !relations.rows.isEmpty else { throw TransferError.shape("there is no table \(table)") }
         var shapes: [TableShape] = []
@@ -33,18 +42,23 @@ package struct TableShape: Hashable, Sendable {
         return shapes
     }
 
-    private static func shape(oid: String, relation: String, pages: Int, key: String, _ client: PGClient) async throws -> TableShape {
+    private static func shape(oid: String, relation: String, pages: Int, key: String?, _ client: PGClient) async throws -> TableShape {
         let columns = try await client.query(TableShapeQueries.columns, [.text(oid)]).rows
+        let format: RowForm.Format = columns.allSatisfy { $0.bool(3) == true } ? .binary : .text
+        guard let key else {
+            return TableShape(
+                relation: relation, columns: columns.compactMap { $0.text(1) },
+                form: RowForm(format: format, columnCount: columns.count, keyColumn: 0, keyType: .text, keyTypeOID: 0), pages: pages)
+        }
         guard let position = columns.firstIndex(where: { $0.text(0) == key }) else {
             throw TransferError.shape("\(relation) has no column \(key) that is copied")
         }
         let typeOID = columns[position].integer(2).flatMap { UInt32(exactly: $0) } ?? 0
         guard let keyType = KeyType(typeOID: typeOID) else { throw TransferError.shape("the type of \(relation)'s column \(key) is no shard key's") }
-        let isBinary = columns.allSatisfy { $0.bool(3) == true }
         return TableShape(
             relation: relation, columns: columns.compactMap { $0.text(1) },
             form: RowForm(
-                format: isBinary ? .binary : .text, columnCount: columns.count, keyColumn: position, keyType: keyType, keyTypeOID: typeOID),
+                format: format, columnCount: columns.count, keyColumn: position, keyType: keyType, keyTypeOID: typeOID),
             pages: pages)
     }
 }

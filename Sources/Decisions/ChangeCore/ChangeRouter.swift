@@ -100,16 +100,25 @@ extension ChangeRouter {
     private mutating func insert(_ insert: RowInsert) throws(ChangeError) -> [ChangeAction] {
         let relation = try relation(insert.relation)
         let row = try relation.row(insert.row)
-        guard let target = ranges.target(of: try relation.token(row)) else { return [] }
+        let targets = try self.targets(of: row, relation)
+        if targets.isEmpty { return [] }
         if row.contains(.unchangedToast) { throw .malformed(insert.relation) }
-        return apply(target, .insert(relation.layout, row: row))
+        return targets.flatMap { apply($0, .insert(relation.layout, row: row)) }
     }
 
     private mutating func delete(_ delete: RowDelete) throws(ChangeError) -> [ChangeAction] {
         let relation = try relation(delete.relation)
         let old = try relation.row(delete.old.values)
-        guard let target = ranges.target(of: try relation.token(old)) else { return [] }
-        return apply(target, .delete(relation.layout, identity: try relation.identity(of: old)))
+        let targets = try self.targets(of: old, relation)
+        if targets.isEmpty { return [] }
+        let identity = try relation.identity(of: old)
+        return targets.flatMap { apply($0, .delete(relation.layout, identity: identity)) }
+    }
+
+    /// One at most for a row of a sharded table.
+    private func targets(of row: [TupleValue], _ relation: RelationLayout) throws(ChangeError) -> [ShardID] {
+        if relation.table.isReference { return relation.table.copiedTo }
+        return ranges.target(of: try relation.token(row)).map { [$0] } ?? []
     }
 
     private mutating func update(_ update: RowUpdate) throws(ChangeError) -> [ChangeAction] {
@@ -120,6 +129,10 @@ extension ChangeRouter {
         if let tuple = update.old { old = try relation.row(tuple.values) }
         // What the new row lacks was not changed: the old one has it, if it is whole, or if the column is of the identity.
         fill(&row, from: old, isWhole: update.old?.isWhole ?? false, relation)
+        if relation.table.isReference {
+            let identity = try relation.identity(of: old ?? row)
+            return relation.table.copiedTo.flatMap { apply($0, .update(relation.layout, identity: identity, row: row)) }
+        }
         let source = ranges.target(of: try relation.token(old ?? row))
         let target = ranges.target(of: try relation.token(row))
         if source == nil, target == nil { return [] }
@@ -146,8 +159,15 @@ extension ChangeRouter {
 
     private mutating func truncate(_ truncate: Truncate) throws(ChangeError) -> [ChangeAction] {
         var tables: [QualifiedName] = []
-        for id in truncate.relations { tables.append(try relation(id).table.name) }
-        return targets.flatMap { apply($0, .truncate(tables, ranges: ranges.ranges(to: $0))) }
+        var copies: [MovedTable] = []
+        for id in truncate.relations {
+            let table = try relation(id).table
+            if table.isReference { copies.append(table) } else { tables.append(table.name) }
+        }
+        var actions: [ChangeAction] = []
+        if !tables.isEmpty { for target in targets { actions += apply(target, .truncate(tables, ranges: ranges.ranges(to: target))) } }
+        for table in copies { for target in table.copiedTo { actions += apply(target, .truncate([table.name], ranges: [.whole])) } }
+        return actions
     }
 
     private mutating func apply(_ target: ShardID, _ change: RowChange) -> [ChangeAction] {

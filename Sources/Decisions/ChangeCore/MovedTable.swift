@@ -1,7 +1,7 @@
 package import PGTypes
 package import ShardModel
 
-/// A sharded table as it was when the job began, read from the source.
+/// A table whose rows move, as it was when the job began, read from the source.
 package struct MovedTable: Hashable, Sendable {
     package struct Column: Hashable, Sendable {
         package var name: String
@@ -24,6 +24,9 @@ package struct MovedTable: Hashable, Sendable {
     package var keyType: KeyType
     /// Empty: none. Finds one row also where the replica identity is the whole row.
     package var primaryKey: [String]
+    /// Not empty: a reference table. Each of these gets all its rows, and it has no shard key.
+    package var copiedTo: [ShardID] = []
+    package var isReference: Bool { !copiedTo.isEmpty }
 
     package init(name: QualifiedName, columns: [Column], keyColumn: String, keyType: KeyType, primaryKey: [String]) {
         self.name = name

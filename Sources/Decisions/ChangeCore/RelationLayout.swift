@@ -12,7 +12,7 @@ struct RelationLayout: Sendable {
     let tupleCount: Int
     /// Positions in a tuple of the layout's columns; nil: all, in their order.
     let kept: [Int]?
-    /// In the layout's columns.
+    /// In the layout's columns. Of a reference table it means nothing.
     let key: Int
     let keyTypeOID: UInt32
 
@@ -26,10 +26,11 @@ struct RelationLayout: Sendable {
         let found = Dictionary(columns.map { ($0.name, $0.typeOID) }, uniquingKeysWith: { $1 })
         guard columns.count == expected.count, found.count == columns.count,
             found == Dictionary(expected.map { ($0.name, $0.typeOID) }, uniquingKeysWith: { $1 }),
-            let key = columns.firstIndex(where: { $0.name == table.keyColumn }), KeyType(typeOID: columns[key].typeOID) == table.keyType
+            let key = table.isReference ? 0 : columns.firstIndex(where: { $0.name == table.keyColumn }), columns.indices.contains(key),
+            table.isReference || KeyType(typeOID: columns[key].typeOID) == table.keyType
         else { throw .definitionChanged(table.name) }
         guard relation.replicaIdentity != .nothing, columns.contains(where: \.isKey) else { throw .noIdentity(table.name) }
-        guard columns[key].isKey else { throw .keyOutsideIdentity(table.name, column: table.keyColumn) }
+        guard table.isReference || columns[key].isKey else { throw .keyOutsideIdentity(table.name, column: table.keyColumn) }
         var identity = columns.indices.filter { columns[$0].isKey }
         var isUnique = true
         if relation.replicaIdentity == .full {

@@ -30,7 +30,8 @@ package enum RowChange: Hashable, Sendable {
     /// `identity`: a value for each column of the layout's identity. In `row`, `unchangedToast` leaves the column as it is.
     case update(RowLayout, identity: [TupleValue], row: [TupleValue])
     case delete(RowLayout, identity: [TupleValue])
-    /// Every row of the tables with a key in the ranges goes. Not the table's other rows: they came from elsewhere.
+    /// Every row of the tables with a key in the ranges goes. Not the table's other rows: they came from elsewhere. Of a reference table (alone, and with the
+    /// whole ring) every row.
     case truncate([QualifiedName], ranges: [TokenRange])
 }
 
