@@ -1,0 +1,166 @@
+internal import LogicalReplication
+internal import PGChannel
+internal import ReshardCore
+internal import ShardModel
+internal import ShardTransfer
+internal import Synchronization
+
+extension PostgresServerWork {
+    private static let interval = Duration.milliseconds(5)
+
+    /// On all old owners at once: the pause is the longest of them.
+    func raiseFence(_ plan: JobPlan, _ work: JobWork, at epoch: Epoch, sparing spared: [ShardID: Set<Int32>]) async throws {
+        work.state.withLock { $0.fencedAt = .now }
+        try await onOldOwners(plan, work, doing: "fencing") { id, client in
+            _ = try await client.query(FenceQueries.raise, [.integer(epoch.number)])
+            // Whoever was let in by the fence as it was is there by now.
+            let processes = (spared[id] ?? []).union(self.sessions.processes(on: id))
+            let others = try await client.query(FenceQueries.end, [.text(Self.list(processes))]).rows.map { ($0.text(0) ?? "", $0.text(1) ?? "") }
+            try await self.awaitEnd(of: others, on: id, client)
+        }
+    }
+
+    private func awaitEnd(of others: [(process: String, since: String)], on id: ShardID, _ client: PGClient) async throws {
+        let start = ContinuousClock.now
+        let parameters = [others.map(\.process), others.map(\.since)].map { JobTables.array($0) }
+        while !others.isEmpty {
+            let left = try await client.query(FenceQueries.left, parameters.map { .text($0) }).rows.compactMap { $0.text(0) }
+            if left.isEmpty { return }
+            if ContinuousClock.now - start > settings.endLimit {
+                throw EffectFailure.busy("sessions of shard \(id) do not end: processes \(left.prefix(10).joined(separator: ", "))")
+            }
+            try await Task.sleep(for: Self.interval)
+        }
+    }
+
+    func lowerFence(_ plan: JobPlan, _ work: JobWork, at epoch: Epoch) async throws {
+        try await onOldOwners(plan, work, doing: "taking back the fence") { _, client in
+            _ = try await client.query(FenceQueries.lower, [.integer(epoch.number)])
+        }
+    }
+
+    /// Behind the fence only prepared transactions can still write: there must be none.
+    func measure(_ plan: JobPlan, _ work: JobWork) async throws -> [ShardID: LSN] {
+        let ends = Ends()
+        try await onOldOwners(plan, work, doing: "looking for the end of the log") { id, client in
+            let start = ContinuousClock.now
+            while true {
+                let names = try await client.query(FenceQueries.prepared).rows.compactMap { $0.text(0) }
+                if names.isEmpty { break }
+                if ContinuousClock.now - start > self.settings.preparedLimit {
+                    throw EffectFailure.busy("shard \(id) has prepared transactions whose outcome is not known yet: \(names.joined(separator: ", "))")
+                }
+                try await Task.sleep(for: Self.interval)
+            }
+            // With synchronous_commit = off, what was acknowledged may not be flushed: this commit takes all before it along.
+            _ = try await client.query("SET synchronous_commit = on")
+            _ = try await client.query(JobLog.mark)
+            await ends.add(id, try await JobLog.end(client))
+        }
+        return await ends.all
+    }
+
+    /// The new owners have all of the log up to the ends. The streams stop there: behind the switch, routers write reference tables on both sides.
+    func reach(_ ends: [ShardID: LSN], _ plan: JobPlan, _ work: JobWork, in catalog: CatalogSnapshot) async throws {
+        for follower in work.followers { if let end = ends[follower.leg.from] { follower.hold(at: end) } }
+        let start = ContinuousClock.now
+        for leg in plan.legs {
+            // Something behind the end, so that the log goes on.
+            if let shard = plan.shards[leg.from] { _ = try await work.control(shard, of: plan.names).query(JobLog.mark) }
+        }
+        while true {
+            let followers = try work.healthyFollowers(within: settings.reachLimit)
+            if plan.legs.allSatisfy({ leg in followers.contains { $0.leg == leg && ends[leg.from] != nil && $0.isAtLimit } }) { break }
+            if ContinuousClock.now - start > settings.reachLimit {
+                throw EffectFailure.busy("the new owners have not reached the end of the log: \(followers.map(\.shown.lagBytes).max() ?? 0) bytes are missing")
+            }
+            try await Task.sleep(for: .milliseconds(2))
+        }
+        if plan.record.direction == .forward { try await beginWayBack(plan, work, in: catalog) }
+        work.state.withLock { state in state.lastPause = state.fencedAt.map { .now - $0 } }
+    }
+
+    /// Where the stream of the way back begins: behind all that was brought to the new owners, before anything that others write there.
+    private func beginWayBack(_ plan: JobPlan, _ work: JobWork, in catalog: CatalogSnapshot) async throws {
+        for leg in try JobPlan(plan.record, .back, in: catalog).legs {
+            guard let from = plan.shards[leg.from] else { continue }
+            do {
+                let start = try await JobLog.end(try await work.control(from, of: plan.names))
+                for id in leg.targets {
+                    guard let target = plan.shards[id] else { continue }
+                    try await leg.position.reset(to: start, on: try await work.control(target, of: plan.names))
+                }
+            } catch {
+                throw EffectFailure(error, doing: "beginning the way back of shard \(leg.from)")
+            }
+        }
+    }
+
+    /// Ends when the stream of the way back cannot go on.
+    func mirror(_ plan: JobPlan, _ work: JobWork, in catalog: CatalogSnapshot) async throws {
+        // Nobody needs the streams to the new owners any more, and a manager that was stopped must not go on with one.
+        for leg in try JobPlan(plan.record, .forward, in: catalog).legs {
+            try await with(leg.from, plan, doing: "removing the slot") { try await JobSlot.drop(leg.slot, $0) }
+        }
+        while true {
+            _ = try work.healthyFollowers(within: .seconds(365 * 86_400))
+            try await Task.sleep(for: .milliseconds(200))
+        }
+    }
+
+    private func onOldOwners(
+        _ plan: JobPlan, _ work: JobWork, doing: String, _ body: @escaping @Sendable (ShardID, PGClient) async throws -> Void
+    ) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for id in plan.record.oldOwners {
+                guard let shard = plan.shards[id] else { throw EffectFailure.impossible("shard \(id) is not part of the database any more") }
+                group.addTask {
+                    do {
+                        try await body(id, try await work.control(shard, of: plan.names))
+                    } catch {
+                        throw EffectFailure(error, doing: "\(doing) of shard \(id)")
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+    }
+
+    private static func list(_ processes: Set<Int32>) -> String { "{" + processes.map(String.init).joined(separator: ",") + "}" }
+}
+
+private actor Ends {
+    private(set) var all: [ShardID: LSN] = [:]
+    func add(_ id: ShardID, _ end: LSN) { all[id] = end }
+}
+
+private enum FenceQueries {
+    /// $1 the epoch. What the fence was is kept: taking an attempt's back must not open what an earlier cutover has shut.
+    static let raise = """
+        WITH was AS (SELECT fence FROM pgmosaic.identity WHERE fence < $1::bigint FOR UPDATE),
+            kept AS (INSERT INTO pgmosaic.move_fences SELECT $1::bigint, fence FROM was ON CONFLICT (fence) DO NOTHING)
+        UPDATE pgmosaic.identity SET fence = $1::bigint WHERE fence < $1::bigint
+        """
+
+    static let lower = """
+        WITH kept AS (DELETE FROM pgmosaic.move_fences WHERE fence = $1::bigint RETURNING before)
+        UPDATE pgmosaic.identity SET fence = kept.before FROM kept WHERE fence = $1::bigint
+        """
+
+    /// $1 the processes that are spared. Of other roles' sessions, a role without rights is not told the kind.
+    static let end = """
+        SELECT pid, pg_catalog.to_char(backend_start, 'YYYY-MM-DD HH24:MI:SS.US'), pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
+        WHERE datname = pg_catalog.current_database() AND coalesce(backend_type, 'client backend') = 'client backend' AND usesysid IS NOT NULL
+            AND pid <> pg_catalog.pg_backend_pid() AND pid <> ALL ($1::int[])
+        """
+
+    /// $1 processes, $2 when they began: the number alone may be another one's by now.
+    static let left = """
+        SELECT a.pid FROM pg_catalog.pg_stat_activity a
+            JOIN unnest($1::int[], $2::text[]) AS ended(pid, since)
+                ON ended.pid = a.pid AND ended.since = pg_catalog.to_char(a.backend_start, 'YYYY-MM-DD HH24:MI:SS.US')
+        """
+
+    /// All of them, ours or not: each may still write.
+    static let prepared = "SELECT gid FROM pg_catalog.pg_prepared_xacts WHERE database = pg_catalog.current_database() ORDER BY prepared LIMIT 10"
+}
