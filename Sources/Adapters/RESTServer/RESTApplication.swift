@@ -148,3 +148,9 @@ private enum HTTPDate {
         return formatter.string(from: Date(timeIntervalSince1970: Double(second)))
     }
 }
+
+extension RESTApplication: CustomStringConvertible, CustomReflectable {
+    /// At `debug` the lifecycle's log has each service as text: by reflection that would be all that the handlers hold.
+    package var description: String { "REST at \(host):\(port)" }
+    package var customMirror: Mirror { Mirror(self, children: ["address": "\(host):\(port)"]) }
+}

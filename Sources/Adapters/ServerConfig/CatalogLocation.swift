@@ -26,3 +26,23 @@ package enum CatalogLocation: Hashable, Sendable {
         self = .sqlite(path: path)
     }
 }
+
+extension CatalogLocation {
+    /// The setting for a log: of a URL only its kind. Where in it the password is may be just what its writer got wrong.
+    package static func redacted(_ setting: String) -> String {
+        if setting.isEmpty || setting.hasPrefix("sqlite:") || setting.hasPrefix("memory:") { return setting }
+        return ["postgres://", "postgresql://", "etcd://", "etcds://"].first(where: setting.hasPrefix).map { $0 + "***" } ?? "***"
+    }
+}
+
+extension CatalogLocation: CustomStringConvertible, CustomReflectable {
+    package var description: String {
+        switch self {
+        case .sqlite(let path): "sqlite:\(path)"
+        case .postgres: "postgres://***"
+        case .etcd: "etcd://***"
+        }
+    }
+
+    package var customMirror: Mirror { Mirror(self, children: ["location": description]) }
+}

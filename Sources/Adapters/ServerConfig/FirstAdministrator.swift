@@ -42,3 +42,9 @@ package struct FirstAdministrator: Sendable {
         return String(text.prefix { !$0.isNewline })
     }
 }
+
+extension FirstAdministrator: CustomStringConvertible, CustomReflectable {
+    /// Without the password.
+    package var description: String { name }
+    package var customMirror: Mirror { Mirror(self, children: ["name": name]) }
+}

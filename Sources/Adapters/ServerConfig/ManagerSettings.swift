@@ -71,3 +71,9 @@ package struct ManagerSettings: Hashable, Sendable {
         shutdownGrace = values.duration(Name.shutdownGrace)
     }
 }
+
+extension ManagerSettings: CustomStringConvertible, CustomReflectable {
+    /// Whoever prints settings does not mean the password that `catalog` may hold.
+    package var description: String { "settings of \(id)" }
+    package var customMirror: Mirror { Mirror(self, children: ["id": id]) }
+}

@@ -12,9 +12,19 @@ package struct ResolvedSettings: Hashable, Sendable {
         return ResolvedSettings(values: values)
     }
 
-    /// Every value with its name, in catalogue order: for the log line at start. No setting holds a secret; they only name files that do.
+    /// Every value with its name, in catalogue order: for a log. Of `catalog`, which may hold a password, only the kind is told where it is a URL.
     package func listing(of role: ServerRole) -> [(name: String, value: String)] {
-        SettingsCatalogue.settings(of: role).map { ($0.name, values[$0.name]?.description ?? "") }
+        SettingsCatalogue.settings(of: role).map { ($0.name, shown(values[$0.name], of: $0.name)) }
+    }
+
+    private func shown(_ value: SettingValue?, of name: String) -> String {
+        let text = value?.description ?? ""
+        switch name {
+        case SettingsCatalogue.catalog.name: return CatalogLocation.redacted(text)
+        // A reference; who gave the secret itself finds that out at the next start.
+        case SettingsCatalogue.authSecret.name: return text.isEmpty || text.hasPrefix("env:") || text.hasPrefix("file:") ? text : "***"
+        default: return text
+        }
     }
 
     /// One setting's change, for the log.
@@ -32,7 +42,7 @@ package struct ResolvedSettings: Hashable, Sendable {
         var (applied, needRestart): ([Change], [Change]) = ([], [])
         for declaration in SettingsCatalogue.router {
             guard let before = values[declaration.name], let after = new.values[declaration.name], before != after else { continue }
-            let change = Change(name: declaration.name, old: before.description, new: after.description)
+            let change = Change(name: declaration.name, old: shown(before, of: declaration.name), new: shown(after, of: declaration.name))
             if reloadable.contains(declaration.name) {
                 result.values[declaration.name] = after
                 applied.append(change)
@@ -74,4 +84,10 @@ package struct ResolvedSettings: Hashable, Sendable {
         let value = text(declaration)
         return value.isEmpty ? nil : value
     }
+}
+
+extension ResolvedSettings: CustomStringConvertible, CustomReflectable {
+    /// Whoever prints settings does not mean the password that `catalog` may hold.
+    package var description: String { "\(values.count) settings" }
+    package var customMirror: Mirror { Mirror(self, children: ["count": values.count]) }
 }

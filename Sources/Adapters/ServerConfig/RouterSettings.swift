@@ -186,3 +186,9 @@ package struct RouterSettings: Hashable, Sendable {
 
 /// The form of log lines; `auto` is text on a terminal and JSON otherwise.
 package enum LogFormat: String, Hashable, Sendable, CaseIterable { case auto, json, text }
+
+extension RouterSettings: CustomStringConvertible, CustomReflectable {
+    /// Whoever prints settings does not mean the password that `catalog` may hold.
+    package var description: String { "settings of \(id)" }
+    package var customMirror: Mirror { Mirror(self, children: ["id": id]) }
+}

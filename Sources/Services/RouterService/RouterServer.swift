@@ -155,3 +155,9 @@ package struct RouterServer: Service {
             .bind(host: settings.wireHost, port: settings.wirePort).get()
     }
 }
+
+extension RouterServer: CustomStringConvertible, CustomReflectable {
+    /// At `debug` the lifecycle's log has each service as text: by reflection that would be the settings as they were given, passwords included.
+    package var description: String { "router \(settings.id)" }
+    package var customMirror: Mirror { Mirror(self, children: ["id": settings.id]) }
+}

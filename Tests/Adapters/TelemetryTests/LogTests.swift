@@ -47,6 +47,8 @@ import Testing
                 metadata: [
                     "password": "hunter2", "scram_verifier": "hunter2", "Authorization": "Bearer hunter2",
                     "endpoint": "postgres://app@host/db?password=hunter2&x=1", "nested": ["api_key": "hunter2", "list": ["a://b:hunter2@c"]],
+                    // Not encoded, as it should be.
+                    "location": "postgres://app:x@/hunter2@host/db",
                 ])
         }
         #expect(!text.contains("hunter2") && text.contains(Redaction.mark) && text.contains("x=1"))

@@ -23,11 +23,12 @@ package enum Redaction {
         }
     }
 
-    /// Takes passwords out of URLs: `scheme://user:PASSWORD@host` and `?password=PASSWORD`.
+    /// Takes passwords out of URLs: `scheme://user:PASSWORD@host` and `?password=PASSWORD`. Up to the last '@' before a blank: a password that its writer did not
+    /// encode may hold one.
     package static func clean(_ text: String) -> String {
         guard text.contains("://") || text.contains("password=") else { return text }
         // Regex literals are not Sendable, so not static.
-        return text.replacing(/(:\/\/[^:@\/\s]*):[^@\s]*@/) { "\($0.1):\(mark)@" }
+        return text.replacing(/(:\/\/[^:@\/\s]*):[^\s]*@/) { "\($0.1):\(mark)@" }
             .replacing(/(password=)[^&\s"]+/) { "\($0.1)\(mark)" }
     }
 }
