@@ -117,13 +117,13 @@ package final class EtcdCatalogStore: CatalogStore {
     private static func isThere(_ client: EtcdClient, _ keys: EtcdKeys, until deadline: ContinuousClock.Instant) async throws -> Bool {
         var look = EtcdTransaction()
         look.get(EtcdRange(start: keys.head))
-        look.get(keys.all, limit: 1)
+        for range in keys.lasting { look.get(range, limit: 1) }
         let answer = try await client.transact(look, until: deadline, isRepeatable: true)
         if let head = answer.keys(0).first {
             _ = try Pgmosaic_Catalog_Head(read: head)
             return true
         }
-        guard answer.keys(1).isEmpty else {
+        guard keys.lasting.indices.allSatisfy({ answer.keys($0 + 1).isEmpty }) else {
             throw CatalogError.foreign("\(client.location): there is something below \"\(keys.prefix)\" that is not a catalog")
         }
         return false

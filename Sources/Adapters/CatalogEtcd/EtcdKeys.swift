@@ -20,6 +20,12 @@ struct EtcdKeys: Sendable {
     /// Everything below the prefix.
     var all: EtcdRange { Self.below(prefix) }
 
+    /// All but the leases and members: of a catalog that was lost, routers go on announcing themselves below the prefix.
+    var lasting: [EtcdRange] {
+        let (all, leases) = (all, Self.below(prefix + "leases/"))
+        return [EtcdRange(start: all.start, end: leases.start), EtcdRange(start: leases.end, end: members.start), EtcdRange(start: members.end, end: all.end)]
+    }
+
     func records(_ generation: String) -> EtcdRange { Self.below(prefix + "records/\(generation)/") }
     func record(_ generation: String, _ kind: RecordRow.Kind, _ key: String) -> Data {
         Data((prefix + "records/\(generation)/\(kind.rawValue)/\(key)").utf8)

@@ -46,12 +46,20 @@ import Testing
     }
 
     @Test func whatIsNotACatalogIsLeftAsItIs() async throws {
-        for key in ["head", "other"] {
+        for key in ["head", "other", "answers/a", "lease", "leases0", "memberships", "records/x", "zzz"] {
             let prefix = SharedEtcd.newPrefix()
             _ = try await SharedEtcd.current.etcdctlChecked("put", prefix + key, "something")
             guard case .foreign = try await catalogError({ try await open(prefix) }) else { throw UnexpectedError() }
             #expect(try await keys(prefix) == [key])
         }
+    }
+
+    /// Routers that outlive a catalog announce themselves while another is made in its place.
+    @Test func membersAndLeasesAreNoCatalog() async throws {
+        let prefix = SharedEtcd.newPrefix()
+        for key in ["members/router-1", "leases/x"] { _ = try await SharedEtcd.current.etcdctlChecked("put", prefix + key, "something") }
+        guard case .unavailable = try await catalogError({ try await open(prefix, isManager: false) }) else { throw UnexpectedError() }
+        #expect(try await open(prefix).load().epoch == .zero)
     }
 
     @Test func twoPrefixesAreTwoCatalogs() async throws {
