@@ -16,6 +16,7 @@ enum ServerStart {
         // A file that reaches the limit of its size (ulimit -f) is an error of its writing, too.
         signal(SIGXFSZ, SIG_IGN)
         raiseOpenFilesLimit()
+        leaveNoCore()
         let form: MosaicLogHandler.Format =
             switch format {
             case .auto: MosaicLogHandler.formatForStandardError
@@ -32,6 +33,13 @@ enum ServerStart {
         guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0, limit.rlim_cur < limit.rlim_max else { return }
         limit.rlim_cur = limit.rlim_max
         setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    }
+
+    /// The memory of a server holds keys, passwords and rows: a crash must not write it to a disk. Handlers that are given it by a pipe (systemd-coredump) see
+    /// the limit and keep nothing either.
+    private static func leaveNoCore() {
+        var limit = rlimit(rlim_cur: 0, rlim_max: 0)
+        setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &limit)
     }
 
     /// A failure is the last line on standard error, after all of the log, and the exit status tells its kind.
