@@ -265,6 +265,7 @@ let package = Package(
             "CatalogEtcd", "CatalogPostgres", "CatalogSQLite", "CatalogStore", "ClusterTestKit", "ControlAPI", "EtcdTestKit", "PGChannel", "PostgresProcess",
             "RESTTestKit", "ShardModel", "TestKit", "pgmosaic", nioPosix,
         ]),
+        test("GuideTests", in: "System", ["PostgresProcess", "pgmosaic"]),
         test(
             "DriverTests", in: "System",
             ["CatalogStore", "ClusterTestKit", "ControlAPI", "PGChannel", "PGWire", "PostgresProcess", "RESTTestKit", "ServerConfig", "ShardModel", nioPosix],
