@@ -13,17 +13,23 @@ package struct Topology: Sendable {
     package let jobs: [String]
 
     /// Throws: while the database cannot be served: it is unknown, has no shards yet, or its ring is not whole.
-    package init(database name: String, in catalog: CatalogSnapshot) throws(TopologyError) {
+    ///
+    /// - old: of an earlier epoch, whose ring is used again where it is still the same: cutting one of many vnodes takes milliseconds.
+    package init(database name: String, in catalog: CatalogSnapshot, after old: Topology? = nil) throws(TopologyError) {
         guard let database = catalog.databases[name] else { throw .unknownDatabase(name) }
         let shards = catalog.shards.values.filter { $0.database == name && !$0.isJoining }.sorted { $0.id < $1.id }
         guard !shards.isEmpty else { throw .noShards(name) }
         guard let home = database.homeShard, let position = shards.firstIndex(where: { $0.id == home }) else {
             throw .noHomeShard(name)
         }
-        do {
-            ring = try HashRing(shards.map(\.vnodes))
-        } catch {
-            throw .ring(error)
+        if let old, old.shards.count == shards.count, zip(old.shards, shards).allSatisfy({ $0.id == $1.id && $0.vnodes == $1.vnodes }) {
+            ring = old.ring
+        } else {
+            do {
+                ring = try HashRing(shards.map(\.vnodes))
+            } catch {
+                throw .ring(error)
+            }
         }
         epoch = catalog.epoch
         self.database = database

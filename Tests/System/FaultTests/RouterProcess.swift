@@ -15,28 +15,36 @@ final class RouterProcess: @unchecked Sendable {
     private var predecessors: [SupervisedProcess] = []
     private var starts = 0
 
-    var catalogFile: String { folder + "/catalog/catalog.sqlite" }
+    let catalogFile: String
     var snapshotFile: String { folder + "/router.snapshot" }
 
     /// The built program, beside the test bundle.
-    private static let program: String = {
+    static let program: String = {
         let bundle = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
         return (bundle as NSString).deletingLastPathComponent + "/pgmosaic"
     }()
 
     /// Writes catalog and settings for these shards. `settings`: further lines of YAML.
-    init(
-        _ folder: String, _ servers: [PostgresServer], _ options: TestCluster.Options, ports: [Int]? = nil, settings more: String = ""
+    convenience init(
+        _ folder: String, _ servers: [PostgresServer], _ options: TestCluster.Options, ports: [Int]? = nil, id: String = "faulty", settings more: String = ""
     ) async throws {
+        let catalog = folder + "/catalog/catalog.sqlite"
+        try FileManager.default.createDirectory(atPath: folder + "/catalog", withIntermediateDirectories: true)
+        let store = try await SQLiteCatalogStore(path: catalog, createIfMissing: true)
+        try await TestCluster.register(servers, options, ports: ports, in: store)
+        try self.init(folder, catalog: catalog, id: id, settings: more)
+    }
+
+    /// Writes settings for a catalog that is there.
+    init(_ folder: String, catalog: String, id: String, settings more: String = "") throws {
         self.folder = folder
+        catalogFile = catalog
         wirePort = try LoopbackPort.free()
         httpPort = try LoopbackPort.free()
-        try FileManager.default.createDirectory(atPath: folder + "/catalog", withIntermediateDirectories: true)
-        let store = try await SQLiteCatalogStore(path: folder + "/catalog/catalog.sqlite", createIfMissing: true)
-        try await TestCluster.register(servers, options, ports: ports, in: store)
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         let settings = """
-            id: "faulty"
-            catalog: "sqlite:\(folder)/catalog/catalog.sqlite"
+            id: "\(id)"
+            catalog: "sqlite:\(catalog)"
             snapshot_file: "\(folder)/router.snapshot"
             wire: {port: \(wirePort), auth: trust}
             http: {port: \(httpPort), auth: none}

@@ -42,6 +42,19 @@ import Testing
         #expect(try Topology(database: "shop", in: catalog).shards.map(\.id.name) == ["retired", "s"])
     }
 
+    @Test func theRingOfAnEarlierEpochIsUsedWhileItIsTheSame() throws {
+        let halves = RingCut.even(over: 2, vnodesEach: 4, after: 0)
+        let before = catalog(home: "a", ["a": halves[0], "b": halves[1]])
+        let old = try Topology(database: "shop", in: before)
+        for (vnodes, owner) in [([halves[0], halves[1]], 0), ([halves[1], halves[0]], 1), ([halves[0] + halves[1], []], 0), ([[], halves[0] + halves[1]], 1)] {
+            let after = catalog(home: "a", ["a": vnodes[0], "b": vnodes[1]])
+            #expect(try Topology(database: "shop", in: after, after: old).ring.owner(of: Token(0)) == ShardIndex(owner))
+        }
+        // Another shard comes before both: the positions are others.
+        let after = catalog(home: "a", ["a": halves[0], "b": halves[1], "0": []])
+        #expect(try Topology(database: "shop", in: after, after: old).ring.owner(of: Token(0)) == ShardIndex(1))
+    }
+
     @Test func whatCannotBeServedIsRefused() {
         let whole = [VNode(id: 1, range: .whole)]
         #expect(throws: TopologyError.unknownDatabase("x")) { try Topology(database: "x", in: catalog(home: nil, [:])) }

@@ -94,7 +94,7 @@ final class RouterLoop {
         for name in databases.keys where snapshot.databases[name] == nil { retire(name) }
         for name in snapshot.databases.keys {
             do {
-                let topology = try Topology(database: name, in: snapshot)
+                let topology = try Topology(database: name, in: snapshot, after: databases[name]?.topology)
                 if let state = databases[name] {
                     state.install(topology)
                 } else {
