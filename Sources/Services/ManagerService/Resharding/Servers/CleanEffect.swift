@@ -166,7 +166,8 @@ enum DefinitionRemoval {
                 FROM pg_catalog.pg_depend d CROSS JOIN LATERAL pg_catalog.pg_identify_object(d.classid, d.objid, 0) o
                 WHERE d.refclassid = 'pg_catalog.pg_namespace'::regclass AND d.refobjid = 'public'::pg_catalog.regnamespace AND d.deptype = 'n' AND d.objsubid = 0
                     AND d.classid <> 'pg_catalog.pg_default_acl'::regclass
-                    AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = d.classid AND e.objid = d.objid AND e.deptype IN ('e', 'i'))
+                    AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = d.classid AND e.objid = d.objid
+                        AND e.deptype IN ('e', 'i') AND NOT (e.refclassid = e.classid AND e.refobjid = e.objid))
                     AND d.classid <> 'pg_catalog.pg_extension'::regclass
                 LIMIT 1;
                 EXIT WHEN NOT FOUND;

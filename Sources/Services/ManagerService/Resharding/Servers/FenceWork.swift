@@ -137,9 +137,10 @@ private actor Ends {
 private enum FenceQueries {
     /// $1 the epoch. What the fence was is kept: taking an attempt's back must not open what an earlier cutover has shut.
     static let raise = """
-        WITH was AS (SELECT fence FROM pgmosaic.identity WHERE fence < $1::bigint FOR UPDATE),
-            kept AS (INSERT INTO pgmosaic.move_fences SELECT $1::bigint, fence FROM was ON CONFLICT (fence) DO NOTHING)
-        UPDATE pgmosaic.identity SET fence = $1::bigint WHERE fence < $1::bigint
+        WITH raised AS (
+            UPDATE pgmosaic.identity AS i SET fence = $1::bigint FROM (SELECT fence FROM pgmosaic.identity FOR UPDATE) AS was WHERE i.fence < $1::bigint
+            RETURNING was.fence)
+        INSERT INTO pgmosaic.move_fences SELECT $1::bigint, fence FROM raised ON CONFLICT (fence) DO UPDATE SET before = EXCLUDED.before
         """
 
     static let lower = """
