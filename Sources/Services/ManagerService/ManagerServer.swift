@@ -52,9 +52,11 @@ package enum ManagerServer {
             id: settings.id, store: store, election: election, box: box, settings: settings.copies, group: group,
             addresses: settings.allowsLinkLocal ? .any : .noMetadata, logger: logger.of(.copies))
         registry.add { copier.metricSnapshot() }
+        let jobs = supervisor(settings, store: store, election: election, box: box, group: group, metrics: metrics, logger: logger)
+        registry.add { jobs.metricSnapshot() }
         let api = ManagerAPI(
             store: store, inspector: inspector, box: box, metrics: metrics, registry: registry, election: election, monitor: monitor,
-            authority: authority, audit: audit)
+            authority: authority, audit: audit, jobs: jobs)
         if let administrator, try await api.makeFirst(administrator) {
             logger.notice("the first administrator was made, as the environment says", metadata: ["user": "\(administrator.name)"])
         }
@@ -78,7 +80,7 @@ package enum ManagerServer {
             logger.notice("manager ready", metadata: ["url": "\(url)", "id": "\(settings.id)", "pid": "\(getpid())"])
         }
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
-            .init(service: monitor), .init(service: copier), .init(service: member), .init(service: application),
+            .init(service: monitor), .init(service: copier), .init(service: jobs), .init(service: member), .init(service: application),
         ]
         if let address = settings.access.operations {
             let operations = RESTApplication.forOperations(
@@ -108,6 +110,15 @@ package enum ManagerServer {
         }
         try await ServiceGroup(configuration: configuration).run()
         logger.notice("manager stopped", metadata: ["id": "\(settings.id)"])
+    }
+
+    private static func supervisor(
+        _ settings: ManagerSettings, store: any CatalogStore, election: LeaderElection, box: SecretBox?, group: MultiThreadedEventLoopGroup, metrics: SharedMetrics,
+        logger: Logger
+    ) -> JobSupervisor {
+        let work = PostgresServerWork(box: box, group: group, addresses: settings.allowsLinkLocal ? .any : .noMetadata)
+        return JobSupervisor(
+            store: store, election: election, work: work, ledgers: JobNames.ledgers, settings: settings.reshard, metrics: metrics, logger: logger.of(.reshard))
     }
 
     /// Said at once, and not only when somebody looks at a shard.

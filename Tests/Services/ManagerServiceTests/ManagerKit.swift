@@ -16,7 +16,7 @@ struct ManagerKit: Sendable {
     let work: ScriptedWork
 
     static func run(
-        inspector: (any ShardInspector)? = nil, box: SecretBox? = SecretBox(key: Array(0..<32)), faults: Faults? = nil, longPollsMax: Int? = nil,
+        inspector: (any ShardInspector)? = nil, serverWork: (any ServerWork)? = nil, box: SecretBox? = SecretBox(key: Array(0..<32)), faults: Faults? = nil, longPollsMax: Int? = nil,
         _ body: @Sendable (ManagerKit) async throws -> Void
     ) async throws {
         let servers = FakeInspector()
@@ -26,7 +26,7 @@ struct ManagerKit: Sendable {
         var logger = Logger(label: "test")
         logger.logLevel = .critical
         let jobs = JobSupervisor(
-            store: seen, election: nil, work: work, ledgers: JobKit.ledgers, settings: JobKit.settings, metrics: SharedMetrics(), logger: logger, now: { 1_700_000_000 })
+            store: seen, election: nil, work: serverWork ?? work, ledgers: serverWork == nil ? JobKit.ledgers : JobNames.ledgers, settings: JobKit.settings, metrics: SharedMetrics(), logger: logger, now: { 1_700_000_000 })
         let supervising = Task { try await jobs.run() }
         defer { supervising.cancel() }
         let api = ManagerAPI(

@@ -8,6 +8,11 @@ package import ShardModel
 internal import Synchronization
 package import Telemetry
 
+extension JobNames {
+    /// What jobs on real servers make.
+    package static let ledgers: JobSupervisor.Ledgers = { record, catalog in (planned(record, in: catalog), wayBack(record)) }
+}
+
 /// Has one runner for each job that is not over, while this manager leads; none otherwise.
 package final class JobSupervisor: Service {
     /// What a job makes outside of the catalog, by its record: what `preparing` and `copying` make, and what `arming` makes for the way back.
