@@ -78,12 +78,14 @@ package struct MovePlan: Hashable, Sendable {
         var plan = MovePlan(kind: request.kind, database: database, moves: [], cut: [])
         for source in request.sources {
             var owned = after.vnodes[source, default: []]
+            var moves: [VNodeMove] = []
             for (position, target) in request.targets.enumerated() {
                 let tokens = before.vnodes[source, default: []].map(\.range)
                 let moved = after.vnodes[alias(position), default: []].filter { vnode in tokens.contains { $0.start <= vnode.range.start && vnode.range.end <= $0.end } }
-                plan.moves += moved.map { VNodeMove(vnode: $0, source: source, target: target) }
+                moves += moved.map { VNodeMove(vnode: $0, source: source, target: target) }
                 owned += moved
             }
+            plan.moves += moves.sorted { $0.vnode.range.start < $1.vnode.range.start }
             owned.sort { $0.range.start < $1.range.start }
             if owned != before.vnodes[source], var record = catalog.shards[source] {
                 record.vnodes = owned
