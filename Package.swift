@@ -266,6 +266,9 @@ let package = Package(
             "RESTTestKit", "ShardModel", "TestKit", "pgmosaic", nioPosix,
         ]),
         test("GuideTests", in: "System", ["PostgresProcess", "pgmosaic"]),
+        test("SecrecyTests", in: "System", [
+            "CatalogStore", "ClusterTestKit", "ControlAPI", "PGChannel", "PostgresProcess", "RESTTestKit", "ShardModel", "pgmosaic", nioPosix,
+        ]),
         test(
             "DriverTests", in: "System",
             ["CatalogStore", "ClusterTestKit", "ControlAPI", "PGChannel", "PGWire", "PostgresProcess", "RESTTestKit", "ServerConfig", "ShardModel", nioPosix],

@@ -88,7 +88,10 @@ package struct TestCluster: Sendable {
         _ options: Options, _ body: @Sendable (_ folder: String, [PostgresServer]) async throws -> Value
     ) async throws -> Value {
         let folder = try makeFolder()
-        defer { try? FileManager.default.removeItem(atPath: folder) }
+        defer {
+            TestSecret.keepLogs(of: folder)
+            try? FileManager.default.removeItem(atPath: folder)
+        }
         let servers = try await startServers(options, in: folder)
         let result: Result<Value, any Error>
         do {
@@ -125,9 +128,10 @@ package struct TestCluster: Sendable {
 
     // MARK: The catalog
 
-    /// Claims every server as the manager does, and records shards, ring and tables. `ports`: where the router shall find them instead.
+    /// Claims every server as the manager does, and records shards, ring and tables. `ports`: where the router shall find them instead. `password`: is
+    /// recorded with them; the servers trust whoever comes.
     package static func register(
-        _ servers: [PostgresServer], replicas: [[PostgresServer]] = [], _ options: Options, ports: [Int]? = nil, in store: some CatalogStore
+        _ servers: [PostgresServer], replicas: [[PostgresServer]] = [], _ options: Options, ports: [Int]? = nil, password: String? = nil, in store: some CatalogStore
     ) async throws {
         let catalog = try await store.load()
         let inspector = PostgresShardInspector(box: nil, group: .singleton, timeout: .seconds(10))
@@ -141,7 +145,9 @@ package struct TestCluster: Sendable {
         for (index, server) in servers.enumerated() {
             let endpoint = server.dsn(database: database)
             try await inspector.claim(endpoint, as: ShardIdentity(clusterID: catalog.clusterID, database: database, shard: id(of: index)), by: "test", over: nil)
-            let recorded = ports.map { endpoint.replacing(":\(server.port)/", with: ":\($0[index])/") } ?? endpoint
+            let user = server.options.superuser
+            let named = password.map { endpoint.replacing("://\(user)@", with: "://\(user):\($0)@") } ?? endpoint
+            let recorded = ports.map { named.replacing(":\(server.port)/", with: ":\($0[index])/") } ?? named
             operations.append(
                 .putShard(
                     ShardRecord(

@@ -31,7 +31,7 @@ final class RouterProcess: @unchecked Sendable {
         let catalog = folder + "/catalog/catalog.sqlite"
         try FileManager.default.createDirectory(atPath: folder + "/catalog", withIntermediateDirectories: true)
         let store = try await SQLiteCatalogStore(path: catalog, createIfMissing: true)
-        try await TestCluster.register(servers, options, ports: ports, in: store)
+        try await TestCluster.register(servers, options, ports: ports, password: TestSecret.marker, in: store)
         try self.init(folder, catalog: catalog, id: id, settings: more)
     }
 

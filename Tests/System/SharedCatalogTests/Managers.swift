@@ -30,7 +30,10 @@ final class Managers: Sendable {
     static func with(catalogs: [String], settings: String = "", _ body: @Sendable (Managers) async throws -> Void) async throws {
         let folder = NSTemporaryDirectory() + "pgmosaic-managers-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-        defer { try? FileManager.default.removeItem(atPath: folder) }
+        defer {
+            TestSecret.keepLogs(of: folder)
+            try? FileManager.default.removeItem(atPath: folder)
+        }
         let managers = try Managers(folder, catalogs, settings)
         let result: Result<Void, any Error>
         do {

@@ -13,7 +13,7 @@ final class RecoveryKit: Sendable {
         options.postgres = ["wal_level": "logical", "max_prepared_transactions": "20"]
         return options
     }()
-    static let password = "Kennwort-der-Scherbe"
+    static let password = TestSecret.marker
 
     let folder: String
     let shards: [PostgresServer]
