@@ -151,7 +151,7 @@ extension ManagerAPI {
         case .rejected:
             let now = try Self.job(job.record.id.text, in: try await writer.load())
             if wanted.isMet(by: now.record) { return .json(await resource(now)) }
-            throw Self.wrongState(now, "the job cannot \(wanted.rawValue) in this step")
+            throw Self.wrongState(now, "\(wanted.rawValue) cannot be asked of the job in this step")
         case .unknown:
             throw APIError(.catalogUnknownOutcome, "this manager gave the job up before there was an answer; the request may have been written down")
         }

@@ -145,7 +145,9 @@ extension JobCourse {
             runner.logger.notice("A job has switched the owners", metadata: metadata)
         case .cleaning(.failed) where !isAgain: runner.logger.error("A job has failed", metadata: metadata)
         default:
-            runner.logger.log(level: isAgain && record.retries > 0 ? .warning : .info, isAgain ? "A job begins a step again" : "A job is at its next step", metadata: metadata)
+            guard isAgain else { return runner.logger.info("A job is at its next step", metadata: metadata) }
+            if record.retries > before.retries { return runner.logger.warning("A job begins a step again", metadata: metadata) }
+            runner.logger.info("A manager carries a job out from this step on", metadata: metadata)
         }
     }
 }
