@@ -291,7 +291,7 @@ package enum SettingsCatalogue {
         "How long statements for moved vnodes may wait while their owner changes. An attempt that takes longer is given up, and made again later.")
     package static let reshardDrainLimit = SettingDeclaration(
         "reshard.drain_limit", .duration(.milliseconds(10) ... .seconds(60)), default: .duration(.milliseconds(150)),
-        "How long routers may take, of that time, until nothing is under way for the moved vnodes. The sessions of those that take longer are ended by the shard.")
+        "How long routers may take, of that time, until nothing is under way for the moved vnodes. When one takes longer, the attempt is given up, and made again after a pause.")
     package static let healthInterval = SettingDeclaration(
         "health.interval", .duration(.milliseconds(100) ... .seconds(3600)), default: .duration(.seconds(5)),
         "Time from one probe of a shard's server to the next.")

@@ -21,7 +21,8 @@ package enum JobEffect: Hashable, Sendable {
     case catchUp(pause: Duration)
     case verify
     case arm
-    /// Writes the hold into the catalog and waits for the routers. `done`: each has acknowledged, or is silent and will be cut off by the fence.
+    /// Writes the hold into the catalog and waits for the routers. `done`: each has acknowledged; `busy`: one that is known to be alive has not in time. One that nobody knows of is cut
+    /// off by the fence.
     case hold
     /// Raises the fence of the old owners to the hold's epoch, and ends every session but those that the routers' acknowledgements name.
     case fence

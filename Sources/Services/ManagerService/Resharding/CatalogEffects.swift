@@ -40,7 +40,8 @@ struct CatalogEffects: Sendable {
         var outcome: JobOutcome
     }
 
-    /// Returns when each live router has acknowledged, or the drain limit is over. Who is silent then is cut off by the fence. Gives their ids.
+    /// Returns when each live router has acknowledged, or the drain limit is over. Gives the ids of those that have not: a router that ended without a word is one
+    /// until its announcement has run out.
     func awaitAcknowledgements(of attempt: CutoverAttempt, _ job: JobID) async -> [String] {
         let deadline = attempt.began + min(settings.drainLimit, settings.pauseBudget)
         var silent: [String] = []

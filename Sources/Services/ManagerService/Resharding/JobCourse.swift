@@ -172,11 +172,6 @@ extension JobCourse {
 
     private mutating func note(_ result: JobEffects.Result) {
         attempt = result.attempt ?? attempt
-        if !result.silent.isEmpty {
-            runner.logger.warning(
-                "Routers have not acknowledged the hold in time: the fence ends their sessions",
-                metadata: ["routers": "\(result.silent.prefix(10).joined(separator: " "))", "count": "\(result.silent.count)"])
-        }
         guard result.switched.isSwitched else { return }
         if job.record.direction == .forward { job.facts.switchedAt = job.facts.switchedAt ?? runner.effects.catalogEffects.now() }
         job.facts.pauseMilliseconds = result.switched.pause.map { ($0 / .microseconds(1)).rounded() / 1000 }

@@ -23,8 +23,6 @@ struct JobEffects: Sendable {
         var attempt: CutoverAttempt?
         /// The owners are the new ones, after this pause, if it is known.
         var switched: (isSwitched: Bool, pause: Duration?) = (false, nil)
-        /// Routers that did not acknowledge in time.
-        var silent: [String] = []
     }
 
     func run(_ order: Order) async -> Result {
@@ -49,7 +47,7 @@ struct JobEffects: Sendable {
         case .failure(let failure): return Result(outcome: failure.outcome)
         case .success(let attempt):
             let silent = await catalogEffects.awaitAcknowledgements(of: attempt, order.job.record.id)
-            return Result(outcome: isOver(attempt) ? overBudget : .done, attempt: attempt, silent: silent)
+            return Result(outcome: silent.isEmpty ? isOver(attempt) ? overBudget : .done : undrained(silent), attempt: attempt)
         }
     }
 
@@ -74,6 +72,13 @@ struct JobEffects: Sendable {
     // MARK: the budget
 
     private static let noAttempt = Result(outcome: .busy("this manager did not begin the cutover"))
+    /// Their clients would see errors: the attempt is given up instead, for what they have under way ends, or the router does.
+    private func undrained(_ routers: [String]) -> JobOutcome {
+        let more = routers.count > 10 ? " and \(routers.count - 10) more" : ""
+        return .busy(
+            "routers still had something under way on the moved vnodes after \(settings.drainLimit), or have ended without a word: \(routers.prefix(10).joined(separator: ", "))\(more)")
+    }
+
     private var overBudget: JobOutcome { .busy(CatalogEffects.overBudget(settings)) }
     private func isOver(_ attempt: CutoverAttempt) -> Bool { attempt.began + settings.pauseBudget <= .now }
 

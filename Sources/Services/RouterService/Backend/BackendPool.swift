@@ -223,7 +223,14 @@ final class BackendPool {
     /// Every backend is replaced: now where nobody uses it, or when it becomes free.
     func reconnect() { perform { $0.retire(now: loop.now, actions: &$1) } }
 
-    func retire() { perform { $0.drain(now: loop.now, actions: &$1) } }
+    func retire() {
+        perform { $0.drain(now: loop.now, actions: &$1) }
+        isBarred = false
+        for id in exchange(&barredConnects, with: []) {
+            abandoned.remove(id)
+            perform { $0.connectFailed(id, ConnectFailure(.lost), now: loop.now, actions: &$1) }
+        }
+    }
 
     /// The replica is not to be used any more: who waits for it, or reads there and can still be answered by the primary, goes there. Its
     /// connections are not used again, for another server may answer at the address next.
@@ -444,53 +451,5 @@ final class BackendPool {
         if let replica { metadata["replica"] = "\(replica.label)" }
         logger.warning("A shard does not take connections", metadata: metadata)
         perform { $0.connectFailed(id, failure, now: loop.now, actions: &$1) }
-    }
-}
-
-extension ConnectFailure {
-    init(_ error: BackendConnectError) {
-        switch error {
-        case .unreachable: self.init(.unreachable)
-        case .timedOut: self.init(.timedOut)
-        case .closed, .protocolViolation: self.init(.lost)
-        case .refused(let server): self.init(error.isTransient ? .busy : .rejected, sqlState: server.sqlState.code)
-        case .authentication, .tls, .endpoint, .addressRefused: self.init(.rejected)
-        }
-    }
-}
-
-extension PoolLimits {
-    init(_ settings: RouterSettings) {
-        self.init()
-        sizeMax = settings.poolSizeMax
-        shareWait = settings.poolShareWait
-        sizeMin = settings.poolSizeMin
-        idleTimeout = settings.poolIdleTimeout
-        lifetimeMax = settings.poolLifetimeMax
-        waitersMax = settings.poolWaitersMax
-        waitTimeout = settings.poolWaitTimeout
-        healthCheckAfterIdle = settings.poolHealthCheckAfter
-        connectTimeout = settings.poolConnectTimeout
-    }
-}
-
-/// The budgets of all shards, one a shard, shared by the loops.
-final class SlotBudgets: Sendable {
-    private let budgets = Mutex<[ShardID: SlotBudget]>([:])
-
-    func budget(of shard: ShardID, slotsMax: Int, loops: Int) -> SlotBudget {
-        budgets.withLock { budgets in
-            if let known = budgets[shard] { return known }
-            let new = SlotBudget(slotsMax: slotsMax, loops: loops)
-            budgets[shard] = new
-            return new
-        }
-    }
-
-    /// The pools that have to be told `slotGranted`, once for each mention, after all pools were reconfigured.
-    func resize(to slotsMax: Int) -> [(ShardID, LoopIndex)] {
-        budgets.withLock { budgets in
-            budgets.flatMap { shard, budget in budget.resize(to: slotsMax).map { (shard, $0) } }
-        }
     }
 }

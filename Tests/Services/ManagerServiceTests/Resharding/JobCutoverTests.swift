@@ -58,16 +58,20 @@ import Testing
         }
     }
 
-    @Test func aRouterThatIsSilentIsLeftToTheFence() async throws {
+    /// Its clients would see their sessions end: rather than that the attempt is given up, and made again until the router has drained, or is none any more.
+    @Test func whileARouterIsSilentTheAttemptIsGivenUp() async throws {
         try await JobKit.run { kit in
             try await kit.store.announce(router("silent"), ttl: .seconds(300))
             try await kit.begin()
             let work = ScriptedWork()
             let settings = ReshardSettings(pauseBudget: .seconds(300), drainLimit: .milliseconds(300))
             try await kit.supervised(by: work, settings: settings) { _ in
+                try await kit.until("given up twice") { $0.abandoned >= 2 }
+                #expect(work.fencings.isEmpty)
+                try await kit.until("the reason is told") { $0.reason?.contains("silent") == true }
+                try await kit.store.withdraw(memberID: "silent")
                 try await kit.until(is: .guarding)
                 #expect(work.fencings.map(\.spared) == [[:]])
-                #expect(try await kit.job().abandoned == 0)
             }
         }
     }
