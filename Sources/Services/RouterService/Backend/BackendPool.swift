@@ -5,10 +5,8 @@ internal import PGWire
 internal import PoolCore
 internal import ReplicaCore
 internal import Secrets
-internal import ServerConfig
 internal import SessionCore
 internal import ShardModel
-internal import Synchronization
 internal import Telemetry
 
 /// One event loop's connections to one shard: carries out what `ShardPool` decides.
