@@ -25,7 +25,8 @@ struct ReshardCluster: Sendable {
         try await TestCluster.withShards(options) { folder, servers in
             let one = try await RouterProcess(folder + "/r1", Array(servers.prefix(2)), options, id: "r1")
             let two = try RouterProcess(folder + "/r2", catalog: one.catalogFile, id: "r2")
-            let manager = try ManagerProcess(folder + "/m", catalog: one.catalogFile)
+            // A debug build on a machine with other work: how long a pause is, is measured elsewhere.
+            let manager = try ManagerProcess(folder + "/m", catalog: one.catalogFile, settings: "reshard: {pause_budget: 30s, drain_limit: 10s}")
             let cluster = ReshardCluster(folder: folder, servers: servers, routers: [one, two], manager: manager)
             let result: Result<Void, any Error>
             do {
@@ -107,6 +108,12 @@ struct ReshardCluster: Sendable {
             print((try? await job(id).text) ?? "", manager.log.suffix(3000))
             throw error
         }
+    }
+
+    func finish(_ id: String) async throws {
+        let answer = try await manager.send("POST", "/api/v1/reshard/jobs/\(id)/finish")
+        #expect(answer.status == 200 || answer.status == 202, "\(answer.text)")
+        try await eventually("job \(id) is over") { try await catalog().jobs[id]?.isOver == true }
     }
 
     struct JobFailed: Error { var text: String }

@@ -21,7 +21,8 @@ package final class PostgresServerWork: ServerWork {
         package var slotLimit = Duration.seconds(600)
         /// How long behind the fence a prepared transaction may take to end.
         package var preparedLimit = Duration.milliseconds(100)
-        package var reachLimit = Duration.milliseconds(300)
+        /// Longer than any pause: its budget ends the wait before.
+        package var reachLimit = Duration.seconds(60)
         /// For sessions that a fence ends.
         package var endLimit = Duration.milliseconds(500)
         package init() {}
