@@ -40,6 +40,7 @@ class Demo:
         router = description["routers"][0]
         self.router_pid = router["pid"]
         self.manager_pid = description["managers"][0]["pid"]
+        self.manager_url = description["managers"][0]["url"]
         self.router_url = router["url"]
         self.dsn = router["dsn"]
         self.database = description["database"]

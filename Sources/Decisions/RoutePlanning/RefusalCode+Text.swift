@@ -7,7 +7,7 @@ extension RefusalCode {
         case .multipleStatements: "42601"
         case .keyMalformed: "22P02"
         case .tableHasRows: "55000"
-        case .resharding: "55006"
+        case .resharding, .rowsMove: "55006"
         case .tooComplex: "54001"
         case .readOnlyUser: "42501"
         default: "0A000"
@@ -196,6 +196,9 @@ extension RefusalCode {
         case .resharding:
             ("definitions and placements cannot change while rows move between shards",
              "Repeat it when the job is over; `pgmosaic reshard list` shows it, and it can be finished or cancelled.")
+        case .rowsMove:
+            ("rows are moving between shards, which hold some of them twice meanwhile, and the statement would count both",
+             "Run it once for each key, or repeat it when the job is over; `pgmosaic reshard list` shows it.")
         case .concurrently:
             ("CONCURRENTLY cannot be done for all shards or none", "Leave out CONCURRENTLY.")
         case .definition:

@@ -77,6 +77,7 @@ package enum RefusalCode: String, Hashable, Sendable, CaseIterable {
     case serverDefinition = "PGM-SERVER-DEFINITION"
     case systemSchema = "PGM-SYSTEM-SCHEMA"
     case resharding = "PGM-RESHARDING"
+    case rowsMove = "PGM-ROWS-MOVE"
     case tooComplex = "PGM-TOO-COMPLEX"
     case unsupported = "PGM-UNSUPPORTED"
 }

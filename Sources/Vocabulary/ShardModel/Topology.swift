@@ -11,6 +11,8 @@ package struct Topology: Sendable {
     package let holds: [HoldRecord]
     /// Jobs that move vnodes of the database, by id, sorted.
     package let jobs: [String]
+    /// Their sources and targets: some of these may hold rows that they do not own, on their way or left behind.
+    package let movingShards: Set<ShardID>
 
     /// Throws: while the database cannot be served: it is unknown, has no shards yet, or its ring is not whole.
     ///
@@ -37,7 +39,9 @@ package struct Topology: Sendable {
         homeShard = ShardIndex(position)
         placements = Self.placements(of: name, in: catalog)
         holds = catalog.holds.values.filter { $0.database == name }.sorted { $0.job < $1.job }
-        jobs = catalog.jobs.values.filter { $0.database == name && !$0.isOver }.map(\.id).sorted()
+        let unfinished = catalog.jobs.values.filter { $0.database == name && !$0.isOver }
+        jobs = unfinished.map(\.id).sorted()
+        movingShards = Set(unfinished.flatMap(\.shards))
     }
 
     package func hold(of token: Token) -> HoldRecord? {

@@ -2,6 +2,7 @@ internal import NIOCore
 internal import PGWire
 internal import RoutePlanning
 internal import SessionCore
+internal import ShardModel
 
 /// A COPY TO STDOUT of the rows of every shard.
 ///
@@ -43,6 +44,7 @@ final class GatherCopyState {
 
 extension ClientSession {
     func beginGather(_ plan: GatherCopy, text: String) {
+        if let refusal = refusalOfStrays(on: database.topology.shards.map(\.id)) { return failUnit(refusal) }
         let isAlone = transaction.isIdle && participants.isEmpty
         let isImplicit = transaction.isIdle && !batch.isOpen
         enlistAll { [self] in

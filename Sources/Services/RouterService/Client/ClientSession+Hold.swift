@@ -112,6 +112,15 @@ extension ClientSession {
         database.holds.forget(held)
     }
 
+    /// Why a statement that looks at all rows of these shards, whatever their keys, is not run; nil: each has its own rows alone.
+    func refusalOfStrays(on shards: [ShardID]) -> ServerError? {
+        let topology = database.topology
+        guard !topology.movingShards.isEmpty, topology.shards.count > 1, shards.contains(where: topology.movingShards.contains),
+            let job = topology.jobs.first
+        else { return nil }
+        return .refusal(Refusal(.rowsMove, "job \(job)"))
+    }
+
     // MARK: What is under way
 
     /// Whether the session has begun something on one of these shards' primaries.

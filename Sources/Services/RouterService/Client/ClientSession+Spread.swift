@@ -35,9 +35,10 @@ extension ClientSession {
     func spread(
         _ sources: [KeySource], _ plan: CachedPlan, _ inputs: KeyInputs, _ origin: SpreadWork.Origin, _ problem: KeyProblem
     ) throws(ServerError) -> SpreadWork {
-        guard case .several = problem, let spread = plan.value.spread, variables.shardKey == nil, plan.hint == nil,
-            let work = SpreadWork(spread, try parts(of: spread, sources, inputs), origin, epoch: database.topology.epoch)
-        else { throw problem.error }
+        guard case .several = problem, let spread = plan.value.spread, variables.shardKey == nil, plan.hint == nil else { throw problem.error }
+        let parts = try parts(of: spread, sources, inputs)
+        if case .sameText = spread, parts.count > 1, let refusal = refusalOfStrays(on: parts.map(\.pool.shardID)) { throw refusal }
+        guard let work = SpreadWork(spread, parts, origin, epoch: database.topology.epoch) else { throw problem.error }
         return work
     }
 

@@ -258,6 +258,27 @@ extension FaultTests {
             }
         }
 
+        /// A shard may have rows that it does not own yet, or not any more.
+        @Test func whatWouldSeeRowsTwiceIsRefusedWhileAJobIsNotOver() async throws {
+            let (mine, others) = (
+                try await cluster.key(on: 1, from: Int64.random(in: 1...1_000_000_000)), try await cluster.key(on: 0, from: Int64.random(in: 1...1_000_000_000))
+            )
+            let client = try await cluster.login()
+            #expect(try await client.failure("INSERT INTO kv VALUES (\(mine), 1), (\(others), 1)") == nil)
+            try await cluster.withJob {
+                // On its way.
+                try await cluster.onShard(0, "INSERT INTO kv VALUES (\(mine), 1)")
+                for sql in ["UPDATE kv SET v = 2 WHERE k IN (\(mine), \(others))", "DELETE FROM kv WHERE k IN (\(mine), \(others))", "COPY kv TO STDOUT"] {
+                    let error = try #require(try await client.query(sql).first { $0.kind == "E" }, "\(sql)")
+                    #expect(error.sqlState == "55006" && error.field("D") == "PGM-ROWS-MOVE", "\(sql)")
+                }
+                #expect(try await client.query("UPDATE kv SET v = 2 WHERE k = \(mine)").map(\.description) == ["C(UPDATE 1)", "Z(I)"])
+                #expect(try await client.rows("SELECT count(*) FROM kv WHERE k = \(mine)") == [["1"]])
+                try await cluster.onShard(0, "DELETE FROM kv WHERE k = \(mine)")
+            }
+            #expect(try await client.query("DELETE FROM kv WHERE k IN (\(mine), \(others))").map(\.description) == ["C(DELETE 2)", "Z(I)"])
+        }
+
         @Test func definitionsAreRefusedWhileAJobIsNotOver() async throws {
             let client = try await cluster.login()
             try await cluster.withJob {
