@@ -10,6 +10,8 @@ internal import Synchronization
 final class LegFollower: Sendable {
     private static let pauseMin = Duration.milliseconds(100)
     private static let pauseMax = Duration.seconds(5)
+    /// A stream that has lasted for so long was in order.
+    private static let calm = Duration.seconds(10)
 
     let leg: JobLeg
     private let plan: JobPlan
@@ -22,7 +24,11 @@ final class LegFollower: Sendable {
         /// Of this leg, whatever connection it is on: `ChangeStream.hold`.
         var limit: LSN?
         var failure: EffectFailure?
-        var waitsSince: ContinuousClock.Instant?
+        /// When it came on last, or was begun. A stream that is begun again and again, and breaks each time, does not come on.
+        var cameOn = ContinuousClock.now
+        var isStreaming = false
+        /// What all targets had when the connection was begun.
+        var begunAt = LSN.none
     }
     private let state: Mutex<State>
 
@@ -63,7 +69,7 @@ final class LegFollower: Sendable {
     var failure: EffectFailure? { state.withLock(\.failure) }
 
     /// nil while it streams; else for how long it has not.
-    func brokenFor(at now: ContinuousClock.Instant = .now) -> Duration? { state.withLock { $0.waitsSince.map { now - $0 } } }
+    func brokenFor(at now: ContinuousClock.Instant = .now) -> Duration? { state.withLock { $0.isStreaming ? nil : now - $0.cameOn } }
 
     func hasReached(_ end: LSN) -> Bool { state.withLock { $0.stream }?.progress.positions.hasReached(end) ?? false }
     var flushed: LSN { state.withLock { $0.stream }?.progress.positions.flushed ?? .none }
@@ -90,7 +96,7 @@ final class LegFollower: Sendable {
 
     private func keepGoing() async {
         var pause = Self.pauseMin
-        state.withLock { $0.waitsSince = .now }
+        state.withLock { $0.cameOn = .now }
         while !Task.isCancelled {
             let start = ContinuousClock.now
             do {
@@ -100,15 +106,16 @@ final class LegFollower: Sendable {
                 let failure = EffectFailure(error, doing: "following the changes of shard \(leg.from)")
                 let isFinal = if case .impossible = failure { true } else { false }
                 state.withLock { state in
+                    if let stream = state.stream, start.duration(to: .now) > Self.calm || stream.progress.positions.flushed > state.begunAt { state.cameOn = .now }
                     state.stream = nil
-                    state.waitsSince = .now
+                    state.isStreaming = false
                     state.shown.state = isFinal ? .failed : .waiting
                     state.shown.reason = failure.reason
                     if isFinal { state.failure = failure }
                 }
                 if isFinal { return }
             }
-            pause = ContinuousClock.now - start > .seconds(10) ? Self.pauseMin : min(pause * 2, Self.pauseMax)
+            pause = ContinuousClock.now - start > Self.calm ? Self.pauseMin : min(pause * 2, Self.pauseMax)
             try? await Task.sleep(for: pause)
         }
     }
@@ -154,7 +161,8 @@ final class LegFollower: Sendable {
             state.stream = stream
             state.shown.state = .streaming
             state.shown.reason = nil
-            state.waitsSince = nil
+            state.isStreaming = true
+            state.begunAt = stream.progress.positions.flushed
         }
         try await stream.run(session)
     }
