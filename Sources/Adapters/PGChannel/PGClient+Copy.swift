@@ -10,24 +10,31 @@ extension PGClient {
     /// COPY … FROM STDIN with the chunks of `source`, whose borders mean nothing. Returns the number of rows.
     ///
     /// Back-pressure: the next chunk is asked for when the socket has taken the last one. When `source` throws, the COPY is given up, and undone.
+    ///
+    /// - silenceMax: how long the server may take no data, and behind the last not answer. What `source` takes does not count.
     @discardableResult
-    package func copyIn<Source: AsyncSequence & Sendable>(_ sql: String, from source: Source, timeout: TimeAmount? = nil) async throws -> Int
+    package func copyIn<Source: AsyncSequence & Sendable>(
+        _ sql: String, from source: Source, timeout: TimeAmount? = nil, silenceMax: TimeAmount? = nil
+    ) async throws -> Int
     where Source.Element == ByteBuffer {
         try Self.requireText(sql)
         var request = ByteBuffer()
         request.writeQuery(sql)
         let id = makeCallID()
         let ready = eventLoop.makePromise(of: Void.self)
+        limit(ready.futureResult, of: id, to: silenceMax)
         let results = try await withThrowingTaskGroup(of: [PGResult].self) { group in
             let query = request
             group.addTask { try await self.perform({ _ in .copyIn(ready: ready) }, query, id: id, timeout: timeout) }
             var sourceFailure: (any Error)?
             do {
                 try await ready.futureResult.get()
-                sourceFailure = try await self.send(source, id)
+                sourceFailure = try await self.send(source, id, silenceMax)
             } catch {
                 // The COPY itself ended early: the call knows why.
             }
+            let watch = silenceMax.map { self.giveUp(id, in: $0) }
+            defer { watch?.cancel() }
             do {
                 let results = try await group.next() ?? []
                 guard let sourceFailure else { return results }
@@ -42,7 +49,7 @@ extension PGClient {
     }
 
     /// Sends all of `source`, and the end. Returns the source's own failure, which was told to the server.
-    private func send<Source: AsyncSequence & Sendable>(_ source: Source, _ id: UInt64) async throws -> (any Error)?
+    private func send<Source: AsyncSequence & Sendable>(_ source: Source, _ id: UInt64, _ silenceMax: TimeAmount?) async throws -> (any Error)?
     where Source.Element == ByteBuffer {
         var gathered = ByteBuffer()
         var iterator = source.makeAsyncIterator()
@@ -53,25 +60,26 @@ extension PGClient {
             } catch {
                 var fail = ByteBuffer()
                 fail.writeCopyFail(reason: "the source of the data failed")
-                try await sendCopy(fail, id)
+                try await sendCopy(fail, id, silenceMax: silenceMax)
                 return error
             }
             guard var chunk = next else { break }
             while let piece = chunk.readSlice(length: min(chunk.readableBytes, Self.copyChunkMax)), piece.readableBytes > 0 {
                 gathered.writeCopyData(piece)
                 if gathered.readableBytes >= Self.copyChunkTarget {
-                    try await sendCopy(gathered, id)
+                    try await sendCopy(gathered, id, silenceMax: silenceMax)
                     gathered = ByteBuffer()
                 }
             }
         }
         gathered.writeCopyDone()
-        try await sendCopy(gathered, id)
+        try await sendCopy(gathered, id, silenceMax: silenceMax)
         return nil
     }
 
-    func sendCopy(_ bytes: ByteBuffer, _ id: UInt64) async throws {
+    func sendCopy(_ bytes: ByteBuffer, _ id: UInt64, silenceMax: TimeAmount?) async throws {
         let promise = eventLoop.makePromise(of: Void.self)
+        limit(promise.futureResult, of: id, to: silenceMax)
         eventLoop.execute { [handler] in handler.value.sendCopy(id, bytes, promise: promise) }
         try await promise.futureResult.get()
     }
@@ -88,8 +96,12 @@ extension PGClient {
     }
 
     /// As `copyOut`; `consume` gets whole CopyData messages, many at a time (`ByteBuffer.readCopyDataContent` takes them apart).
+    ///
+    /// - silenceMax: how long the server may send nothing. What `consume` takes does not count.
     @discardableResult
-    package func copyOutRuns(_ sql: String, timeout: TimeAmount? = nil, _ consume: @Sendable (ByteBuffer) async throws -> Void) async throws -> Int {
+    package func copyOutRuns(
+        _ sql: String, timeout: TimeAmount? = nil, silenceMax: TimeAmount? = nil, _ consume: @Sendable (ByteBuffer) async throws -> Void
+    ) async throws -> Int {
         try Self.requireText(sql)
         var request = ByteBuffer()
         request.writeQuery(sql)
@@ -99,7 +111,7 @@ extension PGClient {
         let answer = Task { try await self.perform({ _ in .copyOut(sink.value) }, query, id: id, timeout: timeout) }
         return try await withTaskCancellationHandler {
             do {
-                while let runs = try await nextRuns(sink) {
+                while let runs = try await nextRuns(sink, id, silenceMax: silenceMax) {
                     for run in runs { try await consume(run) }
                 }
             } catch {
@@ -113,8 +125,9 @@ extension PGClient {
         }
     }
 
-    func nextRuns(_ sink: NIOLoopBoundBox<PGCopyOutSink>) async throws -> [ByteBuffer]? {
+    func nextRuns(_ sink: NIOLoopBoundBox<PGCopyOutSink>, _ id: UInt64, silenceMax: TimeAmount?) async throws -> [ByteBuffer]? {
         let promise = eventLoop.makePromise(of: [ByteBuffer]?.self)
+        limit(promise.futureResult, of: id, to: silenceMax)
         eventLoop.execute { [handler] in handler.value.nextCopyRuns(sink.value, promise) }
         return try await promise.futureResult.get()
     }

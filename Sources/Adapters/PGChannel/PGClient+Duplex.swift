@@ -7,16 +7,17 @@ extension PGClient {
         fileprivate let client: PGClient
         fileprivate let sink: NIOLoopBoundBox<PGCopyOutSink>
         fileprivate let id: UInt64
+        fileprivate let silenceMax: TimeAmount?
 
         /// What has come since the last call: runs of whole CopyData messages (`ByteBuffer.readCopyDataContent` takes them apart). nil: the server has
         /// ended the stream. The server is not read further while nobody asks. One caller at a time. Throws `PGClientError`.
-        package func next() async throws -> [ByteBuffer]? { try await client.nextRuns(sink) }
+        package func next() async throws -> [ByteBuffer]? { try await client.nextRuns(sink, id, silenceMax: silenceMax) }
 
         /// Sends the content of one CopyData message. From any task. Throws `PGClientError`.
         package func send(_ content: ByteBuffer) async throws {
             var message = ByteBuffer()
             message.writeCopyData(content)
-            try await client.sendCopy(message, id)
+            try await client.sendCopy(message, id, silenceMax: silenceMax)
         }
     }
 
@@ -26,14 +27,20 @@ extension PGClient {
     /// Runs a statement in which both sides send, for as long as `body` runs. Then the stream is ended in order; when `body` throws, or the server does not
     /// end it, or the task is cancelled, the connection is closed. A statement that begins no stream leaves it open.
     ///
+    /// - silenceMax: how long the server may send nothing to who asks, and take nothing of what is sent; then the stream fails with `timedOut`. To begin it,
+    ///   the server has the time of any call.
+    ///
     /// Throws `PGClientError`, and what `body` throws.
-    package func copyBoth<Value: Sendable>(_ sql: String, _ body: @Sendable (Duplex) async throws -> Value) async throws -> Value {
+    package func copyBoth<Value: Sendable>(
+        _ sql: String, silenceMax: TimeAmount? = nil, _ body: @Sendable (Duplex) async throws -> Value
+    ) async throws -> Value {
         try Self.requireText(sql)
         var request = ByteBuffer()
         request.writeQuery(sql)
         let (id, query) = (makeCallID(), request)
         let sink = NIOLoopBoundBox.makeBoxSendingValue(PGCopyOutSink(), eventLoop: eventLoop)
         let ready = eventLoop.makePromise(of: Void.self)
+        limit(ready.futureResult, of: id, to: callTimeout)
         let answer = Task { try await self.perform({ _ in .copyBoth(sink.value, ready: ready) }, query, id: id, timeout: .hours(24 * 365)) }
         return try await withTaskCancellationHandler {
             do {
@@ -44,7 +51,7 @@ extension PGClient {
                 throw error
             }
             do {
-                let value = try await body(Duplex(client: self, sink: sink, id: id))
+                let value = try await body(Duplex(client: self, sink: sink, id: id, silenceMax: silenceMax))
                 try await end(sink, id)
                 _ = try await answer.value
                 return value

@@ -46,7 +46,7 @@ package final class PGClient: Sendable {
     let channel: any Channel
     let handler: NIOLoopBound<PGClientHandler>
     private let observers: PGClientObservers
-    private let callTimeout: TimeAmount
+    let callTimeout: TimeAmount
     private let callIDs = Atomic<UInt64>(0)
     package let processID: Int32
 
@@ -114,6 +114,17 @@ package final class PGClient: Sendable {
         } onCancel: {
             loop.execute { [handler] in handler.value.abandon(id, .cancelled) }
         }
+    }
+
+    /// Gives a call up unless `awaited` comes within `silenceMax`.
+    func limit(_ awaited: EventLoopFuture<some Sendable>, of id: UInt64, to silenceMax: TimeAmount?) {
+        guard let silenceMax else { return }
+        let watch = giveUp(id, in: silenceMax)
+        awaited.whenComplete { _ in watch.cancel() }
+    }
+
+    func giveUp(_ id: UInt64, in limit: TimeAmount) -> Scheduled<Void> {
+        channel.eventLoop.scheduleTask(in: limit) { [handler] in handler.value.abandon(id, .timedOut) }
     }
 
     func makeCallID() -> UInt64 { callIDs.add(1, ordering: .relaxed).newValue }

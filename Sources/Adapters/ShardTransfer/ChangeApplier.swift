@@ -50,7 +50,6 @@ package struct TargetPosition: Hashable, Sendable {
 /// Several of the source's transactions may be one of the target's. Changes are sent in pipelines; memory: one pipeline's, `bytesMax` and the longest row.
 /// Whatever it throws, its session is of no use any more: what was not committed is gone, and `TargetPosition.read` says where to go on.
 package actor ChangeApplier {
-    static let stepsMax = 500
     static let bytesMax = 1 << 20
     /// A statement's text depends on which values are NULL or unchanged, so there may be any number; those beyond are parsed each time.
     private static let preparedMax = 1000
@@ -64,6 +63,7 @@ package actor ChangeApplier {
     private var names: [String: String] = [:]
     private var steps: [(step: PGClient.PipelineStep, changesOne: Bool)] = []
     private var bytes = 0
+    private var pace = PipelinePace()
     private var isOpen = false
 
     /// - client: a session of the target, as `TransferSession.open` makes them, and nobody else's.
@@ -93,7 +93,7 @@ package actor ChangeApplier {
         guard let statement = TargetStatement(change, alwaysIdentity: alwaysIdentity[change.table] ?? []) else { return }
         begin()
         add(statement.text, statement.parameters.map(\.parameter), changesOne: true)
-        if steps.count >= Self.stepsMax || bytes >= Self.bytesMax { try await flush() }
+        if steps.count >= pace.steps || bytes >= Self.bytesMax { try await flush() }
     }
 
     /// Stores the position and commits, durably.
@@ -125,7 +125,9 @@ package actor ChangeApplier {
         let sent = steps
         steps = []
         bytes = 0
-        let results = try await client.pipeline(sent.map(\.step), timeout: TransferSession.unlimited)
+        let start = ContinuousClock.now
+        let results = try await client.pipeline(sent.map(\.step), timeout: TransferSession.silenceMax)
+        pace.took(ContinuousClock.now - start)
         guard results.count == sent.count else { throw TransferError.shape("the target answered with another number of results than expected") }
         for (result, step) in zip(results, sent) where step.changesOne && result.rowsAffected != TargetStatement.rowsExpected {
             throw TransferError.diverged(result.rowsAffected ?? 0)
@@ -141,7 +143,7 @@ package actor ChangeApplier {
         for name in names {
             guard let table = tables[name] else { throw TransferError.shape("there is no table \(name)") }
             if table.isReference {
-                _ = try await client.query("DELETE FROM ONLY \(name.quoted)", options: .init(timeout: TransferSession.unlimited))
+                _ = try await client.query("DELETE FROM ONLY \(name.quoted)", options: .init(timeout: TransferSession.wholeTable))
                 continue
             }
             let key = "\"" + table.keyColumn.replacing("\"", with: "\"\"") + "\""

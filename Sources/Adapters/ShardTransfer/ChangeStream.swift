@@ -20,7 +20,8 @@ package final class ChangeStream: Sendable {
         package var lagBytes: UInt64 { sourceEnd.value - min(sourceEnd.value, positions.flushed.value) }
     }
 
-    /// How often the source is told how far the targets are, at least: it ends connections that it hears nothing from (wal_sender_timeout, 60 s).
+    /// How often the source is told how far the targets are, at least: it ends connections that it hears nothing from (wal_sender_timeout, 60 s). And asked
+    /// to answer, so that one which says nothing for long is known to be gone.
     private static let statusInterval = Duration.seconds(5)
 
     private let request: StreamRequest
@@ -72,13 +73,13 @@ package final class ChangeStream: Sendable {
     ///
     /// Throws `PGClientError` of the source or a target, `ReplicationError`, `ChangeError`, `TransferError`.
     package func run(_ session: PGClient) async throws {
-        try await session.copyBoth(ReplicationCommand.start(request).text) { stream in
+        try await session.copyBoth(ReplicationCommand.start(request).text, silenceMax: TransferSession.silenceMax) { stream in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await self.follow(stream) }
                 group.addTask {
                     while true {
                         try await Task.sleep(for: Self.statusInterval)
-                        try await self.tell(stream)
+                        try await self.tell(stream, isReplyRequested: true)
                     }
                 }
                 defer { group.cancelAll() }
@@ -167,10 +168,12 @@ package final class ChangeStream: Sendable {
         return true
     }
 
-    private func tell(_ stream: PGClient.Duplex) async throws {
+    private func tell(_ stream: PGClient.Duplex, isReplyRequested: Bool = false) async throws {
         let flushed = progress.positions.flushed
         var update = ByteBuffer()
-        update.writeStandbyStatusUpdate(StandbyStatusUpdate(written: flushed, flushed: flushed, applied: flushed, sentAt: ServerTime(unixSeconds: Date().timeIntervalSince1970)))
+        let now = ServerTime(unixSeconds: Date().timeIntervalSince1970)
+        update.writeStandbyStatusUpdate(
+            StandbyStatusUpdate(written: flushed, flushed: flushed, applied: flushed, sentAt: now, isReplyRequested: isReplyRequested))
         try await stream.send(update)
     }
 }

@@ -1,5 +1,5 @@
 package import NIOCore
-package import PGChannel
+internal import PGChannel
 
 /// Compares whole tables on two shards, as text, each side by itself: their rows are few. The order of rows does not matter.
 package struct ReferenceComparison: Sendable {
@@ -36,7 +36,7 @@ package struct ReferenceComparison: Sendable {
             FROM (SELECT \(table.columnList) FROM ONLY \(table.relation)) AS r
             """
         do {
-            let row = try await client.query(query, options: .init(timeout: TransferSession.unlimited)).rows.first
+            let row = try await client.query(query, options: .init(timeout: TransferSession.wholeTable)).rows.first
             return [row?.text(0), row?.text(1)]
         } catch let error as PGClientError {
             throw failure(error)

@@ -50,7 +50,7 @@ package struct ReferenceCopy: Sendable {
                 let pipe = pipes[position]
                 group.addTask {
                     do {
-                        _ = try await writer.copyIn(range.writeStatement, from: pipe, timeout: TransferSession.unlimited)
+                        _ = try await writer.copyIn(range.writeStatement, from: pipe, timeout: TransferSession.unlimited, silenceMax: TransferSession.silenceMax)
                     } catch {
                         pipe.end(.failure(error))
                         throw TableCopy.failure(error, at: position)
@@ -60,7 +60,7 @@ package struct ReferenceCopy: Sendable {
             let pieces = Pieces(pipes)
             let rows: Int
             do {
-                rows = try await reader.copyOutRuns(range.readStatement, timeout: TransferSession.unlimited) { try await pieces.add($0, Self.pieceTarget) }
+                rows = try await reader.copyOutRuns(range.readStatement, timeout: TransferSession.unlimited, silenceMax: TransferSession.silenceMax) { try await pieces.add($0, Self.pieceTarget) }
                 try await pieces.flush()
                 for pipe in pipes { pipe.end() }
             } catch {

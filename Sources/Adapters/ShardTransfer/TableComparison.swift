@@ -116,7 +116,7 @@ private actor Reading {
     ) async throws -> (digests: [UInt32: RowDigest], differences: RowDifferences?) {
         let statement = CopyRange(table: table, pages: nil, isLast: true).readStatement
         do {
-            _ = try await client.copyOutRuns(statement, timeout: TransferSession.unlimited) { try await self.consume($0) }
+            _ = try await client.copyOutRuns(statement, timeout: TransferSession.unlimited, silenceMax: TransferSession.silenceMax) { try await self.consume($0) }
             try finish()
         } catch let error as PGClientError {
             throw failure(error)

@@ -60,7 +60,7 @@ package struct TableCopy: Sendable {
                 let pipe = pipes[position]
                 group.addTask {
                     do {
-                        _ = try await target.copyIn(range.writeStatement, from: pipe, timeout: TransferSession.unlimited)
+                        _ = try await target.copyIn(range.writeStatement, from: pipe, timeout: TransferSession.unlimited, silenceMax: TransferSession.silenceMax)
                     } catch {
                         pipe.end(.failure(error))
                         throw Self.failure(error, at: position)
@@ -89,7 +89,7 @@ package struct TableCopy: Sendable {
     ) async throws -> RowSorter.Counts {
         let sorting = Sorting(RowSorter(range.table.form, destinations))
         do {
-            _ = try await source.copyOutRuns(range.readStatement, timeout: TransferSession.unlimited) { run in
+            _ = try await source.copyOutRuns(range.readStatement, timeout: TransferSession.unlimited, silenceMax: TransferSession.silenceMax) { run in
                 try await transferred(run.readableBytes)
                 try await sorting.consume(run, Self.pieceTarget, pipes)
             }

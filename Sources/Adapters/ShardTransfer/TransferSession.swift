@@ -10,8 +10,13 @@ package enum TransferSession {
         SET extra_float_digits = 3; SET bytea_output = 'hex'; SET xmloption = 'content'; SET lc_monetary = 'C'; SET row_security = off;
         SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0
         """
-    /// A COPY of one range may take as long as it takes; it ends with its connection.
+    /// A COPY may take as long as it takes, while it comes on: `silenceMax`.
     static let unlimited = TimeAmount.hours(24 * 365)
+    /// For how long a server may send nothing that it is asked for, and take nothing: a stopped one, and one whose network is gone, say nothing else.
+    /// Longer than somebody's lock on a table is to last.
+    static let silenceMax = TimeAmount.minutes(5)
+    /// For a statement about all rows of a reference table.
+    static let wholeTable = TimeAmount.hours(1)
 
     package static func open(_ endpoint: PostgresEndpoint, on group: any EventLoopGroup) async throws -> PGClient {
         let client = try await PGClient.connect(to: endpoint, on: group)
