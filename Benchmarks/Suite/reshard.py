@@ -16,6 +16,8 @@ from report import Table
 CUTOVERS, QUICK_CUTOVERS = 20, 4
 CLIENTS = 8
 VNODES = 64
+# Of load for each cutover.
+SECONDS = 15
 SCRIPT = f"\\set aid random(1, {ROWS})\nUPDATE pgbench_accounts SET abalance = abalance + 1 WHERE aid = :aid;\n"
 
 
@@ -56,12 +58,15 @@ def measure(demo, options, folder, progress):
     with open(script, "w") as file:
         file.write(SCRIPT)
     prefix = os.path.join(folder, "updates")
-    command = ["pgbench", "-n", "-M", "prepared", "-c", str(CLIENTS), "-j", "1", "-T", "3600", "-f", script, "--log", "--log-prefix", prefix, demo.dsn]
+    # pgbench tells its figures only when its time is over.
+    command = ["pgbench", "-n", "-M", "prepared", "-c", str(CLIENTS), "-j", "1", "-T", str(SECONDS * count), "-f", script, "--log", "--log-prefix", prefix, demo.dsn]
     pauses, windows, given_up = [], [], 0
     load = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         time.sleep(3)
         for number in range(count):
+            if load.poll() is not None:
+                raise BenchmarkError(f"pgbench ended before cutover {number + 1}: {load.stderr.read()[-600:]}")
             progress(f"reshard: cutover {number + 1} of {count}")
             source, target = shards if number % 2 == 0 else shards[::-1]
             began = time.time()
@@ -72,12 +77,10 @@ def measure(demo, options, folder, progress):
             given_up += done.get("attempts_abandoned") or 0
             manager.call("POST", f"reshard/jobs/{job}/finish")
             manager.wait(job, lambda found: found["step"] == "over")
-            if load.poll() is not None:
-                raise BenchmarkError(f"pgbench ended: {load.stderr.read()[-600:]}")
-        time.sleep(1)
+        progress("reshard: the rest of pgbench's time")
+        out, err = load.communicate(timeout=SECONDS * count + 60)
     finally:
-        load.send_signal(2)
-        out, err = load.communicate(timeout=60)
+        load.kill()
     found = re.search(r"transactions actually processed: (\d+)", out)
     failed = re.search(r"failed transactions: (\d+)", out)
     if not found or failed and int(failed[1]) or "error" in err.lower():
