@@ -59,7 +59,12 @@ enum SASLPrep {
     private static func hasConsistentDirection(_ scalars: String.UnicodeScalarView) -> Bool {
         guard scalars.contains(where: { isRightToLeft($0.value) }) else { return true }
         guard let first = scalars.first, let last = scalars.last, isRightToLeft(first.value), isRightToLeft(last.value) else { return false }
-        return !scalars.contains { !isRightToLeft($0.value) && $0.properties.isAlphabetic }
+        return !scalars.contains { !isRightToLeft($0.value) && isLetter($0) }
+    }
+
+    /// Letters that are written above others (U+0363 to U+036F) have no direction.
+    private static func isLetter(_ scalar: Unicode.Scalar) -> Bool {
+        scalar.properties.isAlphabetic && scalar.properties.generalCategory != .nonspacingMark
     }
 
     /// The blocks whose letters are of bidirectional class R or AL (Hebrew to Arabic Extended, and their presentation forms).

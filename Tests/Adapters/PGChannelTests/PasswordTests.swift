@@ -16,6 +16,7 @@ extension RealServerTests {
         private static let examples = [
             "I\u{AD}X", "\u{AA}", "\u{2168}", "a\u{A0}b", "e\u{301}", "\u{340}a", "\u{627}\u{31}", "\u{627}\u{31}\u{628}", "\u{AD}", "\u{200B}", "a\u{627}",
             "\u{E000}", "\u{221}", "\u{1D15E}", "\u{F951}", "\u{2F868}", "\u{1E9B}\u{323}", "ﷺ", "가\u{11A8}", "\u{7F}é", "\u{7}é", "\u{3000}", "👨\u{200D}👩",
+            "\u{FB75}\u{36E}\u{FC88}", "\u{FC88}\u{64F}\u{628}",
         ]
 
         private static func random(_ count: Int, seed: UInt64) -> [String] {
