@@ -104,12 +104,12 @@ struct JobKit: Sendable {
     func until(
         _ what: String, of id: String = "j1", location: SourceLocation = #_sourceLocation, _ condition: @Sendable (JobRecord) async throws -> Bool
     ) async throws {
-        let deadline = ContinuousClock.now + .seconds(60)
+        let deadline = ContinuousClock.now + .seconds(600)
         while ContinuousClock.now < deadline {
             if try await condition(try await job(id)) { return }
             try await Task.sleep(for: .milliseconds(10))
         }
-        Issue.record("\(what): not within a minute; the job is \(try await job(id).step)", sourceLocation: location)
+        Issue.record("\(what): not in time; the job is \(try await job(id).step)", sourceLocation: location)
         throw JobTimeout()
     }
 
