@@ -166,7 +166,7 @@ import Testing
             ("sqlite:/nowhere/c.sqlite", "the folder /nowhere does not exist"),
         ] {
             let result = try await Program.run("catalog", "history", "--from", location)
-            #expect(result.status != 0 && result.errors.contains(text) && result.errors.filter { $0 == "\n" }.count == 1, "\(result.errors)")
+            #expect(result.status != 0 && result.complaint.contains(text) && result.complaint.filter { $0 == "\n" }.count == 1, "\(result.errors)")
             #expect(!result.errors.contains("geheim"))
         }
     }

@@ -19,3 +19,10 @@ enum Program {
         try await run(arguments, environment: environment)
     }
 }
+
+extension CommandResult {
+    /// What it said of errors, but for the warning of a password on the command line.
+    var complaint: String {
+        errors.split(separator: "\n", omittingEmptySubsequences: false).filter { !$0.hasPrefix("pgmosaic: warning: a URL on the command line") }.joined(separator: "\n")
+    }
+}

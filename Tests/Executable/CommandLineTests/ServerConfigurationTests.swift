@@ -20,7 +20,8 @@ import Testing
     ])
     func aWrongSettingIsOneLineAndStatus78(words: [String], message: String) async throws {
         let result = try await Program.run(words)
-        #expect(result.status == 78 && result.errors == message && result.output.isEmpty)
+        #expect(result.status == 78 && result.complaint == message && result.output.isEmpty)
+        #expect((result.errors != result.complaint) == words.contains { $0.contains(":ge") }, "\(result.errors)")
     }
 
     @Test func aWrongSettingOfAFileIsSaidWithItsLine() async throws {
