@@ -18,7 +18,7 @@ extension RouteCatalogue {
                 .init("source", shards, "The source's id; of a merge, ids with commas between them", isRequired: true),
                 .init("target", shards, "The target's id; of a split, ids with commas between them", isRequired: true),
                 .init("split_point", .token, "As `split_point` of a split"),
-                .init("vnodes", .text(1...1_000_000, pattern: "^[0-9]{1,10}(,[0-9]{1,10})*$"), "Of a move: ids of vnodes with commas between them"),
+                .init("vnodes", .text(1...4000, pattern: "^[0-9]{1,9}(,[0-9]{1,9})*$"), "Of a move: ids of vnodes with commas between them"),
             ],
             answer: .json(.reference("ReshardPlan"))),
         APIRoute(
