@@ -51,6 +51,8 @@ struct RouterLimits: Sendable {
     var abandonedTime: TimeAmount
     /// How long a statement waits while vnodes change their owner: longer than another manager takes to give up what a dead one has begun.
     static let heldTime = PoolNanoseconds(Duration.seconds(15))
+    /// How long reads go on at the old owner meanwhile: a router that is cut off from the catalog does not learn of the new one.
+    static let heldReadTime = PoolNanoseconds(Duration.seconds(5))
     /// How long a client may take to hang up after the goodbye.
     static let lingerTime = Duration.seconds(2)
     /// nil: a transaction may wait for its client for ever.

@@ -7,7 +7,7 @@ internal import ShardModel
 
 /// While vnodes change their owner: statements for their tokens wait here, before anything of them has begun, and are planned anew when the hold has gone.
 ///
-/// What may go on: reads outside of a transaction block; and whatever belongs to something that the session has under way on the old owner since before
+/// What may go on: for a while, reads outside of a transaction block; and whatever belongs to something that the session has under way on the old owner since before
 /// the hold, for it must come to its end.
 extension ClientSession {
     /// True: the statement waits, and `again` runs it from its plan on.
@@ -42,12 +42,12 @@ extension ClientSession {
         let isLoneRead = plan.mayReadReplica && transaction.isIdle
         switch route {
         case .keyed(let sources):
-            return isLoneRead ? nil : hold { drain in sources.contains { Self.touches(drain.record, $0, inputs) } }
+            return hold { drain in (!isLoneRead || drain.isOld(at: loop.lately)) && sources.contains { Self.touches(drain.record, $0, inputs) } }
         case .everyShard, .splitCopy, .broadcastCopy:
             return hold { _ in true }
         case .anyShard, .homeShard, .currentShard:
             // With one shard nobody has looked for keys.
-            return isLoneRead || database.topology.shards.count > 1 ? nil : hold { _ in true }
+            return database.topology.shards.count > 1 ? nil : hold { !isLoneRead || $0.isOld(at: loop.lately) }
         case .gatherCopy, .statements, .transaction, .session, .mosaic, .empty:
             return nil
         }

@@ -24,7 +24,7 @@ final class DatabaseHolds {
             let owners = database.pools.filter { record.owners.contains($0.shardID) }
             // In this order: a connection that is opened now is none that the drain has seen.
             for pool in owners { pool.barConnects() }
-            return HoldDrain(record, sessions: loop.sessions.values.lazy.filter { $0.database === database }, owners: owners)
+            return HoldDrain(record, sessions: loop.sessions.values.lazy.filter { $0.database === database }, owners: owners, now: loop.now)
         }
         let held = Set(records.flatMap(\.owners))
         for pool in database.pools where !held.contains(pool.shardID) { pool.admitConnects() }

@@ -14,14 +14,16 @@ final class HoldDrain {
     }
 
     let record: HoldRecord
+    private let since: PoolInstant
     /// Every session has let go: nothing more will be written for the held tokens until the hold has gone. It never becomes false again.
     private(set) var isOver = false
     private var entries: [Entry]
     /// Connections whose client has gone in the middle of something.
     private var orphans: [Backend]
 
-    init(_ record: HoldRecord, sessions: some Sequence<ClientSession>, owners: [BackendPool]) {
+    init(_ record: HoldRecord, sessions: some Sequence<ClientSession>, owners: [BackendPool], now: PoolInstant) {
         self.record = record
+        since = now
         entries = sessions.filter { $0.mayStillWrite(on: record.owners) }.map { Entry(session: $0, work: $0.workNumber) }
         orphans = owners.flatMap(\.orphans)
     }
@@ -34,6 +36,10 @@ final class HoldDrain {
         isOver = entries.isEmpty && orphans.isEmpty
         return isOver
     }
+
+    /// It stands for longer than a pause lasts: the router is cut off from the catalog, perhaps, and the owners are others by now. Its connections to
+    /// the old one were spared, so that no fence would tell.
+    func isOld(at now: PoolInstant) -> Bool { now.elapsed(since: since) > RouterLimits.heldReadTime }
 
     /// What the session has under way was begun before the hold, and goes on.
     func isSpared(_ session: ClientSession) -> Bool {

@@ -125,6 +125,8 @@ struct ReshardCluster: Sendable {
 }
 
 /// A manager in a process of its own, to be killed.
+///
+/// `@unchecked`: a test starts and ends it from one task at a time.
 final class ManagerProcess: @unchecked Sendable {
     let httpPort: Int
     private let folder: String
