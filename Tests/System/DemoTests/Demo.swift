@@ -29,6 +29,15 @@ struct Demo {
     }
 
     /// What runs of it.
+    /// Command lines of `processes`, but for the shell in which the test has run `demo stop`: it watches for the test's end, and may outlive the command by a moment.
+    var commands: [String] {
+        processes.compactMap { pid in
+            let command = try? String(contentsOfFile: "/proc/\(pid)/cmdline", encoding: .utf8).replacing("\0", with: " ")
+            // It has ended in between.
+            guard let command, !command.isEmpty else { return nil }
+            return command.contains(" supervisor ") && command.contains(" demo stop ") ? nil : command
+        }
+    }
     var processes: [Int32] { ProcessTree.pids(withCommandLineContaining: folder).filter(ProcessTree.isAlive) }
 
     @discardableResult

@@ -21,7 +21,7 @@ import Testing
 
             let stop = try await demo.run(["stop"])
             #expect(stop.status == 0)
-            #expect(demo.processes.isEmpty, "nothing of the demo runs after stop")
+            #expect(demo.commands == [], "nothing of the demo runs after stop")
             #expect(try demo.description()["ready"] as? Bool == false)
 
             let again = try await demo.start([])
@@ -63,7 +63,7 @@ import Testing
                 let status = try await demo.run(["status"])
                 #expect(status.status == 0 && status.output.contains("shard-1 replica 1  runs"), "\(status.output)")
                 #expect(try await demo.run(["stop"]).status == 0)
-                #expect(demo.processes.isEmpty, "nothing of the demo runs after stop")
+                #expect(demo.commands == [], "nothing of the demo runs after stop")
             }
             let reshaped = try await demo.start(["--replicas", "2"])
             #expect(reshaped.status == 1 && reshaped.output.contains("2 shards of 1 replica each"), "\(reshaped.output)")
