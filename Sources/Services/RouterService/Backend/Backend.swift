@@ -158,6 +158,13 @@ final class Backend: ChannelInboundHandler {
         channel.close(promise: nil)
     }
 
+    /// The same at once: whoever uses it hears of the loss before anything else.
+    func cutOff() {
+        guard isOpen else { return }
+        channel.close(promise: nil)
+        lost()
+    }
+
     // MARK: Receiving
 
     func handlerAdded(context: ChannelHandlerContext) { outbox.attach(context) }
@@ -230,7 +237,9 @@ final class Backend: ChannelInboundHandler {
         close()
     }
 
-    func channelInactive(context: ChannelHandlerContext) {
+    func channelInactive(context: ChannelHandlerContext) { lost() }
+
+    private func lost() {
         guard isOpen else { return }
         isOpen = false
         let midFrame = isMidFrame

@@ -230,6 +230,14 @@ final class BackendPool {
         }
     }
 
+    /// Its shard is the owner of what statements were planned for no more: none of them may get there, and no transaction may go on on a connection of
+    /// the pool while its next statement finds another pool.
+    ///
+    /// Precondition: it was retired.
+    func cutOff() {
+        for case let backend? in backends { backend.cutOff() }
+    }
+
     /// The replica is not to be used any more: who waits for it, or reads there and can still be answered by the primary, goes there. Its
     /// connections are not used again, for another server may answer at the address next.
     func abandon() {

@@ -33,6 +33,13 @@ final class DatabaseHolds {
         if released { release() }
     }
 
+    /// Nothing that was planned while `owner` had the range is on its way to it.
+    func hasDrained(_ range: TokenRange, of owner: ShardID) -> Bool {
+        drains.contains { drain in
+            drain.isOver && drain.record.owners.contains(owner) && [range.start, range.end].allSatisfy { drain.record.contains(Token($0)) }
+        }
+    }
+
     private func look(in database: DatabaseState) {
         for drain in drains where !drain.isOver && drain.look() {
             let sessions = database.pools.filter { drain.record.owners.contains($0.shardID) }.map { ($0.shardID, $0.processIDs) }

@@ -57,15 +57,15 @@ final class DatabaseState {
     func install(_ topology: Topology) {
         guard topology.epoch != self.topology.epoch else { return }
         let meansNewPlans = topology.meansNewPlans(after: self.topology)
+        let robbed = topology.shardsWithout(their: self.topology) { holds.hasDrained($1, of: $0) }
         var old = Dictionary(uniqueKeysWithValues: pools.map { ($0.shardID, $0) })
         pools = topology.shards.map { shard in
-            guard let pool = old.removeValue(forKey: shard.id) else {
+            guard !robbed.contains(shard.id), let pool = old.removeValue(forKey: shard.id) else {
                 return BackendPool(shard: shard, database: topology.database.name, loop: loop)
             }
             pool.update(shard)
             return pool
         }
-        for pool in old.values { retire(pool) }
         self.topology = topology
         ring = RingReference(topology.ring)
         defaultConsistency = topology.database.defaultConsistency
@@ -74,9 +74,13 @@ final class DatabaseState {
         for pool in pools { loop.needsTicks(pool) }
         if meansNewPlans { changed() }
         installHolds()
+        for pool in old.values {
+            retire(pool)
+            if robbed.contains(pool.shardID) { pool.cutOff() }
+        }
     }
 
-    /// Last of all: statements that waited go on by what is served now.
+    /// Behind all that is not told to sessions: statements that waited go on by what is served now.
     private func installHolds() {
         isHolding = !topology.holds.isEmpty
         holds.install(topology.holds, in: self)
@@ -212,6 +216,19 @@ final class DatabaseState {
 }
 
 extension Topology {
+    /// The shards that have owned vnodes of sharded tables, by `old`, and do not any more, though this event loop has not drained a hold of these vnodes: it was cut off
+    /// from the catalog, or stopped. What is on its way to such a shard was planned by the old owners, and a connection that is opened from now on says an
+    /// epoch that the shard's fence takes. So their pools go, with all that waits for them.
+    fileprivate func shardsWithout(their old: Topology, isDrained: (ShardID, TokenRange) -> Bool) -> Set<ShardID> {
+        guard !old.placements.isEmpty else { return [] }
+        let robbed = old.shards.filter { shard in
+            guard let index = index(of: shard.id), shards[index.value].vnodes != shard.vnodes else { return false }
+            let kept = Set(shards[index.value].vnodes)
+            return shard.vnodes.contains { !kept.contains($0) && !isDrained(shard.id, $0.range) }
+        }
+        return Set(robbed.map(\.id))
+    }
+
     /// Plans name no shard but the home shard, and no key's owner: a ring of another cut leaves them as they are.
     fileprivate func meansNewPlans(after old: Topology) -> Bool {
         placements != old.placements || database != old.database || homeShard != old.homeShard || shards.map(\.id) != old.shards.map(\.id)

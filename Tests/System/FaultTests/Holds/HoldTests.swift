@@ -93,6 +93,8 @@ extension FaultTests {
             let (mine, others) = (try await cluster.key(on: 1), try await cluster.key(on: 0, from: Int64.random(in: 1...1_000_000_000)))
             try await cluster.withJob {
                 let client = try await cluster.login()
+                // None is opened while the hold stands.
+                #expect(try await client.failure("SELECT v FROM kv WHERE k = \(mine)") == nil)
                 try await cluster.hold(1, attempt: attempt)
                 _ = try await cluster.waitsForAcknowledgement(attempt)
                 #expect(try await client.failure("SELECT v FROM kv WHERE k = \(mine)") == nil)
@@ -116,6 +118,7 @@ extension FaultTests {
             let key = try await cluster.key(on: 1)
             try await cluster.withJob {
                 let client = try await cluster.login()
+                #expect(try await client.failure("SELECT v FROM kv WHERE k = \(key)") == nil)
                 try await cluster.hold(1, attempt: attempt)
                 #expect(try await client.failure("SELECT v FROM kv WHERE k = \(key)") == nil)
                 try await Task.sleep(for: .seconds(6))
@@ -219,6 +222,8 @@ extension FaultTests {
         @Test func noConnectionIsOpenedToTheOldOwnerThatTheFenceDoesNotKnow() async throws {
             let key = try await cluster.key(on: 1)
             try await cluster.withJob {
+                let client = try await cluster.login()
+                #expect(try await client.failure("SELECT v FROM kv WHERE k = \(key)") == nil)
                 try await cluster.hold(1, attempt: attempt)
                 let named = Set(try await cluster.waitsForAcknowledgement(attempt).sessions[TestCluster.id(of: 1)] ?? [])
                 // More reads at the same time than there are connections.
