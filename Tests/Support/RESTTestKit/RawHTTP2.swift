@@ -127,7 +127,8 @@ package final class RawHTTP2: Sendable {
     /// Everything up to the end of the connection.
     package func untilEnd() async throws -> [Frame] {
         var frames: [Frame] = []
-        while let frame = try await next() { frames.append(frame) }
+        // Closing a connection over TLS has limits of its own, and a machine may be busy.
+        while let frame = try await next(within: .seconds(120)) { frames.append(frame) }
         return frames
     }
 
