@@ -1,9 +1,11 @@
+import LogicalReplication
 import ManagerService
 import PGChannel
 import PostgresProcess
 import ReshardCore
 import ShardModel
 import ShardTransfer
+import Synchronization
 import Testing
 
 /// Effects that are cancelled, or lose a server in the middle, and are done again.
@@ -185,5 +187,98 @@ import Testing
         }
         #expect(Set(ends.keys) == [ReshardKit.source])
         await kit.work.stopAll()
+    }
+
+    /// At each moment something is prepared behind the fence, by a session that it spares: of other vnodes, as its router holds what concerns the moved ones.
+    @Test func whatIsPreparedBehindTheFenceIsNotWaitedFor() async throws {
+        var settings = PostgresServerWork.Settings.patient
+        settings.preparedLimit = .seconds(30)
+        var kit = try await ReshardKit.make(settings: settings)
+        try #require(await kit.run(.prepare, as: .preparing) == .done)
+        let chain = try await PreparedChain(kit)
+        let old = "pgmosaic-old:\(kit.record.id)"
+        try await kit.run("BEGIN; INSERT INTO tally VALUES (9000, 1); PREPARE TRANSACTION '\(old)'", on: ReshardKit.source)
+        await kit.enter(.fencing)
+        #expect(await kit.work.fence(kit.record, at: Epoch(9), sparing: [ReshardKit.source: chain.processes], in: kit.catalog) == .done)
+        await kit.enter(.measuring)
+        let (work, record, catalog) = (kit.work, kit.record, kit.catalog)
+        let isMeasured = Mutex(false)
+        let measured = Task {
+            let outcome = await work.run(.measure, EffectID(record.version), of: record, in: catalog)
+            isMeasured.withLock { $0 = true }
+            return outcome
+        }
+        // The one that stood at the fence is waited for, however many come and go.
+        try await chain.awaitLinks(40)
+        let isEarly = isMeasured.withLock { $0 }
+        #expect(!isEarly)
+        let text = try await kit.run("SELECT pg_current_wal_insert_lsn()", on: ReshardKit.source)
+        let before = try #require(LSN(text: text))
+        try await kit.run("COMMIT PREPARED '\(old)'", on: ReshardKit.source)
+        let outcome = await measured.value
+        guard case .ended(let ends) = outcome else {
+            Issue.record("the end was not known: \(outcome)")
+            return
+        }
+        let end = try #require(ends[ReshardKit.source])
+        #expect(end > before)
+        try await chain.stop()
+        await kit.work.stopAll()
+    }
+}
+
+/// Transactions that are prepared and committed by two sessions, the next always before the one before it has ended.
+private final class PreparedChain: Sendable {
+    private struct State {
+        var links = 0
+        var isOver = false
+    }
+    private let state = Mutex(State())
+    private let clients: [PGClient]
+    private let name: String
+    private let task = Mutex<Task<Void, any Error>?>(nil)
+
+    init(_ kit: ReshardKit) async throws {
+        clients = [try await kit.connect(ReshardKit.source), try await kit.connect(ReshardKit.source)]
+        name = "chain-\(kit.record.id)-"
+        try await Self.prepare(name + "0", 0, clients[0])
+        let running = Task { try await self.run() }
+        task.withLock { $0 = running }
+    }
+
+    private func run() async throws {
+        var number = 0
+        while !state.withLock(\.isOver) {
+            try await Self.prepare(name + "\(number + 1)", number + 1, clients[1])
+            _ = try await clients[0].execute("COMMIT PREPARED '\(name)\(number)'")
+            number += 1
+            state.withLock { $0.links = number }
+        }
+        _ = try await clients[0].execute("COMMIT PREPARED '\(name)\(number)'")
+    }
+
+    private static func prepare(_ name: String, _ number: Int, _ client: PGClient) async throws {
+        _ = try await client.execute("BEGIN")
+        _ = try await client.execute("INSERT INTO wide VALUES (\(100_000 + number), 'x')")
+        _ = try await client.execute("PREPARE TRANSACTION '\(name)'")
+    }
+
+    var processes: Set<Int32> { Set(clients.map(\.processID)) }
+
+    /// Until so many more have ended.
+    func awaitLinks(_ number: Int) async throws {
+        func count() -> Int { state.withLock(\.links) }
+        let goal = count() + number
+        let deadline = ContinuousClock.now + .seconds(60)
+        while count() < goal {
+            try #require(ContinuousClock.now < deadline, "the chain has stopped")
+            try await Task.sleep(for: .milliseconds(5))
+        }
+    }
+
+    func stop() async throws {
+        state.withLock { $0.isOver = true }
+        try await task.withLock(\.self)?.value
+        for client in clients { await client.close() }
     }
 }

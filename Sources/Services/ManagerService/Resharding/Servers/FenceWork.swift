@@ -39,25 +39,33 @@ extension PostgresServerWork {
         }
     }
 
-    /// Behind the fence only prepared transactions can still write: there must be none.
+    /// Behind the fence only transactions that are prepared already can still write for the moved vnodes: their ends are waited for. What is prepared later is of
+    /// sessions that the fence has spared, whose routers hold what concerns the moved vnodes, or of sessions that say an epoch from which on their routers do.
     func measure(_ plan: JobPlan, _ work: JobWork) async throws -> [ShardID: LSN] {
         let ends = Ends()
         try await onOldOwners(plan, work, doing: "looking for the end of the log") { id, client in
-            let start = ContinuousClock.now
-            while true {
-                let names = try await client.query(FenceQueries.prepared).rows.compactMap { $0.text(0) }
-                if names.isEmpty { break }
-                if ContinuousClock.now - start > self.settings.preparedLimit {
-                    throw EffectFailure.busy("shard \(id) has prepared transactions whose outcome is not known yet: \(names.joined(separator: ", "))")
-                }
-                try await Task.sleep(for: Self.interval)
-            }
+            try await self.awaitPrepared(on: id, client)
             // With synchronous_commit = off, what was acknowledged may not be flushed: this commit takes all before it along.
             _ = try await client.query("SET synchronous_commit = on")
             _ = try await client.query(JobLog.mark)
             await ends.add(id, try await JobLog.end(client))
         }
         return await ends.all
+    }
+
+    /// - precondition: the sessions that the fence ends are gone: a PREPARE of theirs is done, or never will be.
+    private func awaitPrepared(on id: ShardID, _ client: PGClient) async throws {
+        let start = ContinuousClock.now
+        let standing = try await client.query(FenceQueries.prepared).rows.map { ($0.text(0) ?? "", $0.text(1) ?? "") }
+        let parameters = [standing.map(\.0), standing.map(\.1)].map { PGParameter.text(JobTables.array($0)) }
+        while !standing.isEmpty {
+            let names = try await client.query(FenceQueries.stillPrepared, parameters).rows.compactMap { $0.text(0) }
+            if names.isEmpty { return }
+            if ContinuousClock.now - start > settings.preparedLimit {
+                throw EffectFailure.busy("shard \(id) has prepared transactions whose outcome is not known yet: \(names.joined(separator: ", "))")
+            }
+            try await Task.sleep(for: Self.interval)
+        }
     }
 
     /// The new owners have all of the log up to the ends. The streams stop there: behind the switch, routers write reference tables on both sides.
@@ -162,6 +170,15 @@ private enum FenceQueries {
                 ON ended.pid = a.pid AND ended.since = pg_catalog.to_char(a.backend_start, 'YYYY-MM-DD HH24:MI:SS.US')
         """
 
-    /// All of them, ours or not: each may still write.
-    static let prepared = "SELECT gid FROM pg_catalog.pg_prepared_xacts WHERE database = pg_catalog.current_database() ORDER BY prepared LIMIT 10"
+    /// All of them, ours or not: what they have written is not told. Their number is bounded by max_prepared_transactions.
+    static let prepared = """
+        SELECT transaction::text, gid FROM pg_catalog.pg_prepared_xacts WHERE database = pg_catalog.current_database()
+        """
+
+    /// $1 transactions, $2 their names: one by one, either may be another's by now.
+    static let stillPrepared = """
+        SELECT p.gid FROM pg_catalog.pg_prepared_xacts p
+            JOIN unnest($1::text[], $2::text[]) AS standing(transaction, gid) ON standing.transaction = p.transaction::text AND standing.gid = p.gid
+        WHERE p.database = pg_catalog.current_database() ORDER BY p.prepared LIMIT 10
+        """
 }
