@@ -292,6 +292,9 @@ package enum SettingsCatalogue {
     package static let reshardDrainLimit = SettingDeclaration(
         "reshard.drain_limit", .duration(.milliseconds(10) ... .seconds(60)), default: .duration(.milliseconds(150)),
         "How long routers may take, of that time, until nothing is under way for the moved vnodes. When one takes longer, the attempt is given up, and made again after a pause.")
+    package static let reshardEndTransactions = SettingDeclaration(
+        "reshard.end_transactions", .boolean, default: .boolean(false),
+        "End transactions that are still open on the old owners at `reshard.drain_limit` with 40001, instead of giving the attempt up. A job may say otherwise. What may be committing, and statements outside of transactions, are waited for.")
     package static let healthInterval = SettingDeclaration(
         "health.interval", .duration(.milliseconds(100) ... .seconds(3600)), default: .duration(.seconds(5)),
         "Time from one probe of a shard's server to the next.")
@@ -318,7 +321,7 @@ package enum SettingsCatalogue {
         "Shards and replicas may have link-local addresses (169.254.0.0/16, fe80::/10) and those of clouds' metadata services, which the manager refuses to connect to otherwise, whatever name stands for them.")
 
     package static let manager: [SettingDeclaration] = [
-        managerID, catalog, leaderURL, leaderLease, leaderForward, leaderWait, leaderCAFile, copiesEnabled, copiesInterval, reshardPauseBudget, reshardDrainLimit, secretsKeyFile, secretsOtherKeyFiles, httpHost, managerHTTPPort, httpTLSCertificateFile, httpTLSKeyFile, httpAuth, authSecret, authIssuer, authAudience, authLifetime, authLeeway,
+        managerID, catalog, leaderURL, leaderLease, leaderForward, leaderWait, leaderCAFile, copiesEnabled, copiesInterval, reshardPauseBudget, reshardDrainLimit, reshardEndTransactions, secretsKeyFile, secretsOtherKeyFiles, httpHost, managerHTTPPort, httpTLSCertificateFile, httpTLSKeyFile, httpAuth, authSecret, authIssuer, authAudience, authLifetime, authLeeway,
         authKeySetFile, authKeySetIssuer, insecure, httpBodyMax, httpConnectionsMax, httpIdleTimeout,
         probeTimeout, allowLinkLocal, healthInterval, healthDeadline, healthFailures, healthRecoveries, healthLagMax, healthConnectionsPercent,
         healthInDoubtMax, healthSlotBytesMax,

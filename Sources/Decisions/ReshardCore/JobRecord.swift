@@ -53,6 +53,8 @@ package struct JobRecord: Hashable, Sendable, Codable {
     package var ends: [ShardID: LSN] = [:]
     /// An operator has cancelled the job in its cutover.
     package var isCancelling = false
+    /// Whether transactions that are open on the moved vnodes are ended at the drain limit. nil: as the manager's settings say at the time.
+    package var endsTransactions: Bool?
     /// Behind the switch: a stream keeps the old owners up to date.
     package var hasWayBack = false
     /// Why the job failed, why the last attempt was given up, or why there is no way back any more.

@@ -40,10 +40,13 @@ package struct HoldRecord: Hashable, Sendable, Codable {
     package var attempt: UInt64
     /// The epoch from which on statements are held: the one that this record came with. The owners' fence is raised to it.
     package var epoch: Epoch
+    /// So many milliseconds after a router has learned of the hold, it ends transactions that are still open on the owners. nil: it waits for their ends.
+    package var transactionLimit: Int?
     package var version: UInt64
 
     package init(
-        job: String, database: String, ranges: [TokenRange], owners: [ShardID], attempt: UInt64, epoch: Epoch, version: UInt64 = 0
+        job: String, database: String, ranges: [TokenRange], owners: [ShardID], attempt: UInt64, epoch: Epoch, transactionLimit: Int? = nil,
+        version: UInt64 = 0
     ) {
         self.job = job
         self.database = database
@@ -51,6 +54,7 @@ package struct HoldRecord: Hashable, Sendable, Codable {
         self.owners = owners
         self.attempt = attempt
         self.epoch = epoch
+        self.transactionLimit = transactionLimit
         self.version = version
     }
 

@@ -16,15 +16,15 @@ extension ManagerAPI {
         [
             "POST /api/v1/reshard/split": { request in
                 let body = try request.decode(SplitShardRequest.self)
-                return try await begin(try Self.split(body.sourceShardID, body.targetShards, body.splitPoint), request)
+                return try await begin(try Self.split(body.sourceShardID, body.targetShards, body.splitPoint), endingTransactions: body.endTransactions, request)
             },
             "POST /api/v1/reshard/merge": { request in
                 let body = try request.decode(MergeShardsRequest.self)
-                return try await begin(.merge(sources: body.sourceShardIDs.map { ShardID($0) }, target: ShardID(body.targetShard)), request)
+                return try await begin(.merge(sources: body.sourceShardIDs.map { ShardID($0) }, target: ShardID(body.targetShard)), endingTransactions: body.endTransactions, request)
             },
             "POST /api/v1/reshard/move": { request in
                 let body = try request.decode(MoveVNodesRequest.self)
-                return try await begin(.move(vnodes: body.vnodes, source: ShardID(body.source), target: ShardID(body.target)), request)
+                return try await begin(.move(vnodes: body.vnodes, source: ShardID(body.source), target: ShardID(body.target)), endingTransactions: body.endTransactions, request)
             },
             "GET /api/v1/reshard/plan": { request in try await plan(request) },
             "GET /api/v1/reshard/jobs": { request in try await list(request) },
@@ -71,12 +71,13 @@ extension ManagerAPI {
 
     // MARK: beginning
 
-    private func begin(_ move: MoveRequest, _ request: RESTRequest) async throws -> RESTAnswer {
+    private func begin(_ move: MoveRequest, endingTransactions: Bool?, _ request: RESTRequest) async throws -> RESTAnswer {
         let (id, time) = (Self.newJobID(now()), now())
         return try await change(request) { .json($0, status: 202) } _: { catalog in
             let plan = try Self.plan(move, in: catalog)
             var record = JobRecord(id: id, kind: plan.kind, database: plan.database, moves: plan.moves)
             record.version = 1
+            record.endsTransactions = endingTransactions
             try Self.admit(record, in: catalog)
             let job = StoredJob(record, createdAt: time, updatedAt: time)
             let cuts = plan.cut.map { shard in

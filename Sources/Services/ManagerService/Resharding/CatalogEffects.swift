@@ -19,13 +19,15 @@ struct CatalogEffects: Sendable {
     func hold(_ record: JobRecord, _ id: EffectID) async -> Result<CutoverAttempt, Failure> {
         let began = ContinuousClock.now
         let ranges = Self.merged(record.moves.map(\.vnode.range))
+        let limit = endsTransactions(record) ? Int(settings.drainLimit / .milliseconds(1)) : nil
         let outcome = await commits.commit { catalog in
             if let refusal = Self.refusal(record, id, in: catalog) { return refusal }
             if let there = catalog.holds[record.id.text] {
                 return there.attempt == id.version ? .stands : .refused("the hold of attempt \(there.attempt) is still there")
             }
             let hold = HoldRecord(
-                job: record.id.text, database: record.database, ranges: ranges, owners: record.oldOwners, attempt: id.version, epoch: catalog.epoch.next)
+                job: record.id.text, database: record.database, ranges: ranges, owners: record.oldOwners, attempt: id.version, epoch: catalog.epoch.next,
+                transactionLimit: limit)
             return .change([.putHold(hold)])
         }
         switch outcome {
@@ -40,14 +42,22 @@ struct CatalogEffects: Sendable {
         var outcome: JobOutcome
     }
 
+    private func endsTransactions(_ record: JobRecord) -> Bool { record.endsTransactions ?? settings.endsTransactions }
+
+    /// How long routers may take. Where they end transactions at the drain limit, they have half of what is left of the budget for that.
+    func drainLimit(_ record: JobRecord) -> Duration {
+        let limit = min(settings.drainLimit, settings.pauseBudget)
+        return endsTransactions(record) ? limit + (settings.pauseBudget - limit) / 2 : limit
+    }
+
     /// Returns when each live router has acknowledged, or the drain limit is over. Gives the ids of those that have not: a router that ended without a word is one
     /// until its announcement has run out.
-    func awaitAcknowledgements(of attempt: CutoverAttempt, _ job: JobID) async -> [String] {
-        let deadline = attempt.began + min(settings.drainLimit, settings.pauseBudget)
+    func awaitAcknowledgements(of attempt: CutoverAttempt, _ record: JobRecord) async -> [String] {
+        let deadline = attempt.began + drainLimit(record)
         var silent: [String] = []
         repeat {
             if let members = try? await commits.store.members() {
-                silent = members.filter { $0.kind == "router" && Self.acknowledgement(of: job, attempt, by: $0) == nil }.map(\.id)
+                silent = members.filter { $0.kind == "router" && Self.acknowledgement(of: record.id, attempt, by: $0) == nil }.map(\.id)
                 if silent.isEmpty { return [] }
             }
             try? await Task.sleep(for: Self.lookInterval)

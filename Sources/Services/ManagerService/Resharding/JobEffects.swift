@@ -46,8 +46,9 @@ struct JobEffects: Sendable {
         switch await catalogEffects.hold(order.job.record, order.id) {
         case .failure(let failure): return Result(outcome: failure.outcome)
         case .success(let attempt):
-            let silent = await catalogEffects.awaitAcknowledgements(of: attempt, order.job.record.id)
-            return Result(outcome: silent.isEmpty ? isOver(attempt) ? overBudget : .done : undrained(silent), attempt: attempt)
+            let silent = await catalogEffects.awaitAcknowledgements(of: attempt, order.job.record)
+            let limit = catalogEffects.drainLimit(order.job.record)
+            return Result(outcome: silent.isEmpty ? isOver(attempt) ? overBudget : .done : undrained(silent, limit), attempt: attempt)
         }
     }
 
@@ -73,10 +74,10 @@ struct JobEffects: Sendable {
 
     private static let noAttempt = Result(outcome: .busy("this manager did not begin the cutover"))
     /// Their clients would see errors: the attempt is given up instead, for what they have under way ends, or the router does.
-    private func undrained(_ routers: [String]) -> JobOutcome {
+    private func undrained(_ routers: [String], _ limit: Duration) -> JobOutcome {
         let more = routers.count > 10 ? " and \(routers.count - 10) more" : ""
         return .busy(
-            "routers still had something under way on the moved vnodes after \(settings.drainLimit), or have ended without a word: \(routers.prefix(10).joined(separator: ", "))\(more)")
+            "routers still had something under way on the moved vnodes after \(limit), or have ended without a word: \(routers.prefix(10).joined(separator: ", "))\(more)")
     }
 
     private var overBudget: JobOutcome { .busy(CatalogEffects.overBudget(settings)) }

@@ -13,6 +13,7 @@ extension JobResource {
             retries: record.retries, errorMessage: record.reason, startedAt: Timestamp(seconds: job.createdAt), updatedAt: Timestamp(seconds: job.updatedAt),
             switchedAt: job.facts.switchedAt.map { Timestamp(seconds: $0) }, completedAt: record.isOver ? Timestamp(seconds: job.updatedAt) : nil,
             version: record.version)
+        endTransactions = record.endsTransactions
         self.progress = Self.part(record.step, progress)
         if let copied = job.facts.copied {
             (keysMigrated, totalKeys) = (Int64(copied.rows), Int64(copied.rowsEstimated))

@@ -47,6 +47,8 @@ final class Backend: ChannelInboundHandler {
     var mayBeCancelled = false
     /// What the server said when it ended the session.
     var farewell: String?
+    /// Why the router itself has ended the connection in the middle of a transaction, as its client is to hear it.
+    private(set) var endReason: ServerError?
     /// What waits for them.
     var onCancelsDelivered: (() -> Void)?
     /// The pool knows it: it has been greeted.
@@ -159,8 +161,9 @@ final class Backend: ChannelInboundHandler {
     }
 
     /// The same at once: whoever uses it hears of the loss before anything else.
-    func cutOff() {
+    func cutOff(_ reason: ServerError? = nil) {
         guard isOpen else { return }
+        endReason = reason
         channel.close(promise: nil)
         lost()
     }

@@ -60,7 +60,7 @@ extension ClientSession {
     }
 
     /// Whether what was begun could be committed, or become so, without the client's hearing of it. Unknown counts as yes.
-    private var mayTakeEffect: Bool {
+    var mayTakeEffect: Bool {
         if unit.hasCommitted { return true }
         let isCommitting = pendingEffects.contains { if case .commit = $0 { true } else { false } }
         switch work {

@@ -123,6 +123,20 @@ extension ClientSession {
 
     // MARK: What is under way
 
+    /// Ends an open transaction that takes part on one of the shards, so that their rows can move: it has no effect, and the client hears of it with what
+    /// runs, or with its next statement. Nothing happens where it may be committed by now, or where the client has a part of a message: that ends by itself.
+    func endTransaction(on owners: [ShardID]) {
+        guard !transaction.isIdle, !transaction.isFailed || work == .ready, !isCommitting, scatter == nil, work == .ready || !mayTakeEffect else { return }
+        let backends = participants.map(\.backend).filter { $0.pool.replica == nil && owners.contains($0.pool.shardID) }
+        guard !backends.isEmpty, !backends.contains(where: \.isMidFrame) else { return }
+        loop.metrics.holds.ended &+= 1
+        for backend in backends {
+            // A statement that waits for a lock does not notice that its connection has gone.
+            if work != .ready { backend.pool.cancel(backend) }
+            backend.cutOff(.transactionEndedForMove)
+        }
+    }
+
     /// Whether the session has begun something on one of these shards' primaries.
     func takesPart(on owners: [ShardID]) -> Bool {
         participants.contains { $0.backend.pool.replica == nil && owners.contains($0.backend.pool.shardID) }

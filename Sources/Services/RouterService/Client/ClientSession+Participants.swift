@@ -300,7 +300,8 @@ extension ClientSession {
         if speaker > index || speaker == participants.count { speaker = max(0, speaker - 1) }
         if midFrame { return closeClient() }
         if isPinned(backend) { return pinnedBackendLost(backend, mayHaveRun: mayHaveRun) }
-        let error = ServerError.shardLost(backend.pool.shardID, mayHaveRun: mayHaveRun, farewell: backend.farewell)
+        let loss = ServerError.shardLost(backend.pool.shardID, mayHaveRun: mayHaveRun, farewell: backend.farewell)
+        let error = mayHaveRun ? loss : backend.endReason ?? loss
         // In a failed transaction it makes no difference, but to a step that is to mend it.
         let isNews = !transaction.isFailed || work == .suspended
         if !transaction.isIdle {

@@ -152,6 +152,10 @@ extension ServerError {
     static let heldTooLong = ServerError(
         sqlState: .cannotConnectNow, message: "the rows of this key are changing their shard, and it takes too long: nothing was done",
         detail: "PGM-HELD", hint: "Repeat it. The job that moves them has lost its manager, perhaps.")
+    /// PGM-MOVING: by the job's own option. What the transaction has done is rolled back.
+    static let transactionEndedForMove = ServerError(
+        sqlState: .serializationFailure, message: "the transaction was ended, for rows of its shard are changing their shard", detail: "PGM-MOVING",
+        hint: "Nothing of it was done: repeat the whole transaction.")
     static func schemaUnknown(_ database: String) -> ServerError {
         ServerError(
             sqlState: .cannotConnectNow, message: "the schema of database \"\(database)\" could not be read yet",

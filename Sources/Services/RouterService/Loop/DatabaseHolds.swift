@@ -41,7 +41,7 @@ final class DatabaseHolds {
     }
 
     private func look(in database: DatabaseState) {
-        for drain in drains where !drain.isOver && drain.look() {
+        for drain in drains where !drain.isOver && drain.look(at: loop.now) {
             let sessions = database.pools.filter { drain.record.owners.contains($0.shardID) }.map { ($0.shardID, $0.processIDs) }
             loop.shared.requests.drained(
                 HoldAcknowledgement(

@@ -28,14 +28,21 @@ final class HoldDrain {
         orphans = owners.flatMap(\.orphans)
     }
 
-    /// Looks again. Returns whether it is over.
-    func look() -> Bool {
+    /// Looks again, and ends what has taken too long, where it is to. Returns whether it is over.
+    func look(at now: PoolInstant) -> Bool {
         guard !isOver else { return true }
-        entries.removeAll { $0.session.workNumber != $0.work || !$0.session.mayStillWrite(on: record.owners) }
+        forget()
+        if let limit = record.transactionLimit, now.elapsed(since: since) >= PoolNanoseconds(.milliseconds(limit)) {
+            for entry in entries { entry.session.endTransaction(on: record.owners) }
+            forget()
+        }
         orphans.removeAll { !$0.isOrphan }
         isOver = entries.isEmpty && orphans.isEmpty
         return isOver
     }
+
+    /// Those that have let go.
+    private func forget() { entries.removeAll { $0.session.workNumber != $0.work || !$0.session.mayStillWrite(on: record.owners) } }
 
     /// It stands for longer than a pause lasts: the router is cut off from the catalog, perhaps, and the owners are others by now. Its connections to
     /// the old one were spared, so that no fence would tell.

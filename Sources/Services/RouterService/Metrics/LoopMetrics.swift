@@ -76,6 +76,7 @@ final class LoopMetrics {
             result.add(MetricCatalogue.scattered, [outcome], counter: count)
         }
         result.add(MetricCatalogue.heldStatements, counter: holds.held)
+        result.add(MetricCatalogue.endedTransactions, counter: holds.ended)
         if holds.seconds.count > 0 { result.add(MetricCatalogue.heldSeconds, histogram: holds.seconds) }
         for (outcome, count) in clients.byOutcome { result.add(MetricCatalogue.clientsTotal, [outcome], counter: count) }
         var states = ["idle": 0.0, "active": 0.0, "waiting": 0.0]
@@ -108,6 +109,7 @@ struct ScatterCounts {
 /// Statements that waited while vnodes changed their owner.
 struct HoldCounts {
     var held: UInt64 = 0
+    var ended: UInt64 = 0
     private(set) var seconds = LatencyHistogram()
     mutating func add(waited: PoolNanoseconds) { seconds.record(nanoseconds: waited.count) }
 }

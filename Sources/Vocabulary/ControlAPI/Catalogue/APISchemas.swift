@@ -77,10 +77,11 @@ package enum APISchemas {
                 .init("tables", .array(.reference("Table"))),
             ]))),
         ]),
-        ("SplitShard", [.init("source_shard_id", id), .init("target_shards", ids), .optional("split_point", .token)]),
-        ("MergeShards", [.init("source_shard_ids", ids), .init("target_shard", id)]),
+        ("SplitShard", [.init("source_shard_id", id), .init("target_shards", ids), .optional("split_point", .token), .optional("end_transactions", .boolean)]),
+        ("MergeShards", [.init("source_shard_ids", ids), .init("target_shard", id), .optional("end_transactions", .boolean)]),
         ("MoveVNodes", [
             .init("vnodes", .list(.bounded(0...Int(UInt32.max)), RequestLimits.movedVNodes, isUnique: true)), .init("source", id), .init("target", id),
+            .optional("end_transactions", .boolean),
         ]),
         ("ReshardPlan", [
             .init("type", jobType), .init("database", .string),
@@ -98,7 +99,7 @@ package enum APISchemas {
             .init("keys_migrated", .integer), .init("total_keys", .integer), .init("bytes_copied", .integer), .init("total_bytes", .integer),
             .init("lag_bytes", .integer), .optional("pause_ms", .number), .init("attempts_abandoned", .integer), .init("retries", .integer),
             .optional("error_message", .string), .init("started_at", .timestamp), .init("updated_at", .timestamp), .optional("switched_at", .timestamp),
-            .optional("completed_at", .timestamp), .init("version", .integer),
+            .optional("completed_at", .timestamp), .optional("end_transactions", .boolean), .init("version", .integer),
             .init("tables", .array(.object([
                 .init("name", .string), .init("rows_copied", .integer), .init("total_rows", .integer), .init("bytes_copied", .integer),
             ]))),

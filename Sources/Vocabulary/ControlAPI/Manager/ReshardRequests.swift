@@ -5,17 +5,21 @@ package struct SplitShardRequest: APIRequest, Encodable, Hashable {
     package var targetShards: [String]
     /// With one target: it gets what lies from this token on. A decimal string.
     package var splitPoint: String?
+    /// As of every job: whether open transactions are ended at the drain limit. nil: as the manager's settings say.
+    package var endTransactions: Bool?
 
     package enum CodingKeys: String, CodingKey, CaseIterable {
         case sourceShardID = "source_shard_id"
         case targetShards = "target_shards"
         case splitPoint = "split_point"
+        case endTransactions = "end_transactions"
     }
 
-    package init(sourceShardID: String, targetShards: [String], splitPoint: String? = nil) {
+    package init(sourceShardID: String, targetShards: [String], splitPoint: String? = nil, endTransactions: Bool? = nil) {
         self.sourceShardID = sourceShardID
         self.targetShards = targetShards
         self.splitPoint = splitPoint
+        self.endTransactions = endTransactions
     }
 }
 
@@ -23,15 +27,18 @@ package struct SplitShardRequest: APIRequest, Encodable, Hashable {
 package struct MergeShardsRequest: APIRequest, Encodable, Hashable {
     package var sourceShardIDs: [String]
     package var targetShard: String
+    package var endTransactions: Bool?
 
     package enum CodingKeys: String, CodingKey, CaseIterable {
         case sourceShardIDs = "source_shard_ids"
         case targetShard = "target_shard"
+        case endTransactions = "end_transactions"
     }
 
-    package init(sourceShardIDs: [String], targetShard: String) {
+    package init(sourceShardIDs: [String], targetShard: String, endTransactions: Bool? = nil) {
         self.sourceShardIDs = sourceShardIDs
         self.targetShard = targetShard
+        self.endTransactions = endTransactions
     }
 }
 
@@ -40,13 +47,18 @@ package struct MoveVNodesRequest: APIRequest, Encodable, Hashable {
     package var vnodes: [UInt32]
     package var source: String
     package var target: String
+    package var endTransactions: Bool?
 
-    package enum CodingKeys: String, CodingKey, CaseIterable { case vnodes, source, target }
+    package enum CodingKeys: String, CodingKey, CaseIterable {
+        case vnodes, source, target
+        case endTransactions = "end_transactions"
+    }
 
-    package init(vnodes: [UInt32], source: String, target: String) {
+    package init(vnodes: [UInt32], source: String, target: String, endTransactions: Bool? = nil) {
         self.vnodes = vnodes
         self.source = source
         self.target = target
+        self.endTransactions = endTransactions
     }
 }
 

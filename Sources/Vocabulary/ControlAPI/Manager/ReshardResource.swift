@@ -78,6 +78,8 @@ package struct JobResource: Codable, Hashable, Sendable {
     package var switchedAt: Timestamp?
     /// When nothing more was left to do.
     package var completedAt: Timestamp?
+    /// Whether open transactions are ended at the drain limit; nil: as the manager's settings say.
+    package var endTransactions: Bool?
     package var version: UInt64
     package var tables: [Table] = []
     package var streams: [Stream] = []
@@ -99,6 +101,7 @@ package struct JobResource: Codable, Hashable, Sendable {
         case updatedAt = "updated_at"
         case switchedAt = "switched_at"
         case completedAt = "completed_at"
+        case endTransactions = "end_transactions"
     }
 
     package init(

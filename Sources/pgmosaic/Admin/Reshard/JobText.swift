@@ -33,7 +33,7 @@ enum JobText {
             [
                 ("id", job.cell("id")), ("type", job.cell("type")), ("database", job.cell("database")), ("from", job.cell("source_shards")),
                 ("to", job.cell("target_shards")), ("vnodes", job.cell("vnodes")), ("status", "\(job.cell("status")) (\(job.cell("step")))"),
-                ("direction", job.cell("direction")), ("way back", job.cell("has_way_back")), ("done", percent(job["progress"])),
+                ("direction", job.cell("direction")), ("way back", job.cell("has_way_back")), ("ends transactions", job.cell("end_transactions")), ("done", percent(job["progress"])),
                 ("rows", "\(Progress.grouped(Int(count(job, "keys_migrated")))) of about \(Progress.grouped(Int(count(job, "total_keys"))))"),
                 ("read", copied(job)), ("lag", JSONValue.shownBytes(count(job, "lag_bytes"))), ("pause", pause(job) ?? ""),
                 ("attempts given up", job.cell("attempts_abandoned")), ("retries", job.cell("retries")), ("reason", job.cell("error_message")),

@@ -10,6 +10,7 @@ struct ReshardMoveCommand: AsyncParsableCommand {
     @Option(name: .customLong("to"), help: "The target.") var target: String
     @Option(help: "Ids of vnodes with commas between them.") var vnodes: String
     @Flag(help: "Follow the job.") var watch = false
+    @OptionGroup var job: JobOptions
     @OptionGroup var options: ManagerOptions
 
     func validate() throws {
@@ -21,8 +22,8 @@ struct ReshardMoveCommand: AsyncParsableCommand {
     func run() async throws {
         try await options.reportingErrors(of: "reshard move") { client in
             let ids = vnodes.split(separator: ",").compactMap { UInt32($0) }.map { JSONValue.integer(Int64($0)) }
-            let body: JSONValue = ["vnodes": .array(ids), "source": .string(source), "target": .string(target)]
-            try await ReshardCommand.begin("move", body, client, options, watches: watch)
+            let body: [JSONValue.Member] = [.init("vnodes", .array(ids)), .init("source", .string(source)), .init("target", .string(target))]
+            try await ReshardCommand.begin("move", .object(body + job.members), client, options, watches: watch)
         }
     }
 }

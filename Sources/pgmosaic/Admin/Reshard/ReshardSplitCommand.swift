@@ -14,6 +14,7 @@ struct ReshardSplitCommand: AsyncParsableCommand {
     @Option(name: .customLong("to"), help: "The target, or several with commas between them; the shard keeps nothing then.") var targets: String
     @Option(help: "With one target: the token from which on it gets everything. (half of the shard)") var at: String?
     @Flag(help: "Follow the job.") var watch = false
+    @OptionGroup var job: JobOptions
     @OptionGroup var options: ManagerOptions
 
     func run() async throws {
@@ -22,7 +23,7 @@ struct ReshardSplitCommand: AsyncParsableCommand {
                 .init("source_shard_id", .string(source)), .init("target_shards", .array(targets.split(separator: ",").map { .string(String($0)) })),
             ]
             if let at { body.append(.init("split_point", .string(at))) }
-            try await ReshardCommand.begin("split", .object(body), client, options, watches: watch)
+            try await ReshardCommand.begin("split", .object(body + job.members), client, options, watches: watch)
         }
     }
 }

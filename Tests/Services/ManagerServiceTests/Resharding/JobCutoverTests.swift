@@ -76,6 +76,31 @@ import Testing
         }
     }
 
+    /// Routers are told with the hold, and have time left for it behind the drain limit.
+    @Test(arguments: [(nil, true), (true, false), (false, true), (nil, false)] as [(Bool?, Bool)])
+    func transactionsAreEndedAtTheDrainLimitWhereTheJobOrTheManagerSaysSo(job: Bool?, manager: Bool) async throws {
+        try await JobKit.run { kit in
+            try await kit.store.announce(router("slow"), ttl: .seconds(300))
+            try await kit.begin(endsTransactions: job)
+            let work = ScriptedWork()
+            let settings = ReshardSettings(pauseBudget: .seconds(300), drainLimit: .milliseconds(300), endsTransactions: manager)
+            try await kit.supervised(by: work, settings: settings) { _ in
+                try await kit.until("held") { _ in try await kit.store.load().holds["j1"] != nil }
+                let limit = try await kit.store.load().holds["j1"]?.transactionLimit
+                guard job ?? manager else {
+                    #expect(limit == nil)
+                    return try await kit.until("given up") { $0.abandoned >= 1 }
+                }
+                #expect(limit == 300)
+                try await Task.sleep(for: .milliseconds(600))
+                let slow = acknowledge(kit, as: "slow", sessions: [:])
+                defer { slow.cancel() }
+                try await kit.until(is: .guarding)
+                #expect(try await kit.job().abandoned == 0)
+            }
+        }
+    }
+
     @Test func noSwitchComesBeforeAllRoutersHaveAcknowledged() async throws {
         try await JobKit.run { kit in
             try await kit.store.announce(router("late"), ttl: .seconds(300))

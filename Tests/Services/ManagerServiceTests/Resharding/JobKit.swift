@@ -42,11 +42,12 @@ struct JobKit: Sendable {
     }
 
     /// Written as the API does.
-    func begin(_ id: String = "j1", _ request: MoveRequest = .split(source: s1, targets: [s3], border: nil)) async throws {
+    func begin(_ id: String = "j1", _ request: MoveRequest = .split(source: s1, targets: [s3], border: nil), endsTransactions: Bool? = nil) async throws {
         let catalog = try await store.load()
         let plan = try MovePlan.make(request, in: catalog)
         var record = JobRecord(id: JobID(id), kind: plan.kind, database: plan.database, moves: plan.moves)
         record.version = 1
+        record.endsTransactions = endsTransactions
         try await commit(plan.cut.map { .putShard($0) } + [.putJob(StoredJob(record, createdAt: 1, updatedAt: 1).stored)])
     }
 

@@ -56,6 +56,22 @@ import Testing
         }
     }
 
+    @Test func aJobIsToldWhetherToEndTransactions() async throws {
+        try await run { kit in
+            for (told, body) in [(nil, Self.split), (true, ["source_shard_id": "s1", "target_shards": ["s3"], "end_transactions": true])] as [(Bool?, JSONValue)] {
+                let begun = try #require(try await kit.server.post("/api/v1/reshard/split", body).json)
+                #expect(begun["end_transactions"] == told.map { .bool($0) })
+                let id = try #require(begun["id"]?.stringValue)
+                let guarded = try await job(kit, id, is: "completed", step: "guarding")
+                #expect(guarded["end_transactions"] == told.map { .bool($0) })
+                try kit.expect(200, await kit.server.post("/api/v1/reshard/jobs/\(id)/reverse", .null))
+                _ = try await job(kit, id, is: "cancelled", step: "over")
+            }
+            let wrong: JSONValue = ["source_shard_id": "s1", "target_shards": ["s3"], "end_transactions": "yes"]
+            #expect(try await kit.server.post("/api/v1/reshard/split", wrong).status == 400)
+        }
+    }
+
     @Test func severalTargetsLeaveTheSourceWithNothingAndItCanGo() async throws {
         try await run { kit in
             kit.servers["h4/d"] = .init()

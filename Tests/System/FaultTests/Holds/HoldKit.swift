@@ -28,14 +28,15 @@ extension TestCluster {
     }
 
     /// Holds all tokens of the shard, and waits until the router knows.
-    func hold(_ index: Int, attempt: UInt64) async throws {
+    func hold(_ index: Int, attempt: UInt64, transactionLimit: Int? = nil) async throws {
         try await commit { catalog in
             let ranges = catalog.shards[Self.id(of: index)]?.vnodes.map(\.range).sorted { $0.start < $1.start } ?? []
             return [
                 .putHold(
                     HoldRecord(
                         job: Self.job, database: Self.database, ranges: ranges, owners: [Self.id(of: index)], attempt: attempt,
-                        epoch: catalog.epoch.next, version: catalog.holds[Self.job]?.version ?? 0))
+                        epoch: catalog.epoch.next, transactionLimit: transactionLimit,
+                        version: catalog.holds[Self.job]?.version ?? 0))
             ]
         }
         try await eventually("the router knows of the hold") { try await isEpochServed() }
