@@ -98,11 +98,14 @@ package struct MemberRecord: Hashable, Sendable, Codable {
     package var leadsSince: Double?
     /// Of a router: the holds for which it has nothing under way. nil: none.
     package var acknowledgements: [HoldAcknowledgement]?
+    /// Of a router: the holds for which more waits than it is to keep: their attempts are to be given up. nil: none.
+    package var overfull: [HoldAttempt]?
     package init(
         id: String, kind: String, url: String, wireAddress: String, epoch: Epoch, startedAt: Double, version: String, leadsSince: Double? = nil,
-        acknowledgements: [HoldAcknowledgement]? = nil
+        acknowledgements: [HoldAcknowledgement]? = nil, overfull: [HoldAttempt]? = nil
     ) {
         self.leadsSince = leadsSince
+        self.overfull = overfull
         self.acknowledgements = acknowledgements
         self.id = id
         self.kind = kind

@@ -33,6 +33,8 @@ package struct RouterSettings: Hashable, Sendable {
     /// Zero: never.
     package var transactionTimeout: Duration
     package var loginsMax: Int
+    package var heldStatementsMax: Int
+    package var heldBytesMax: Int
     /// Zero: no limit.
     package var clientsPerUserMax: Int
     /// Zero: no limit.
@@ -120,6 +122,8 @@ package struct RouterSettings: Hashable, Sendable {
         idleTransactionTimeout = values.duration(Name.idleTransactionTimeout)
         transactionTimeout = values.duration(Name.transactionTimeout)
         loginsMax = values.integer(Name.loginsMax)
+        heldStatementsMax = values.integer(Name.heldStatementsMax)
+        heldBytesMax = values.bytes(Name.heldBytesMax)
         clientsPerUserMax = values.integer(Name.clientsPerUserMax)
         clientsPerDatabaseMax = values.integer(Name.clientsPerDatabaseMax)
         consoleUsers = values.text(Name.consoleUsers).split(separator: ",").map { String($0.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed()) }

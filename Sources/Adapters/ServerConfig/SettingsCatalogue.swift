@@ -157,6 +157,12 @@ package enum SettingsCatalogue {
     package static let loginsMax = SettingDeclaration(
         "wire.logins_max", .integer(1...1_000_000), default: .integer(1000),
         "Most connections that have not proved yet who they are; when one more comes, the oldest of them is closed. They take no place of `wire.clients_max`.")
+    package static let heldStatementsMax = SettingDeclaration(
+        "wire.held_statements_max", .integer(1...1_000_000), default: .integer(5000),
+        "Most statements that wait while vnodes change their owner; when there are more, the router asks the manager to give the attempt up. Beyond four times as many, further ones fail with 57P03.")
+    package static let heldBytesMax = SettingDeclaration(
+        "wire.held_bytes_max", .bytes(1024...(1 << 40)), default: .bytes(64 << 20),
+        "The same for the bytes of such statements, and of what their clients send behind them.")
     package static let clientsPerUserMax = SettingDeclaration(
         "wire.clients_per_user_max", .integer(0...1_000_000), default: .integer(0), "Most clients of one user; further ones are refused with 53300. 0: no limit of its own.")
     package static let clientsPerDatabaseMax = SettingDeclaration(
@@ -236,7 +242,7 @@ package enum SettingsCatalogue {
     package static let router: [SettingDeclaration] = [
         routerID, catalog, snapshotFile, database, loops, secretsKeyFile, secretsOtherKeyFiles, sharePorts,
         wireHost, wirePort, wireAuth, clientsMax, startupTimeout, messageMax, preparedStatementsMax, pinnedSessionsMax, idleTransactionTimeout,
-        transactionTimeout, loginsMax, clientsPerUserMax, clientsPerDatabaseMax, consoleUsers,
+        transactionTimeout, loginsMax, heldStatementsMax, heldBytesMax, clientsPerUserMax, clientsPerDatabaseMax, consoleUsers,
         tlsMode, tlsCertificateFile, tlsKeyFile, tlsClientAuth, tlsClientCAFile,
         httpHost, routerHTTPPort, httpTLSCertificateFile, httpTLSKeyFile, httpAuth, authSecret, authIssuer, authAudience, authLifetime, authLeeway,
         authKeySetFile, authKeySetIssuer, insecure, httpBodyMax, httpConnectionsMax, httpIdleTimeout, restRowsMax, restBytesMax,
@@ -248,7 +254,7 @@ package enum SettingsCatalogue {
     /// What a router takes up when it is told to reload; the others are read at its start only.
     package static let reloadable: [SettingDeclaration] = [
         database, wireAuth, clientsMax, startupTimeout, messageMax, preparedStatementsMax, idleTransactionTimeout, transactionTimeout, loginsMax,
-        clientsPerUserMax, clientsPerDatabaseMax, pinnedSessionsMax,
+        heldStatementsMax, heldBytesMax, clientsPerUserMax, clientsPerDatabaseMax, pinnedSessionsMax,
         consoleUsers, tlsMode, tlsCertificateFile, tlsKeyFile, tlsClientAuth, tlsClientCAFile, httpTLSCertificateFile, httpTLSKeyFile,
         restRowsMax, restBytesMax, statementTimeout, lockTimeout, textCacheMax, shapeCacheMax, poolSizeMax, poolSizeMin, poolIdleTimeout, poolLifetimeMax, poolWaitersMax,
         poolWaitTimeout, poolHealthCheckAfter, poolConnectTimeout, poolShareWait, logLevel, logLevels, shutdownGrace,

@@ -51,6 +51,11 @@ struct RouterLimits: Sendable {
     var abandonedTime: TimeAmount
     /// How long a statement waits while vnodes change their owner: longer than another manager takes to give up what a dead one has begun.
     static let heldTime = PoolNanoseconds(Duration.seconds(15))
+    /// Of a loop: how many such statements there may be, and of how many bytes, with what their clients sent behind them. Beyond, the attempt is to be given up.
+    var heldStatementsMax: Int
+    var heldStatementBytesMax: Int
+    /// Beyond so many times as much, further ones fail.
+    static let heldExcess = 4
     /// How long reads go on at the old owner meanwhile: a router that is cut off from the catalog does not learn of the new one.
     static let heldReadTime = PoolNanoseconds(Duration.seconds(5))
     /// How long a client may take to hang up after the goodbye.
@@ -68,6 +73,8 @@ struct RouterLimits: Sendable {
         pool = PoolLimits(settings)
         loginsMax = max(1, (settings.loginsMax + loops - 1) / loops)
         startupTimeout = TimeAmount(settings.startupTimeout)
+        heldStatementsMax = (settings.heldStatementsMax + loops - 1) / loops
+        heldStatementBytesMax = (settings.heldBytesMax + loops - 1) / loops
         preparedStatementsMax = settings.preparedStatementsMax
         shapeCacheMax = settings.shapeCacheMax
         textCacheMax = settings.textCacheMax

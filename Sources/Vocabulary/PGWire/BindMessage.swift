@@ -11,6 +11,8 @@ package struct BindMessage: Hashable, Sendable {
     private let valuesStart: Int
     private let resultFormatsStart: Int
     package let parameterCount: Int
+    /// Its length.
+    package var bytes: Int { body.readableBytes }
     private let parameterFormatCount: Int
 
     /// Throws also when the number of formats is neither 0, 1, nor that of the parameters.

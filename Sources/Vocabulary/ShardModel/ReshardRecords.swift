@@ -68,6 +68,17 @@ package struct HoldRecord: Hashable, Sendable, Codable {
     }
 }
 
+/// One attempt at a cutover.
+package struct HoldAttempt: Hashable, Sendable, Codable {
+    package var job: String
+    package var attempt: UInt64
+
+    package init(job: String, attempt: UInt64) {
+        self.job = job
+        self.attempt = attempt
+    }
+}
+
 /// A router's word: nothing that it began for the held tokens is under way, and nothing will begin while the hold stands.
 package struct HoldAcknowledgement: Hashable, Sendable, Codable {
     package var job: String

@@ -29,6 +29,8 @@ struct UnsteadyControl: ControlRequests {
 
     func drained(_ acknowledgement: HoldAcknowledgement, loop: Int) {}
 
+    func overfull(_ attempt: HoldAttempt) {}
+
     func lookUp(_ id: GlobalTransactionID, database: String) -> EventLoopFuture<Decision> {
         answer([.committed, .excluded, .absent, .unreachable].randomElement(using: &random.value) ?? .absent)
     }

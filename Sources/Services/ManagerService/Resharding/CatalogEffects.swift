@@ -10,8 +10,12 @@ struct CatalogEffects: Sendable {
     /// Seconds since 1970.
     let now: @Sendable () -> Double
 
-    /// How often it is looked whether the routers have acknowledged.
-    static let lookInterval = Duration.milliseconds(4)
+    /// How soon after the hold it is looked first whether the routers have acknowledged. Then, each time, when an eighth of the time so far has passed again: a
+    /// look costs the store something, and this adds an eighth to the wait at most.
+    static let lookFirst = Duration.milliseconds(2)
+    static let lookLast = Duration.milliseconds(50)
+    /// How often it is looked, later on, whether a router has more waiting than it is to keep.
+    static let overflowInterval = Duration.milliseconds(20)
 
     // MARK: the hold
 
@@ -50,19 +54,43 @@ struct CatalogEffects: Sendable {
         return endsTransactions(record) ? limit + (settings.pauseBudget - limit) / 2 : limit
     }
 
-    /// Returns when each live router has acknowledged, or the drain limit is over. Gives the ids of those that have not: a router that ended without a word is one
-    /// until its announcement has run out.
-    func awaitAcknowledgements(of attempt: CutoverAttempt, _ record: JobRecord) async -> [String] {
+    enum Drain: Sendable {
+        /// Each live router has acknowledged.
+        case done
+        /// These have not, by their ids: a router that ended without a word is one until its announcement has run out.
+        case silent([String])
+        /// This one has more waiting than it is to keep.
+        case overfull(String)
+    }
+
+    /// Returns when each live router has acknowledged, when one can wait no more, or when the drain limit is over.
+    func awaitAcknowledgements(of attempt: CutoverAttempt, _ record: JobRecord) async -> Drain {
         let deadline = attempt.began + drainLimit(record)
         var silent: [String] = []
         repeat {
             if let members = try? await commits.store.members() {
                 silent = members.filter { $0.kind == "router" && Self.acknowledgement(of: record.id, attempt, by: $0) == nil }.map(\.id)
-                if silent.isEmpty { return [] }
+                if silent.isEmpty { return .done }
+                if let router = Self.overfull(attempt, record.id, among: members) { return .overfull(router) }
             }
-            try? await Task.sleep(for: Self.lookInterval)
+            let passed = ContinuousClock.now - attempt.began
+            try? await Task.sleep(until: min(deadline, .now + min(Self.lookLast, max(Self.lookFirst, passed / 8))), clock: .continuous)
         } while deadline > .now && !Task.isCancelled
-        return silent
+        return .silent(silent)
+    }
+
+    /// A router that has more waiting for the attempt than it is to keep, as soon as there is one; nil: cancelled.
+    func awaitOverflow(of attempt: CutoverAttempt, _ job: JobID) async -> String? {
+        while !Task.isCancelled {
+            if let members = try? await commits.store.members(), let router = Self.overfull(attempt, job, among: members) { return router }
+            try? await Task.sleep(for: Self.overflowInterval)
+        }
+        return nil
+    }
+
+    private static func overfull(_ attempt: CutoverAttempt, _ job: JobID, among members: [MemberRecord]) -> String? {
+        let wanted = HoldAttempt(job: job.text, attempt: attempt.number)
+        return members.first { $0.overfull?.contains(wanted) == true }?.id
     }
 
     /// The sessions that routers vouch for, by shard.

@@ -46,9 +46,11 @@ struct JobEffects: Sendable {
         switch await catalogEffects.hold(order.job.record, order.id) {
         case .failure(let failure): return Result(outcome: failure.outcome)
         case .success(let attempt):
-            let silent = await catalogEffects.awaitAcknowledgements(of: attempt, order.job.record)
-            let limit = catalogEffects.drainLimit(order.job.record)
-            return Result(outcome: silent.isEmpty ? isOver(attempt) ? overBudget : .done : undrained(silent, limit), attempt: attempt)
+            switch await catalogEffects.awaitAcknowledgements(of: attempt, order.job.record) {
+            case .done: return Result(outcome: isOver(attempt) ? overBudget : .done, attempt: attempt)
+            case .silent(let routers): return Result(outcome: undrained(routers, catalogEffects.drainLimit(order.job.record)), attempt: attempt)
+            case .overfull(let router): return Result(outcome: Self.overfull(router), attempt: attempt)
+            }
         }
     }
 
@@ -80,10 +82,14 @@ struct JobEffects: Sendable {
             "routers still had something under way on the moved vnodes after \(limit), or have ended without a word: \(routers.prefix(10).joined(separator: ", "))\(more)")
     }
 
+    private static func overfull(_ router: String) -> JobOutcome {
+        .busy("too many statements wait at router \(router): see its wire.held_statements_max and wire.held_bytes_max")
+    }
+
     private var overBudget: JobOutcome { .busy(CatalogEffects.overBudget(settings)) }
     private func isOver(_ attempt: CutoverAttempt) -> Bool { attempt.began + settings.pauseBudget <= .now }
 
-    /// Ended with the pause's budget.
+    /// Ended with the pause's budget, and when a router can keep no more waiting.
     private func inAttempt(_ order: Order, _ body: @escaping @Sendable (CutoverAttempt) async -> JobOutcome) async -> Result {
         guard let attempt = order.attempt else { return Self.noAttempt }
         let running = Task { await body(attempt) }
@@ -91,12 +97,19 @@ struct JobEffects: Sendable {
             try await Task.sleep(until: attempt.began + settings.pauseBudget, clock: .continuous)
             running.cancel()
         }
+        let overflow = Task {
+            let router = await catalogEffects.awaitOverflow(of: attempt, order.job.record.id)
+            if router != nil { running.cancel() }
+            return router
+        }
         defer { limit.cancel() }
         let outcome = await withTaskCancellationHandler {
             await running.value
         } onCancel: {
             running.cancel()
         }
+        overflow.cancel()
+        if let router = await overflow.value { return Result(outcome: Self.overfull(router), attempt: attempt) }
         return Result(outcome: isOver(attempt) ? overBudget : outcome, attempt: attempt)
     }
 }

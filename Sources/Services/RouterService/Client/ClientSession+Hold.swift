@@ -13,7 +13,7 @@ extension ClientSession {
     /// True: the statement waits, and `again` runs it from its plan on.
     func waits(for plan: CachedPlan, _ inputs: KeyInputs, _ again: @escaping () -> Void) -> Bool {
         guard let hold = hold(of: plan.route, plan, inputs) else { return false }
-        wait(for: hold, again)
+        wait(for: hold, bytes: inputs.bytes, again)
         return true
     }
 
@@ -23,7 +23,7 @@ extension ClientSession {
         var route = plan.route
         if case .keyed = route { route = .keyed(keys) }
         guard let hold = hold(of: route, plan, inputs) else { return false }
-        wait(for: hold, again)
+        wait(for: hold, bytes: inputs.bytes, again)
         return true
     }
 
@@ -34,7 +34,8 @@ extension ClientSession {
         case .backend, .effect, .router, .copy, .hinted, .explanation, .failing: return false
         }
         guard let hold = hold(where: { _ in true }) else { return false }
-        wait(for: hold, again)
+        // Its values are kept with the portal, held or not.
+        wait(for: hold, bytes: 0, again)
         return true
     }
 
@@ -66,14 +67,18 @@ extension ClientSession {
         }
     }
 
-    private func wait(for hold: HoldDrain, _ again: @escaping () -> Void) {
+    private func wait(for hold: HoldDrain, bytes: Int, _ again: @escaping () -> Void) {
         // Its other shards answer first; then the statement is looked at again.
         if scatter != nil { return leaveScatter(again) }
-        let statement = HeldStatement(self, suspension: suspend(), since: loop.now, again)
+        guard database.holds.hasRoom(for: bytes) else { return failUnit(.tooMuchHeld) }
+        let statement = HeldStatement(self, suspension: suspend(), since: loop.now, bytes: bytes, again)
         held = statement
         loop.metrics.holds.held &+= 1
         database.holds.wait(statement, in: database)
     }
+
+    /// What its client has sent behind what is being worked on.
+    var backlogBytes: Int { inbox.readableBytes }
 
     /// The hold has gone.
     func goOn(_ statement: HeldStatement) {

@@ -196,6 +196,8 @@ struct KeyInputs {
         self.parameterTypes = parameterTypes
     }
 
+    var bytes: Int { text.readableBytes + (bind?.bytes ?? 0) }
+
     /// The first parameter that a key needs and the Bind does not have.
     func missingParameter(in sources: [KeySource]) -> Int? {
         for source in sources {

@@ -152,6 +152,10 @@ extension ServerError {
     static let heldTooLong = ServerError(
         sqlState: .cannotConnectNow, message: "the rows of this key are changing their shard, and it takes too long: nothing was done",
         detail: "PGM-HELD", hint: "Repeat it. The job that moves them has lost its manager, perhaps.")
+    /// PGM-HELD-FULL: the last resort, when the manager does not give the attempt up in time.
+    static let tooMuchHeld = ServerError(
+        sqlState: .cannotConnectNow, message: "the rows of this key are changing their shard, and too many statements wait for that: nothing was done",
+        detail: "PGM-HELD-FULL", hint: "Repeat it. The router's wire.held_statements_max and wire.held_bytes_max bound what waits.")
     /// PGM-MOVING: by the job's own option. What the transaction has done is rolled back.
     static let transactionEndedForMove = ServerError(
         sqlState: .serializationFailure, message: "the transaction was ended, for rows of its shard are changing their shard", detail: "PGM-MOVING",

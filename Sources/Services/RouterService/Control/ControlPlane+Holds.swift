@@ -36,4 +36,11 @@ extension ControlPlane {
     func drained(_ acknowledgement: HoldAcknowledgement, loop: Int) {
         if noteDrained(acknowledgement, loop: loop) { announcementBell.ring() }
     }
+
+    /// The manager is told at once: statements go on when it has given the attempt up.
+    func overfull(_ attempt: HoldAttempt) {
+        noteOverfull(attempt)
+        logger.warning("More statements wait for a cutover than are to: the manager is asked to give the attempt up", metadata: ["job": "\(attempt.job)"])
+        announcementBell.ring()
+    }
 }

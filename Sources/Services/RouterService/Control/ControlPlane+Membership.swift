@@ -30,7 +30,7 @@ extension ControlPlane {
         let member = MemberRecord(
             id: settings.id, kind: "router", url: "\(settings.httpTLS == nil ? "http" : "https")://\(settings.httpHost):\(httpPort)",
             wireAddress: "\(settings.wireHost):\(wirePort)", epoch: catalog?.epoch ?? .zero, startedAt: startedAt, version: BuildVersion.current,
-            acknowledgements: acknowledgements)
+            acknowledgements: acknowledgements, overfull: overfull)
         do {
             guard try await placeHolder().map({ $0 <= startedAt + Self.sameStart }) ?? true else { return }
             try await store.announce(member, ttl: Self.lifetime)

@@ -30,6 +30,7 @@ final class ControlPlane: Sendable {
         var announcement: Task<Void, Never>?
         var isWithdrawn = false
         var acknowledgements = HoldAcknowledgements()
+        var overfull: Set<HoldAttempt> = []
     }
     /// Something of the announcement has changed that somebody waits for.
     let announcementBell = Bell()
@@ -61,6 +62,14 @@ final class ControlPlane: Sendable {
         return complete.isEmpty ? nil : complete
     }
 
+    /// Holds for which some loop has more waiting than it is to keep; nil: none.
+    var overfull: [HoldAttempt]? {
+        let all = state.withLock(\.overfull)
+        return all.isEmpty ? nil : all.sorted { ($0.job, $0.attempt) < ($1.job, $1.attempt) }
+    }
+
+    func noteOverfull(_ attempt: HoldAttempt) { state.withLock { _ = $0.overfull.insert(attempt) } }
+
     /// Returns whether all loops have drained.
     func noteDrained(_ acknowledgement: HoldAcknowledgement, loop: Int) -> Bool {
         state.withLock { state in
@@ -79,6 +88,7 @@ final class ControlPlane: Sendable {
             if let current = state.catalog, current.clusterID == snapshot.clusterID, current.epoch >= snapshot.epoch { return false }
             state.catalog = snapshot
             state.acknowledgements.keep(snapshot.holds.values)
+            state.overfull.formIntersection(snapshot.holds.values.map { HoldAttempt(job: $0.job, attempt: $0.attempt) })
             return true
         }
         if isNew {

@@ -14,6 +14,8 @@ protocol ControlRequests: Sendable {
     func declare(_ statement: MosaicStatement, database: String, author: String) -> EventLoopFuture<Void>
     /// All of this loop's sessions have let go of what the hold is for. Once for each loop.
     func drained(_ acknowledgement: HoldAcknowledgement, loop: Int)
+    /// More waits for the end of the hold than the loop is to keep. Once for each attempt.
+    func overfull(_ attempt: HoldAttempt)
     /// How the transaction ended, by its record.
     func lookUp(_ id: GlobalTransactionID, database: String) -> EventLoopFuture<Decision>
 }

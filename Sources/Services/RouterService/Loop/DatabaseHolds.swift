@@ -7,6 +7,8 @@ final class DatabaseHolds {
     /// Of the catalog that the loop serves; nearly always none.
     private(set) var drains: [HoldDrain] = []
     private var waiting: [HeldStatement] = []
+    /// Of those.
+    private var waitingBytes = 0
     private var watcher: Scheduled<Void>?
     private let loop: RouterLoop
 
@@ -51,19 +53,43 @@ final class DatabaseHolds {
         guard watcher == nil, !loop.isClosed, !waiting.isEmpty || drains.contains(where: { !$0.isOver }) else { return }
         watcher = loop.eventLoop.assumeIsolated().scheduleTask(in: Self.lookInterval) { [weak database] in
             self.watcher = nil
-            if let database { self.look(in: database) }
+            guard let database else { return }
+            self.look(in: database)
+            self.measure(backlogs: self.waiting.reduce(0) { $0 + $1.session.backlogBytes })
         }
     }
 
     // MARK: Statements that wait
 
+    /// False: so much waits already that the statement is to fail.
+    func hasRoom(for bytes: Int) -> Bool {
+        waiting.count < loop.limits.heldStatementsMax * RouterLimits.heldExcess
+            && waitingBytes + bytes <= loop.limits.heldStatementBytesMax * RouterLimits.heldExcess
+    }
+
+    /// Precondition: there is room for it.
     func wait(_ statement: HeldStatement, in database: DatabaseState) {
         waiting.append(statement)
+        waitingBytes += statement.bytes
+        measure()
         look(in: database)
     }
 
+    /// More waits than is to: rather than the clients, the attempt is given up.
+    private func measure(backlogs: Int = 0) {
+        guard waiting.count > loop.limits.heldStatementsMax || waitingBytes + backlogs > loop.limits.heldStatementBytesMax else { return }
+        for drain in drains where drain.becomesOverfull() {
+            loop.shared.requests.overfull(HoldAttempt(job: drain.record.job, attempt: drain.record.attempt))
+        }
+    }
+
+    private func takeWaiting() -> [HeldStatement] {
+        waitingBytes = 0
+        return exchange(&waiting, with: [])
+    }
+
     private func release() {
-        for statement in exchange(&waiting, with: []) {
+        for statement in takeWaiting() {
             loop.metrics.holds.add(waited: loop.now.elapsed(since: statement.since))
             statement.session.goOn(statement)
         }
@@ -73,8 +99,9 @@ final class DatabaseHolds {
     private func expire() {
         guard let first = waiting.first, loop.now.elapsed(since: first.since) > RouterLimits.heldTime else { return }
         let now = loop.now
-        let old = exchange(&waiting, with: [])
+        let old = takeWaiting()
         waiting = old.filter { now.elapsed(since: $0.since) <= RouterLimits.heldTime }
+        waitingBytes = waiting.reduce(0) { $0 + $1.bytes }
         for statement in old where now.elapsed(since: statement.since) > RouterLimits.heldTime {
             loop.metrics.holds.add(waited: now.elapsed(since: statement.since))
             statement.session.giveUp(statement)
@@ -82,12 +109,15 @@ final class DatabaseHolds {
     }
 
     /// The statement's client has cancelled it, or gone.
-    func forget(_ statement: HeldStatement) { waiting.removeAll { $0 === statement } }
+    func forget(_ statement: HeldStatement) {
+        guard let place = waiting.firstIndex(where: { $0 === statement }) else { return }
+        waitingBytes -= waiting.remove(at: place).bytes
+    }
 
     func retire() {
         watcher?.cancel()
         watcher = nil
         drains = []
-        waiting = []
+        _ = takeWaiting()
     }
 }

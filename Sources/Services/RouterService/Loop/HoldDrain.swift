@@ -17,6 +17,7 @@ final class HoldDrain {
     private let since: PoolInstant
     /// Every session has let go: nothing more will be written for the held tokens until the hold has gone. It never becomes false again.
     private(set) var isOver = false
+    private var isOverfull = false
     private var entries: [Entry]
     /// Connections whose client has gone in the middle of something.
     private var orphans: [Backend]
@@ -44,6 +45,12 @@ final class HoldDrain {
     /// Those that have let go.
     private func forget() { entries.removeAll { $0.session.workNumber != $0.work || !$0.session.mayStillWrite(on: record.owners) } }
 
+    /// True for the first time that it is.
+    func becomesOverfull() -> Bool {
+        defer { isOverfull = true }
+        return !isOverfull
+    }
+
     /// It stands for longer than a pause lasts: the router is cut off from the catalog, perhaps, and the owners are others by now. Its connections to
     /// the old one were spared, so that no fence would tell.
     func isOld(at now: PoolInstant) -> Bool { now.elapsed(since: since) > RouterLimits.heldReadTime }
@@ -59,9 +66,12 @@ final class HeldStatement {
     let session: ClientSession
     let suspension: UInt32
     let since: PoolInstant
+    /// Of its text, or of its values.
+    let bytes: Int
     let again: () -> Void
 
-    init(_ session: ClientSession, suspension: UInt32, since: PoolInstant, _ again: @escaping () -> Void) {
+    init(_ session: ClientSession, suspension: UInt32, since: PoolInstant, bytes: Int, _ again: @escaping () -> Void) {
+        self.bytes = bytes
         self.session = session
         self.suspension = suspension
         self.since = since

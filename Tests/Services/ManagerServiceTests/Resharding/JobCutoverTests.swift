@@ -117,6 +117,37 @@ import Testing
         }
     }
 
+    /// In whatever step the attempt is; statements go on, and the next attempt finds room.
+    @Test(arguments: [nil, ScriptedWork.Call.fence, .measure, .reach]) func anAttemptForWhichARouterHoldsTooMuchIsGivenUp(_ call: ScriptedWork.Call?) async throws {
+        try await JobKit.run { kit in
+            try await kit.begin()
+            let work = ScriptedWork(call.map { [$0: [.hangs]] } ?? [:])
+            let full = Task {
+                while !Task.isCancelled {
+                    if let hold = try? await kit.store.load().holds["j1"], (try? await kit.job().abandoned) == 0 {
+                        let isThere = call == nil || work.calls.last == call
+                        var member = router("full", call == nil ? nil : [HoldAcknowledgement(job: "j1", attempt: hold.attempt, sessions: [:])])
+                        if isThere { member.overfull = [HoldAttempt(job: "j1", attempt: hold.attempt)] }
+                        try? await kit.store.announce(member, ttl: .seconds(300))
+                    }
+                    try? await Task.sleep(for: .milliseconds(5))
+                }
+            }
+            if call == nil { try await kit.store.announce(router("full"), ttl: .seconds(300)) }
+            try await kit.supervised(by: work) { _ in
+                try await kit.until("given up") { $0.abandoned == 1 }
+                full.cancel()
+                await full.value
+                let reason = try #require(try await kit.job().reason)
+                #expect(reason.contains("router full") && reason.contains("wire.held_statements_max"), "\(reason)")
+                #expect(try await kit.store.load().holds.isEmpty)
+                try await kit.store.withdraw(memberID: "full")
+                try await kit.until(is: .guarding)
+            }
+            full.cancel()
+        }
+    }
+
     @Test func anAttemptOverItsBudgetIsGivenUp() async throws {
         try await JobKit.run { kit in
             try await kit.begin()
