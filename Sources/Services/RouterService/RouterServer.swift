@@ -121,8 +121,10 @@ package struct RouterServer: Service {
             }
             // The first to end ends all: a shutdown, or a server that could not start.
             let first = await tasks.nextResult()
-            await control.withdraw()
+            control.beginToEnd()
             await ShutdownSequence(settings: shared.settings, wire: wire, loops: references, restHasEnded: restHasEnded, logger: logger).run()
+            // Not before its last client has gone: a cutover waits for those that are announced, and cuts off the others.
+            await control.withdraw()
             tasks.cancelAll()
             while let _ = await tasks.nextResult() {}
             await control.stop()

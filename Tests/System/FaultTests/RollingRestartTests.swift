@@ -129,6 +129,46 @@ extension FaultTests {
             }
         }
 
+        /// A cutover waits for those that are announced: for the successor, and for the predecessor while it has clients.
+        @Test func aPredecessorWithAClientIsWaitedForBesideItsSuccessor() async throws {
+            try await withRouter(grace: "120s") { router, servers in
+                let store = try await SQLiteCatalogStore(path: router.catalogFile, createIfMissing: false)
+                let client = try await router.login()
+                try await client.query("BEGIN")
+                #expect(try await client.failure("INSERT INTO kv VALUES (7, 1)") == nil)
+                let first = try #require(try await store.members().first)
+                try await router.replace()
+                // From the first moment on: it has not looked at its place since.
+                let both = try await store.members()
+                #expect(both.count == 2 && both.contains { $0.startedAt == first.startedAt && $0.id != first.id && $0.id.hasPrefix(first.id) }, "\(both)")
+                #expect(both.contains { $0.startedAt > first.startedAt && $0.id == first.id })
+
+                let catalog = try await store.load()
+                let shards = catalog.shards.values.sorted { $0.id < $1.id }
+                let job = ReshardJobRecord(id: "j1", database: TestCluster.database, shards: shards.map(\.id), body: "{}")
+                let ranges = shards.flatMap(\.vnodes).map(\.range).sorted { $0.start < $1.start }
+                let hold = HoldRecord(job: "j1", database: TestCluster.database, ranges: ranges, owners: shards.map(\.id), attempt: 1, epoch: catalog.epoch.next)
+                let held = try await store.commit(CatalogChange([.putJob(job), .putHold(hold)], author: "test"), expecting: catalog.epoch)
+                try await eventually("the successor has drained", within: .seconds(60)) {
+                    try await store.members().contains { $0.id == first.id && $0.acknowledgements?.contains { $0.attempt == 1 } == true }
+                }
+                // Longer than an announcement lasts: it renews its own.
+                try await Task.sleep(for: .seconds(17))
+                let silent = try await store.members().filter { $0.acknowledgements == nil }
+                #expect(silent.map(\.startedAt) == [first.startedAt], "\(silent)")
+                #expect(try await client.failure("INSERT INTO kv VALUES (8, 1)") == nil)
+                try await client.send(WireMessages.query("COMMIT"))
+                #expect(try await client.untilEnd().map(\.description) == ["C(COMMIT)", "Z(I)", "E(57P01)"])
+                await router.predecessorsEnd()
+                let left = try await store.members()
+                #expect(left.map(\.id) == [first.id] && left.allSatisfy { $0.acknowledgements?.isEmpty == false }, "\(left)")
+                let (holdNow, jobNow) = (try #require(held.holds["j1"]), try #require(held.jobs["j1"]))
+                _ = try await store.commit(
+                    CatalogChange([.deleteHold(job: "j1", version: holdNow.version), .deleteJob(id: "j1", version: jobNow.version)], author: "test"), expecting: held.epoch)
+                #expect(try await count(servers).rows == 2)
+            }
+        }
+
         @Test func withoutTheSettingThePortIsNotShared() async throws {
             let options = TestCluster.Options(shards: 1, tables: [:])
             try await TestCluster.withShards(options) { folder, servers in

@@ -7,8 +7,9 @@ internal import ShardModel
 
 /// The router's place among the live routers, renewed while it serves.
 ///
-/// During a rolling restart two processes have one id. The place is then the successor's, which started later: its predecessor neither renews
-/// nor withdraws it, and takes it again should the successor end first.
+/// During a rolling restart two processes have one id. The place of that name is then the successor's, which started later; its predecessor is announced beside it,
+/// by its start, for as long as it has clients: a cutover waits for both. The successor moves the predecessor's announcement there before it takes the
+/// place, so that there is no moment in which one of them is missing. Should the successor end first, the predecessor takes the place again.
 extension ControlPlane {
     private static var lifetime: Duration { .seconds(15) }
 
@@ -32,27 +33,51 @@ extension ControlPlane {
             wireAddress: "\(settings.wireHost):\(wirePort)", epoch: catalog?.epoch ?? .zero, startedAt: startedAt, version: BuildVersion.current,
             acknowledgements: acknowledgements, overfull: overfull)
         do {
-            guard try await placeHolder().map({ $0 <= startedAt + Self.sameStart }) ?? true else { return }
-            try await store.announce(member, ttl: Self.lifetime)
+            try await place(member)
         } catch {
             logger.debug("The router could not be announced", metadata: ["error": "\(error)"])
         }
     }
 
-    /// Gives the place up, unless it is a successor's. Nothing is announced afterwards.
+    private func place(_ member: MemberRecord) async throws(CatalogError) {
+        let members = try await store.members()
+        let beside = members.first { isBeside($0) && isOwn($0) }
+        guard let holder = members.first(where: { $0.id == routerID }), !isOwn(holder) else {
+            try await store.announce(member, ttl: Self.lifetime)
+            if let beside { try await store.withdraw(memberID: beside.id) }
+            return
+        }
+        if holder.startedAt > startedAt {
+            var moved = member
+            moved.id = beside?.id ?? besideID(startedAt)
+            return try await store.announce(moved, ttl: Self.lifetime)
+        }
+        // It does not know yet, and goes on there. Has it ended without a word, it is a router until its announcement runs out, as ever.
+        if !members.contains(where: { isBeside($0) && abs($0.startedAt - holder.startedAt) <= Self.sameStart }) {
+            var moved = holder
+            moved.id = besideID(holder.startedAt)
+            try await store.announce(moved, ttl: Self.lifetime)
+        }
+        try await store.announce(member, ttl: Self.lifetime)
+    }
+
+    /// Gives the place up: nobody waits for the router any more. Nothing is announced afterwards.
     func withdraw() async {
         let announcement = takeAnnouncement()
         announcement?.cancel()
         await announcement?.value
-        guard let holder = try? await placeHolder(), abs(holder - startedAt) <= Self.sameStart else { return }
-        try? await store.withdraw(memberID: routerID)
+        for member in (try? await store.members()) ?? [] where isOwn(member) { try? await store.withdraw(memberID: member.id) }
+    }
+
+    /// Not a name that a router can have.
+    private func besideID(_ start: Double) -> String { "\(routerID)~\(String(UInt64(max(0, start * 1000)), radix: 36))" }
+
+    private func isBeside(_ member: MemberRecord) -> Bool { member.id.hasPrefix(routerID + "~") }
+
+    private func isOwn(_ member: MemberRecord) -> Bool {
+        (member.id == routerID || isBeside(member)) && abs(member.startedAt - startedAt) <= Self.sameStart
     }
 
     /// Stores may keep a time less exactly than it was given.
     private static var sameStart: Double { 0.001 }
-
-    /// When the router that has the place now was started; nil when nobody has it.
-    private func placeHolder() async throws -> Double? {
-        try await store.members().first { $0.id == routerID }?.startedAt
-    }
 }

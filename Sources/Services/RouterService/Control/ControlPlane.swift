@@ -28,7 +28,7 @@ final class ControlPlane: Sendable {
         var catalog: CatalogSnapshot?
         var schemas: [String: SchemaKeeper] = [:]
         var announcement: Task<Void, Never>?
-        var isWithdrawn = false
+        var isEnding = false
         var acknowledgements = HoldAcknowledgements()
         var overfull: Set<HoldAttempt> = []
     }
@@ -47,10 +47,12 @@ final class ControlPlane: Sendable {
     var loops: [LoopReference] { state.withLock { $0.loops } }
 
     func setAnnouncement(_ task: Task<Void, Never>) { state.withLock { $0.announcement = task } }
-    private var isWithdrawn: Bool { state.withLock { $0.isWithdrawn } }
+    private var isEnding: Bool { state.withLock { $0.isEnding } }
+    /// The saved copy is a successor's from now on.
+    func beginToEnd() { state.withLock { $0.isEnding = true } }
     func takeAnnouncement() -> Task<Void, Never>? {
         state.withLock { state in
-            state.isWithdrawn = true
+            state.isEnding = true
             defer { state.announcement = nil }
             return state.announcement
         }
@@ -119,7 +121,7 @@ final class ControlPlane: Sendable {
         for await snapshot in store.watch(after: first?.epoch ?? .zero) {
             await install(snapshot)
             // A successor may have saved a newer one.
-            if let snapshotFile, !isWithdrawn { save(snapshot, to: snapshotFile) }
+            if let snapshotFile, !isEnding { save(snapshot, to: snapshotFile) }
         }
     }
 
