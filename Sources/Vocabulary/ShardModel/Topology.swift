@@ -11,8 +11,8 @@ package struct Topology: Sendable {
     package let holds: [HoldRecord]
     /// Jobs that move vnodes of the database, by id, sorted.
     package let jobs: [String]
-    /// Their sources and targets: some of these may hold rows that they do not own, on their way or left behind.
-    package let movingShards: Set<ShardID>
+    /// Of each of these jobs, by its position, the sources and targets: one may hold rows that another one of the same job owns, on their way or left behind.
+    package let movingShards: [Set<ShardID>]
 
     /// Throws: while the database cannot be served: it is unknown, has no shards yet, or its ring is not whole.
     ///
@@ -40,8 +40,14 @@ package struct Topology: Sendable {
         placements = Self.placements(of: name, in: catalog)
         holds = catalog.holds.values.filter { $0.database == name }.sorted { $0.job < $1.job }
         let unfinished = catalog.jobs.values.filter { $0.database == name && !$0.isOver }
-        jobs = unfinished.map(\.id).sorted()
-        movingShards = Set(unfinished.flatMap(\.shards))
+            .sorted { $0.id < $1.id }
+        jobs = unfinished.map(\.id)
+        movingShards = unfinished.map { Set($0.shards) }
+    }
+
+    /// The first job that moves rows between two of these shards, so that both may have one and the same row; nil: there is none.
+    package func job(moving shards: some Sequence<ShardID>) -> String? {
+        zip(jobs, movingShards).first { _, moving in shards.count(where: moving.contains) > 1 }?.0
     }
 
     package func hold(of token: Token) -> HoldRecord? {

@@ -44,7 +44,7 @@ final class GatherCopyState {
 
 extension ClientSession {
     func beginGather(_ plan: GatherCopy, text: String) {
-        if let refusal = refusalOfStrays(on: database.topology.shards.map(\.id)) { return failUnit(refusal) }
+        if let refusal = refusalOfStrays { return failUnit(refusal) }
         let isAlone = transaction.isIdle && participants.isEmpty
         let isImplicit = transaction.isIdle && !batch.isOpen
         enlistAll { [self] in
