@@ -107,6 +107,25 @@ struct CatalogEffects: Sendable {
         member.acknowledgements?.first { $0.job == job.text && $0.attempt == attempt.number }
     }
 
+    // MARK: before the copy
+
+    /// How long live routers may take to serve a job's epoch: longer than an announcement lasts.
+    static let routersLimit = Duration.seconds(30)
+
+    /// Returns when each live router serves the epoch, or a newer one: what would see rows twice is refused there from then on. Otherwise gives the ids of those that do not.
+    func awaitRouters(at epoch: Epoch) async -> [String] {
+        let deadline = ContinuousClock.now + Self.routersLimit
+        var late: [String] = []
+        repeat {
+            if let members = try? await commits.store.members() {
+                late = members.filter { $0.kind == "router" && $0.epoch < epoch }.map(\.id)
+                if late.isEmpty { return [] }
+            }
+            try? await Task.sleep(for: Self.lookLast)
+        } while deadline > .now && !Task.isCancelled
+        return late
+    }
+
     // MARK: the switch
 
     /// Writes the new owners and takes the hold away, if it is this attempt's, the record is the effect's, and the pause is not over its budget.

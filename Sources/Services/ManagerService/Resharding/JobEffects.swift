@@ -28,7 +28,13 @@ struct JobEffects: Sendable {
     func run(_ order: Order) async -> Result {
         let (record, id, catalog) = (order.job.record, order.id, order.catalog)
         switch order.effect {
-        case .check, .prepare, .copy, .catchUp, .verify, .arm, .mirror, .clean:
+        case .copy:
+            let late = await catalogEffects.awaitRouters(at: catalog.epoch)
+            guard late.isEmpty else {
+                return Result(outcome: .unavailable("routers do not serve the catalog with the job yet: \(late.prefix(10).joined(separator: ", "))"), attempt: nil)
+            }
+            return Result(outcome: await work.run(order.effect, id, of: record, in: catalog), attempt: nil)
+        case .check, .prepare, .catchUp, .verify, .arm, .mirror, .clean:
             return Result(outcome: await work.run(order.effect, id, of: record, in: catalog), attempt: nil)
         case .hold: return await hold(order)
         case .fence:

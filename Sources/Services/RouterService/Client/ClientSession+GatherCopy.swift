@@ -105,6 +105,9 @@ extension ClientSession {
         state.response = response
         state.isBegun[index] = true
         if state.hasBegun {
+            // A job that has come since may have brought rows to a shard that was late. It does so only when this router serves an epoch that has the job
+            // (`CatalogEffects.awaitRouters`): what has begun everywhere by then has seen none.
+            if let refusal = refusalOfStrays { return stop(state, refusal) }
             answer { $0.writeCopyOutResponse(response) }
             takeTurns(state)
         }

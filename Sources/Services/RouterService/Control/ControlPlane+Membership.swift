@@ -30,7 +30,7 @@ extension ControlPlane {
     private func renewPlace(_ settings: RouterSettings, _ wirePort: Int, _ httpPort: Int) async {
         let member = MemberRecord(
             id: settings.id, kind: "router", url: "\(settings.httpTLS == nil ? "http" : "https")://\(settings.httpHost):\(httpPort)",
-            wireAddress: "\(settings.wireHost):\(wirePort)", epoch: catalog?.epoch ?? .zero, startedAt: startedAt, version: BuildVersion.current,
+            wireAddress: "\(settings.wireHost):\(wirePort)", epoch: servedEpoch, startedAt: startedAt, version: BuildVersion.current,
             acknowledgements: acknowledgements, overfull: overfull)
         do {
             try await place(member)

@@ -26,6 +26,8 @@ final class ControlPlane: Sendable {
     private struct State {
         var loops: [LoopReference] = []
         var catalog: CatalogSnapshot?
+        /// All loops serve it, or something newer.
+        var served = Epoch.zero
         var schemas: [String: SchemaKeeper] = [:]
         var announcement: Task<Void, Never>?
         var isEnding = false
@@ -44,6 +46,7 @@ final class ControlPlane: Sendable {
     }
 
     var catalog: CatalogSnapshot? { state.withLock { $0.catalog } }
+    var servedEpoch: Epoch { state.withLock(\.served) }
     var loops: [LoopReference] { state.withLock { $0.loops } }
 
     func setAnnouncement(_ task: Task<Void, Never>) { state.withLock { $0.announcement = task } }
@@ -95,6 +98,9 @@ final class ControlPlane: Sendable {
         }
         if isNew {
             for loop in loops { _ = await loop.ask { $0.install(snapshot) } }
+            state.withLock { if $0.catalog?.epoch == snapshot.epoch { $0.served = snapshot.epoch } }
+            // Its manager waits for the news that it is known here.
+            if snapshot.jobs.values.contains(where: { !$0.isOver }) { announcementBell.ring() }
             logger.info("Serving a new epoch of the catalog", metadata: ["epoch": "\(snapshot.epoch)"])
         }
         for name in snapshot.databases.keys { await keepSchema(of: name, in: snapshot) }

@@ -9,9 +9,10 @@ import Testing
 
 /// The cutover: holds, acknowledgements, the switch and giving up, in a real catalog.
 @Suite struct JobCutoverTests {
-    private func router(_ id: String, _ acknowledgements: [HoldAcknowledgement]? = nil) -> MemberRecord {
+    /// - epoch: newer than any of the test.
+    private func router(_ id: String, _ acknowledgements: [HoldAcknowledgement]? = nil, at epoch: Epoch = Epoch(1_000_000)) -> MemberRecord {
         MemberRecord(
-            id: id, kind: "router", url: "http://\(id)", wireAddress: id, epoch: Epoch(1), startedAt: 1, version: "test", acknowledgements: acknowledgements)
+            id: id, kind: "router", url: "http://\(id)", wireAddress: id, epoch: epoch, startedAt: 1, version: "test", acknowledgements: acknowledgements)
     }
 
     /// As a router does: says for each hold that nothing is under way, and names its sessions.
@@ -97,6 +98,25 @@ import Testing
                 defer { slow.cancel() }
                 try await kit.until(is: .guarding)
                 #expect(try await kit.job().abandoned == 0)
+            }
+        }
+    }
+
+    /// It would let statements through that see rows twice.
+    @Test func noRowIsCopiedBeforeEachRouterKnowsOfTheJob() async throws {
+        try await JobKit.run { kit in
+            try await kit.store.announce(router("late", at: try await kit.store.load().epoch), ttl: .seconds(300))
+            try await kit.begin()
+            let work = ScriptedWork()
+            try await kit.supervised(by: work) { _ in
+                try await kit.until("it is about to copy") { $0.step == .copying }
+                let epoch = try await kit.store.load().epoch
+                try await Task.sleep(for: .milliseconds(300))
+                #expect(!work.calls.contains(.copy))
+                try await kit.store.announce(router("late", at: epoch), ttl: .seconds(300))
+                try await kit.until("it copies") { _ in work.calls.contains(.copy) }
+                try await kit.store.withdraw(memberID: "late")
+                try await kit.until(is: .guarding)
             }
         }
     }

@@ -37,5 +37,27 @@ extension FaultTests {
             }
             #expect(try await client.query("DELETE FROM kv WHERE k IN (\(keys[0]), \(keys[1]), \(keys[2]))").first?.description == "C(DELETE 3)")
         }
+
+        /// It has begun on one shard before the job, and would on the other one behind the job's first rows.
+        @Test func aCopyThatBeginsLateOnAShardIsRefusedWhenAJobHasComeMeanwhile() async throws {
+            let (client, blocker) = (try await cluster.login(), try await cluster.shardSession(1))
+            let key = try await cluster.key(on: 0, from: Int64.random(in: 1...1_000_000_000))
+            #expect(try await client.failure("INSERT INTO kv VALUES (\(key), 1)") == nil)
+            for sql in ["BEGIN", "LOCK TABLE kv IN ACCESS EXCLUSIVE MODE"] { #expect(try await blocker.failure(sql) == nil) }
+            try await client.send(W.query("COPY kv TO STDOUT"))
+            try await eventually("it has begun on one shard, and waits on the other") {
+                try await cluster.onShard(1, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'COPY%'") == "1"
+            }
+            try await cluster.withJob {
+                #expect(try await blocker.failure("INSERT INTO kv VALUES (\(key), 1)") == nil)
+                #expect(try await blocker.failure("COMMIT") == nil)
+                let answers = try await client.until("Z")
+                #expect(answers.map(\.description) == ["E(55006)", "Z(I)"], "\(answers)")
+                #expect(answers.first?.field("D") == "PGM-ROWS-MOVE")
+                try await cluster.onShard(1, "DELETE FROM kv WHERE k = \(key)")
+            }
+            #expect(try await client.query("COPY kv TO STDOUT").last?.status == "I")
+            #expect(try await client.failure("DELETE FROM kv WHERE k = \(key)") == nil)
+        }
     }
 }
