@@ -1,5 +1,6 @@
 package import NIOCore
 internal import PGWire
+internal import Synchronization
 
 extension PGClient {
     /// The two directions of a statement that is answered by CopyBothResponse: START_REPLICATION. Valid inside of `copyBoth` only.
@@ -8,16 +9,19 @@ extension PGClient {
         fileprivate let sink: NIOLoopBoundBox<PGCopyOutSink>
         fileprivate let id: UInt64
         fileprivate let silenceMax: TimeAmount?
+        fileprivate let loss: StreamLoss
 
         /// What has come since the last call: runs of whole CopyData messages (`ByteBuffer.readCopyDataContent` takes them apart). nil: the server has
         /// ended the stream. The server is not read further while nobody asks. One caller at a time. Throws `PGClientError`.
-        package func next() async throws -> [ByteBuffer]? { try await client.nextRuns(sink, id, silenceMax: silenceMax) }
+        package func next() async throws -> [ByteBuffer]? {
+            try await loss.noting { try await client.nextRuns(sink, id, silenceMax: silenceMax) }
+        }
 
         /// Sends the content of one CopyData message. From any task. Throws `PGClientError`.
         package func send(_ content: ByteBuffer) async throws {
             var message = ByteBuffer()
             message.writeCopyData(content)
-            try await client.sendCopy(message, id, silenceMax: silenceMax)
+            try await loss.noting { try await client.sendCopy(message, id, silenceMax: silenceMax) }
         }
     }
 
@@ -50,15 +54,16 @@ extension PGClient {
                 _ = try await answer.value
                 throw error
             }
+            let loss = StreamLoss()
             do {
-                let value = try await body(Duplex(client: self, sink: sink, id: id, silenceMax: silenceMax))
+                let value = try await body(Duplex(client: self, sink: sink, id: id, silenceMax: silenceMax, loss: loss))
                 try await end(sink, id)
                 _ = try await answer.value
                 return value
             } catch {
                 channel.close(promise: nil)
-                // Where the stream failed, that is the reason.
-                if error is PGClientError { _ = try await answer.value }
+                // Where the stream failed, that is the reason; the body may have failed for another server's, and this stream by its being closed here.
+                if loss.isNoted { _ = try await answer.value }
                 _ = try? await answer.value
                 throw error
             }
@@ -76,5 +81,22 @@ extension PGClient {
             handler.value.readOn()
             eventLoop.assumeIsolated().scheduleTask(in: Self.duplexEndLimit) { handler.value.abandon(id, .timedOut) }
         }.get()
+    }
+}
+
+/// Whether a stream failed by itself, while its body still went on.
+private final class StreamLoss: Sendable {
+    private let hasFailed = Atomic(false)
+
+    var isNoted: Bool { hasFailed.load(ordering: .acquiring) }
+
+    func noting<Value: Sendable>(_ call: () async throws -> Value) async throws -> Value {
+        do {
+            return try await call()
+        } catch {
+            // Who is cancelled was made to fail by something else.
+            if !Task.isCancelled { hasFailed.store(true, ordering: .releasing) }
+            throw error
+        }
     }
 }

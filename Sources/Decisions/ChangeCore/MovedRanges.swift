@@ -14,24 +14,18 @@ package struct MovedRanges: Hashable, Sendable {
 
     /// Sorted by start, without overlap.
     package let moves: [Move]
+    private let ranges: TokenRanges
 
     /// nil: none, or two that hold one token.
     package init?(_ moves: [Move]) {
         let sorted = moves.sorted { $0.range.start < $1.range.start }
         guard !sorted.isEmpty, zip(sorted, sorted.dropFirst()).allSatisfy({ $0.range.end < $1.range.start }) else { return nil }
         self.moves = sorted
+        ranges = TokenRanges(sorted.map(\.range))
     }
 
     /// nil: the token stays on the source, or was never there.
-    package func target(of token: Token) -> ShardID? {
-        var low = 0
-        var high = moves.count
-        while low < high {
-            let middle = (low + high) / 2
-            if moves[middle].range.end < token.value { low = middle + 1 } else { high = middle }
-        }
-        return low < moves.count && moves[low].range.contains(token) ? moves[low].target : nil
-    }
+    package func target(of token: Token) -> ShardID? { ranges.position(of: token).map { moves[$0].target } }
 
     /// Sorted.
     package var targets: [ShardID] { Set(moves.map(\.target)).sorted() }

@@ -43,11 +43,7 @@ extension CatalogSnapshot {
 
     /// - owned: sorted, without overlap.
     private static func covers(_ owned: [TokenRange], _ range: TokenRange) -> Bool {
-        var (low, high) = (0, owned.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if owned[middle].end < range.start { low = middle + 1 } else { high = middle }
-        }
+        var low = TokenRanges(owned).firstPosition(endingFrom: range.start)
         var next = range.start
         while low < owned.count, owned[low].start <= next {
             if owned[low].end >= range.end { return true }

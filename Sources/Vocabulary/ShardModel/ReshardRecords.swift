@@ -58,14 +58,7 @@ package struct HoldRecord: Hashable, Sendable, Codable {
         self.version = version
     }
 
-    package func contains(_ token: Token) -> Bool {
-        var (low, high) = (0, ranges.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if ranges[middle].end < token.value { low = middle + 1 } else { high = middle }
-        }
-        return low < ranges.count && ranges[low].contains(token)
-    }
+    package func contains(_ token: Token) -> Bool { TokenRanges(ranges).contains(token) }
 }
 
 /// One attempt at a cutover.

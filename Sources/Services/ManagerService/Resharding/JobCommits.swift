@@ -31,6 +31,8 @@ struct JobCommits: Sendable {
     let metrics: SharedMetrics
     /// nil: one manager alone.
     let lease: Lease?
+    /// Told when the store refuses a commit for want of the lease, so that this manager asks at once who leads.
+    let election: LeaderElection?
 
     /// Decides on the newest catalog, again where somebody else was faster.
     func commit(_ decide: @Sendable (CatalogSnapshot) -> Decision) async -> Outcome {
@@ -53,6 +55,7 @@ struct JobCommits: Sendable {
                     try? await Task.sleep(for: min(Self.pauseMax, .milliseconds(attempt)) * Double.random(in: 0...1))
                 case .fenced:
                     count("fenced")
+                    if let lease { election?.fenced(lease) }
                     return .fenced
                 case .unknownOutcome(let reason):
                     count("unknown")

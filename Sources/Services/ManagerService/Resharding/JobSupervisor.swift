@@ -116,7 +116,7 @@ package final class JobSupervisor: Service {
         state.withLock { state in
             guard !state.hasEnded, state.running[id] == nil, state.notBefore[id].map({ $0 <= .now }) ?? true else { return }
             let (planned, wayBack) = ledgers(job.record, catalog)
-            let commits = JobCommits(store: store, metrics: metrics, lease: lease)
+            let commits = JobCommits(store: store, metrics: metrics, lease: lease, election: election)
             let effects = JobEffects(work: work, catalogEffects: CatalogEffects(commits: commits, settings: settings, now: now), settings: settings)
             let runner = JobRunner(job, planned: planned, wayBack: wayBack, in: catalog, effects: effects, metrics: metrics, logger: logger)
             let task = Task {

@@ -90,14 +90,14 @@ struct RowRemoval: Sendable {
 
     private let shape: TableShape
     private let key: String
-    private let ranges: [TokenRange]
+    private let ranges: TokenRanges
     private let client: PGClient
 
     /// - ranges: sorted, without overlap.
     init(_ shape: TableShape, key: String, ranges: [TokenRange], _ client: PGClient) {
         self.shape = shape
         self.key = ShardQueries.quote(key)
-        self.ranges = ranges
+        self.ranges = TokenRanges(ranges)
         self.client = client
     }
 
@@ -112,7 +112,7 @@ struct RowRemoval: Sendable {
             var batch: [(place: String, key: String)] = []
             for row in rows {
                 guard let place = row.text(0), let value = row[1], let text = row.text(1) else { continue }
-                guard contains(try shape.form.keyType.token(text: value.readableBytesSpan)) else { continue }
+                guard ranges.contains(try shape.form.keyType.token(text: value.readableBytesSpan)) else { continue }
                 batch.append((place, text))
                 if batch.count >= Self.batch { try await remove(&batch) }
             }
@@ -132,15 +132,6 @@ struct RowRemoval: Sendable {
             """
         _ = try await client.query(
             statement, [.text(JobTables.array(batch.map(\.place))), .text(JobTables.array(batch.map(\.key)))], options: .init(timeout: .minutes(10)))
-    }
-
-    private func contains(_ token: Token) -> Bool {
-        var (low, high) = (0, ranges.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if ranges[middle].end < token.value { low = middle + 1 } else { high = middle }
-        }
-        return low < ranges.count && ranges[low].contains(token)
     }
 }
 
