@@ -64,6 +64,8 @@ package struct ClusterPlan: Codable, Equatable, Sendable {
     /// The logical database, and the database of the same name on every shard.
     package var database: String
     package var shards: [Shard]
+    /// Servers that are to join the database once it has tables, and own nothing until somebody moves vnodes to them.
+    package var spares: [Shard]
     package var routers: [Router]
     package var managerPort: Int
     /// The superuser's password on all shards.
@@ -71,15 +73,30 @@ package struct ClusterPlan: Codable, Equatable, Sendable {
     package var administrator: Administrator
 
     package init(
-        database: String, shards: [Shard], routers: [Router], managerPort: Int,
+        database: String, shards: [Shard], spares: [Shard] = [], routers: [Router], managerPort: Int,
         shardPassword: String = Secret.password(), administrator: Administrator = .init(username: "admin", password: Secret.password())
     ) {
         self.database = database
         self.shards = shards
+        self.spares = spares
         self.routers = routers
         self.managerPort = managerPort
         self.shardPassword = shardPassword
         self.administrator = administrator
+    }
+
+    private enum CodingKeys: String, CodingKey { case database, shards, spares, routers, managerPort, shardPassword, administrator }
+
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        database = try container.decode(String.self, forKey: .database)
+        shards = try container.decode([Shard].self, forKey: .shards)
+        // Plans of earlier versions have none.
+        spares = try container.decodeIfPresent([Shard].self, forKey: .spares) ?? []
+        routers = try container.decode([Router].self, forKey: .routers)
+        managerPort = try container.decode(Int.self, forKey: .managerPort)
+        shardPassword = try container.decode(String.self, forKey: .shardPassword)
+        administrator = try container.decode(Administrator.self, forKey: .administrator)
     }
 
     package func wireDSN(of router: Router) -> String {

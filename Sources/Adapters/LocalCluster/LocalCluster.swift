@@ -13,6 +13,7 @@ package actor LocalCluster {
     nonisolated let extraSettings: [String: String]
 
     package private(set) var servers: [PostgresServer] = []
+    package private(set) var spares: [PostgresServer] = []
     /// Of each server, in the same order.
     package private(set) var replicas: [[PostgresServer]] = []
     package private(set) var manager: SupervisedProcess?
@@ -37,9 +38,10 @@ package actor LocalCluster {
     package func startShards() async throws {
         try folder.make()
         servers = try plan.shards.map { try PostgresServer(serverOptions($0)) }
+        spares = try plan.spares.map { try PostgresServer(serverOptions($0)) }
         let database = plan.database
         try await withThrowingTaskGroup(of: Void.self) { group in
-            for server in servers {
+            for server in servers + spares {
                 group.addTask {
                     let isNew = !server.isPrepared
                     try await server.prepare()
@@ -119,6 +121,13 @@ package actor LocalCluster {
         }
     }
 
+    /// Lets the spare servers join the database. Once it has tables: before that, a new shard owns vnodes at once.
+    package func registerSpares() async throws {
+        for (shard, server) in zip(plan.spares, spares) {
+            try await api.createShard(id: shard.id, database: plan.database, endpoint: server.dsn(database: plan.database))
+        }
+    }
+
     /// Stops routers, then the manager, then the servers. Nothing of the cluster runs when it returns.
     package func stop() async {
         await withTaskGroup(of: Void.self) { group in
@@ -126,11 +135,12 @@ package actor LocalCluster {
         }
         await manager?.terminate(grace: .seconds(15))
         await withTaskGroup(of: Void.self) { group in
-            for server in servers + replicas.joined() { group.addTask { await server.stop(.fast) } }
+            for server in servers + spares + replicas.joined() { group.addTask { await server.stop(.fast) } }
         }
         routers = []
         manager = nil
         servers = []
+        spares = []
         replicas = []
     }
 

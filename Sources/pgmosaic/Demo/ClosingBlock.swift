@@ -22,6 +22,15 @@ struct ClosingBlock {
         for (number, attempt) in attempts(router: cluster.url(of: router)).enumerated() {
             lines.append("  \(number + 1). \(attempt)")
         }
+        if let spare = cluster.spares.first {
+            let program = CommandLine.arguments[0]
+            lines += [
+                "",
+                "Half of \(cluster.shards[0].id) goes to a spare server, while clients are at work (each in a terminal of its own):",
+                "  \(program) demo load --dir \(folder.path)",
+                "  \(program) reshard split \(cluster.shards[0].id) --to \(spare.id) --watch --url \(cluster.managerURL)",
+            ]
+        }
         lines += ["", "Ctrl-C, or `pgmosaic demo stop --dir \(folder.path)`, stops it; the data stays."]
         return lines.joined(separator: "\n")
     }

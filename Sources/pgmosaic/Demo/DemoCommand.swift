@@ -9,10 +9,10 @@ struct DemoCommand: AsyncParsableCommand {
         commandName: "demo",
         abstract: "Start PostgreSQL shards, a manager and routers on this machine, with data in them.",
         usage: """
-            pgmosaic demo [--dir <dir>] [--shards <n>] [--replicas <n>] [--routers <n>]
+            pgmosaic demo [--dir <dir>] [--shards <n>] [--spares <n>] [--replicas <n>] [--routers <n>]
                           [--dataset shop|flights|none] [--wire-port <port>] [--router-port <port>]
                           [--manager-port <port>] [--detach]
-            pgmosaic demo status|stop [--dir <dir>]
+            pgmosaic demo status|stop|load [--dir <dir>]
             """,
         discussion: """
             Runs until Ctrl-C, or in the background with --detach. The folder keeps the
@@ -30,10 +30,12 @@ struct DemoCommand: AsyncParsableCommand {
                 --wire-port 0 --router-port 0 --manager-port 0
               pgmosaic demo status --dir /tmp/d
               pgmosaic demo stop --dir /tmp/d
+            Clients at work on it, to watch while its data move to a spare server:
+              pgmosaic demo load
             All options with their defaults:
               pgmosaic demo run --help
             """,
-        subcommands: [Run.self, DemoStatusCommand.self, DemoStopCommand.self], defaultSubcommand: Run.self)
+        subcommands: [Run.self, DemoStatusCommand.self, DemoStopCommand.self, DemoLoadCommand.self], defaultSubcommand: Run.self)
 
     struct Run: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
@@ -41,6 +43,8 @@ struct DemoCommand: AsyncParsableCommand {
 
         @OptionGroup var folder: DemoFolderOption
         @Option(help: "PostgreSQL servers to start (4 for a new folder).") var shards: Int?
+        @Option(help: "Further servers, which own nothing until vnodes are moved to them (1 for a new folder with a data set).")
+        var spares: Int?
         @Option(help: "Streaming replicas of each server (0 for a new folder).") var replicas: Int?
         @Option(help: "Routers to start (1 for a new folder).") var routers: Int?
         @Option(help: "shop: generated web shop; flights: New York's flights of 2013; none: empty. (shop for a new folder)")
@@ -53,7 +57,7 @@ struct DemoCommand: AsyncParsableCommand {
 
         func run() async throws {
             let options = DemoOptions(
-                dir: folder.folder.path, shards: shards, replicas: replicas, routers: routers, dataset: dataset, wirePort: wirePort,
+                dir: folder.folder.path, shards: shards, spares: spares, replicas: replicas, routers: routers, dataset: dataset, wirePort: wirePort,
                 routerPort: routerPort, managerPort: managerPort, flightsFolder: DemoFolder(flightsDir).path)
             try await DemoFolderOption.reportingErrors {
                 if detach {

@@ -14,6 +14,8 @@ struct DemoDescription: Codable, Equatable {
     var managers: [Manager]?
     var admin: Administrator?
     var shards: [Shard]?
+    /// Registered, too; they own nothing until vnodes are moved to them.
+    var spares: [Shard]?
 
     struct Router: Codable, Equatable {
         var id: String

@@ -19,6 +19,6 @@ struct DemoError: Error, CustomStringConvertible {
     static func otherShape(folder: String, saved: DemoPlan) -> DemoError {
         DemoError(
             "\(folder) holds a demo with \(saved.cluster.shards.count) shards\(replicas(saved)) and the data set \(saved.dataset.rawValue); "
-                + "leave out --shards, --replicas and --dataset to resume it, or choose another --dir")
+                + "leave out --shards, --spares, --replicas and --dataset to resume it, or choose another --dir")
     }
 }

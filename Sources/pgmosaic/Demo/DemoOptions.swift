@@ -5,6 +5,7 @@ import PostgresProcess
 struct DemoOptions {
     var dir: String
     var shards: Int?
+    var spares: Int?
     /// Of each shard.
     var replicas: Int?
     var routers: Int?
@@ -16,11 +17,13 @@ struct DemoOptions {
     var flightsFolder: String
 
     static let shardsMax = 64
+    static let sparesMax = 8
     static let replicasMax = 4
     static let routersMax = 16
 
     func check() throws {
         if let shards, !(1...Self.shardsMax).contains(shards) { throw DemoError("--shards takes 1 to \(Self.shardsMax)") }
+        if let spares, !(0...Self.sparesMax).contains(spares) { throw DemoError("--spares takes 0 to \(Self.sparesMax)") }
         if let replicas, !(0...Self.replicasMax).contains(replicas) { throw DemoError("--replicas takes 0 to \(Self.replicasMax)") }
         if let routers, !(1...Self.routersMax).contains(routers) { throw DemoError("--routers takes 1 to \(Self.routersMax)") }
         for (name, port) in [("--wire-port", wirePort), ("--router-port", routerPort), ("--manager-port", managerPort)] {
@@ -32,7 +35,7 @@ struct DemoOptions {
     func plan(saved: DemoPlan?, dataRoot: String) throws -> DemoPlan {
         guard var plan = saved else { return try newPlan(dataRoot: dataRoot) }
         let shape = (plan.cluster.shards.count, plan.cluster.shards.first?.replicas.count ?? 0, plan.dataset)
-        guard (shards ?? shape.0, replicas ?? shape.1, dataset ?? shape.2) == shape else { throw DemoError.otherShape(folder: dir, saved: plan) }
+        guard (shards ?? shape.0, replicas ?? shape.1, dataset ?? shape.2) == shape, spares ?? plan.cluster.spares.count == plan.cluster.spares.count else { throw DemoError.otherShape(folder: dir, saved: plan) }
         if routers != nil || wirePort != nil || routerPort != nil {
             plan.cluster.routers = try newRouters(
                 routers ?? plan.cluster.routers.count, wire: wirePort ?? plan.cluster.routers[0].wirePort,
@@ -49,6 +52,12 @@ struct DemoOptions {
 
     private func newPlan(dataRoot: String) throws -> DemoPlan {
         let dataset = dataset ?? .shop
+        if dataset == .none, spares ?? 0 > 0 {
+            throw DemoError("--spares needs a data set: in a database without tables, a new server is a shard like the others at once (--shards)")
+        }
+        let spares = try (0..<(spares ?? (dataset == .none ? 0 : 1))).map { index in
+            ClusterPlan.Shard(id: "spare-\(index + 1)", port: try LoopbackPort.free(), dataDirectory: "\(dataRoot)/spare-\(index + 1)")
+        }
         let shards = try (1...(shards ?? 4)).map { number in
             let folder = "\(dataRoot)/shard-\(number)"
             let replicas = try (0..<(replicas ?? 0)).map { index in
@@ -58,7 +67,7 @@ struct DemoOptions {
         }
         let routers = try newRouters(routers ?? 1, wire: wirePort ?? 6432, rest: routerPort ?? 8080)
         let cluster = ClusterPlan(
-            database: dataset.database, shards: shards, routers: routers, managerPort: try LoopbackPort.claim(managerPort ?? 8081))
+            database: dataset.database, shards: shards, spares: spares, routers: routers, managerPort: try LoopbackPort.claim(managerPort ?? 8081))
         return DemoPlan(dataset: dataset, cluster: cluster, complete: false)
     }
 

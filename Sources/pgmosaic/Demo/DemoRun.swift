@@ -71,7 +71,9 @@ struct DemoRun {
         let installation = try PostgresInstallation.find()
         let replicas = plan.cluster.shards.map(\.replicas.count).reduce(0, +)
         let replicated = replicas == 0 ? "" : " and \(replicas) replicas of them"
-        progress.step("starting \(plan.cluster.shards.count) PostgreSQL servers\(replicated) from \(installation.binDirectory)")
+        let spare = plan.cluster.spares.isEmpty ? "" : ", \(plan.cluster.spares.count) of them to spare,"
+        let servers = plan.cluster.shards.count + plan.cluster.spares.count
+        progress.step("starting \(servers) PostgreSQL servers\(spare)\(replicated) from \(installation.binDirectory)")
         if let dataRoot = plan.cluster.shards.first?.dataDirectory, !dataRoot.hasPrefix(folder.path) {
             progress.step("their data is in \((dataRoot as NSString).deletingLastPathComponent): PostgreSQL's account may not enter \(folder.path)")
         }
@@ -90,6 +92,7 @@ struct DemoRun {
             let loader = DataLoader(plan: plan.cluster, progress: progress)
             let sent = try await loader.load(tables)
             try await loader.verify(tables, sent: sent, on: await cluster.servers)
+            try await cluster.registerSpares()
             plan.complete = true
             try folder.write(plan, to: folder.plan)
         }
@@ -110,6 +113,13 @@ struct DemoRun {
         }
         description.managers = [.init(url: plan.cluster.managerURL, pid: await cluster.manager?.pid ?? 0)]
         description.admin = .init(username: plan.cluster.administrator.username, password: plan.cluster.administrator.password)
+        description.spares = []
+        for (shard, server) in zip(plan.cluster.spares, await cluster.spares) {
+            description.spares?.append(
+                .init(
+                    id: shard.id, dsn: server.dsn(database: plan.cluster.database), port: server.port, pid: await server.pid ?? 0,
+                    dataDir: server.dataDirectory, replicas: []))
+        }
         var shards: [DemoDescription.Shard] = []
         for ((shard, server), replicas) in zip(zip(plan.cluster.shards, await cluster.servers), await cluster.replicas) {
             var described: [DemoDescription.Replica] = []

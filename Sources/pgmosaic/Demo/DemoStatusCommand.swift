@@ -39,7 +39,7 @@ struct DemoStatusCommand: AsyncParsableCommand {
         var lines: [(String, Bool)] = []
         for router in description.routers ?? [] { lines.append(await http(router.id, router.url, router.pid)) }
         for manager in description.managers ?? [] { lines.append(await http("manager", manager.url, manager.pid)) }
-        for shard in description.shards ?? [] {
+        for shard in (description.shards ?? []) + (description.spares ?? []) {
             let alive = ProcessTree.isAlive(shard.pid)
             lines.append(("\(shard.id)  \(alive ? "runs" : "DOWN")  127.0.0.1:\(shard.port)  pid \(shard.pid)", alive))
             for (index, replica) in shard.replicas.enumerated() {

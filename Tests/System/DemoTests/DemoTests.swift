@@ -14,6 +14,7 @@ import Testing
             try await check(first)
             let wire = try #require(first["dsn"] as? String)
             try await demo.psql(wire, "UPDATE customers SET name = 'Ada Lovelace' WHERE customer_id = 42")
+            try await checkSplit(demo, first)
 
             #expect(try await demo.run(["status"]).status == 0)
             let second = try await demo.start([])
@@ -143,6 +144,38 @@ import Testing
             let dsn = try #require(router["dsn"] as? String)
             #expect(try await Demo.psql(dsn, "SELECT country_code FROM customers WHERE customer_id = 42") == "KR")
         }
+    }
+
+    /// What the demo proposes at its end: clients at work, and a shard that is split by hand.
+    private func checkSplit(_ demo: Demo, _ description: [String: Any]) async throws {
+        let managers = try #require(description["managers"] as? [[String: Any]])
+        let url = ["--url", try #require(managers[0]["url"] as? String)]
+        let spares = try #require(description["spares"] as? [[String: Any]])
+        #expect(spares.map { $0["id"] as? String } == ["spare-1"])
+        func reshard(_ words: [String]) async throws -> CommandResult {
+            try await SupervisedProcess.run(.init(Demo.program, ["reshard"] + words + url), limit: .seconds(170))
+        }
+        async let load = demo.run(["load", "--seconds", "20"])
+        let split = try await reshard(["split", "shard-1", "--to", "spare-1", "--watch"])
+        #expect(split.status == 0 && split.output.contains("completed"), "\(split.output)\(split.errors)")
+        let loaded = try await load
+        #expect(loaded.status == 0 && loaded.output.contains(" 0 failed, the slowest took "), "\(loaded.output)\(loaded.errors)")
+        let job = try #require(split.output.split(separator: " ").dropFirst().first)
+        let finish = try await reshard(["finish", String(job)])
+        #expect(finish.status == 0, "\(finish.output)\(finish.errors)")
+        var isOver = false
+        for _ in 0..<300 where !isOver {
+            isOver = try await reshard(["show", String(job)]).output.contains("over")
+            try await Task.sleep(for: .milliseconds(200))
+        }
+        #expect(isOver)
+        var rows = 0
+        for server in try #require(description["shards"] as? [[String: Any]]) + spares {
+            let count = Int(try await Demo.psql(try #require(server["dsn"] as? String), "SELECT count(*) FROM customers")) ?? 0
+            #expect(count > 0)
+            rows += count
+        }
+        #expect(rows == 5_000)
     }
 
     private func checkREST(_ routers: [String], manager: String) async throws {
