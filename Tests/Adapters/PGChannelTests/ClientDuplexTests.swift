@@ -94,6 +94,22 @@ extension RealServerTests {
             try await client.onClose.get()
         }
 
+        /// The body's error is of the same type as the stream's own; that the stream is closed for it is not the reason.
+        @Test func aBodyThatFailsForAnotherServersErrorTellsThatOne() async throws {
+            let (client, other) = (try await session(), try await PGClient.connect(
+                to: try PostgresEndpoint.parse(try RealServer.current.server.dsn()), on: MultiThreadedEventLoopGroup.singleton))
+            let start = try await position(client)
+            let error = await #expect(throws: PGClientError.self) {
+                try await client.copyBoth("START_REPLICATION \(start)") { stream in
+                    _ = try await kinds(until: "k", stream)
+                    _ = try await other.query("SELECT 1 / 0")
+                }
+            }
+            #expect(error?.sqlState.code == "22012", "\(error.map { "\($0)" } ?? "")")
+            try await client.onClose.get()
+            await other.close()
+        }
+
         /// Cancelled before it was sent, around its beginning, and as it flows.
         @Test(arguments: [0, 1, 3, 10, 200]) func aStreamThatIsCancelledEnds(afterMilliseconds wait: Int) async throws {
             let client = try await session()

@@ -2,6 +2,20 @@ import Foundation
 import ShardModel
 import Testing
 
+@Suite struct TokenRangesTests {
+    @Test func aTokenIsFoundInItsRangeAndNowhereElse() {
+        for ranges in [[], [0...0], [5...9], [0...3, 4...4, 7...8, 10...12], [2...2, 15...15]] as [[ClosedRange<UInt64>]] {
+            let searched = TokenRanges(ranges.map { TokenRange($0) })
+            for value in UInt64(0)...16 {
+                #expect(searched.position(of: Token(value)) == ranges.firstIndex { $0.contains(value) }, "\(value) in \(ranges)")
+                #expect(searched.contains(Token(value)) == ranges.contains { $0.contains(value) })
+                #expect(searched.firstPosition(endingFrom: value) == ranges.firstIndex { $0.upperBound >= value } ?? ranges.count)
+            }
+        }
+        #expect(TokenRanges([.whole]).contains(Token(.max)) && TokenRanges([.whole]).position(of: Token(0)) == 0)
+    }
+}
+
 @Suite struct HoldTests {
     /// Shards a and b with two vnodes each in turn, and a job that moves vnodes of a.
     private static func sample() throws -> CatalogSnapshot {

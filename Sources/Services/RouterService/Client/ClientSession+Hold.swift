@@ -133,9 +133,11 @@ extension ClientSession {
     // MARK: What is under way
 
     /// Ends an open transaction that takes part on one of the shards, so that their rows can move: it has no effect, and the client hears of it with what
-    /// runs, or with its next statement. Nothing happens where it may be committed by now, or where the client has a part of a message: that ends by itself.
+    /// runs, or with its next statement. Nothing happens where it may be committed by now, or where the client has a part of a message: that ends by itself. Nor
+    /// where the connection holds more of the session than the transaction (`Pin`).
     func endTransaction(on owners: [ShardID]) {
-        guard !transaction.isIdle, !transaction.isFailed || work == .ready, !isCommitting, scatter == nil, work == .ready || !mayTakeEffect else { return }
+        guard !transaction.isIdle, !transaction.isFailed || work == .ready, !isCommitting, scatter == nil, pins.isEmpty, work == .ready || !mayTakeEffect
+        else { return }
         let backends = participants.map(\.backend).filter { $0.pool.replica == nil && owners.contains($0.pool.shardID) }
         guard !backends.isEmpty, !backends.contains(where: \.isMidFrame) else { return }
         loop.metrics.holds.ended &+= 1

@@ -140,7 +140,7 @@ final class ClientSession: ChannelInboundHandler {
     private var permit: ClientPermit?
 
     private var context: ChannelHandlerContext?
-    private var inbox = ByteBuffer()
+    private(set) var inbox = ByteBuffer()
     /// Answers that wait for the end of the burst.
     private let outbox = Outbox()
     private var isPumping = false

@@ -1,4 +1,5 @@
 internal import CatalogStore
+internal import Logging
 internal import ShardModel
 
 /// The holds for which this router has nothing under way any more: collected from its event loops, and told to the manager with the router's announcement.

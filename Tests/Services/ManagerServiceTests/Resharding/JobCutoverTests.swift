@@ -1,6 +1,6 @@
 import CatalogStore
 import LogicalReplication
-import ManagerService
+@testable import ManagerService
 import ReshardCore
 import ServerConfig
 import ShardModel
@@ -271,6 +271,32 @@ import Testing
 
 /// Who leads has the jobs, and nobody else.
 @Suite struct JobLeadershipTests {
+    /// A commit of a job's that the store refuses for want of the lease: nobody else may ask for half a minute.
+    @Test func theElectionHearsOfACommitThatIsFenced() async throws {
+        try await JobKit.run { kit in
+            let election = election(kit, "m1")
+            let leading = Task { try await election.run() }
+            var lease: Lease?
+            try await kit.begin()
+            try await kit.until("it leads") { _ in if case .leader = election.role { true } else { false } }
+            if case .leader(let held) = election.role { lease = held }
+            let changes = election.changes
+            // Somebody takes the lease away behind its back.
+            try await kit.store.releaseLease(try #require(lease))
+            _ = try #require(try await kit.store.acquireLease(try #require(lease).name, holder: "m2", ttl: .seconds(300)))
+            let commits = JobCommits(store: kit.store, metrics: kit.metrics, lease: lease, election: election)
+            let outcome = await commits.commit { _ in .change([.putDatabase(DatabaseRecord(name: "new"))]) }
+            guard case .fenced = outcome else {
+                Issue.record("\(outcome)")
+                return
+            }
+            if case .leader = election.role { Issue.record("it leads on") }
+            #expect(election.changes > changes)
+            leading.cancel()
+            _ = await leading.result
+        }
+    }
+
     private func election(_ kit: JobKit, _ id: String) -> LeaderElection {
         let election = LeaderElection(id: id, store: kit.store, ttl: .seconds(30), metrics: kit.metrics, logger: JobKit.quiet)
         election.started(url: "http://\(id)")

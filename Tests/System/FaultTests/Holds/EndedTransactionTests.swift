@@ -76,6 +76,48 @@ extension FaultTests {
             }
         }
 
+        /// Between two messages of a batch, and behind statements that have been answered.
+        @Test func aBatchInATransactionIsEnded() async throws {
+            let key = try await key(on: 1)
+            try await cluster.withJob {
+                let client = try await cluster.login()
+                #expect(try await client.failure("BEGIN") == nil)
+                try await client.send(W.parse("", "INSERT INTO kv VALUES ($1, 1)") + W.bind("", "", ["\(key)"]) + W.execute("") + W.message("H", []))
+                _ = try await client.until("C")
+                try await cluster.hold(1, attempt: attempt, transactionLimit: 50)
+                _ = try await cluster.waitsForAcknowledgement(attempt)
+                try await client.send(W.parse("", "UPDATE kv SET v = 2 WHERE k = $1") + W.bind("", "", ["\(key)"]) + W.execute("") + W.sync)
+                let answers = try await client.until("Z")
+                #expect(answers.first { $0.kind == "E" }?.sqlState == "40001" && answers.last?.status == "E", "\(answers)")
+                #expect(try await client.failure("ROLLBACK") == nil)
+                try await cluster.lift()
+                #expect(try await count([key], on: 1) == "0")
+                client.close()
+                try await cluster.expectNoLeak()
+            }
+        }
+
+        /// Its listening would be gone with the transaction.
+        @Test func aSessionThatKeepsItsConnectionIsWaitedFor() async throws {
+            let key = try await key(on: 1)
+            try await TestCluster.with(Self.alone) { cluster in
+                let client = try await cluster.login()
+                for sql in ["CREATE TABLE t (a bigint)", "LISTEN news", "BEGIN", "INSERT INTO t VALUES (\(key))"] { #expect(try await client.failure(sql) == nil) }
+                try await cluster.beginJob(of: [0])
+                try await cluster.hold(0, attempt: attempt, transactionLimit: 20)
+                try await Task.sleep(for: .milliseconds(200))
+                #expect(try await cluster.acknowledgement(attempt) == nil)
+                #expect(try await client.failure("COMMIT") == nil)
+                _ = try await cluster.waitsForAcknowledgement(attempt)
+            }
+        }
+
+        private static var alone: TestCluster.Options {
+            var options = TestCluster.Options(shards: 1)
+            options.defaultPlacement = .local
+            return options
+        }
+
         /// A statement outside of a transaction may be committed at any time, and a transaction elsewhere is in nobody's way.
         @Test func whatIsNoOpenTransactionOnTheOwnerIsLeftAlone() async throws {
             let (mine, others) = (try await key(on: 1), try await key(on: 0))
