@@ -301,6 +301,13 @@ package enum SettingsCatalogue {
     package static let reshardEndTransactions = SettingDeclaration(
         "reshard.end_transactions", .boolean, default: .boolean(false),
         "End transactions that are still open on the old owners at `reshard.drain_limit` with 40001, instead of giving the attempt up. A job may say otherwise. What may be committing, and statements outside of transactions, are waited for.")
+    package static let reshardSlowdownMax = SettingDeclaration(
+        "reshard.copy_slowdown_max", .integer(0...100_000), default: .integer(150),
+        "How slow commits on a source may become while rows are copied from it, in percent of before; slower, and the copy reads less and less. Commits under 5 ms are never too slow. 0: the load does not count.")
+    package static let reshardRateMin = SettingDeclaration(
+        "reshard.copy_rate_min", .bytes(1024...(1 << 40)), default: .bytes(4 << 20), "Bytes a second that a copy reads from a source at least, however slow it is.")
+    package static let reshardRateMax = SettingDeclaration(
+        "reshard.copy_rate_max", .bytes(0...(1 << 50)), default: .bytes(0), "Bytes a second that a copy reads from a source at most; 0: as fast as it goes.")
     package static let healthInterval = SettingDeclaration(
         "health.interval", .duration(.milliseconds(100) ... .seconds(3600)), default: .duration(.seconds(5)),
         "Time from one probe of a shard's server to the next.")
@@ -327,7 +334,7 @@ package enum SettingsCatalogue {
         "Shards and replicas may have link-local addresses (169.254.0.0/16, fe80::/10) and those of clouds' metadata services, which the manager refuses to connect to otherwise, whatever name stands for them.")
 
     package static let manager: [SettingDeclaration] = [
-        managerID, catalog, leaderURL, leaderLease, leaderForward, leaderWait, leaderCAFile, copiesEnabled, copiesInterval, reshardPauseBudget, reshardDrainLimit, reshardEndTransactions, secretsKeyFile, secretsOtherKeyFiles, httpHost, managerHTTPPort, httpTLSCertificateFile, httpTLSKeyFile, httpAuth, authSecret, authIssuer, authAudience, authLifetime, authLeeway,
+        managerID, catalog, leaderURL, leaderLease, leaderForward, leaderWait, leaderCAFile, copiesEnabled, copiesInterval, reshardPauseBudget, reshardDrainLimit, reshardEndTransactions, reshardSlowdownMax, reshardRateMin, reshardRateMax, secretsKeyFile, secretsOtherKeyFiles, httpHost, managerHTTPPort, httpTLSCertificateFile, httpTLSKeyFile, httpAuth, authSecret, authIssuer, authAudience, authLifetime, authLeeway,
         authKeySetFile, authKeySetIssuer, insecure, httpBodyMax, httpConnectionsMax, httpIdleTimeout,
         probeTimeout, allowLinkLocal, healthInterval, healthDeadline, healthFailures, healthRecoveries, healthLagMax, healthConnectionsPercent,
         healthInDoubtMax, healthSlotBytesMax,

@@ -116,7 +116,8 @@ package enum ManagerServer {
         _ settings: ManagerSettings, store: any CatalogStore, election: LeaderElection, box: SecretBox?, group: MultiThreadedEventLoopGroup, metrics: SharedMetrics,
         logger: Logger
     ) -> JobSupervisor {
-        let work = PostgresServerWork(box: box, group: group, addresses: settings.allowsLinkLocal ? .any : .noMetadata)
+        let work = PostgresServerWork(
+            box: box, group: group, addresses: settings.allowsLinkLocal ? .any : .noMetadata, settings: .init(settings.reshard))
         return JobSupervisor(
             store: store, election: election, work: work, ledgers: JobNames.ledgers, settings: settings.reshard, metrics: metrics, logger: logger.of(.reshard))
     }

@@ -26,6 +26,13 @@ extension JobResource {
             (bytesCopied, totalBytes) = (Int64(progress.bytesRead), Int64(progress.bytesAll))
         }
         lagBytes = Int64(clamping: progress.lagBytes)
+        if job.record.step == .copying {
+            loads = progress.loads.map {
+                Load(
+                    sourceShard: $0.from.name, bytesPerSecondMax: $0.bytesPerSecondMax.map { Int64($0) }, commitMilliseconds: $0.commit.map(Self.milliseconds),
+                    commitMillisecondsBefore: $0.commitBefore.map(Self.milliseconds))
+            }
+        }
         tables = progress.tables.map {
             Table(name: $0.name.description, rowsCopied: Int64($0.rowsCopied), totalRows: Int64($0.rowsEstimated), bytesCopied: Int64($0.bytesCopied))
         }
@@ -33,6 +40,8 @@ extension JobResource {
             Stream(sourceShard: $0.from.name, state: $0.state.rawValue, lagBytes: Int64(clamping: $0.lagBytes), changes: Int64($0.changes), reason: $0.reason)
         }
     }
+
+    private static func milliseconds(_ time: Duration) -> Double { (time / .microseconds(10)).rounded() / 100 }
 
     /// How far it is to the switch. The copy is nine tenths of the way, for it takes the time.
     private static func part(_ step: JobStep, _ progress: JobProgress?) -> Double {

@@ -106,6 +106,9 @@ package enum APISchemas {
             .init("streams", .array(.object([
                 .init("source_shard", .string), .init("state", .string), .init("lag_bytes", .integer), .init("changes", .integer), .optional("reason", .string),
             ]))),
+            .init("loads", .array(.object([
+                .init("source_shard", .string), .optional("bytes_per_second_max", .integer), .optional("commit_ms", .number), .optional("commit_ms_before", .number),
+            ]))),
         ]),
         ("Router", [
             .init("id", .string), .init("url", .string), .init("wire_address", .string), .init("epoch", .integer),

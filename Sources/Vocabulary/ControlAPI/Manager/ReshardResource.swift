@@ -44,6 +44,30 @@ package struct JobResource: Codable, Hashable, Sendable {
         }
     }
 
+    /// What the copy has to do with the load of a source.
+    package struct Load: Codable, Hashable, Sendable {
+        package var sourceShard: String
+        /// What the copy may read at the moment; nil: as fast as it goes.
+        package var bytesPerSecondMax: Int64?
+        /// How long commits on the source take, and took before the copy; nil: not known yet.
+        package var commitMilliseconds: Double?
+        package var commitMillisecondsBefore: Double?
+
+        package enum CodingKeys: String, CodingKey, CaseIterable {
+            case sourceShard = "source_shard"
+            case bytesPerSecondMax = "bytes_per_second_max"
+            case commitMilliseconds = "commit_ms"
+            case commitMillisecondsBefore = "commit_ms_before"
+        }
+
+        package init(sourceShard: String, bytesPerSecondMax: Int64?, commitMilliseconds: Double?, commitMillisecondsBefore: Double?) {
+            self.sourceShard = sourceShard
+            self.bytesPerSecondMax = bytesPerSecondMax
+            self.commitMilliseconds = commitMilliseconds
+            self.commitMillisecondsBefore = commitMillisecondsBefore
+        }
+    }
+
     package var id: String
     /// "split", "merge", "move"
     package var type: String
@@ -83,9 +107,11 @@ package struct JobResource: Codable, Hashable, Sendable {
     package var version: UInt64
     package var tables: [Table] = []
     package var streams: [Stream] = []
+    /// While rows are copied.
+    package var loads: [Load] = []
 
     package enum CodingKeys: String, CodingKey, CaseIterable {
-        case id, type, database, status, step, direction, vnodes, progress, retries, version, tables, streams
+        case id, type, database, status, step, direction, vnodes, progress, retries, version, tables, streams, loads
         case sourceShards = "source_shards"
         case targetShards = "target_shards"
         case hasWayBack = "has_way_back"

@@ -39,6 +39,7 @@ struct JobScreen {
             if let seconds = remaining(job) { line += ", about \(Self.duration(seconds)) left" }
             lines.append(line)
         }
+        lines += (job["loads"]?.arrayValue ?? []).compactMap(Self.load)
         let tables = job["tables"]?.arrayValue ?? []
         if job["status"] == "precopy" { lines += tables.prefix(Self.tablesMax).map(Self.table) }
         if tables.count > Self.tablesMax, job["status"] == "precopy" { lines.append("  and \(tables.count - Self.tablesMax) more tables") }
@@ -51,6 +52,15 @@ struct JobScreen {
         if let pause = JobText.pause(job) { lines.append("statements waited \(pause) at most") }
         if let reason = job["error_message"]?.stringValue { lines.append("\(JobText.count(job, "retries")) retries, \(JobText.count(job, "attempts_abandoned")) attempts given up; the last reason: \(reason)") }
         return lines.map(TextTable.printable)
+    }
+
+    /// nil: the copy is not held back.
+    private static func load(_ load: JSONValue) -> String? {
+        guard let limit = load["bytes_per_second_max"]?.integerValue else { return nil }
+        var line = "reading of \(load.cell("source_shard")) is held back to \(JSONValue.shownBytes(limit)) a second"
+        if load["commit_ms"] != nil { line += ": its commits take \(load.cell("commit_ms")) ms" }
+        if load["commit_ms_before"] != nil { line += ", and took \(load.cell("commit_ms_before")) ms before" }
+        return line
     }
 
     private static func table(_ table: JSONValue) -> String {

@@ -12,7 +12,7 @@ import Testing
 @Suite(.serialized, .reshardServers) struct InterruptionTests {
     private static func slow() -> PostgresServerWork.Settings {
         var settings = PostgresServerWork.Settings.patient
-        settings.copyBytesPerSecond = 300_000
+        settings.copyLoad.bytesPerSecondMax = 300_000
         return settings
     }
 

@@ -56,16 +56,21 @@ extension PostgresServerWork {
                 (try await JobTables.shapes(plan, client), try await JobTables.rowEstimates(client))
             }
             // The snapshot lives as long as this session is not used.
+            let load = SourceLoad(source, plan.names, settings.copyLoad, sessions)
+            // Before anything of the copy is a load itself.
+            await load.learn()
             let keeper = try await ReplicationSession.open(from, on: sessions.group)
             let result: Result<LSN, any Error>
             do {
                 let slot = try await ReplicationSession.createSlot(leg.slot, keeper, limit: .init(settings.slotLimit))
                 guard let snapshot = slot.snapshot else { throw TransferError.shape("the source has exported no snapshot with the slot") }
                 var pace = SnapshotCopy.Settings()
-                (pace.sessions, pace.bytesPerSecond) = (settings.copySessions, settings.copyBytesPerSecond)
+                (pace.sessions, pace.bytesPerSecond) = (settings.copySessions, settings.copyLoad.bytesPerSecondMax)
                 let copy = SnapshotCopy(shapes.sharded.flatMap(\.shapes), from: from, to: targets, destinations, settings: pace, on: sessions.group)
                 let share = leg.share(of: source)
-                work.add(copy, shapes, estimates: rows.mapValues { Int(Double($0) * share) })
+                work.add(copy, shapes, estimates: rows.mapValues { Int(Double($0) * share) }, load)
+                let pacing = Task { await load.steer(copy) }
+                defer { pacing.cancel() }
                 _ = try await copy.run(snapshot: snapshot)
                 if !leg.copiesTo.isEmpty {
                     let copies = ReferenceCopy(from: from, to: try leg.copiesTo.map { try endpoint($0, plan) }, on: sessions.group)
@@ -76,6 +81,7 @@ extension PostgresServerWork {
                 result = .failure(error)
             }
             await keeper.close()
+            await load.close()
             let start = try result.get()
             for target in leg.targets { try await with(target, plan, doing: doing) { try await leg.position.reset(to: start, on: $0) } }
         } catch {
@@ -132,13 +138,13 @@ extension JobTables {
 
 extension JobWork {
     /// - estimates: of the rows that move, by relation.
-    fileprivate func add(_ copy: SnapshotCopy, _ shapes: JobTables.Shapes, estimates: [String: Int]) {
+    fileprivate func add(_ copy: SnapshotCopy, _ shapes: JobTables.Shapes, estimates: [String: Int], _ load: SourceLoad) {
         let tables = shapes.sharded.map { table in
             let relations = Set(table.shapes.map(\.relation))
             return (name: table.name, relations: relations, rowsEstimated: relations.reduce(0) { $0 + (estimates[$1] ?? 0) })
         }
         let pages = shapes.sharded.flatMap(\.shapes).reduce(0) { $0 + $1.pages }
-        let progress = CopyProgress(copy, tables: tables, bytesAll: pages * 8192)
+        let progress = CopyProgress(copy, tables: tables, bytesAll: pages * 8192, load)
         state.withLock { $0.copies.append(progress) }
     }
 }

@@ -129,8 +129,10 @@ final class CopyProgress: Sendable {
     private let copy: SnapshotCopy
     private let tables: [(name: QualifiedName, relations: Set<String>, rowsEstimated: Int)]
     private let bytesAll: Int
+    private let load: SourceLoad
 
-    init(_ copy: SnapshotCopy, tables: [(name: QualifiedName, relations: Set<String>, rowsEstimated: Int)], bytesAll: Int) {
+    init(_ copy: SnapshotCopy, tables: [(name: QualifiedName, relations: Set<String>, rowsEstimated: Int)], bytesAll: Int, _ load: SourceLoad) {
+        self.load = load
         self.copy = copy
         self.tables = tables
         self.bytesAll = bytesAll
@@ -141,6 +143,7 @@ final class CopyProgress: Sendable {
         let copied = copy.progress
         progress.bytesRead += copied.bytesRead
         progress.bytesAll += bytesAll
+        progress.loads.append(load.shown)
         progress.rowsCopied += copied.counts.moved
         for table in tables {
             var entry = JobProgress.Table(name: table.name, rowsEstimated: 0)

@@ -2,8 +2,10 @@ package import NIOCore
 package import PGChannel
 package import ReshardCore
 package import Secrets
+package import ServerConfig
 package import ShardModel
 internal import Synchronization
+package import TransferCore
 
 /// The work of jobs on real servers. Each effect has a file of its own; what it needs of the catalog is in `JobPlan`, what runs between effects in `JobWork`.
 package final class PostgresServerWork: ServerWork {
@@ -11,8 +13,8 @@ package final class PostgresServerWork: ServerWork {
     package struct Settings: Sendable {
         /// Ranges that are copied at a time, each with a session on the source and on every target.
         package var copySessions = 2
-        /// Read from a source. nil: as fast as it goes.
-        package var copyBytesPerSecond: Int?
+        /// How fast a source is read.
+        package var copyLoad = LoadControl.Settings()
         /// Connecting, and short statements.
         package var timeout = Duration.seconds(10)
         package var longTransaction = Duration.seconds(300)
@@ -26,6 +28,12 @@ package final class PostgresServerWork: ServerWork {
         /// For sessions that a fence ends.
         package var endLimit = Duration.milliseconds(500)
         package init() {}
+
+        package init(_ settings: ReshardSettings) {
+            copyLoad.slowdownPercentMax = settings.copySlowdownPercentMax
+            copyLoad.bytesPerSecondMin = settings.copyRateMin
+            copyLoad.bytesPerSecondMax = settings.copyRateMax
+        }
     }
 
     let sessions: ServerSessions

@@ -58,6 +58,18 @@ package struct JobProgress: Hashable, Sendable {
         package init(from: ShardID) { self.from = from }
     }
 
+    /// What the copy has to do with the load of its source.
+    package struct Load: Hashable, Sendable {
+        package var from: ShardID
+        /// What it may read at the moment; nil: as fast as it goes.
+        package var bytesPerSecondMax: Int?
+        /// How long commits on the source take, and took before the copy; nil: not known yet.
+        package var commit: Duration?
+        package var commitBefore: Duration?
+
+        package init(from: ShardID) { self.from = from }
+    }
+
     /// By name; empty before the copy has begun here.
     package var tables: [Table] = []
     /// Of the copy, read from the sources, whether or not the rows move.
@@ -66,6 +78,8 @@ package struct JobProgress: Hashable, Sendable {
     package var bytesAll = 0
     package var rowsCopied = 0
     package var rowsEstimated = 0
+    /// In the order in which shards are copied.
+    package var loads: [Load] = []
     /// By shard.
     package var streams: [Stream] = []
     /// From raising the fence to where the new owners had everything, at the last cutover that came so far.
