@@ -165,7 +165,14 @@ extension JobCourse {
             await before?.value
             if pause > .zero { await runner.impatience.wait(after: runner.impatience.rings, until: .now + pause) }
             if Task.isCancelled { return }
+            #if DEBUG
+                await JobPoint.pass(order.job.record.step.name, .before)
+                if Task.isCancelled { return }
+            #endif
             let result = await runner.effects.run(order)
+            #if DEBUG
+                await JobPoint.pass(order.job.record.step.name, .after)
+            #endif
             if !Task.isCancelled { runner.feed.yield(.finished(id, result)) }
         }
     }

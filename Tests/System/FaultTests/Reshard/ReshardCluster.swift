@@ -131,11 +131,12 @@ final class ManagerProcess: @unchecked Sendable {
     let httpPort: Int
     private let folder: String
     private var process: SupervisedProcess?
+    var points: JobPoints { JobPoints(folder: folder + "/points") }
 
     init(_ folder: String, catalog: String, settings more: String = "") throws {
         self.folder = folder
         httpPort = try LoopbackPort.free()
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        try FileManager.default.createDirectory(atPath: folder + "/points", withIntermediateDirectories: true)
         let settings = """
             id: "m1"
             catalog: "sqlite:\(catalog)"
@@ -149,8 +150,10 @@ final class ManagerProcess: @unchecked Sendable {
     var log: String { (try? String(contentsOfFile: folder + "/manager.log", encoding: .utf8)) ?? "" }
 
     func start() async throws {
+        let environment = ProcessInfo.processInfo.environment.merging([JobPoints.variable: points.folder]) { $1 }
         process = try SupervisedProcess.start(
-            .init(RouterProcess.program, ["manager", "--config", folder + "/manager.yaml"], output: .file(folder + "/manager.log")))
+            .init(
+                RouterProcess.program, ["manager", "--config", folder + "/manager.yaml"], environment: environment, output: .file(folder + "/manager.log")))
         try await eventually("the manager is ready") { try await send("GET", "/ready").status == 200 }
     }
 
