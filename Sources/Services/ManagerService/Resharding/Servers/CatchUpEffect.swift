@@ -55,8 +55,14 @@ enum JobLog {
     /// A transaction, in which nothing is changed, and its commit: flushed, with what was written before.
     static let mark = "SELECT pg_catalog.pg_logical_emit_message(true, 'pgmosaic', '')"
 
-    static func end(_ client: PGClient) async throws -> LSN {
-        let text = try await client.query("SELECT pg_catalog.pg_current_wal_insert_lsn()").rows.first?.text(0)
+    /// Of all that was written, on disk or not.
+    static func end(_ client: PGClient) async throws -> LSN { try await place("pg_current_wal_insert_lsn", client) }
+
+    /// Of what no crash takes back: the mark, if it was made before, and all that lies before it.
+    static func flushed(_ client: PGClient) async throws -> LSN { try await place("pg_current_wal_flush_lsn", client) }
+
+    private static func place(_ function: String, _ client: PGClient) async throws -> LSN {
+        let text = try await client.query("SELECT pg_catalog.\(function)()").rows.first?.text(0)
         guard let end = text.flatMap({ LSN(text: $0) }) else { throw EffectFailure.unavailable("the server did not say where its log ends") }
         return end
     }

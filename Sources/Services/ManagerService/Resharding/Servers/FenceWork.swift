@@ -45,8 +45,7 @@ extension PostgresServerWork {
         let ends = Ends()
         try await onOldOwners(plan, work, doing: "looking for the end of the log") { id, client in
             try await self.awaitPrepared(on: id, client)
-            // With synchronous_commit = off, what was acknowledged may not be flushed: this commit takes all before it along.
-            _ = try await client.query("SET synchronous_commit = on")
+            // With synchronous_commit = off, what was acknowledged may not be flushed: this commit, which is not so, takes all before it along.
             _ = try await client.query(JobLog.mark)
             await ends.add(id, try await JobLog.end(client))
         }
@@ -93,7 +92,10 @@ extension PostgresServerWork {
         for leg in try JobPlan(plan.record, .back, in: catalog).legs {
             guard let from = plan.shards[leg.from] else { continue }
             do {
-                let start = try await JobLog.end(try await work.control(from, of: plan.names))
+                let client = try await work.control(from, of: plan.names)
+                // Of what is on disk. Behind that, the log may yet be lost in a crash and be written anew, with what others do after the switch.
+                _ = try await client.query(JobLog.mark)
+                let start = try await JobLog.flushed(client)
                 for id in leg.targets {
                     guard let target = plan.shards[id] else { continue }
                     try await leg.position.reset(to: start, on: try await work.control(target, of: plan.names))

@@ -33,7 +33,7 @@ final class ServerSessions: Sendable {
         }
     }
 
-    /// For short statements. The session's settings are those of `TransferSession` where `isForRows`.
+    /// For short statements. What is done in it is on disk when it is answered, whatever the server's default is: a job goes on by it when the server has crashed.
     ///
     /// Throws `EffectFailure`.
     func open(_ shard: ShardRecord, as name: String) async throws -> PGClient {
@@ -43,11 +43,23 @@ final class ServerSessions: Sendable {
         options.callTimeout = .init(timeout)
         options.addresses = addresses
         do {
-            return note(try await PGClient.connect(to: endpoint, on: group, options: options), on: shard.id)
+            let client = note(try await PGClient.connect(to: endpoint, on: group, options: options), on: shard.id)
+            do {
+                _ = try await client.query(Self.durable)
+            } catch {
+                await client.close()
+                throw error
+            }
+            return client
         } catch {
             throw EffectFailure(error, doing: "connecting to shard \(shard.id)")
         }
     }
+
+    /// `remote_apply` and the like promise more, and stay.
+    private static let durable = """
+        SELECT pg_catalog.set_config('synchronous_commit', 'on', false) WHERE pg_catalog.current_setting('synchronous_commit') = 'off'
+        """
 
     /// Opens a session, uses it and closes it. What it throws is an `EffectFailure`.
     func with<Value: Sendable>(
