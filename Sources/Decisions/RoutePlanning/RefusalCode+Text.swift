@@ -37,6 +37,10 @@ extension RefusalCode {
         case .isolation:
             ("a transaction over several shards cannot keep its isolation level",
              "Use READ COMMITTED, or keep the transaction to the keys of one shard.")
+        case .rowLimit:
+            ("rows of several shards cannot be fetched a number at a time", "Fetch all of the statement's rows at once, as drivers do without a fetch size.")
+        case .typesDiffer:
+            ("the shards know the column's type by different numbers", "Cast the column to text, or read it by its key.")
         case .replicaSnapshot:
             ("the transaction reads one snapshot of a replica, and the statement is for the primary",
              "Set pgmosaic.consistency to strong before the transaction, or use READ COMMITTED.")

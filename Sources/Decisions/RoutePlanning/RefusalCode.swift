@@ -4,6 +4,8 @@ package enum RefusalCode: String, Hashable, Sendable, CaseIterable {
     case noKey = "PGM-NO-KEY"
     case manyShards = "PGM-MANY-SHARDS"
     case isolation = "PGM-ISOLATION"
+    case rowLimit = "PGM-ROW-LIMIT"
+    case typesDiffer = "PGM-TYPES-DIFFER"
     case replicaSnapshot = "PGM-REPLICA-SNAPSHOT"
     case mixedPlacements = "PGM-MIXED-PLACEMENTS"
     case catalogJoin = "PGM-CATALOG-JOIN"

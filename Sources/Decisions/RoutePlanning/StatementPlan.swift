@@ -84,6 +84,8 @@ package enum Route: Hashable, Sendable {
     case broadcastCopy(BroadcastCopy)
     /// COPY table TO STDOUT of a sharded table: the rows of every shard, one after the other.
     case gatherCopy(GatherCopy)
+    /// SELECT without a key: the rows of every shard.
+    case gatherRows(GatherRows)
     /// Several statements, one after another.
     case statements
     case transaction(TransactionStatement)

@@ -36,7 +36,7 @@ package enum StatementPlanner {
             if let plan = try MosaicPlanner.plan(node.pointee.select_stmt, request) { return plan }
             if let plan = try SessionPlanner.plan(setConfig: node.pointee.select_stmt) { return plan }
             if let plan = try TemporaryPlanner.plan(node, request) { return plan }
-            return try planQuery(node, .select, request)
+            return try planQuery(node, .select, request, mayGather: true)
         case PG_QUERY__NODE__NODE_INSERT_STMT: return try planQuery(node, .insert, request)
         case PG_QUERY__NODE__NODE_UPDATE_STMT: return try planQuery(node, .update, request)
         case PG_QUERY__NODE__NODE_DELETE_STMT: return try planQuery(node, .delete, request)
@@ -61,13 +61,13 @@ package enum StatementPlanner {
 
     /// SELECT, INSERT, UPDATE, DELETE.
     static func planQuery(
-        _ node: SQLNode, _ kind: StatementKind, _ request: PlanningRequest
+        _ node: SQLNode, _ kind: StatementKind, _ request: PlanningRequest, mayGather: Bool = false
     ) throws(Refusal) -> StatementPlan {
         let analyzer = QueryAnalyzer(
             context: request.context, literals: request.literals, parameterTypes: request.parameterTypes)
         _ = try analyzer.analyze(statement: node, parent: nil)
         analyzer.noteTemporaryNames(in: node)
-        let verdict = try Verdict(analyzer, statement: node)
+        let verdict = try Verdict(analyzer, statement: node, mayGather: mayGather)
         var plan = StatementPlan(
             kind: kind, route: verdict.route, writes: verdict.writes, mayReadReplica: kind == .select && verdict.mayReadReplica,
             reuse: verdict.reuse, tables: analyzer.findings.tables, keyLengthMax: verdict.keyLengthMax,

@@ -168,6 +168,7 @@ enum Fixture {
             case .splitCopy: return "split"
             case .broadcastCopy: return "broadcast"
             case .gatherCopy: return "gather"
+            case .gatherRows(let gather): return "rows " + gather.rules.map(\.rawValue).joined(separator: ", ")
             case .statements: return "statements"
             case .transaction: return "transaction"
             case .session: return "session"

@@ -150,7 +150,7 @@ extension FaultTests {
             let client = try await cluster.login()
             for name in ["", "s"] {
                 for beginning in [[UInt8](), WireMessages.query("BEGIN")] {
-                    try await client.send(beginning + WireMessages.parse(name, "select k, v from kv") + WireMessages.describe("S", name) + WireMessages.sync)
+                    try await client.send(beginning + WireMessages.parse(name, "select a.k, b.v from kv a join kv b on a.v = b.v") + WireMessages.describe("S", name) + WireMessages.sync)
                     if !beginning.isEmpty { _ = try await client.until("Z") }
                     #expect(try await client.until("Z").dropLast().map(\.description) == ["1", "t", "T"])
                     try await client.send(WireMessages.bind("", name) + WireMessages.execute("") + WireMessages.sync)

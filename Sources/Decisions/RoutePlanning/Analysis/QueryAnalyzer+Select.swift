@@ -7,6 +7,7 @@ extension QueryAnalyzer {
         try enterQuery()
         if select.pointee.into_clause != nil, select != storing { throw Refusal(.createTableAs) }
         let scope = Scope(parent: parent)
+        if parent == nil { topScope = scope }
         let commons = try register(select.pointee.with_clause, scope: scope)
         var output: QueryOutput
         if select.pointee.op != PG_QUERY__SET_OPERATION__SETOP_NONE {

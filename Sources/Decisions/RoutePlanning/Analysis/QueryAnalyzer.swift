@@ -26,6 +26,8 @@ final class QueryAnalyzer {
     var settledParameters: [SQLNode: KeyType] = [:]
     /// The SELECT whose INTO the caller sees to.
     var storing: SelectNode?
+    /// What the statement itself sees, where it is a SELECT.
+    var topScope: Scope?
     private var levels = 0
     /// Queries in the statement, itself included.
     private(set) var queries = 0

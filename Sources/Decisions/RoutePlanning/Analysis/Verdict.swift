@@ -13,7 +13,8 @@ struct Verdict {
     var keyLengthMax: Int?
     var spread: Spread?
 
-    init(_ analyzer: QueryAnalyzer, statement: SQLNode) throws(Refusal) {
+    /// - mayGather: every shard may be asked for its own rows.
+    init(_ analyzer: QueryAnalyzer, statement: SQLNode, mayGather: Bool) throws(Refusal) {
         let findings = analyzer.findings
         writes = findings.hasEffect
         // What the system's catalogs and views show is partly one server's own.
@@ -21,7 +22,18 @@ struct Verdict {
         reuse = findings.dependsOnText || analyzer.literals.isEmpty ? .text : .shape
         keyLengthMax = findings.keyLengthMax
         if !findings.sharded.isEmpty {
-            let sources = try Self.keys(analyzer, statement)
+            let sources: [KeySource]
+            do throws(Refusal) {
+                sources = try Self.keys(analyzer, statement)
+            } catch {
+                guard mayGather, error.code == .noKey, let gather = GatherPlanner.plan(statement, analyzer) else { throw error }
+                route = .gatherRows(gather)
+                reason = "\(findings.sharded[0].name): each shard answers for its own keys"
+                // A literal of another text of the shape could be read from the clock; and no replica is asked.
+                reuse = .text
+                mayReadReplica = false
+                return
+            }
             route = .keyed(sources)
             reason = Self.keyReason(findings, sources)
             spread = Self.spread(analyzer, statement)

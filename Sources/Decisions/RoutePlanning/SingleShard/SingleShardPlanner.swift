@@ -20,7 +20,7 @@ enum SingleShardPlanner {
         case .keyed where !plan.writes || !inserts(node): plan.keyLengthMax = nil
         case .everyShard(let everyShard):
             guard !everyShard.changesSchema, everyShard.placementChanges.isEmpty, everyShard.sequences == .untouched else { return plan }
-        case .gatherCopy: break
+        case .gatherCopy, .gatherRows: break
         default: return plan
         }
         plan.route = .homeShard
@@ -92,7 +92,7 @@ enum SingleShardPlanner {
         case .keyIsNull, .keyNullable, .shardKeyDisagrees, .hint, .unplacedTable, .rowSecurity, .multipleStatements, .statementList,
             .replicaSnapshot, .sqlPrepare, .cannotPrepare, .twoPhase, .setting, .role, .extendedMaintenance, .queryInPipeline, .setLocalSearchPath,
             .mosaicCall, .readOnlyUser, .systemSchema, .tooComplex, .uniqueWithoutKey, .foreignKey, .sequenceDefault, .volatileDefault, .referenceTrigger, .keyDefinition, .placementConflict,
-            .tableHasRows, .resharding, .rowsMove:
+            .tableHasRows, .resharding, .rowsMove, .rowLimit, .typesDiffer:
             false
         case .noKey, .manyShards, .isolation, .mixedPlacements, .catalogJoin, .keyType, .keyMissing, .keyExpression, .keyUpdate, .keyColumn,
             .keyMalformed, .unknownTable, .unknownFunction, .userFunction, .serverFunction, .sessionFunction, .sequenceState, .sequenceFunction, .shardSize, .userOperator, .view,

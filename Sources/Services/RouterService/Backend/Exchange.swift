@@ -31,6 +31,8 @@ final class Exchange {
     var onCopyIn: ((ByteBuffer) -> Void)?
     /// Called for CopyOutResponse and CopyData.
     var onCopyOut: ((Frame) -> Void)?
+    /// Called for RowDescription and DataRow, those of the preludes left out; they are not kept then.
+    var onRow: ((Frame) -> Void)?
 
     /// The first error.
     private(set) var error: ServerError?
@@ -90,6 +92,7 @@ final class Exchange {
 
     private func receivedAnswer(_ frame: Frame) {
         if frame.kind == BackendKind.commandComplete, let tag = try? CommandTag(body: frame.body) { tags.append(tag.text) }
+        if let onRow, frame.kind == BackendKind.dataRow || frame.kind == BackendKind.rowDescription { return onRow(frame) }
         guard keeps(frame.kind) else { return }
         guard budget.spend(frame.body.readableBytes + FrameHeader.length) else {
             isTooLarge = true
@@ -142,7 +145,7 @@ final class Exchange {
 
     private func end(_ result: Result) {
         let completion = completion
-        (self.completion, onCopyIn, onCopyOut) = (nil, nil, nil)
+        (self.completion, onCopyIn, onCopyOut, onRow) = (nil, nil, nil, nil)
         completion?(self, result)
     }
 }

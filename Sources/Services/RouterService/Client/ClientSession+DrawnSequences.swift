@@ -97,7 +97,7 @@ extension ClientSession {
     func drawsOnSeveral(_ plan: CachedPlan, _ inputs: KeyInputs) -> Bool {
         guard plan.value.traces.drawsSequences else { return false }
         switch plan.route {
-        case .everyShard, .splitCopy, .broadcastCopy, .gatherCopy, .statements: break
+        case .everyShard, .splitCopy, .broadcastCopy, .gatherCopy, .gatherRows, .statements: break
         case .keyed(let sources) where plan.value.spread != nil:
             guard isOnSeveral(sources, plan, inputs) else { return false }
         default: return false
@@ -131,7 +131,7 @@ extension ClientSession {
         case .everyShard, .spread, .copy:
             if traces.drawsSequences { drawEverywhere() }
         case .backend(let owner), .effect(let owner, _): return noteExecution(traces, on: owner)
-        case .router, .hinted, .explanation, .failing: break
+        case .router, .gather, .hinted, .explanation, .failing: break
         }
         return nil
     }

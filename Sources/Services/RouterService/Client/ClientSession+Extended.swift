@@ -267,6 +267,7 @@ extension ClientSession {
         case .splitCopy(let split): bindCopy(message, statement, .into(.split(split)))
         case .broadcastCopy(let broadcast): bindCopy(message, statement, .into(.broadcast(broadcast)))
         case .gatherCopy(let gather): bindCopy(message, statement, .out(gather))
+        case .gatherRows(let gather): bindGather(gather, message, statement, inputs)
         case .statements:
             failBatch(.refusal(Refusal(.statementList)))
         case .transaction(let transactionStatement):
@@ -410,6 +411,7 @@ extension ClientSession {
         case .copy(let work):
             guard useUp(portal, message.portal) else { return }
             executeCopy(work, text: portal.statement.parse.query)
+        case .gather(let plan, let bind): executeGather(plan, portal, bind, message)
         case .hinted(let work):
             if portal.isUsedUp, !transaction.isFailed { return failBatch(.refusal(Refusal(.hint, "the rest of a portal's rows"))) }
             guard useUp(portal, message.portal) else { return }

@@ -8,7 +8,7 @@ internal import ShardModel
 ///
 /// All shards begin at once, so that their snapshots are of about the same moment. The client gets the rows of one after the other: the others' wait
 /// in the shards and their sockets, so that the router holds one burst of each at most.
-final class GatherCopyState {
+final class GatherCopyState: Gather {
     /// It is the whole transaction of a simple query. In a batch Sync commits.
     let isImplicit: Bool
     let isInBatch: Bool
@@ -40,6 +40,9 @@ final class GatherCopyState {
     }
 
     var hasBegun: Bool { isBegun.allSatisfy(\.self) }
+
+    func steer(in session: ClientSession) { session.steer(self) }
+    func stop(in session: ClientSession, _ error: ServerError) { session.stop(self, error) }
 }
 
 extension ClientSession {

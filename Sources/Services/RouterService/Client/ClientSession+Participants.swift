@@ -353,7 +353,7 @@ extension ClientSession {
     /// The lost shard has answered everything, or is in an exchange of the router's own: what goes on with other shards ends first.
     private func listenerLost(_ error: ServerError) {
         if let copy { return shardLost(error, during: copy) }
-        if let gather { return stop(gather, error) }
+        if let gather { return gather.stop(in: self, error) }
         switch work {
         case .suspended where isRollingBack, .closed:
             break

@@ -40,7 +40,10 @@ extension ClientSession {
         if transaction.isFailed, !plan.leavesFailedTransaction, !plan.isEmpty { return failUnit(.failedTransaction) }
         if list != nil, isForTheList(plan) { return }
         let inputs = KeyInputs(text: text, literals: loop.shape.literals)
-        if variables.explains, plan.isExplainable { return explainSimple(plan, inputs) }
+        if variables.explains, plan.isExplainable {
+            if case .gatherRows(let gather) = plan.route, !isGathered(planned) { return gatherSimple(gather, planned, frame, text) }
+            return explainSimple(plan, inputs)
+        }
         if database.isHolding, waits(for: plan, inputs, { [self] in runSimple(frame, text, mayReload: mayReload) }) { return }
         if plan.writes {
             replicas.mayHaveWritten = true
@@ -81,6 +84,8 @@ extension ClientSession {
             beginCopy(.broadcast(broadcast), text: String(buffer: text))
         case .gatherCopy(let gather):
             beginGather(gather, text: String(buffer: text))
+        case .gatherRows(let gather):
+            gatherSimple(gather, planned, frame, text)
         case .statements:
             run(statementsOf: text)
         case .transaction(let statement):

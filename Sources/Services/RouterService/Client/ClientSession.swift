@@ -92,7 +92,7 @@ final class ClientSession: ChannelInboundHandler {
     /// The rest of a simple query with several statements, of which one is running.
     var list: StatementList?
     var copy: SplitCopyState?
-    var gather: GatherCopyState?
+    var gather: (any Gather)?
     /// A pipeline of reads is at work on several shards.
     var scatter: Scatter?
 
@@ -417,7 +417,7 @@ final class ClientSession: ChannelInboundHandler {
     private func steerBackends() {
         // Its connection is another session's to steer.
         if ride != nil { return }
-        if let gather { return steer(gather) }
+        if let gather { return gather.steer(in: self) }
         if let scatter { return steer(scatter) }
         for participant in participants { participant.backend.setReading(isClientWritable) }
         for pin in pins { pin.backend.setReading(isClientWritable) }

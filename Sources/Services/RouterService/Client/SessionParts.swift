@@ -145,6 +145,8 @@ struct Portal {
         /// Runs on several shards, on each for its own rows.
         indirect case spread(SpreadWork)
         indirect case copy(CopyWork)
+        /// Reads the rows of every shard, with these parameters.
+        indirect case gather(GatherRows, BindMessage)
         /// Runs on the shard of its hint.
         indirect case hinted(HintedWork)
         /// The plan is told instead.
@@ -165,7 +167,7 @@ struct Portal {
     var owner: Backend? {
         switch target {
         case .backend(let backend), .effect(let backend, _): backend
-        case .router, .everyShard, .spread, .copy, .hinted, .explanation, .failing: nil
+        case .router, .everyShard, .spread, .copy, .gather, .hinted, .explanation, .failing: nil
         }
     }
 }

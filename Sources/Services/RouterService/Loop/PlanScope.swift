@@ -97,11 +97,15 @@ final class PlannedStatement {
             let made = try StatementPlanner.plan(
                 bytes: text, literals: literals, parameterTypes: parameterTypes, allowsSeveral: allowsSeveral, context: context)
             guard !isForReaders || made.isForReaders else { throw .refused(Refusal(.readOnlyUser)) }
+            let isGather = if case .gatherRows = made.route { true } else { false }
+            // Whose hints place nothing.
+            if isGather, isForReaders, hint != nil { throw .refused(Refusal(.noKey)) }
             plan = CachedPlan(made, hint: hint)
             refusal = nil
             syntaxError = nil
             isDescribable = false
-            isPlacedByHint = false
+            // It can run on every shard; a hint wants it on one.
+            isPlacedByHint = isGather && !isForReaders && context.temporary.isEmpty && StatementHint.isOneQuery(text)
         } catch {
             plan = nil
             isDescribable =

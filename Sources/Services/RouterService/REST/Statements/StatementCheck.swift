@@ -122,6 +122,7 @@ struct StatementCheck {
         case .splitCopy: return ("split_copy", all)
         case .broadcastCopy: return ("broadcast_copy", all)
         case .gatherCopy: return ("gather_copy", all)
+        case .gatherRows: return ("gather_rows", all)
         case .statements: return ("statements", [])
         case .transaction: return ("transaction", [])
         case .session: return ("session", [])

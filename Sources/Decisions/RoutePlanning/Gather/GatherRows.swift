@@ -1,0 +1,28 @@
+/// A SELECT whose rows come from every shard.
+///
+/// Each shard runs the statement's own text, over its own rows. `rules` say why that is what one PostgreSQL with all the rows would answer.
+package struct GatherRows: Hashable, Sendable {
+    package var rules: [GatherRule]
+    /// Parameters (1-based) that may be read as a moment: a text such as 'now' in one of them would be another moment on each shard.
+    package var clockParameters: [Int]
+
+    package init(rules: [GatherRule], clockParameters: [Int] = []) {
+        self.rules = rules
+        self.clockParameters = clockParameters
+    }
+}
+
+/// Why a statement over all shards gives what one PostgreSQL would give. A plan that no rule accepts is refused.
+///
+/// Rows of a sharded table are told apart by their key, and a shard has all rows of the keys that it owns. The *anchor* of a statement is a sharded table
+/// in its FROM, on no side of a join that is filled up with NULLs. Were the anchor's key compared with a value v, the statement would be for v's shard: that is
+/// what the planner proves for every statement with a key. It proves the same here for a v that it does not know, and so for all. What is left is that the
+/// answer is made of one part for each v, and that is what a rule says.
+package enum GatherRule: String, Hashable, Sendable, CaseIterable {
+    /// Every row of the answer comes of one row of the anchor: a plain select list, no grouping. The shards' rows, one after the other, are the answer.
+    case rowsOfAnchor = "rows-of-anchor"
+    /// The rows are grouped by the anchor's key, and perhaps by more: no group has rows on two shards.
+    case groupsByKey = "groups-by-key"
+    /// DISTINCT over rows that hold the anchor's key: no two shards have equal ones.
+    case distinctWithKey = "distinct-with-key"
+}

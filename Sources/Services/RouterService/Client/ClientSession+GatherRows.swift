@@ -1,0 +1,194 @@
+internal import NIOCore
+internal import PGWire
+internal import RoutePlanning
+internal import SessionCore
+internal import ShardModel
+
+/// SELECT over every shard (docs/internals/scatter.md).
+extension ClientSession {
+    // MARK: The two protocols
+
+    func gatherSimple(_ plan: GatherRows, _ planned: PlannedStatement, _ frame: ByteBuffer, _ text: ByteBuffer) {
+        guard !isGathered(planned) else { return beginGather(plan, .query(frame)) }
+        // The hint says which shard's rows are meant.
+        guard let scope, let key = hint(for: planned) else { return failUnit(.refusal(Refusal(.noKey))) }
+        runHinted(text, key, scope)
+    }
+
+    /// Whether every shard is asked: a hint names one.
+    func isGathered(_ planned: PlannedStatement) -> Bool { planned.hint == nil && variables.shardKey == nil }
+
+    func bindGather(_ plan: GatherRows, _ message: BindMessage, _ statement: Statement, _ inputs: KeyInputs) {
+        guard isGathered(statement.planned) else {
+            guard let key = hint(for: statement.planned) else { return failBatch(.refusal(Refusal(.noKey))) }
+            return bindHinted(message, statement, key)
+        }
+        if inputs.clockText(in: plan.clockParameters) != nil { return failBatch(.refusal(Refusal(.noKey, "a parameter that names the present"))) }
+        bindBehindHeld(message, statement, .gather(plan, message))
+    }
+
+    /// At Execute: a part of the pipeline's transaction.
+    func executeGather(_ plan: GatherRows, _ portal: Portal, _ bind: BindMessage, _ message: ExecuteMessage) {
+        guard message.rowsMax <= 0 else { return failBatch(.refusal(Refusal(.rowLimit))) }
+        guard useUp(portal, message.portal) else { return }
+        executeGather(plan, portal.statement, bind)
+    }
+
+    private func executeGather(_ plan: GatherRows, _ statement: Statement, _ bind: BindMessage) {
+        if isOnReplica { return leaveReplica { [self] in executeGather(plan, statement, bind) } }
+        if isInPlainPipeline { return openForSeveral { [self] in executeGather(plan, statement, bind) } }
+        afterAnswers { [self] in
+            if transaction.isIdle { batch.isImplicitlyCoordinated = true }
+            beginGather(plan, .execution(statement, bind))
+        }
+    }
+
+    // MARK: Beginning
+
+    private func beginGather(_ plan: GatherRows, _ origin: GatherOrigin) {
+        unit.ranEverywhere = true
+        if let refusal = refusalOfGather { return failUnit(refusal) }
+        let isAlone = transaction.isIdle && participants.isEmpty
+        let isImplicit = transaction.isIdle && !batch.isOpen
+        enlistAll { [self] in
+            // A transaction of one statement, at an isolation that takes a snapshot for each.
+            let isPlain = isAlone && !settings.namesIsolation && !database.pools.contains(where: \.isStrict)
+            guard !isPlain, participants.count > 1 else { return start(origin, isImplicit: isImplicit) }
+            for index in participants.indices { participants[index].role = .bound }
+            boundLocks(of: Array(participants.indices)) { [self] error in
+                guard let error else { return start(origin, isImplicit: isImplicit) }
+                if isImplicit { rollBackAll { [self] in failUnit(error) } } else { failUnit(error) }
+            }
+        }
+    }
+
+    /// While rows move a shard may hold some that it does not own.
+    private var refusalOfGather: ServerError? { refusalOfStrays(on: database.topology.shards.map(\.id)) }
+
+    private func start(_ origin: GatherOrigin, isImplicit: Bool) {
+        let backends = database.pools.compactMap { pool in participants.first { $0.backend.pool === pool }?.backend }
+        guard backends.count == database.pools.count else { return failUnit(.shardsChanged) }
+        let state = RowGather(origin, backends, isImplicit: isImplicit, isInBatch: batch.isOpen)
+        gather = state
+        batch.rawUnnamed = nil
+        suspend()
+        for (place, lane) in state.lanes.enumerated() {
+            let backend = lane.backend
+            let index = participants.firstIndex { $0.backend === backend } ?? 0
+            let prelude = prelude(of: index, wrote: participants[index].wrote)
+            let exchange = Exchange(preludes: prelude.count) { [self] exchange, result in
+                guard work != .closed else { return afterClient(exchange, result, backend) }
+                ended(state, place, exchange, result)
+            }
+            exchange.onRow = { [self] frame in
+                guard gather === state, state.error == nil else { return }
+                received(frame, state, place)
+            }
+            backend.run(exchange) { buffer in
+                for statement in prelude { buffer.writeQuery(statement) }
+                origin.write(into: &buffer)
+            }
+        }
+    }
+
+    // MARK: What the shards send
+
+    private func received(_ frame: Frame, _ state: RowGather, _ place: Int) {
+        if frame.kind == BackendKind.rowDescription { return begun(frame, state, place) }
+        let lane = state.lanes[place]
+        lane.rows += 1
+        if place == state.turn, state.hasBegun {
+            answer { buffer in buffer.writeFrame(frame.kind) { $0.writeImmutableBuffer(frame.body) } }
+        } else {
+            lane.early.writeFrame(frame.kind) { $0.writeImmutableBuffer(frame.body) }
+        }
+    }
+
+    /// The client hears of it when every shard has begun: until then a shard's refusal is the statement's.
+    private func begun(_ frame: Frame, _ state: RowGather, _ place: Int) {
+        let lane = state.lanes[place]
+        guard !lane.isBegun, let description = try? RowDescription(body: frame.body) else { return stop(state, .shardsDisagree(lane.backend.pool.shardID)) }
+        if let column = state.disagreement(of: description) { return stop(state, .refusal(Refusal(.typesDiffer, column))) }
+        if lane.backend.pool === database.home { state.columns = description.columns }
+        lane.isBegun = true
+        if state.hasBegun {
+            if !state.origin.isExecution { answer { $0.writeRowDescription(state.columns) } }
+            takeTurns(state)
+        }
+        steer(state)
+    }
+
+    /// Passes on what came early of the shard whose turn it is, and goes on to the next one behind each that is done.
+    private func takeTurns(_ state: RowGather) {
+        while state.turn < state.lanes.count {
+            let lane = state.lanes[state.turn]
+            if lane.early.readableBytes > 0 {
+                forward(lane.early)
+                lane.early = ByteBuffer()
+            }
+            guard lane.isDone else { return }
+            state.turn += 1
+        }
+    }
+
+    private func ended(_ state: RowGather, _ place: Int, _ exchange: Exchange, _ result: Exchange.Result) {
+        let lane = state.lanes[place]
+        lane.isDone = true
+        lane.backend.setReading(true)
+        if let error = Self.failure(exchange, result, lane.backend) {
+            stop(state, error)
+        } else if !lane.isBegun || exchange.tags != ["SELECT \(lane.rows)"] {
+            stop(state, .shardsDisagree(lane.backend.pool.shardID))
+        }
+        if state.error == nil, state.hasBegun { takeTurns(state) }
+        guard state.isDone else { return steer(state) }
+        endGather(state)
+    }
+
+    // MARK: Back-pressure
+
+    /// A shard is read while it is its turn and the client takes what comes; after an error all are, to come to their ends.
+    func steer(_ state: RowGather) {
+        for (place, lane) in state.lanes.enumerated() where !lane.isDone {
+            // Before all have begun, only those that have not need to be heard.
+            let isItsTurn = state.hasBegun ? place == state.turn && isClientWritable : !lane.isBegun
+            lane.backend.setReading(state.error != nil || isItsTurn)
+        }
+    }
+
+    // MARK: Ends
+
+    func stop(_ state: RowGather, _ error: ServerError) {
+        guard state.error == nil else { return }
+        state.error = error
+        for lane in state.lanes {
+            lane.early = ByteBuffer()
+            if !lane.isDone, lane.backend.hasExchange { lane.backend.pool.cancel(lane.backend) }
+        }
+        steer(state)
+    }
+
+    private func endGather(_ state: RowGather) {
+        gather = nil
+        guard resume() else { return }
+        defer { pump() }
+        // A shard that waited for a lock may have looked when rows were on their way already.
+        if let error = state.error ?? refusalOfGather {
+            if state.isImplicit { rollBackAll { [self] in failUnit(error) } } else { failUnit(error) }
+            return
+        }
+        guard state.isImplicit else { return completeGather(state) }
+        commitAll { [self] result in
+            releaseParticipants()
+            switch result {
+            case .committed: completeGather(state)
+            case .aborted(let error), .unknown(let error): failUnit(error)
+            }
+        }
+    }
+
+    private func completeGather(_ state: RowGather) {
+        let end = { (buffer: inout ByteBuffer) in buffer.writeCommandComplete(tag: "SELECT \(state.rows)") }
+        if state.isInBatch { answer(end) } else { completeUnit(end) }
+    }
+}
