@@ -27,8 +27,11 @@ final class GatherCopyState: Gather {
     /// The first error: what comes after it is passed over.
     var error: ServerError?
     var rows = 0
+    /// `DatabaseState.moves` at the beginning.
+    let moves: UInt64
 
-    init(_ plan: GatherCopy, _ backends: [Backend], isImplicit: Bool, isInBatch: Bool) {
+    init(_ plan: GatherCopy, _ backends: [Backend], isImplicit: Bool, isInBatch: Bool, moves: UInt64) {
+        self.moves = moves
         self.isImplicit = isImplicit
         self.isInBatch = isInBatch
         self.backends = backends
@@ -62,7 +65,7 @@ extension ClientSession {
     }
 
     private func start(_ plan: GatherCopy, _ text: String, isImplicit: Bool) {
-        let state = GatherCopyState(plan, participants.map(\.backend), isImplicit: isImplicit, isInBatch: batch.isOpen)
+        let state = GatherCopyState(plan, participants.map(\.backend), isImplicit: isImplicit, isInBatch: batch.isOpen, moves: database.moves)
         gather = state
         batch.rawUnnamed = nil
         suspend()
@@ -108,9 +111,7 @@ extension ClientSession {
         state.response = response
         state.isBegun[index] = true
         if state.hasBegun {
-            // A job that has come since may have brought rows to a shard that was late. It does so only when this router serves an epoch that has the job
-            // (`CatalogEffects.awaitRouters`): what has begun everywhere by then has seen none.
-            if let refusal = refusalOfStrays { return stop(state, refusal) }
+            if let refusal = refusalOfStrays(since: state.moves) { return stop(state, refusal) }
             answer { $0.writeCopyOutResponse(response) }
             takeTurns(state)
         }

@@ -47,7 +47,7 @@ extension ClientSession {
 
     private func beginGather(_ plan: GatherRows, _ origin: GatherOrigin) {
         unit.ranEverywhere = true
-        if let refusal = refusalOfGather { return failUnit(refusal) }
+        if let refusal = refusalOfStrays { return failUnit(refusal) }
         let isAlone = transaction.isIdle && participants.isEmpty
         let isImplicit = transaction.isIdle && !batch.isOpen
         enlistAll { [self] in
@@ -62,13 +62,10 @@ extension ClientSession {
         }
     }
 
-    /// While rows move a shard may hold some that it does not own.
-    private var refusalOfGather: ServerError? { refusalOfStrays(on: database.topology.shards.map(\.id)) }
-
     private func start(_ origin: GatherOrigin, isImplicit: Bool) {
         let backends = database.pools.compactMap { pool in participants.first { $0.backend.pool === pool }?.backend }
         guard backends.count == database.pools.count else { return failUnit(.shardsChanged) }
-        let state = RowGather(origin, backends, isImplicit: isImplicit, isInBatch: batch.isOpen)
+        let state = RowGather(origin, backends, isImplicit: isImplicit, isInBatch: batch.isOpen, moves: database.moves)
         gather = state
         batch.rawUnnamed = nil
         suspend()
@@ -112,6 +109,7 @@ extension ClientSession {
         if lane.backend.pool === database.home { state.columns = description.columns }
         lane.isBegun = true
         if state.hasBegun {
+            if let refusal = refusalOfStrays(since: state.moves) { return stop(state, refusal) }
             if !state.origin.isExecution { answer { $0.writeRowDescription(state.columns) } }
             takeTurns(state)
         }
@@ -172,8 +170,7 @@ extension ClientSession {
         gather = nil
         guard resume() else { return }
         defer { pump() }
-        // A shard that waited for a lock may have looked when rows were on their way already.
-        if let error = state.error ?? refusalOfGather {
+        if let error = state.error {
             if state.isImplicit { rollBackAll { [self] in failUnit(error) } } else { failUnit(error) }
             return
         }

@@ -130,6 +130,12 @@ extension ClientSession {
         return .refusal(Refusal(.rowsMove, "job \(job)"))
     }
 
+    /// The same when all shards have begun to read, the first of them at `moves`. A job brings rows to a shard only when this router serves an epoch that has the job
+    /// (`CatalogEffects.awaitRouters`): what has begun everywhere by then sees none of them, nor misses any.
+    func refusalOfStrays(since moves: UInt64) -> ServerError? {
+        refusalOfStrays ?? (database.moves == moves ? nil : .refusal(Refusal(.rowsMove, "a job that has ended meanwhile")))
+    }
+
     // MARK: What is under way
 
     /// Ends an open transaction that takes part on one of the shards, so that their rows can move: it has no effect, and the client hears of it with what

@@ -68,7 +68,11 @@ final class RowGather: Gather {
     /// The first error: what comes after it is passed over.
     var error: ServerError?
 
-    init(_ origin: GatherOrigin, _ backends: [Backend], isImplicit: Bool, isInBatch: Bool) {
+    /// `DatabaseState.moves` at the beginning.
+    let moves: UInt64
+
+    init(_ origin: GatherOrigin, _ backends: [Backend], isImplicit: Bool, isInBatch: Bool, moves: UInt64) {
+        self.moves = moves
         self.origin = origin
         self.isImplicit = isImplicit
         self.isInBatch = isInBatch
