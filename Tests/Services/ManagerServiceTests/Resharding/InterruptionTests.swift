@@ -7,6 +7,7 @@ import ShardModel
 import ShardTransfer
 import Synchronization
 import Testing
+import TransferCore
 
 /// Effects that are cancelled, or lose a server in the middle, and are done again.
 @Suite(.serialized, .reshardServers) struct InterruptionTests {

@@ -2,6 +2,7 @@ import ManagerService
 import ReshardCore
 import ShardModel
 import Testing
+import TransferCore
 
 /// How fast a real source is read, by what its commits take.
 @Suite(.serialized, .reshardServers) struct SourceLoadTests {
