@@ -1,5 +1,6 @@
 import ClusterTestKit
 import Foundation
+import ServerConfig
 import ShardModel
 import Testing
 
