@@ -3,8 +3,8 @@ package import ShardModel
 
 /// One run of a step's effect: the version of the record under which it was begun.
 ///
-/// What a run does elsewhere carries it, and whoever is asked (a target in its transaction, the catalog) keeps the highest that it has seen and
-/// refuses a lower one: a manager that was stopped and goes on later can do nothing any more.
+/// Before a run changes something elsewhere, it asks the catalog whether this is still the record's version: a manager that was stopped and goes on later
+/// can do nothing any more.
 package struct EffectID: Hashable, Comparable, Sendable {
     package let version: UInt64
     package init(_ version: UInt64) { self.version = version }

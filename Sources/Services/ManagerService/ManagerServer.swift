@@ -9,6 +9,7 @@ internal import NIOCore
 internal import NIOPosix
 internal import PGChannel
 package import RESTServer
+internal import ReshardCore
 internal import Secrets
 package import ServerConfig
 internal import ServiceLifecycle
@@ -117,7 +118,10 @@ package enum ManagerServer {
         logger: Logger
     ) -> JobSupervisor {
         let work = PostgresServerWork(
-            box: box, group: group, addresses: settings.allowsLinkLocal ? .any : .noMetadata, settings: .init(settings.reshard))
+            box: box, group: group, addresses: settings.allowsLinkLocal ? .any : .noMetadata, settings: .init(settings.reshard)
+        ) { record in
+            try await store.load().jobs[record.id.text]?.version == record.version
+        }
         return JobSupervisor(
             store: store, election: election, work: work, ledgers: JobNames.ledgers, settings: settings.reshard, metrics: metrics, logger: logger.of(.reshard))
     }

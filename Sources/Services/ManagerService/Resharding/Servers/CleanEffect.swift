@@ -17,25 +17,25 @@ extension PostgresServerWork {
             switch entry {
             case .slot(let id, let name):
                 guard let shard = shards[id], let slot = SlotName(name) else { continue }
-                try await sessions.with(shard, as: names.session, doing: "removing the slot \(name)") { try await JobSlot.drop(slot, $0) }
+                try await with(shard, of: record, doing: "removing the slot \(name)") { try await JobSlot.drop(slot, $0) }
             case .publication(let id, let name):
                 guard let shard = shards[id] else { continue }
-                try await sessions.with(shard, as: names.session, doing: "removing the publication \(name)") { client in
+                try await with(shard, of: record, doing: "removing the publication \(name)") { client in
                     _ = try await client.execute("DROP PUBLICATION IF EXISTS \(ShardQueries.quote(name))")
                 }
-            case .rows(let id): try await removeRows(of: record, from: id, names, shards, in: catalog)
+            case .rows(let id): try await removeRows(of: record, from: id, shards, in: catalog)
             case .schema(let id, _):
                 // Part of the database by now: its definitions are in use, and only rows may be too many.
                 if shards[id]?.isJoining == true {
-                    try await removeDefinitions(from: id, names, shards)
+                    try await removeDefinitions(from: id, of: record, shards)
                 } else {
-                    try await removeRows(of: record, from: id, names, shards, in: catalog)
+                    try await removeRows(of: record, from: id, shards, in: catalog)
                 }
             }
         }
         for id in Set(record.sources + record.targets).sorted() {
             guard let shard = shards[id] else { continue }
-            try await sessions.with(shard, as: names.session, doing: "removing the job's positions") { client in
+            try await with(shard, of: record, doing: "removing the job's positions") { client in
                 _ = try await client.execute(Self.forget(names))
             }
         }
@@ -49,10 +49,10 @@ extension PostgresServerWork {
     }
 
     /// Everything of the database's users, down to an empty schema `public`.
-    func removeDefinitions(from id: ShardID, _ names: JobNames, _ shards: [ShardID: ShardRecord]) async throws(EffectFailure) {
+    func removeDefinitions(from id: ShardID, of record: JobRecord, _ shards: [ShardID: ShardRecord]) async throws(EffectFailure) {
         guard let shard = shards[id] else { return }
         guard shard.isJoining else { throw .impossible("shard \(id) is part of the database: its tables are not removed") }
-        try await sessions.with(shard, as: names.session, doing: "removing the tables") { client in
+        try await with(shard, of: record, doing: "removing the tables") { client in
             _ = try await client.execute(DefinitionRemoval.script, timeout: .hours(1))
         }
     }
@@ -61,7 +61,7 @@ extension PostgresServerWork {
 
     /// Those of the job's vnodes that the catalog gives to other shards.
     func removeRows(
-        of record: JobRecord, from id: ShardID, _ names: JobNames, _ shards: [ShardID: ShardRecord], in catalog: CatalogSnapshot
+        of record: JobRecord, from id: ShardID, _ shards: [ShardID: ShardRecord], in catalog: CatalogSnapshot
     ) async throws(EffectFailure) {
         guard let shard = shards[id] else { return }
         let ranges = JobPlan.strangers(on: id, of: record, in: catalog)
@@ -69,7 +69,7 @@ extension PostgresServerWork {
         let tables = catalog.tables.values.filter { $0.database == record.database }.compactMap { table -> (name: QualifiedName, key: String)? in
             if case .sharded(let key) = table.placement { (table.name, key) } else { nil }
         }.sorted { $0.name < $1.name }
-        try await sessions.with(shard, as: names.session, doing: "removing rows") { client in
+        try await with(shard, of: record, doing: "removing rows") { client in
             _ = try await client.execute("SET session_replication_role = replica; SET row_security = off; SET statement_timeout = 0; SET client_encoding = 'UTF8'")
             let existing = try await JobTables.existing(tables.map(\.name), client)
             for table in tables where existing.contains(table.name) {

@@ -14,10 +14,12 @@ extension PostgresServerWork {
     func copy(_ plan: JobPlan, _ work: JobWork, in catalog: CatalogSnapshot) async throws(EffectFailure) {
         await work.stopStreams()
         work.state.withLock { $0.copies = [] }
-        for id in Set(plan.record.sources + plan.record.targets).sorted() { try await endOthers(on: id, plan) }
+        for id in Set(plan.record.sources + plan.record.targets).sorted() {
+            if let shard = plan.shards[id] { try await endOthers(on: shard, of: plan.record) }
+        }
         for leg in plan.legs { try await with(leg.from, plan, doing: "removing the slot") { try await JobSlot.drop(leg.slot, $0) } }
         for target in plan.record.targets where !plan.joining.contains(target) {
-            try await removeRows(of: plan.record, from: target, plan.names, plan.shards, in: catalog)
+            try await removeRows(of: plan.record, from: target, plan.shards, in: catalog)
         }
         var joining: [Definitions] = []
         for leg in plan.legs { for target in leg.copiesTo { joining.append(try await definitions(from: leg.from, to: target, plan)) } }
@@ -25,24 +27,6 @@ extension PostgresServerWork {
         // The sources of reference tables last: what rows of other sources refer to is then there.
         for leg in plan.legs.filter(\.copiesTo.isEmpty) + plan.legs.filter({ !$0.copiesTo.isEmpty }) { try await copy(leg, plan, work) }
         for definitions in joining { try await finish(definitions, plan) }
-    }
-
-    /// Sessions of a manager that led before: what they still do would come in between.
-    private func endOthers(on id: ShardID, _ plan: JobPlan) async throws(EffectFailure) {
-        let own = sessions.processes(on: id)
-        try await with(id, plan, doing: "ending an earlier manager's sessions") { client in
-            let query = """
-                SELECT count(pg_catalog.pg_terminate_backend(pid)) FROM pg_catalog.pg_stat_activity
-                WHERE datname = pg_catalog.current_database() AND application_name = $1 AND pid <> pg_catalog.pg_backend_pid() AND pid <> ALL ($2::int[])
-                """
-            let processes = "{" + own.map(String.init).joined(separator: ",") + "}"
-            for _ in 0..<100 {
-                let row = try await client.query(query, [.text(plan.names.session), .text(processes)]).rows.first
-                if row?.integer(0) == 0 { return }
-                try await Task.sleep(for: .milliseconds(50))
-            }
-            throw EffectFailure.unavailable("sessions of an earlier run of the job do not end")
-        }
     }
 
     private func copy(_ leg: JobLeg, _ plan: JobPlan, _ work: JobWork) async throws(EffectFailure) {

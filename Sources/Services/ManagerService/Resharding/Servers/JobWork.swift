@@ -18,6 +18,8 @@ final class JobWork: Sendable {
         /// Why the streams could not even be begun.
         var failure: EffectFailure?
         var copies: [CopyProgress] = []
+        /// What an earlier manager had open on the job's shards is ended.
+        var hasTakenOver = false
         var control: [ShardID: PGClient] = [:]
         var fencedAt: ContinuousClock.Instant?
         var lastPause: Duration?

@@ -152,7 +152,7 @@ final class LegFollower: Sendable {
             try await applier.prepare()
             appliers[id] = applier
         }
-        let session = try await ReplicationSession.open(try sessions.endpoint(of: source, as: plan.names.session), on: sessions.group)
+        let session = sessions.note(try await ReplicationSession.open(try sessions.endpoint(of: source, as: plan.names.session), on: sessions.group), on: leg.from)
         opened.append(session)
         let router = ChangeRouter(ranges: leg.ranges, tables: tables, stored: stored)
         let stream = ChangeStream(leg.slot, publications: [leg.publication], router: router, stored: stored, targets: appliers)

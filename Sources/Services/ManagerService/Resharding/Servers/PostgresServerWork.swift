@@ -38,11 +38,17 @@ package final class PostgresServerWork: ServerWork {
 
     let sessions: ServerSessions
     let settings: Settings
+    /// Whether the catalog has the job's record as it is here.
+    let isCurrent: @Sendable (JobRecord) async throws -> Bool
     private let jobs = Mutex<[JobID: JobWork]>([:])
 
-    package init(box: SecretBox?, group: any EventLoopGroup, addresses: AddressPolicy = .noMetadata, settings: Settings = Settings()) {
+    package init(
+        box: SecretBox?, group: any EventLoopGroup, addresses: AddressPolicy = .noMetadata, settings: Settings = Settings(),
+        isCurrent: @escaping @Sendable (JobRecord) async throws -> Bool = { _ in true }
+    ) {
         sessions = ServerSessions(box: box, group: group, timeout: settings.timeout, addresses: addresses)
         self.settings = settings
+        self.isCurrent = isCurrent
     }
 
     private func work(of job: JobID) -> JobWork {
@@ -80,6 +86,7 @@ package final class PostgresServerWork: ServerWork {
 
     private func carryOut(_ effect: JobEffect, of record: JobRecord, in catalog: CatalogSnapshot) async throws -> JobOutcome {
         let work = work(of: record.id)
+        try await takeOver(record, work, in: catalog)
         if case .clean(let entries) = effect {
             try await clean(entries, of: record, work, in: catalog)
             return .done

@@ -41,13 +41,6 @@ extension PostgresServerWork {
         }
     }
 
-    func with<Value: Sendable>(
-        _ id: ShardID, _ plan: JobPlan, doing: String, _ body: @Sendable (PGClient) async throws -> Value
-    ) async throws(EffectFailure) -> Value {
-        guard let shard = plan.shards[id] else { throw .impossible("shard \(id) is not part of the database any more") }
-        return try await sessions.with(shard, as: plan.names.session, doing: doing, body)
-    }
-
     // MARK: definitions
 
     /// Reads the source's definitions for the target.
@@ -73,7 +66,7 @@ extension PostgresServerWork {
 
     /// A joining target as it is when nothing was copied to it: with tables, without indexes, keys and triggers.
     func makeEmpty(_ definitions: Definitions, _ plan: JobPlan) async throws(EffectFailure) {
-        try await removeDefinitions(from: definitions.target, plan.names, plan.shards)
+        try await removeDefinitions(from: definitions.target, of: plan.record, plan.shards)
         do {
             try await definitions.transfer.restore(.beforeRows)
         } catch {
