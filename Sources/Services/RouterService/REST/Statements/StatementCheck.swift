@@ -31,6 +31,7 @@ struct StatementCheck {
     func admit() throws(APIError) {
         guard let plan = planned.plan else { return }
         if let refusal = RESTRefusal(plan.value) { throw APIError(refusal) }
+        if request.shardKey != nil, case .gatherRows = plan.route { throw APIError(ServerError.refusal(Refusal(.noKey))) }
         guard let shardKey = request.shardKey, case .keyed(let sources) = plan.route else { return }
         guard let inputs else { return }
         var isNamed = false
