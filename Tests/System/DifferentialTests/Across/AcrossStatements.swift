@@ -52,8 +52,8 @@ enum AcrossStatements {
     ]
 
     private static let groups = [
-        "SELECT k, count(*), sum(no), max(t) FROM b GROUP BY k", "SELECT k, string_agg(t, ',' ORDER BY no) FROM b GROUP BY k HAVING count(t) > 1",
-        "SELECT b.k, a.s, avg(no) FROM a JOIN b USING (k) GROUP BY b.k, a.s", "SELECT count(*), k FROM b GROUP BY 2", "SELECT k, array_agg(d ORDER BY d), percentile_disc(0.5) WITHIN GROUP (ORDER BY no) FROM b GROUP BY k",
+        "SELECT k, count(*), sum(no), max(t) FROM b GROUP BY k", "SELECT k, string_agg(t, ',' order by no) FROM b GROUP BY k HAVING count(t) > 1",
+        "SELECT b.k, a.s, avg(no) FROM a JOIN b USING (k) GROUP BY b.k, a.s", "SELECT count(*), k FROM b GROUP BY 2", "SELECT k, array_agg(d order by d), percentile_disc(0.5) WITHIN GROUP (order by no) FROM b GROUP BY k",
         "SELECT k, sum(v) FROM none GROUP BY k", "SELECT a.k, count(b.no) FROM a LEFT JOIN b ON a.k = b.k GROUP BY a.k",
     ]
 
