@@ -47,6 +47,18 @@ import Testing
         throw RawHTTPError(description: "the job is not \(status) \(step): \(last.map { $0.text } ?? "")")
     }
 
+    static func awaitStep(_ step: String, of id: String, _ kit: ManagerKit) async throws {
+        let deadline = ContinuousClock.now + .seconds(300)
+        var last: JSONValue?
+        repeat {
+            last = try await kit.server.get("/api/v1/reshard/jobs/\(id)").json
+            if last?["step"]?.stringValue == step { return }
+            if last?["status"]?.stringValue == "failed" { break }
+            try await Task.sleep(for: .milliseconds(50))
+        } while deadline > .now
+        throw RawHTTPError(description: "the job is not \(step): \(last.map { $0.text } ?? "")")
+    }
+
     private func count(_ server: PostgresServer, _ database: String) async throws -> Int {
         Int(try await server.psql("SELECT count(*) FROM orders", database: database)) ?? -1
     }
