@@ -1,3 +1,4 @@
+import CatalogStore
 import ClusterTestKit
 import Foundation
 import ServerConfig
