@@ -15,8 +15,12 @@ struct GatherPlanner {
     }
 
     private func plan() -> GatherRows? {
-        guard isSameEverywhere, isPlain, let anchor = anchors.first(where: holdsForEachKey), let rules = rules(for: anchor) else { return nil }
-        return GatherRows(rules: rules, clockParameters: clockParameters)
+        guard isSameEverywhere, isPlain else { return nil }
+        // Of tables joined on their keys the statement may group by either's.
+        for anchor in anchors where holdsForEachKey(anchor) {
+            if let rules = rules(for: anchor) { return GatherRows(rules: rules, clockParameters: clockParameters) }
+        }
+        return nil
     }
 
     // MARK: What the shards must have in common
