@@ -7,7 +7,9 @@ internal import PGWire
 package enum ReplicationSession {
     package static func open(_ endpoint: PostgresEndpoint, on group: any EventLoopGroup) async throws -> PGClient {
         var options = PGClient.Options()
-        options.overrides.parameters = (ReplicationCommand.sessionParameters + [("TimeZone", "UTC")]).map { .init(name: $0.name, value: $0.value) }
+        // What the values' text depends on further: they are read by sessions of `TransferSession.settings`.
+        let settings = [("TimeZone", "UTC"), ("search_path", "pg_catalog"), ("lc_monetary", "C"), ("bytea_output", "hex"), ("xmloption", "content")]
+        options.overrides.parameters = (ReplicationCommand.sessionParameters + settings).map { .init(name: $0.name, value: $0.value) }
         return try await PGClient.connect(to: endpoint, on: group, options: options)
     }
 

@@ -50,7 +50,7 @@ import Testing
     }
 
     @Test func aCommitThatIsGivenUpNeverTakesEffectLater() async throws {
-        try await withLine(call: .seconds(3)) { server, line, store in
+        try await withLine(call: .seconds(10)) { server, line, store in
             line.lose(.delay, of: Self.words)
             let error = await #expect(throws: CatalogError.self) { try await store.commit(change(1), expecting: .zero) }
             guard case .unavailable = error else { throw UnexpectedError(error: error) }
@@ -66,7 +66,7 @@ import Testing
     }
 
     @Test func aCommitThatNobodyCanLookUpIsReportedAsUnknown() async throws {
-        try await withLine(call: .seconds(3)) { server, line, store in
+        try await withLine(call: .seconds(10)) { server, line, store in
             line.lose(.delay, of: Self.words)
             let outcome = Task { try await store.commit(change(1), expecting: .zero) }
             while line.losses == 0 { try await Task.sleep(for: .milliseconds(5)) }
