@@ -265,23 +265,23 @@ extension FaultTests {
         /// With all keys on one shard, and with each on another.
         @Test(arguments: [[1, 1, 1], [0, 1, 2]])
         func theRouterAnswersAsPostgreSQLDoes(shards: [Int]) async throws {
-            try await compare(shards, rounds: 300) {}
+            try await compare(shards, rounds: 150) {}
         }
 
         @Test(arguments: [[1, 1, 1], [0, 1, 2]])
         func aPipelineIsTheTransactionThatPostgreSQLMakesOfIt(shards: [Int]) async throws {
-            try await compare(shards, rounds: 300, of: .pipelines) {}
+            try await compare(shards, rounds: 150, of: .pipelines) {}
         }
 
         @Test(arguments: [[1, 1, 1], [0, 1, 2]])
         func statementsOfAllKindsAnswerAsInPostgreSQL(shards: [Int]) async throws {
-            try await compare(shards, rounds: 300, of: .mixtures) {}
+            try await compare(shards, rounds: 150, of: .mixtures) {}
         }
 
         /// One shard answers while the others' answers wait.
         @Test(arguments: [[1, 1, 1], [0, 1, 2]])
         func readsOfSeveralShardsAnswerAsInPostgreSQL(shards: [Int]) async throws {
-            try await compare(shards, rounds: 300, of: .reads) {}
+            try await compare(shards, rounds: 150, of: .reads) {}
         }
 
         enum Kind { case messages, pipelines, mixtures, reads }
