@@ -201,7 +201,7 @@ import Testing
         }
     }
 
-    @Test(arguments: Kind.allCases) func whoIsToldToEndHandsOverAndNoRequestFails(_ kind: Kind) async throws {
+    @Test(.timeLimit(.minutes(4)), arguments: Kind.allCases) func whoIsToldToEndHandsOverAndNoRequestFails(_ kind: Kind) async throws {
         try await with(kind) { managers, store in
             let (ledger, isOver) = (Ledger(), Over())
             let first = try await managers.leader()
