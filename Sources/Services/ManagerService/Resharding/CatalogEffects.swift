@@ -112,18 +112,19 @@ struct CatalogEffects: Sendable {
     /// How long live routers may take to serve a job's epoch: longer than an announcement lasts.
     static let routersLimit = Duration.seconds(30)
 
-    /// Returns when each live router serves the epoch, or a newer one: what would see rows twice is refused there from then on. Otherwise gives the ids of those that do not.
-    func awaitRouters(at epoch: Epoch) async -> [String] {
+    /// Returns nil when each live router serves the epoch, or a newer one: what would see rows twice is refused there from then on. Otherwise, why that is not known.
+    func awaitRouters(at epoch: Epoch) async -> String? {
         let deadline = ContinuousClock.now + Self.routersLimit
-        var late: [String] = []
+        var reason = "the catalog store does not say which routers there are"
         repeat {
             if let members = try? await commits.store.members() {
-                late = members.filter { $0.kind == "router" && $0.epoch < epoch }.map(\.id)
-                if late.isEmpty { return [] }
+                let late = members.filter { $0.kind == "router" && $0.epoch < epoch }.map(\.id)
+                if late.isEmpty { return nil }
+                reason = "routers do not serve the catalog with the job yet: \(late.prefix(10).joined(separator: ", "))"
             }
             try? await Task.sleep(for: Self.lookLast)
         } while deadline > .now && !Task.isCancelled
-        return late
+        return reason
     }
 
     // MARK: the switch

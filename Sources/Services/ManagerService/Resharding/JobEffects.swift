@@ -29,10 +29,7 @@ struct JobEffects: Sendable {
         let (record, id, catalog) = (order.job.record, order.id, order.catalog)
         switch order.effect {
         case .copy:
-            let late = await catalogEffects.awaitRouters(at: catalog.epoch)
-            guard late.isEmpty else {
-                return Result(outcome: .unavailable("routers do not serve the catalog with the job yet: \(late.prefix(10).joined(separator: ", "))"), attempt: nil)
-            }
+            if let reason = await catalogEffects.awaitRouters(at: catalog.epoch) { return Result(outcome: .unavailable(reason), attempt: nil) }
             return Result(outcome: await work.run(order.effect, id, of: record, in: catalog), attempt: nil)
         case .check, .prepare, .catchUp, .verify, .arm, .mirror, .clean:
             return Result(outcome: await work.run(order.effect, id, of: record, in: catalog), attempt: nil)

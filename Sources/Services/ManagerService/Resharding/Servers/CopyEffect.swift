@@ -39,10 +39,10 @@ extension PostgresServerWork {
             let (shapes, rows) = try await with(leg.from, plan, doing: doing) { client in
                 (try await JobTables.shapes(plan, client), try await JobTables.rowEstimates(client))
             }
-            // The snapshot lives as long as this session is not used.
             let load = SourceLoad(source, plan.names, settings.copyLoad, sessions)
             // Before anything of the copy is a load itself.
             await load.learn()
+            // The snapshot lives as long as this session is not used.
             let keeper = try await ReplicationSession.open(from, on: sessions.group)
             let result: Result<LSN, any Error>
             do {
@@ -53,8 +53,7 @@ extension PostgresServerWork {
                 let copy = SnapshotCopy(shapes.sharded.flatMap(\.shapes), from: from, to: targets, destinations, settings: pace, on: sessions.group)
                 let share = leg.share(of: source)
                 work.add(copy, shapes, estimates: rows.mapValues { Int(Double($0) * share) }, load)
-                let pacing = Task { await load.steer(copy) }
-                defer { pacing.cancel() }
+                load.begin(copy)
                 _ = try await copy.run(snapshot: snapshot)
                 if !leg.copiesTo.isEmpty {
                     let copies = ReferenceCopy(from: from, to: try leg.copiesTo.map { try endpoint($0, plan) }, on: sessions.group)

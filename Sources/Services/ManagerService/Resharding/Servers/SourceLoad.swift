@@ -17,6 +17,7 @@ final class SourceLoad: Sendable {
     private struct State {
         var control: LoadControl
         var client: PGClient?
+        var steering: Task<Void, Never>?
     }
     private let state: Mutex<State>
     private let shard: ShardRecord
@@ -49,9 +50,13 @@ final class SourceLoad: Sendable {
         }
     }
 
-    /// Until its task is cancelled.
-    func steer(_ copy: SnapshotCopy) async {
+    /// Until it is closed.
+    func begin(_ copy: SnapshotCopy) {
         guard counts else { return }
+        state.withLock { $0.steering = Task { await steer(copy) } }
+    }
+
+    private func steer(_ copy: SnapshotCopy) async {
         var (start, bytes) = (ContinuousClock.now, copy.progress.bytesRead)
         var rate = 0
         while !Task.isCancelled {
@@ -86,6 +91,10 @@ final class SourceLoad: Sendable {
     }
 
     func close() async {
+        let steering = state.withLock(\.steering)
+        steering?.cancel()
+        // It may be opening a session.
+        await steering?.value
         let client = state.withLock { state in
             defer { state.client = nil }
             return state.client
@@ -102,9 +111,8 @@ final class SourceLoad: Sendable {
 
     private func client() async throws -> PGClient {
         if let client = state.withLock(\.client), client.isOpen { return client }
+        // Its commits wait for their flush: one that does not says nothing of the disk.
         let client = try await sessions.open(shard, as: names.session)
-        // A commit that does not wait for its flush says nothing of the disk.
-        _ = try await client.query("SET synchronous_commit = on")
         state.withLock { $0.client = client }
         return client
     }
