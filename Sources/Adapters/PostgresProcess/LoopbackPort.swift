@@ -3,7 +3,8 @@ import Synchronization
 
 /// Port numbers of 127.0.0.1.
 package enum LoopbackPort {
-    private static let range = 15_000..<32_000
+    /// Of this process alone, where so few ask: what another is about to take is not offered here.
+    private static let range = claimSlice(of: 15_000..<32_000, slices: 17)
     /// How far this process has gone through the range, from a place of its own: it offers no port again before it has been all round, so that whoever
     /// was offered one has time to take it.
     private static let offered = Atomic(Int.random(in: 0..<range.count))
@@ -23,6 +24,25 @@ package enum LoopbackPort {
     /// `port` when it is free, a free one when it is 0.
     package static func claim(_ port: Int) throws(PostgresProcessError) -> Int {
         port == 0 ? try free() : try bind(port: port)
+    }
+
+    /// A part of `whole` that no other process holds, or all of it. Held by a name that the kernel frees with the process.
+    private static func claimSlice(of whole: Range<Int>, slices: Int) -> Range<Int> {
+        let size = whole.count / slices
+        for slice in (0..<slices).shuffled() {
+            let socket = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+            guard socket >= 0 else { return whole }
+            var address = sockaddr_un()
+            address.sun_family = sa_family_t(AF_UNIX)
+            // Behind a zero byte: a name that is in no folder.
+            withUnsafeMutableBytes(of: &address.sun_path) { $0.dropFirst().copyBytes(from: "pgmosaic-ports-\(slice)".utf8) }
+            let bound = withUnsafePointer(to: address) { pointer in
+                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { Glibc.bind(socket, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) == 0 }
+            }
+            if bound { return (whole.lowerBound + slice * size)..<(whole.lowerBound + (slice + 1) * size) }
+            close(socket)
+        }
+        return whole
     }
 
     /// Binds and closes at once. SO_REUSEADDR lets a port pass whose last connections are in TIME_WAIT, as servers do.

@@ -49,6 +49,9 @@ package enum CommitAction: Hashable, Sendable {
     case decide(Int)
     /// `COMMIT PREPARED`. Answer: `committed`, `failed`, `lost`.
     case commitPrepared(Int)
+    /// `COMMIT PREPARED` on new connections to this participant's primary, until it has taken effect: the server may be on its way back. That the
+    /// transaction is gone already is the same. Answer: `committed`, or none before `abandon`.
+    case commitPreparedAnew(Int)
     /// `ROLLBACK`. Answer: `rolledBack`, `failed`, `lost`.
     case rollBack(Int)
     /// `ROLLBACK PREPARED`. Answer: `rolledBack`, `failed`, `lost`.
@@ -58,7 +61,8 @@ package enum CommitAction: Hashable, Sendable {
     case lookUpDecision(Int)
     /// Close the connection: its answer is not waited for any longer. No answer.
     case abandon(Int)
-    /// Tell the client; the machine is done. `unfinished`: participants with a prepared transaction that recovery has to end. The
+    /// Tell the client; the machine is done. `unfinished`: participants with a prepared transaction that recovery has to end, so that what a committed
+    /// one has written is not seen yet. The
     /// connections that were neither lost nor abandoned are outside of a transaction.
     case finish(CommitOutcome, unfinished: [Int])
     /// Every participant has finished: the record on this one is of no more use. May be put off, done for many at once, or left to recovery.

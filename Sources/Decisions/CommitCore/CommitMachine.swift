@@ -21,8 +21,8 @@
 /// when the record is impossible; `unknown` when neither can be learned in time. A marker that was set after the decider was lost proves
 /// less than it seems: recovery may have committed everything and forgotten the record before. It forgets only when no participant is prepared
 /// any more, so that a ROLLBACK PREPARED that finds its transaction is the proof; without one the answer is `unknown`. Before `committed` is
-/// said, every participant that answers in time has made its part visible, so that the client reads its own writes; one that does not is
-/// finished by recovery.
+/// said, every participant has made its part visible, so that the client reads its own writes; one that fails to is asked anew, for as long
+/// as the phase may take. What is not done by then is left to recovery, and `finish` names it.
 ///
 /// **Blocking.** Between its PREPARE and the decision a participant holds its locks; if the decider is unreachable then, they are
 /// held until it is back. There is no third copy of the decision, and guessing would break atomicity.
@@ -34,7 +34,7 @@ package struct CommitMachine: Hashable, Sendable {
         /// Open, and nothing is under way.
         case open
         /// A step was sent whose answer is awaited.
-        case committing, preparing, deciding, committingPrepared, rollingBack, rollingBackPrepared
+        case committing, preparing, deciding, committingPrepared, committingPreparedAnew, rollingBack, rollingBackPrepared
         case prepared
         /// Ended.
         case done
@@ -83,7 +83,7 @@ package struct CommitMachine: Hashable, Sendable {
     package mutating func receive(_ event: CommitEvent) -> [CommitAction] {
         guard phase != .ready, phase != .done else { return ignore() }
         return switch event {
-        case .committed(let index): answered(index, [.committing, .committingPrepared], becomes: .done)
+        case .committed(let index): committed(index)
         case .prepared(let index): answered(index, [.preparing], becomes: .prepared)
         case .decisionRecorded(let index): answered(index, [.deciding], becomes: .done)
         case .rolledBack(let index): rolledBack(index)
@@ -104,6 +104,12 @@ package struct CommitMachine: Hashable, Sendable {
         return advance()
     }
 
+    private mutating func committed(_ index: Int) -> [CommitAction] {
+        // Asked on other connections: its own is gone.
+        let isAnew = position(of: index).map { parts[$0] == .committingPreparedAnew } ?? false
+        return isAnew ? answered(index, [.committingPreparedAnew], becomes: .lost) : answered(index, [.committing, .committingPrepared], becomes: .done)
+    }
+
     private mutating func rolledBack(_ index: Int) -> [CommitAction] {
         if let position = position(of: index), parts[position] == .rollingBackPrepared { isProvenAborted = true }
         return answered(index, [.rollingBack, .rollingBackPrepared], becomes: .done)
@@ -117,6 +123,8 @@ package struct CommitMachine: Hashable, Sendable {
             // An error at one of these ends the participant's transaction.
             parts[position] = .done
             return goBack(abort)
+        case .committingPrepared where sqlState != CommitStatements.undefinedObject:
+            return [send(position, .committingPreparedAnew)]
         case .committingPrepared, .rollingBackPrepared:
             // Gone already: recovery was faster, and came to the same end.
             parts[position] = sqlState == CommitStatements.undefinedObject ? .done : .inDoubt
@@ -124,7 +132,7 @@ package struct CommitMachine: Hashable, Sendable {
         case .rollingBack:
             parts[position] = .lost
             return [.abandon(index)] + advance()
-        case .open, .prepared, .done, .lost, .inDoubt: return ignore()
+        case .open, .prepared, .committingPreparedAnew, .done, .lost, .inDoubt: return ignore()
         }
     }
 
@@ -145,7 +153,9 @@ package struct CommitMachine: Hashable, Sendable {
             parts[position] = .lost
             phase = .lookingUp
             return [.lookUpDecision(index)]
-        case .committingPrepared, .rollingBackPrepared:
+        case .committingPrepared:
+            return [send(position, .committingPreparedAnew)]
+        case .rollingBackPrepared:
             parts[position] = .inDoubt
             return advance()
         case .rollingBack:
@@ -155,7 +165,7 @@ package struct CommitMachine: Hashable, Sendable {
             // Its part has ended already; that the connection broke is the pool's business.
             parts[position] = .lost
             return []
-        case .lost, .inDoubt: return ignore()
+        case .committingPreparedAnew, .lost, .inDoubt: return ignore()
         }
     }
 
@@ -222,7 +232,15 @@ package struct CommitMachine: Hashable, Sendable {
 
     private mutating func goForward() -> [CommitAction] {
         phase = .forward
-        return parts.indices.filter { parts[$0] == .prepared }.map { send($0, .committingPrepared) } + advance()
+        let commits: [CommitAction] = parts.indices.compactMap { position in
+            switch parts[position] {
+            case .prepared: send(position, .committingPrepared)
+            // Its connection broke while the decision was under way.
+            case .inDoubt: send(position, .committingPreparedAnew)
+            default: nil
+            }
+        }
+        return commits + advance()
     }
 
     /// Undoes what can be undone. Participants with a step under way follow when it is answered.
@@ -258,7 +276,7 @@ package struct CommitMachine: Hashable, Sendable {
 
     private static func isWaiting(_ part: Part) -> Bool {
         switch part {
-        case .committing, .preparing, .deciding, .committingPrepared, .rollingBack, .rollingBackPrepared: true
+        case .committing, .preparing, .deciding, .committingPrepared, .committingPreparedAnew, .rollingBack, .rollingBackPrepared: true
         case .open, .prepared, .done, .lost, .inDoubt: false
         }
     }
@@ -271,6 +289,7 @@ package struct CommitMachine: Hashable, Sendable {
         case .preparing: .prepare(index)
         case .deciding: .decide(index)
         case .committingPrepared: .commitPrepared(index)
+        case .committingPreparedAnew: .commitPreparedAnew(index)
         case .rollingBackPrepared: .rollBackPrepared(index)
         case .rollingBack, .open, .prepared, .done, .lost, .inDoubt: .rollBack(index)
         }
@@ -280,7 +299,7 @@ package struct CommitMachine: Hashable, Sendable {
     private mutating func abandonWaiting() -> [CommitAction] {
         parts.indices.filter { Self.isWaiting(parts[$0]) }.map { position in
             switch parts[position] {
-            case .preparing, .committingPrepared, .rollingBackPrepared: parts[position] = .inDoubt
+            case .preparing, .committingPrepared, .committingPreparedAnew, .rollingBackPrepared: parts[position] = .inDoubt
             default: parts[position] = .lost
             }
             return .abandon(participants[position].index)

@@ -93,15 +93,21 @@ import Testing
         }
     }
 
-    @Test func afterTheDecisionALostParticipantIsLeftToRecoveryAndTheClientToldCommitted() {
+    @Test(arguments: [false, true]) func afterTheDecisionALostParticipantIsAskedAnewBeforeTheClientIsTold(comesBack: Bool) {
         var machine = machine(true, true, true)
         _ = machine.start()
         _ = machine.receive(.prepared(1))
         _ = machine.receive(.prepared(2))
         // Its prepared transaction outlives the connection.
         #expect(machine.receive(.lost(2)) == [])
-        #expect(machine.receive(.decisionRecorded(0)) == [.commitPrepared(1)])
-        #expect(machine.receive(.committed(1)) == [.finish(.committed, unfinished: [2])])
+        #expect(machine.receive(.decisionRecorded(0)) == [.commitPrepared(1), .commitPreparedAnew(2)])
+        #expect(machine.receive(.lost(1)) == [.commitPreparedAnew(1)])
+        #expect(machine.receive(.committed(1)) == [])
+        if comesBack {
+            #expect(machine.receive(.committed(2)) == [.finish(.committed, unfinished: []), .forgetDecision(0)])
+        } else {
+            #expect(machine.receive(.timeout) == [.abandon(2), .finish(.committed, unfinished: [2])])
+        }
     }
 
     @Test func aTimeoutGivesUpThoseWhoOweAnAnswer() {

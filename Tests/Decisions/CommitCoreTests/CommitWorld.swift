@@ -17,12 +17,16 @@ struct CommitWorld: Hashable {
     var wires: [Wire]
     /// What a server goes on doing although nobody listens.
     var orphans: [CommitAction?]
+    /// Participants that are asked on new connections.
+    var anew: Set<Int> = []
     /// nil: none; false: the abort marker.
     var record: Bool?
     var isLookingUp = false
     var mayForget = false
     var isCrashed = false
     var told: CommitOutcome?
+    /// Participants of which the client was told that they come later.
+    var late: Set<Int> = []
     var known: Decision?
     var forgetting = Forgetting.none
     /// Faults that may still happen.
@@ -50,8 +54,11 @@ struct CommitWorld: Hashable {
                 .rollBackPrepared(let index):
                 wires[index] = .request(action)
             case .lookUpDecision: isLookingUp = true
+            case .commitPreparedAnew(let index):
+                close(index, arrived: true)
+                anew.insert(index)
             case .abandon(let index): close(index, arrived: true)
-            case .finish(let outcome, _): told = outcome
+            case .finish(let outcome, let unfinished): (told, late) = (outcome, Set(unfinished))
             case .forgetDecision: mayForget = true
             }
         }
@@ -91,7 +98,7 @@ struct CommitWorld: Hashable {
         case .rollBack(let index):
             if data[index] == .open { data[index] = .undone }
             return .rolledBack(index)
-        case .lookUpDecision, .abandon, .finish, .forgetDecision:
+        case .commitPreparedAnew, .lookUpDecision, .abandon, .finish, .forgetDecision:
             preconditionFailure("no request")
         }
     }
@@ -103,6 +110,7 @@ struct CommitWorld: Hashable {
         } else if data[index] == .open {
             orphans[index] = .rollBack(index)
         }
+        if anew.remove(index) != nil { orphans[index] = .commitPrepared(index) }
         wires[index] = .closed
     }
 
@@ -182,6 +190,13 @@ struct CommitWorld: Hashable {
                     _ = $0.run(orphan, succeeds: true)
                 }
             }
+            if anew.contains(index) {
+                branch {
+                    $0.anew.remove(index)
+                    _ = $0.run(.commitPrepared(index), succeeds: true)
+                    $0.receive(.committed(index))
+                }
+            }
             let isOver = isCrashed || machine.isDone
             if data[index] == .prepared, recoversAnyTime || isOver { branch { _ = $0.recover(index) } }
         }
@@ -202,12 +217,12 @@ struct CommitWorld: Hashable {
                 $0.receive(.timeout)
             }
             branch(isFault: true) {
-                for index in $0.wires.indices where $0.wires[index] != .closed { $0.close(index, arrived: true) }
+                for index in $0.wires.indices where $0.wires[index] != .closed || $0.anew.contains(index) { $0.close(index, arrived: true) }
                 $0.isCrashed = true
             }
             branch(isFault: true) {
                 for index in $0.wires.indices where $0.wires[index] != .closed { $0.close(index, arrived: false) }
-                $0.isCrashed = true
+                ($0.isCrashed, $0.anew) = (true, [])
             }
         }
         if mayForget { branch { ($0.mayForget, $0.record) = (false, nil) } }
@@ -245,7 +260,7 @@ struct CommitWorld: Hashable {
 
     var toldTheTruth: Bool {
         switch told {
-        case .committed: !writers.contains { data[$0] == .undone || data[$0] == .open }
+        case .committed: !writers.contains { data[$0] == .undone || data[$0] == .open || (data[$0] == .prepared && !late.contains($0)) }
         case .aborted: !writers.contains { data[$0] == .committed }
         case .unknown, nil: true
         }
@@ -262,7 +277,7 @@ struct CommitWorld: Hashable {
             }
         }
         switch event {
-        case .committed(let index): return asks(index) { $0 == .commit(index) || $0 == .commitPrepared(index) }
+        case .committed(let index): return anew.contains(index) || asks(index) { $0 == .commit(index) || $0 == .commitPrepared(index) }
         case .prepared(let index): return asks(index) { $0 == .prepare(index) }
         case .decisionRecorded(let index): return asks(index) { $0 == .decide(index) }
         case .rolledBack(let index): return asks(index) { $0 == .rollBack(index) || $0 == .rollBackPrepared(index) }

@@ -34,5 +34,9 @@ struct UnsteadyControl: ControlRequests {
     func lookUp(_ id: GlobalTransactionID, database: String) -> EventLoopFuture<Decision> {
         answer([.committed, .excluded, .absent, .unreachable].randomElement(using: &random.value) ?? .absent)
     }
+
+    func commitPrepared(_ name: String, at shard: ShardID, until deadline: NIODeadline) -> EventLoopFuture<Bool> {
+        answer(.random(using: &random.value))
+    }
 }
 #endif

@@ -317,12 +317,13 @@ extension ClientSession {
         let begun = participants.filter { $0.hasBegun && $0.cannotPrepare } + participants.filter { $0.hasBegun && !$0.cannotPrepare }
         participants = participants.filter { !$0.hasBegun }
         releaseParticipants()
-        guard !begun.isEmpty else { return done(.committed) }
+        guard !begun.isEmpty else { return done(.committed(late: [])) }
         let suspension = suspend()
         let driver = CommitDriver(begun, changesRoles: !roles.isEmpty, loop: loop, database: database) { [self] result in
             commit = nil
             if work == .closed { dropPins() }
             guard resume(suspension) else { return }
+            if case .committed(let late) = result, !late.isEmpty { answer { $0.writeNoticeResponse(.seenLater(on: late)) } }
             done(result)
             pump()
         }

@@ -7,7 +7,8 @@ internal import ShardModel
 
 /// How a transaction of several shards ended, as the client is told.
 enum CommitResult {
-    case committed
+    /// `late`: shards on which it is not seen yet.
+    case committed(late: [ShardID])
     /// Nothing took effect, or will.
     case aborted(ServerError)
     /// Everything took effect, or will, or nothing: SQLSTATE 08007.
@@ -78,6 +79,7 @@ final class CommitDriver {
                 withID { runWithoutRole(index, CommitStatements.commitPrepared($0.name(of: index))) { .committed($0) } }
             case .rollBackPrepared(let index):
                 withID { runWithoutRole(index, CommitStatements.rollBackPrepared($0.name(of: index))) { .rolledBack($0) } }
+            case .commitPreparedAnew(let index): withID { commitAnew(index, $0) }
             case .lookUpDecision: withID(lookUp)
             case .abandon(let index): participants[index].backend.close()
             case .finish(let outcome, let unfinished): finish(outcome, unfinished: unfinished)
@@ -147,6 +149,15 @@ final class CommitDriver {
         }
     }
 
+    private func commitAnew(_ index: Int, _ id: GlobalTransactionID) {
+        participants[index].backend.close()
+        let shard = participants[index].backend.pool.shardID
+        let done = loop.shared.requests.commitPrepared(id.name(of: index), at: shard, until: .now() + loop.limits.commitPhaseTimeout)
+        done.hop(to: loop.eventLoop).assumeIsolated().whenSuccess { [self] isDone in
+            if isDone { receive(.committed(index)) }
+        }
+    }
+
     // MARK: Time
 
     /// A plain COMMIT takes the time it takes, as on one PostgreSQL; the phases of a two-phase commit hold others' locks.
@@ -186,14 +197,14 @@ final class CommitDriver {
                 "A transaction's end is left to recovery",
                 metadata: ["transaction": "\(id?.key ?? "")", "shards": "\(unfinished.map { participants[$0].backend.pool.shardID })"])
         }
-        let result = result(outcome)
+        let result = result(outcome, unfinished: unfinished)
         if machine.needsPreparation { count(result) }
         onDone(result)
     }
 
-    private func result(_ outcome: CommitOutcome) -> CommitResult {
+    private func result(_ outcome: CommitOutcome, unfinished: [Int]) -> CommitResult {
         switch outcome {
-        case .committed: .committed
+        case .committed: .committed(late: unfinished.map { participants[$0].backend.pool.shardID })
         case .aborted(.failed(let index, _)): .aborted(errors[index] ?? .failedTransaction)
         case .aborted(.lost(let index)), .aborted(.excluded(let index)):
             .aborted(.shardLost(participants[index].backend.pool.shardID, mayHaveRun: false))
@@ -213,6 +224,13 @@ final class CommitDriver {
 
 extension ServerError {
     var isFatal: Bool { ["FATAL", "PANIC"].contains(self[.severityPlain] ?? self[.severity] ?? "") }
+
+    static func seenLater(on shards: [ShardID]) -> ServerError {
+        ServerError(
+            severity: .warning, sqlState: .warning,
+            message: "the transaction is committed, but not to be seen yet on shard \(shards.map(\.name).sorted().joined(separator: ", "))",
+            detail: "The shard did not answer. Until it is back and its part is ended, reads of it find what was there before.")
+    }
 
     static let commitTimedOut = ServerError(
         sqlState: .systemError, message: "the transaction could not be prepared on every shard in time", detail: "It was rolled back.")

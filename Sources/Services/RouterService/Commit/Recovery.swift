@@ -2,6 +2,7 @@ internal import CommitCore
 internal import Logging
 internal import NIOCore
 internal import PGChannel
+internal import PGWire
 internal import ShardModel
 
 /// Ends the prepared transactions that crashed routers and lost connections left behind, and forgets decisions nobody needs any more.
@@ -205,6 +206,26 @@ extension ControlPlane {
             return try await self.withClient(shard.primaryEndpoint) { client in
                 await Decision.excluding(id) { try await client.query($0, options: .init(timeout: ShardClients.timeout)) }
             }
+        }
+    }
+
+    /// Ends a prepared transaction that is known to be committed, on a shard that may be on its way back. That it is gone already is the same.
+    func commitPrepared(_ name: String, at shard: ShardID, until deadline: NIODeadline) -> EventLoopFuture<Bool> {
+        future {
+            while NIODeadline.now() < deadline, !Task.isCancelled {
+                if let endpoint = self.catalog?.shards[shard]?.primaryEndpoint {
+                    do {
+                        return try await self.withClient(endpoint) { client in
+                            _ = try await client.query(CommitStatements.commitPrepared(name), options: .init(timeout: ShardClients.timeout))
+                            return true
+                        }
+                    } catch let error as PGClientError where error.sqlState.code == CommitStatements.undefinedObject {
+                        return true
+                    } catch {}
+                }
+                try? await Task.sleep(for: .milliseconds(100))
+            }
+            return false
         }
     }
 }

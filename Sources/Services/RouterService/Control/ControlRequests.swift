@@ -18,6 +18,8 @@ protocol ControlRequests: Sendable {
     func overfull(_ attempt: HoldAttempt)
     /// How the transaction ended, by its record.
     func lookUp(_ id: GlobalTransactionID, database: String) -> EventLoopFuture<Decision>
+    /// Whether the prepared transaction is committed at last: asked again and again until `deadline`.
+    func commitPrepared(_ name: String, at shard: ShardID, until deadline: NIODeadline) -> EventLoopFuture<Bool>
 }
 
 extension ControlPlane: ControlRequests {}

@@ -10,6 +10,8 @@ struct Ledger: Sendable {
     var rows: [Int64: Int64] = [:]
     /// Their keys are in no row and in no other doubt.
     var doubts: [Doubt] = []
+    /// Acknowledged with the warning that one may not see it yet.
+    var late: Set<Int64> = []
     /// An answer that cannot be: it is a fault, whatever else happens.
     var lies: [String] = []
     var next: Int64
@@ -26,7 +28,7 @@ struct Ledger: Sendable {
     /// Holds what there is against what may be, and takes what there is for known from then on. Gives what is wrong.
     mutating func settle(with found: [Int64: Int64], keys: Range<Int64>) -> [String] {
         var wrong = lies
-        lies = []
+        (lies, late) = ([], [])
         for doubt in doubts {
             let there: [Int64: Int64?] = doubt.before.keys.reduce(into: [:]) { $0[$1] = .some(found[$1]) }
             if there != doubt.before, there != doubt.after { wrong.append("\(doubt.statement): \(doubt.before) or \(doubt.after), and there is \(there)") }

@@ -82,6 +82,7 @@ final class StruckLoad: Sendable {
 
     /// False: the connection is lost.
     private func step(_ ledger: inout Ledger, _ client: WireClient, writesReferences: Bool) async -> Bool {
+        if let key = ledger.late.randomElement() { return await readLate(&ledger, key, client) }
         let keys = Array(ledger.rows.keys)
         switch Int.random(in: 0..<(writesReferences ? 11 : 10)) {
         case 0..<3: return await insert(&ledger, client)
@@ -115,7 +116,7 @@ final class StruckLoad: Sendable {
         switch outcome {
         case .done(let answer):
             if answer.tags.last != tag { ledger.lies.append("\(sql): \(answer.tags)") }
-            for (key, value) in after { ledger.rows[key] = value }
+            ledger.know(after, answer)
         case .refused: break
         case .unknown, .lost: ledger.doubt(after, sql)
         }
@@ -140,7 +141,7 @@ final class StruckLoad: Sendable {
         ledger.note(outcome)
         switch outcome {
         case .done(let answer):
-            if answer.tags == ["COMMIT"] { for (key, value) in after { ledger.rows[key] = value } }
+            if answer.tags == ["COMMIT"] { ledger.know(after, answer) }
         case .refused: break
         case .unknown, .lost: ledger.doubt(after, "COMMIT of \(two)")
         }
@@ -152,6 +153,14 @@ final class StruckLoad: Sendable {
         let outcome = await StruckStatement.run("SELECT v FROM kv WHERE k = \(key)", client)
         ledger.note(outcome)
         if case .done(let answer) = outcome, answer.rows != [["\(value)"]] { ledger.lies.append("SELECT of \(key), which is \(value): \(answer.rows)") }
+        return outcome.isConnected
+    }
+
+    /// Of what was acknowledged as not to be seen yet, until it is seen.
+    private func readLate(_ ledger: inout Ledger, _ key: Int64, _ client: WireClient) async -> Bool {
+        let outcome = await StruckStatement.run("SELECT v FROM kv WHERE k = \(key)", client)
+        ledger.note(outcome)
+        if case .done(let answer) = outcome, ledger.rows[key].map({ answer.rows == [["\($0)"]] }) ?? true { ledger.late.remove(key) }
         return outcome.isConnected
     }
 
@@ -172,6 +181,11 @@ final class StruckLoad: Sendable {
 }
 
 extension Ledger {
+    fileprivate mutating func know(_ after: [Int64: Int64?], _ answer: StruckStatement.Answer) {
+        for (key, value) in after { rows[key] = value }
+        if answer.isLate { late.formUnion(after.keys) }
+    }
+
     fileprivate mutating func note(_ outcome: StruckStatement.Outcome) {
         switch outcome {
         case .done: done += 1
@@ -188,6 +202,8 @@ enum StruckStatement {
     struct Answer: Sendable {
         var tags: [String]
         var rows: [[String?]]
+        /// With the warning that it is not to be seen yet.
+        var isLate: Bool
     }
 
     enum Outcome: Sendable {
@@ -210,7 +226,8 @@ enum StruckStatement {
             try await client.send(WireMessages.query(sql))
             let messages = try await client.until("Z", within: .seconds(120))
             guard let error = messages.first(where: { $0.kind == "E" }) else {
-                return .done(Answer(tags: messages.compactMap(\.tag), rows: messages.filter { $0.kind == "D" }.map(\.row)))
+                let isLate = messages.contains { $0.kind == "N" && $0.field("M")?.contains("not to be seen yet") == true }
+                return .done(Answer(tags: messages.compactMap(\.tag), rows: messages.filter { $0.kind == "D" }.map(\.row), isLate: isLate))
             }
             let code = error.sqlState ?? ""
             return unknownCodes.contains(code) ? .unknown(code) : .refused(code)
