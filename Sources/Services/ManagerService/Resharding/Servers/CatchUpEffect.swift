@@ -6,10 +6,8 @@ internal import ShardModel
 internal import ShardTransfer
 
 extension PostgresServerWork {
-    /// So much of the log a target may lack when a cutover is begun, or
+    /// So much of the log a target may lack when a cutover is begun; or it does what there is within `Settings.applyMax`.
     private static let lagMax: UInt64 = 64 << 10
-    /// so long may it take to apply what there is.
-    private static let applyMax = Duration.milliseconds(100)
     private static let pollInterval = Duration.milliseconds(10)
     /// A stream that has been broken for so long is reported.
     static let brokenLimit = Duration.seconds(20)
@@ -24,7 +22,7 @@ extension PostgresServerWork {
                 if followers.allSatisfy({ $0.hasReached(ends[$0.leg.from] ?? .none) }) { break }
                 try await Task.sleep(for: Self.pollInterval)
             }
-            if ContinuousClock.now - start <= Self.applyMax { return }
+            if ContinuousClock.now - start <= settings.applyMax { return }
             let now = try await logEnds(plan, work)
             let isNear = work.followers.allSatisfy { follower in
                 guard let end = now[follower.leg.from] else { return false }

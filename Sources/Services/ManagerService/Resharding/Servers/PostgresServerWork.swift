@@ -21,6 +21,8 @@ package final class PostgresServerWork: ServerWork {
         package var longPrepared = Duration.seconds(60)
         /// Of a replication slot, which waits for the transactions that are open when it is made.
         package var slotLimit = Duration.seconds(600)
+        /// How long the targets may take for what the source has written, for a cutover to begin: they take as long in its pause.
+        package var applyMax = Duration.milliseconds(100)
         /// How long behind the fence a prepared transaction may take to end.
         package var preparedLimit = Duration.milliseconds(100)
         /// Longer than any pause: its budget ends the wait before.
@@ -33,6 +35,8 @@ package final class PostgresServerWork: ServerWork {
             copyLoad.slowdownPercentMax = settings.copySlowdownPercentMax
             copyLoad.bytesPerSecondMin = settings.copyRateMin
             copyLoad.bytesPerSecondMax = settings.copyRateMax
+            // Half of what the drain leaves of the pause.
+            applyMax = max(applyMax, (settings.pauseBudget - min(settings.drainLimit, settings.pauseBudget)) / 2)
         }
     }
 
