@@ -14,7 +14,7 @@ demo:
 	@exec "$$(swift build -c release --show-bin-path)/pgmosaic" demo $(ARGS)
 
 test:
-	@scripts/install-packages test
+	@scripts/install-packages build
 	@scripts/run-tests
 
 bench:

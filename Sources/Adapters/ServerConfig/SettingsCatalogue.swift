@@ -293,10 +293,10 @@ package enum SettingsCatalogue {
         "copies.interval", .duration(.milliseconds(100) ... .seconds(3600)), default: .duration(.seconds(5)),
         "How often the leader looks whether shards lack the newest catalog; at least nine times as long passes between two rounds as a round takes.")
     package static let reshardPauseBudget = SettingDeclaration(
-        "reshard.pause_budget", .duration(.milliseconds(50) ... .seconds(60)), default: .duration(.milliseconds(500)),
+        "reshard.pause_budget", .duration(.milliseconds(50) ... .seconds(10)), default: .duration(.milliseconds(500)),
         "How long statements for moved vnodes may wait while their owner changes. An attempt that takes longer is given up, and made again later.")
     package static let reshardDrainLimit = SettingDeclaration(
-        "reshard.drain_limit", .duration(.milliseconds(10) ... .seconds(60)), default: .duration(.milliseconds(150)),
+        "reshard.drain_limit", .duration(.milliseconds(10) ... .seconds(10)), default: .duration(.milliseconds(150)),
         "How long routers may take, of that time, until nothing is under way for the moved vnodes. When one takes longer, the attempt is given up, and made again after a pause.")
     package static let reshardEndTransactions = SettingDeclaration(
         "reshard.end_transactions", .boolean, default: .boolean(false),

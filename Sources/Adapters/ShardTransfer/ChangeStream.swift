@@ -29,6 +29,13 @@ package final class ChangeStream: Sendable {
     private let router: ChangeRouter
     private let state: Mutex<Progress>
     private let gate = Mutex(Gate())
+    /// What the source was told last.
+    private let told = Mutex(Report())
+
+    private struct Report: Hashable {
+        var written = LSN.none
+        var flushed = LSN.none
+    }
 
     /// Before which transactions the stream stops.
     private struct Gate {
@@ -137,7 +144,8 @@ package final class ChangeStream: Sendable {
                 $0.sourceEnd = max($0.sourceEnd, keepalive.end)
                 if isBetween { $0.positions.keptAlive(end: keepalive.end) }
             }
-            if keepalive.isReplyRequested || isBetween { try await tell(stream) }
+            // An answer that says nothing new would be answered by another keepalive, and so on, while there is anything to commit.
+            if keepalive.isReplyRequested || (isBetween && isNews(report)) { try await tell(stream) }
         }
     }
 
@@ -169,11 +177,21 @@ package final class ChangeStream: Sendable {
     }
 
     private func tell(_ stream: PGClient.Duplex, isReplyRequested: Bool = false) async throws {
-        let flushed = progress.positions.flushed
+        let report = report
+        told.withLock { $0 = report }
         var update = ByteBuffer()
         let now = ServerTime(unixSeconds: Date().timeIntervalSince1970)
         update.writeStandbyStatusUpdate(
-            StandbyStatusUpdate(written: flushed, flushed: flushed, applied: flushed, sentAt: now, isReplyRequested: isReplyRequested))
+            StandbyStatusUpdate(written: report.written, flushed: report.flushed, applied: report.flushed, sentAt: now, isReplyRequested: isReplyRequested))
         try await stream.send(update)
     }
+
+    /// What has come is told as well as what is on disk: a source that lacks both sends keepalives as fast as they are answered.
+    private var report: Report {
+        let progress = progress
+        let flushed = progress.positions.flushed
+        return Report(written: max(progress.sourceEnd, flushed), flushed: flushed)
+    }
+
+    private func isNews(_ report: Report) -> Bool { told.withLock { $0 != report } }
 }

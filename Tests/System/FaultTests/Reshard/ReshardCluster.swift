@@ -26,7 +26,7 @@ struct ReshardCluster: Sendable {
             let one = try await RouterProcess(folder + "/r1", Array(servers.prefix(2)), options, id: "r1")
             let two = try RouterProcess(folder + "/r2", catalog: one.catalogFile, id: "r2")
             // A debug build on a machine with other work: how long a pause is, is measured elsewhere.
-            let manager = try ManagerProcess(folder + "/m", catalog: one.catalogFile, settings: "reshard: {pause_budget: 30s, drain_limit: 10s}")
+            let manager = try ManagerProcess(folder + "/m", catalog: one.catalogFile, settings: "reshard: {pause_budget: 10s, drain_limit: 4s}")
             let cluster = ReshardCluster(folder: folder, servers: servers, routers: [one, two], manager: manager)
             let result: Result<Void, any Error>
             do {

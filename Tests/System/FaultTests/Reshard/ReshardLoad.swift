@@ -41,7 +41,12 @@ final class ReshardLoad: Sendable {
         do {
             let client = try await WireClient.login(port: ports[lane % ports.count])
             defer { client.close() }
+            var pause = Duration.zero
             while !isOver.withLock({ $0 }) {
+                // As long as what it did took, however busy the machine is: clients without a pause would leave nothing of it to the job.
+                try await Task.sleep(for: pause)
+                let start = ContinuousClock.now
+                defer { pause = min(ContinuousClock.now - start, .milliseconds(200)) + .milliseconds(2) }
                 let keys = Array(mine.keys)
                 switch Int.random(in: 0..<10) {
                 case 0..<3:

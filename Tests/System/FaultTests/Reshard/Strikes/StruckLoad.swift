@@ -12,8 +12,6 @@ final class StruckLoad: Sendable {
 
     private let ports: [Int]
     private let state: Mutex<State>
-    /// A client that is alone on the machine would leave nothing of it to the job.
-    private static let pause = Duration.milliseconds(2)
 
     init(_ ports: [Int], clients: Int = 4) {
         self.ports = ports
@@ -64,7 +62,12 @@ final class StruckLoad: Sendable {
         var ledger = state.withLock { $0.ledgers[lane] }
         (ledger.done, ledger.refused, ledger.codes) = (0, 0, [:])
         var client: WireClient?
+        // As long as what it did took, however busy the machine is: clients without a pause would leave nothing of it to the job.
+        var pause = Duration.zero
         while !state.withLock({ $0.isOver }) {
+            try? await Task.sleep(for: pause)
+            let start = ContinuousClock.now
+            defer { pause = client == nil ? .milliseconds(50) : min(ContinuousClock.now - start, .milliseconds(200)) + .milliseconds(2) }
             if let open = client {
                 let goesOn = await step(&ledger, open, writesReferences: lane == 0)
                 if !goesOn {
@@ -75,7 +78,6 @@ final class StruckLoad: Sendable {
                 client = try? await WireClient.login(port: ports[lane % ports.count])
             }
             state.withLock { [ledger] in $0.ledgers[lane] = ledger }
-            try? await Task.sleep(for: client == nil ? .milliseconds(50) : Self.pause)
         }
         client?.close()
     }
