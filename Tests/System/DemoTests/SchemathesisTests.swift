@@ -75,7 +75,7 @@ enum Schemathesis {
         let program = try #require(program, "PGMOSAIC_TEST_PYTHON is not set")
         let fixed = ["--config-file", settings, "run", url + "/openapi.json", "--no-color", "--generation-deterministic", "--request-timeout", "30"]
         let result = try await SupervisedProcess.run(
-            .init(program, fixed + ["--max-examples", "20"] + words, workingDirectory: folder), limit: .seconds(300))
+            .init(program, fixed + ["--max-examples", environment["CI"] == nil ? "20" : "12"] + words, workingDirectory: folder), limit: .seconds(300))
         #expect(result.status == 0, "\(url)\n\(result.output)\n\(result.errors)")
         // A run that chose nothing finds nothing.
         #expect(result.output.contains("Test cases:"), "\(result.output)")
