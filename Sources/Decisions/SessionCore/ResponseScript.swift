@@ -63,7 +63,7 @@ package import NIOCore
     @usableFromInline package private(set) var readiesOutstanding = 0
     /// Messages of the client that define a statement or forget one, and that an error made the backend skip, since `takeSkippedDefinitions`.
     private var skippedDefinitions = 0
-    /// Binds of the client's that an error made the backend skip, or the router, since `takeSkippedBinds`.
+    /// Binds of the client's that have made no portal because of an error, their own or one before them, since `takeSkippedBinds`.
     private var skippedBinds = 0
 
     private var replacement: ByteBuffer?
@@ -108,10 +108,12 @@ package import NIOCore
 
     /// A message that the backend is sure to refuse was sent, so that it undoes an implicit transaction; the client sees `error` instead of
     /// the backend's own, unless something before it fails first.
-    package mutating func provokeError(_ error: ByteBuffer) {
+    ///
+    /// - leavesPortal: it answers a Bind whose portal the session keeps.
+    package mutating func provokeError(_ error: ByteBuffer, leavesPortal: Bool = false) {
         special += 1
         emissions.append(error)
-        append(Expectation.parse.rawValue | Step.provoked)
+        append((leavesPortal ? Expectation.bind : .parse).rawValue | Step.provoked)
     }
 
     /// What is expected from here on comes from backend number `lane`.
@@ -183,16 +185,7 @@ package import NIOCore
             let isSwallowed = steps[head].isSwallowed
             pop()
             return isSwallowed ? .drop : .forward
-        case UInt8(ascii: "E"):
-            if head < steps.count, steps[head].isProvoked {
-                replacement = emissions[0]
-                skipToSync()
-                return .replace
-            }
-            // A simple query's error ends that query only.
-            if head < steps.count, steps[head].endsWithReady { return .forward }
-            skipToSync()
-            return .forward
+        case UInt8(ascii: "E"): return failed(leavesPortal: false)
         default:
             guard head < steps.count else { return .forward }
             let step = steps[head]
@@ -202,6 +195,30 @@ package import NIOCore
             // Where the client limits the rows, PortalSuspended ends a SELECT of one row that has done what it does.
             return step.isMarked && (kind == UInt8(ascii: "C") || kind == UInt8(ascii: "s")) ? .forwardMarked : .forward
         }
+    }
+
+    /// The error that comes answers a Bind of the client's.
+    package var isAtBind: Bool { head < steps.count && steps[head].bits == Expectation.bind.rawValue }
+
+    /// The backend sent an error.
+    ///
+    /// - leavesPortal: where it answers a Bind, the portal is there all the same, so that the Bind is not among those that were skipped.
+    package mutating func failed(leavesPortal: Bool) -> Verdict {
+        guard head < steps.count else { return .forward }
+        if steps[head].isProvoked {
+            replacement = emissions[0]
+            if steps[head].expectation == .bind {
+                emissions.removeFirst()
+                pop()
+            }
+            skipToSync()
+            return .replace
+        }
+        // A simple query's error ends that query only.
+        if steps[head].endsWithReady { return .forward }
+        if leavesPortal, isAtBind { pop() }
+        skipToSync()
+        return .forward
     }
 
     package mutating func takeReplacement() -> ByteBuffer? {

@@ -167,6 +167,47 @@ struct BackendModel {
         #expect(script.received(UInt8(ascii: "N")) == .forward)
     }
 
+    /// A Bind that fails may have made its portal; those behind it have not, and nothing but a Bind makes one.
+    @Test(arguments: [true, false])
+    func aFailedBindThatLeavesItsPortalIsNotSkipped(leavesPortal: Bool) {
+        var script = ResponseScript()
+        script.expect(.parse)
+        script.expect(.bind)
+        script.expect(.bind)
+        script.expect(.sync)
+        #expect(!script.isAtBind)
+        #expect(script.received(UInt8(ascii: "1")) == .forward)
+        #expect(script.isAtBind)
+        #expect(script.failed(leavesPortal: leavesPortal) == .forward)
+        #expect(script.takeSkippedBinds() == (leavesPortal ? 1 : 2))
+        #expect(script.received(UInt8(ascii: "Z")) == .forward && script.isEmpty)
+        // The error is a Parse's.
+        script.expect(.parse)
+        script.expect(.bind)
+        script.expect(.sync)
+        #expect(script.failed(leavesPortal: leavesPortal) == .forward)
+        #expect(script.takeSkippedBinds() == 1)
+    }
+
+    /// The router's own error for a Bind, behind what the backend is still at.
+    @Test func aProvokedErrorLeavesAPortalUnlessSomethingBeforeItFails() {
+        for failsBefore in [false, true] {
+            var script = ResponseScript()
+            script.expect(.execute)
+            script.provokeError(ByteBuffer(string: "r"), leavesPortal: true)
+            script.expect(.sync)
+            if failsBefore {
+                #expect(script.received(UInt8(ascii: "E")) == .forward)
+            } else {
+                #expect(script.received(UInt8(ascii: "C")) == .forward)
+                #expect(script.received(UInt8(ascii: "E")) == .replace)
+                #expect(script.takeReplacement() == ByteBuffer(string: "r"))
+            }
+            #expect(script.takeSkippedBinds() == (failsBefore ? 1 : 0))
+            #expect(script.received(UInt8(ascii: "Z")) == .forward && script.isEmpty && !script.hasDueEmission)
+        }
+    }
+
     @Test func copyInTakesBackTheSyncThatIsUnderWay() {
         var script = ResponseScript()
         script.expect(.execute)

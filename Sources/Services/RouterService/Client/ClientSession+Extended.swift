@@ -328,7 +328,7 @@ extension ClientSession {
             bindBehindHeld(message, statement, .spread(work))
         } catch {
             // PostgreSQL looks at the portal's name before it reads the parameters.
-            failBatch(isTaken(message) ? .duplicatePortal(String(buffer: message.portal)) : error)
+            if isTaken(message) { failBatch(.duplicatePortal(String(buffer: message.portal))) } else { failBatch(error, leaving: (message, statement)) }
         }
     }
 
@@ -401,7 +401,7 @@ extension ClientSession {
                 $0.writeCommandComplete(tag: "EXPLAIN")
             }
         case .failing(let error):
-            failBatch(error)
+            failBatch(transaction.isFailed ? .failedTransaction : error)
         case .everyShard(let everyShard, let bind):
             guard useUp(portal, message.portal) else { return }
             executeEverywhere(everyShard, portal.statement, bind)

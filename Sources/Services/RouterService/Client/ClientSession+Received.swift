@@ -47,7 +47,7 @@ extension ClientSession {
         if case .ok = unit.outcome { unit.outcome = .shardError }
         unit.audited?.received(error: message)
         if scatter != nil { return failScatter { forward(asClientsOwn(message)) } }
-        if script.received(BackendKind.errorResponse) == .replace {
+        if script.failed(leavesPortal: script.isAtBind && Self.leavesPortal(message)) == .replace {
             if let bytes = script.takeReplacement() { forward(bytes) }
         } else {
             forward(asClientsOwn(message))
