@@ -19,6 +19,13 @@ import Testing
         ("ALTER TABLE codes DROP CONSTRAINT codes_pkey", ReshardKit.source, "table public.codes of shard s has no replica identity"),
         ("ALTER TABLE plain SET UNLOGGED", ReshardKit.source, "SET LOGGED"),
         ("ALTER TABLE codes SET UNLOGGED", ReshardKit.source, "SET LOGGED"),
+        ("CREATE DOMAIN d AS bigint; CREATE DOMAIN e AS d; ALTER TABLE plain ALTER id TYPE e", ReshardKit.source, "has a shard key \"id\" of type e, by which no rows are placed: ALTER TABLE … ALTER COLUMN … TYPE bigint"),
+        ("CREATE DOMAIN short AS varchar(7) CHECK (VALUE <> ''); ALTER TABLE plain ALTER id TYPE short", ReshardKit.source, "of type short, by which no rows are placed: ALTER TABLE … ALTER COLUMN … TYPE character varying(7)"),
+        ("CREATE DOMAIN u AS uuid; ALTER TABLE plain ALTER id TYPE u USING gen_random_uuid()", ReshardKit.source, "of type u, by which no rows are placed: ALTER TABLE … ALTER COLUMN … TYPE uuid"),
+        ("ALTER TABLE plain ALTER id TYPE char(7)", ReshardKit.source, "of type character(7), by which no rows are placed: ALTER TABLE … ALTER COLUMN … TYPE smallint,"),
+        ("CREATE COLLATION any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false); ALTER TABLE plain ALTER id TYPE text COLLATE any_case", ReshardKit.source, "collation is not deterministic"),
+        ("ALTER TABLE plain DROP COLUMN id, ADD id bigint GENERATED ALWAYS AS (other * 2) STORED PRIMARY KEY", ReshardKit.source, "has a generated column, \"id\""),
+        ("ALTER TABLE plain RENAME id TO id2", ReshardKit.source, "has no column \"id\""),
         ("SELECT lo_create(0)", ReshardKit.source, "holds large objects"),
     ]
 

@@ -15,6 +15,18 @@ struct ServerFacts: Hashable, Sendable {
         var persistence: String
         /// `pg_class.relkind`.
         var relationKind: String
+        /// Of a sharded table; nil where it has no such column.
+        var key: Key?
+    }
+
+    /// The column of the shard key.
+    struct Key: Hashable, Sendable {
+        var typeOID: UInt32
+        /// As `format_type` says it; and the type below it, where it is a domain.
+        var type: String
+        var typeBelow: String?
+        var isGenerated: Bool
+        var hasDeterministicCollation: Bool
     }
 
     var version = 0
@@ -63,18 +75,26 @@ enum ServerFactQueries {
     static let extensions = "SELECT extname, extversion FROM pg_catalog.pg_extension"
     static let available = "SELECT name, default_version FROM pg_catalog.pg_available_extensions"
 
-    /// $1 schemas, $2 names. Each relation that holds rows, with its root.
+    /// $1 schemas, $2 names, $3 shard keys, or nothing. Each relation that holds rows, with its root.
     static let identities = """
         SELECT n.nspname, c.relname, asked.schema, asked.name, c.relreplident::text, c.relpersistence::text, c.relkind::text,
             (SELECT pg_catalog.string_agg(a.attname, E'\\x1f') FROM pg_catalog.pg_index i JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey::int2[])
-             WHERE i.indrelid = c.oid AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident ELSE false END)
-        FROM unnest($1::text[], $2::text[]) AS asked(schema, name)
+             WHERE i.indrelid = c.oid AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident ELSE false END),
+            k.atttypid::text, pg_catalog.format_type(k.atttypid, k.atttypmod), pg_catalog.format_type(below.oid, below.mod), k.attgenerated <> '',
+            coalesce((SELECT l.collisdeterministic FROM pg_catalog.pg_collation l WHERE l.oid = k.attcollation), true)
+        FROM unnest($1::text[], $2::text[], $3::text[]) AS asked(schema, name, key)
             JOIN pg_catalog.pg_namespace rn ON rn.nspname = asked.schema
             JOIN pg_catalog.pg_class root ON root.relnamespace = rn.oid AND root.relname = asked.name AND root.relkind IN ('r', 'p', 'f')
             CROSS JOIN LATERAL (
                 SELECT root.oid AS oid WHERE root.relkind <> 'p'
                 UNION ALL SELECT t.relid FROM pg_catalog.pg_partition_tree(root.oid) t WHERE root.relkind = 'p' AND t.isleaf AND t.relid <> root.oid) leaf
             JOIN pg_catalog.pg_class c ON c.oid = leaf.oid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+            LEFT JOIN pg_catalog.pg_attribute k ON k.attrelid = c.oid AND k.attname = asked.key AND k.attnum > 0 AND NOT k.attisdropped
+            LEFT JOIN LATERAL (
+                WITH RECURSIVE step(oid, mod, type, below, next) AS (
+                    SELECT t.oid, t.typtypmod, t.typtype, t.typbasetype, t.typtypmod FROM pg_catalog.pg_type t WHERE t.oid = k.atttypid
+                    UNION ALL SELECT t.oid, step.next, t.typtype, t.typbasetype, t.typtypmod FROM pg_catalog.pg_type t JOIN step ON step.type = 'd' AND t.oid = step.below)
+                SELECT step.oid, step.mod FROM step WHERE step.type <> 'd' AND step.oid <> k.atttypid) below ON true
         ORDER BY 1, 2
         """
 }
@@ -98,16 +118,23 @@ extension ServerFacts {
         facts.extensions = try await pairs(ServerFactQueries.extensions, client)
         facts.availableExtensions = try await pairs(ServerFactQueries.available, client)
         let names = plan.sharded.map(\.name) + plan.reference
-        let rows = try await client.query(
-            ServerFactQueries.identities, [.text(JobTables.array(names.map(\.schema))), .text(JobTables.array(names.map(\.name)))]).rows
+        let arrays = [names.map(\.schema), names.map(\.name), plan.sharded.map(\.key) + plan.reference.map { _ in "" }]
+        let rows = try await client.query(ServerFactQueries.identities, arrays.map { .text(JobTables.array($0)) }).rows
         facts.identities = rows.map { row in
             Identity(
                 relation: QualifiedName(schema: row.text(0) ?? "", name: row.text(1) ?? ""),
                 table: QualifiedName(schema: row.text(2) ?? "", name: row.text(3) ?? ""), kind: row.text(4) ?? "n",
                 columns: row.text(4) == "f" ? nil : row.text(7)?.split(separator: "\u{1f}").map(String.init) ?? [], persistence: row.text(5) ?? "",
-                relationKind: row.text(6) ?? "")
+                relationKind: row.text(6) ?? "", key: key(row))
         }
         return facts
+    }
+
+    private static func key(_ row: PGRow) -> Key? {
+        guard let oid = row.integer(8).flatMap({ UInt32(exactly: $0) }), let type = row.text(9) else { return nil }
+        return Key(
+            typeOID: oid, type: type, typeBelow: row.text(10), isGenerated: row.bool(11) ?? true,
+            hasDeterministicCollation: row.bool(12) ?? false)
     }
 
     private static func pairs(_ query: String, _ client: PGClient) async throws -> [String: String] {

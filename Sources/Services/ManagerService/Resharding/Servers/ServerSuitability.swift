@@ -1,3 +1,4 @@
+internal import PGTypes
 internal import ShardModel
 
 /// What speaks against a job on its servers: sentences, each with what to do. Pure.
@@ -24,6 +25,7 @@ enum ServerSuitability {
 
     private static func problem(_ identity: ServerFacts.Identity, key: String?) -> String? {
         if identity.relationKind == "f" { return "is a foreign table: it has no rows that could be moved" }
+        if let key, let problem = problem(identity.key, named: key) { return problem }
         if identity.persistence != "p" { return "is unlogged, so that its changes cannot be followed: ALTER TABLE … SET LOGGED" }
         if identity.kind == "f" { return nil }
         guard let columns = identity.columns, !columns.isEmpty else {
@@ -33,6 +35,19 @@ enum ServerSuitability {
         guard let key, !columns.contains(key) else { return nil }
         return "has a replica identity without its shard key \"\(key)\", so that the log does not say whose row was deleted: let its primary key hold the shard key, "
             + "or ALTER TABLE … REPLICA IDENTITY FULL"
+    }
+
+    /// Routers take such a key for none (PGM-KEY-DEFINITION), so its rows could not be found where they would be moved to. With one shard nobody asks for keys, so
+    /// that a table may have been declared with it.
+    private static func problem(_ key: ServerFacts.Key?, named name: String) -> String? {
+        guard let key else { return "has no column \"\(name)\", which was declared as its shard key: declare the table anew" }
+        let wish = "ALTER TABLE … ALTER COLUMN … TYPE"
+        if KeyType(typeOID: key.typeOID) == nil {
+            return "has a shard key \"\(name)\" of type \(key.type), by which no rows are placed: \(wish) \(key.typeBelow ?? "smallint, integer, bigint, uuid, text or varchar")"
+        }
+        if key.isGenerated { return "has a generated column, \"\(name)\", as its shard key: let it be a plain column" }
+        if !key.hasDeterministicCollation { return "has a shard key \"\(name)\" whose collation is not deterministic: \(wish) … COLLATE one that is" }
+        return nil
     }
 
     static func problems(ofTarget shard: ShardID, _ facts: ServerFacts, source: ServerFacts, isJoining: Bool) -> [String] {
