@@ -37,6 +37,7 @@ package enum ManagerServer {
         if settings.auth.mode == .none {
             logger.warning("REST asks for no token: who reaches it may do everything", metadata: ["http.host": "\(settings.httpHost)"])
         }
+        PrivateFolder.removeStale()
         let audit = try openAudit(settings, logger)
         defer { audit?.close() }
         let group = MultiThreadedEventLoopGroup.singleton

@@ -83,21 +83,6 @@ struct Definitions: Sendable {
     let folder: PrivateFolder
 }
 
-/// A folder that nobody else can look into; gone with the last reference.
-final class PrivateFolder: Sendable {
-    let path = NSTemporaryDirectory() + "pgmosaic-job-\(UUID().uuidString)"
-
-    init() throws(EffectFailure) {
-        do {
-            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-        } catch {
-            throw .unavailable("the manager cannot make a temporary folder for a shard's definitions")
-        }
-    }
-
-    deinit { try? FileManager.default.removeItem(atPath: path) }
-}
-
 enum LocalObjects {
     /// $1 schemas, $2 names of the tables that every shard has. Patterns of pg_dump for all other tables, the views that read them, and their sequences.
     static let query = """
