@@ -1,6 +1,7 @@
 import ManagerService
 import PGChannel
 import ReshardCore
+import Synchronization
 import Testing
 
 /// A manager that was stopped, and goes on when another one has the job.
@@ -35,6 +36,37 @@ import Testing
         #expect(await kit.run(.verify, as: .verifying) == .done)
         await kit.work.stopAll()
     }
+
+    /// Its stream is ended by its successor, and begins again of its own accord: it must neither read the slot nor write to the target then.
+    @Test func whoHasLostTheJobFollowsNoMore() async throws {
+        var kit = try await ReshardKit.make()
+        try await kit.bring()
+        await kit.work.stopAll()
+        let isOurs = Mutex(true)
+        let earlier = PostgresServerWork(box: nil, group: ReshardKit.group, settings: .patient) { _ in isOurs.withLock { $0 } }
+        var stale = ReshardKit(databases: kit.databases, work: earlier, catalog: kit.catalog, record: kit.record)
+        #expect(await stale.run(.catchUp(pause: .zero), as: .streaming) == .done)
+        isOurs.withLock { $0 = false }
+        kit.record.version = stale.record.version + 1
+        #expect(await kit.run(.catchUp(pause: .zero), as: .streaming) == .done)
+        let reader = try await kit.run(Self.reader, on: ReshardKit.source)
+        #expect(Int(reader) != nil)
+        let deadline = ContinuousClock.now + .seconds(60)
+        // It has tried, and tries again.
+        while true {
+            let stream = await earlier.progress(of: kit.record.id)?.streams.first
+            if stream?.reason?.contains("another manager has the job") == true { break }
+            try #require(ContinuousClock.now < deadline, "\(String(describing: stream))")
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        try await Task.sleep(for: .milliseconds(500))
+        #expect(try await kit.run(Self.reader, on: ReshardKit.source) == reader)
+        #expect(await kit.run(.verify, as: .verifying) == .done)
+        await earlier.stopAll()
+        await kit.work.stopAll()
+    }
+
+    private static let reader = "SELECT active_pid FROM pg_replication_slots WHERE database = current_database() AND active"
 
     @Test func whoTakesAJobOverEndsWhatWasOpen() async throws {
         var kit = try await ReshardKit.make()

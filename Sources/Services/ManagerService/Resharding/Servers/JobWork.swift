@@ -9,8 +9,11 @@ internal import TransferCore
 /// What of one job runs in this process: its streams, and the sessions that are kept for the cutover.
 final class JobWork: Sendable {
     let sessions: ServerSessions
+    private let claim: JobClaim
 
     struct State {
+        /// As this manager has written it last.
+        var record: JobRecord?
         var direction: JobDirection?
         var followers: [LegFollower] = []
         /// Ends of followers that are not needed any more.
@@ -26,11 +29,22 @@ final class JobWork: Sendable {
     }
     let state = Mutex(State())
 
-    init(_ sessions: ServerSessions) { self.sessions = sessions }
+    init(_ sessions: ServerSessions, _ claim: JobClaim) {
+        self.sessions = sessions
+        self.claim = claim
+    }
+
+    /// Throws where the catalog has another record than this manager wrote last. Between its own write and `follow` it may say so, too: who asks for a stream
+    /// asks again.
+    func affirm() async throws(EffectFailure) {
+        guard let record = state.withLock(\.record) else { throw .unavailable("the job has not begun here") }
+        try await claim.affirm(record)
+    }
 
     // MARK: streams
 
     func follow(_ record: JobRecord, in catalog: CatalogSnapshot) {
+        state.withLock { $0.record = record }
         guard record.step.isStreaming, record.step != .guarding || record.hasWayBack else { return endStreams() }
         let direction: JobDirection = record.step == .guarding ? .back : record.direction
         let isKept = state.withLock { $0.direction == direction && $0.failure == nil }
@@ -44,7 +58,11 @@ final class JobWork: Sendable {
         if record.step == .abandoning { return }
         do throws(EffectFailure) {
             let plan = try JobPlan(record, direction, in: catalog)
-            let followers = plan.legs.map { LegFollower($0, of: plan, sessions) }
+            let affirm = { @Sendable [weak self] () async throws(EffectFailure) in
+                guard let self else { throw .unavailable("the job is not carried out here any more") }
+                try await self.affirm()
+            }
+            let followers = plan.legs.map { LegFollower($0, of: plan, sessions, affirm: affirm) }
             state.withLock { state in
                 state.direction = direction
                 state.followers = followers

@@ -16,6 +16,8 @@ final class LegFollower: Sendable {
     let leg: JobLeg
     private let plan: JobPlan
     private let sessions: ServerSessions
+    /// Throws where the job is not this manager's any more.
+    private let affirm: @Sendable () async throws(EffectFailure) -> Void
 
     private struct State {
         var task: Task<Void, Never>?
@@ -32,10 +34,11 @@ final class LegFollower: Sendable {
     }
     private let state: Mutex<State>
 
-    init(_ leg: JobLeg, of plan: JobPlan, _ sessions: ServerSessions) {
+    init(_ leg: JobLeg, of plan: JobPlan, _ sessions: ServerSessions, affirm: @escaping @Sendable () async throws(EffectFailure) -> Void) {
         self.leg = leg
         self.plan = plan
         self.sessions = sessions
+        self.affirm = affirm
         state = Mutex(State(shown: JobProgress.Stream(from: leg.from)))
     }
 
@@ -122,7 +125,9 @@ final class LegFollower: Sendable {
 
     private func follow() async throws {
         guard let source = plan.shards[leg.from] else { return }
-        let tables = try await sessions.with(source, as: plan.names.session, doing: "looking at the slot") { [leg, plan] client in
+        let tables = try await sessions.with(source, as: plan.names.session, doing: "looking at the slot") { [leg, plan, affirm] client in
+            // What has the slot may be another manager's.
+            try await affirm()
             try await JobSlot.free(leg.slot, client)
             return try await JobTables.moved(leg, of: plan, client)
         }
@@ -144,6 +149,8 @@ final class LegFollower: Sendable {
             guard let target = plan.shards[id] else { continue }
             let client = sessions.note(try await TransferSession.open(try sessions.endpoint(of: target, as: plan.names.session), on: sessions.group), on: id)
             opened.append(client)
+            // Behind the session, which whoever takes the job over ends (`Takeover`): and before anything is read that counts.
+            try await affirm()
             guard let position = try await leg.position.read(from: client) else {
                 throw EffectFailure.impossible("shard \(id) has not stored how far it has followed shard \(leg.from): the job must be started anew")
             }
@@ -154,6 +161,7 @@ final class LegFollower: Sendable {
         }
         let session = sessions.note(try await ReplicationSession.open(try sessions.endpoint(of: source, as: plan.names.session), on: sessions.group), on: leg.from)
         opened.append(session)
+        try await affirm()
         let router = ChangeRouter(ranges: leg.ranges, tables: tables, stored: stored)
         let stream = ChangeStream(leg.slot, publications: [leg.publication], router: router, stored: stored, targets: appliers)
         state.withLock { state in

@@ -42,23 +42,23 @@ package final class PostgresServerWork: ServerWork {
 
     let sessions: ServerSessions
     let settings: Settings
-    /// Whether the catalog has the job's record as it is here.
-    let isCurrent: @Sendable (JobRecord) async throws -> Bool
+    let claim: JobClaim
     private let jobs = Mutex<[JobID: JobWork]>([:])
 
+    /// - isCurrent: whether the catalog has the job's record as it is here.
     package init(
         box: SecretBox?, group: any EventLoopGroup, addresses: AddressPolicy = .noMetadata, settings: Settings = Settings(),
         isCurrent: @escaping @Sendable (JobRecord) async throws -> Bool = { _ in true }
     ) {
         sessions = ServerSessions(box: box, group: group, timeout: settings.timeout, addresses: addresses)
         self.settings = settings
-        self.isCurrent = isCurrent
+        claim = JobClaim(isCurrent: isCurrent)
     }
 
     private func work(of job: JobID) -> JobWork {
         jobs.withLock { jobs in
             if let work = jobs[job] { return work }
-            let work = JobWork(sessions)
+            let work = JobWork(sessions, claim)
             jobs[job] = work
             return work
         }

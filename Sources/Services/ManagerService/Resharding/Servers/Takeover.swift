@@ -4,6 +4,18 @@ internal import ShardModel
 internal import ShardTransfer
 internal import Synchronization
 
+/// Whether a job is still this manager's.
+struct JobClaim: Sendable {
+    let isCurrent: @Sendable (JobRecord) async throws -> Bool
+
+    /// Throws where it is not, or nobody can say.
+    func affirm(_ record: JobRecord) async throws(EffectFailure) {
+        let isOurs: Bool
+        do { isOurs = try await isCurrent(record) } catch { throw .unavailable("the catalog store cannot be reached") }
+        if !isOurs { throw .unavailable("another manager has the job") }
+    }
+}
+
 /// A manager that was stopped goes on where it was, when another one has carried the job further, or has ended it: with a catalog as it was, in which a target
 /// that owns the rows by now does not own them.
 ///
@@ -15,7 +27,7 @@ extension PostgresServerWork {
         _ shard: ShardRecord, of record: JobRecord, doing: String, _ body: @Sendable (PGClient) async throws -> Value
     ) async throws(EffectFailure) -> Value {
         try await sessions.with(shard, as: JobNames(record.id).session, doing: doing) { client in
-            try await self.affirm(record)
+            try await self.claim.affirm(record)
             return try await body(client)
         }
     }
@@ -25,12 +37,6 @@ extension PostgresServerWork {
     ) async throws(EffectFailure) -> Value {
         guard let shard = plan.shards[id] else { throw .impossible("shard \(id) is not part of the database any more") }
         return try await with(shard, of: plan.record, doing: doing, body)
-    }
-
-    private func affirm(_ record: JobRecord) async throws(EffectFailure) {
-        let isOurs: Bool
-        do { isOurs = try await isCurrent(record) } catch { throw .unavailable("the catalog store cannot be reached") }
-        if !isOurs { throw .unavailable("another manager has the job") }
     }
 
     /// Once for each job that this manager carries out.
