@@ -47,7 +47,7 @@ final class EtcdClient: Sendable {
     /// What certainly did not run is tried again until `deadline`; with `isRepeatable`, whatever failed with the endpoint.
     func run<Value: Sendable>(
         until deadline: ContinuousClock.Instant, isRepeatable: Bool,
-        _ work: @Sendable (EtcdConnection, Metadata, CallOptions) async throws -> Value
+        _ work: @escaping @Sendable (EtcdConnection, Metadata, CallOptions) async throws -> Value
     ) async throws(EtcdFailure) -> Value {
         var refusals = 0
         while true {
@@ -57,9 +57,10 @@ final class EtcdClient: Sendable {
             do {
                 let patience: Duration = deadline - .now
                 let limit = min(patience, attempt)
-                metadata = try await connection.metadata(within: limit)
-                let rest: Duration = deadline - .now
-                let value = try await work(connection, metadata, Self.options(min(limit, rest)))
+                metadata = try await Self.limited(limit, didNotRun: true) { try await connection.metadata(within: limit) }
+                let rest: Duration = min(limit, ContinuousClock.now.duration(to: deadline))
+                let login = metadata
+                let value = try await Self.limited(rest, didNotRun: false) { try await work(connection, login, Self.options(rest)) }
                 answered(connection)
                 return value
             } catch {
@@ -74,6 +75,20 @@ final class EtcdClient: Sendable {
             guard mayRepeat, .now < deadline, !Task.isCancelled else { throw failure }
         }
     }
+
+    /// gRPC ends a call at its limit. Should it not, nobody waits for ever: a request of a manager's would never be answered, nor its `Idempotency-Key` be free.
+    private static func limited<Value: Sendable>(
+        _ limit: Duration, didNotRun: Bool, _ work: @escaping @Sendable () async throws -> Value
+    ) async throws -> Value {
+        do {
+            return try await LimitedWait.value(until: .now + max(limit, .milliseconds(1)) + overtime, work)
+        } catch is LimitedWait.TimedOut {
+            throw EtcdFailure(.timedOut, didNotRun: didNotRun)
+        }
+    }
+
+    /// What gRPC has, behind a call's limit, to end it.
+    private static let overtime = Duration.seconds(1)
 
     /// The longest that one endpoint may take.
     private var attempt: Duration { location.endpoints.count > 1 ? timing.attempt : timing.call }

@@ -28,6 +28,8 @@ package final class LeaderClient: Sendable {
         // The leader may have changed: who calls looks again instead.
         configuration.connectionPool.retryConnectionEstablishment = false
         configuration.timeout.connect = Self.connectLimit
+        // The limit of an attempt ends with the head of the answer.
+        configuration.timeout.read = self.attemptLimit
         configuration.redirectConfiguration = .disallow
         configuration.httpVersion = .http1Only
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 64
