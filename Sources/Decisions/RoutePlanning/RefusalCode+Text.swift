@@ -39,6 +39,9 @@ extension RefusalCode {
              "Use READ COMMITTED, or keep the transaction to the keys of one shard.")
         case .rowLimit:
             ("rows of several shards cannot be fetched a number at a time", "Fetch all of the statement's rows at once, as drivers do without a fetch size.")
+        case .combinedType:
+            ("values of this column's type cannot be combined exactly from those of several shards",
+             "Cast the column: floating point numbers to numeric, arrays and enums to text; order texts with COLLATE \"C\"; or group by the shard key.")
         case .typesDiffer:
             ("the shards know the column's type by different numbers", "Cast the column to text, or read it by its key.")
         case .replicaSnapshot:

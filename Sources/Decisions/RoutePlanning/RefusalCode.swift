@@ -5,6 +5,7 @@ package enum RefusalCode: String, Hashable, Sendable, CaseIterable {
     case manyShards = "PGM-MANY-SHARDS"
     case isolation = "PGM-ISOLATION"
     case rowLimit = "PGM-ROW-LIMIT"
+    case combinedType = "PGM-COMBINED-TYPE"
     case typesDiffer = "PGM-TYPES-DIFFER"
     case replicaSnapshot = "PGM-REPLICA-SNAPSHOT"
     case mixedPlacements = "PGM-MIXED-PLACEMENTS"

@@ -65,7 +65,7 @@ package enum StatementPlanner {
     ) throws(Refusal) -> StatementPlan {
         let analyzer = QueryAnalyzer(
             context: request.context, literals: request.literals, parameterTypes: request.parameterTypes)
-        _ = try analyzer.analyze(statement: node, parent: nil)
+        analyzer.topOutput = try analyzer.analyze(statement: node, parent: nil)
         analyzer.noteTemporaryNames(in: node)
         let verdict = try Verdict(analyzer, statement: node, mayGather: mayGather)
         var plan = StatementPlan(

@@ -14,19 +14,21 @@ enum Fixture {
         return parts.count == 2 ? QualifiedName(schema: parts[0], name: parts[1]) : QualifiedName(schema: "public", name: text)
     }
 
-    /// "customer_id bigint!": `!` is NOT NULL, `~` a volatile default, `#` a sequence, `=` a generated column, `%` a non-deterministic collation.
+    /// "customer_id bigint!": `!` is NOT NULL, `~` a volatile default, `#` a sequence, `=` a generated column, `%` a non-deterministic collation, `^` another one than the database's.
     static func columns(_ text: String) -> [Column] {
         text.split(separator: ",").map { part in
             let words = part.split(separator: " ", maxSplits: 1).map(String.init)
             var type = words[1]
-            let marks = type.reversed().prefix { "!~#=%".contains($0) }
+            let marks = type.reversed().prefix { "!~#=%^".contains($0) }
             type = String(type.dropLast(marks.count))
-            return Column(
+            var column = Column(
                 name: words[0], typeOID: oids[type.split(separator: "(")[0].description] ?? Column.userTypeOID,
                 typeName: type.replacing("varchar", with: "character varying"), notNull: marks.contains("!"),
                 defaultExpression: marks.contains("~") ? "now()" : marks.contains("#") ? "nextval('s'::regclass)" : nil,
                 defaultIsVolatile: marks.contains("~") || marks.contains("#"), isGenerated: marks.contains("="),
                 hasDeterministicCollation: !marks.contains("%"))
+            column.hasDatabaseCollation = !marks.contains("%") && !marks.contains("^")
+            return column
         }
     }
     static let oids: [String: UInt32] = [

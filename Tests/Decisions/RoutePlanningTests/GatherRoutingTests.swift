@@ -6,6 +6,12 @@ import Testing
 @Suite struct GatherRoutingTests {
     private static let rows = "rows rows-of-anchor"
     private static let groups = "rows groups-by-key"
+    /// Without a collation under which texts of different bytes can be equal.
+    private static let context: PlanningContext = {
+        var schema = Fixture.schema
+        schema.nondeterministicCollations = []
+        return Fixture.context(schema: schema)
+    }()
 
     @Test(arguments: [
         Routing("SELECT * FROM orders", rows),
@@ -37,29 +43,114 @@ import Testing
         Routing("SELECT count(*) FROM orders o JOIN items i USING (customer_id) GROUP BY o.customer_id", groups),
         Routing("SELECT customer_id FROM orders GROUP BY customer_id HAVING customer_id = 1", groups),
         Routing("SELECT DISTINCT customer_id, note FROM orders", rows + ", distinct-with-key"), Routing("SELECT DISTINCT * FROM orders", rows + ", distinct-with-key"),
-        Routing("SELECT note, count(*) FROM orders GROUP BY note", "PGM-NO-KEY"),
-        Routing("SELECT count(*), note FROM orders GROUP BY 2", "PGM-NO-KEY"),
         Routing("SELECT customer_id, count(*) FROM orders GROUP BY ROLLUP (customer_id)", "PGM-NO-KEY"),
         Routing("SELECT customer_id, count(*) FROM orders GROUP BY GROUPING SETS ((customer_id), ())", "PGM-NO-KEY"),
         Routing("SELECT customer_id + 1, count(*) FROM orders GROUP BY customer_id + 1", "PGM-NO-KEY"),
         // The name is a column's before it is the select list's.
         Routing("SELECT note AS total, customer_id AS id, count(*) FROM orders GROUP BY total, id", "PGM-NO-KEY"),
-        Routing("SELECT DISTINCT note FROM orders", "PGM-NO-KEY"), Routing("SELECT DISTINCT customer_id + 0 FROM orders", "PGM-NO-KEY"),
         Routing("SELECT DISTINCT ON (customer_id) * FROM orders", "PGM-NO-KEY"),
         // The key of the side that is filled up: its NULLs are one group.
-        Routing("SELECT i.customer_id, count(*) FROM orders o LEFT JOIN items i USING (customer_id) GROUP BY i.customer_id", "PGM-NO-KEY"),
+        Routing("SELECT i.customer_id, count(*) FROM orders o LEFT JOIN items i USING (customer_id) GROUP BY i.customer_id", "rows groups-combined"),
     ])
     func groupsStayWithTheirKey(_ line: Routing) {
-        #expect(Fixture.route(line.sql, line.types) == line.route)
+        #expect(Fixture.route(line.sql, line.types, in: Self.context) == line.route)
+    }
+
+    @Test(arguments: [
+        Routing("SELECT count(*) FROM orders", "rows aggregates-combined"),
+        Routing("SELECT count(*), count(note) AS n, sum(total), min(placed_at), max(total) FILTER (WHERE id > 3), bool_or(total > 1), every(id > 0) FROM orders WHERE total > $1", "rows aggregates-combined"),
+        Routing("SELECT count(*) FROM orders o JOIN items i USING (customer_id)", "rows aggregates-combined"),
+        Routing("SELECT count(*) FROM orders LIMIT 1", "rows aggregates-combined, ordered"),
+        Routing("SELECT note, count(*) FROM orders GROUP BY note", "rows groups-combined"), Routing("SELECT count(*), note FROM orders GROUP BY 2", "rows groups-combined"),
+        Routing("SELECT note, upper(note), count(*) FROM orders GROUP BY 1, 2", "rows groups-combined"), Routing("SELECT o.note FROM orders o GROUP BY o.note", "rows groups-combined"),
+        Routing("SELECT note, sum(total) AS s FROM orders GROUP BY note ORDER BY s DESC NULLS LAST, 1 LIMIT 5 OFFSET 2", "rows groups-combined, ordered"),
+        Routing("SELECT DISTINCT note FROM orders", "rows distinct-combined"), Routing("SELECT DISTINCT customer_id + 0 FROM orders", "rows distinct-combined"),
+        Routing("SELECT DISTINCT note FROM orders ORDER BY note COLLATE \"C\" LIMIT 3", "rows distinct-combined, ordered"),
+        Routing("SELECT * FROM orders ORDER BY id", "rows rows-of-anchor, ordered"), Routing("SELECT * FROM orders LIMIT 5", "rows rows-of-anchor, ordered"),
+        Routing("SELECT * FROM orders OFFSET 5", "rows rows-of-anchor, ordered"), Routing("SELECT id FROM orders ORDER BY id LIMIT $1", "rows rows-of-anchor, ordered"),
+        Routing("SELECT o.id, o.total AS t FROM orders o ORDER BY t DESC, o.id LIMIT 7 OFFSET 3;", "rows rows-of-anchor, ordered"),
+        Routing("SELECT customer_id, avg(total) AS a FROM orders GROUP BY customer_id HAVING count(*) > 1 ORDER BY a LIMIT 3", "rows groups-by-key, ordered"),
+        Routing("SELECT upper(note) AS big, count(*) FROM orders GROUP BY big ORDER BY big", "rows groups-combined, ordered"),
+        Routing("SELECT note AS total, total AS t, count(*) FROM orders GROUP BY note, total", "rows groups-combined"),
+        Routing("SELECT * FROM orders LIMIT ALL", "rows rows-of-anchor"), Routing("SELECT * FROM orders LIMIT NULL OFFSET NULL", "rows rows-of-anchor"),
+        Routing("SELECT * FROM orders FETCH FIRST 2 ROWS ONLY", "rows rows-of-anchor, ordered"), Routing("SELECT * FROM orders OFFSET 5 ROWS", "rows rows-of-anchor, ordered"),
+        Routing("SELECT * FROM orders LIMIT /* no more */ 5 OFFSET 2", "rows rows-of-anchor, ordered"), Routing("SELECT * FROM orders LIMIT $1 OFFSET $2", "rows rows-of-anchor, ordered"),
+        Routing("SELECT note, count(*) FROM orders GROUP BY note LIMIT $1", "rows groups-combined, ordered"),
+        Routing("SELECT id FROM orders o WHERE EXISTS (SELECT 1 FROM items i WHERE i.customer_id = o.customer_id) ORDER BY id LIMIT 3", "rows rows-of-anchor, ordered"),
+    ])
+    func partsAreCombined(_ line: Routing) {
+        #expect(Fixture.route(line.sql, line.types, in: Self.context) == line.route)
+    }
+
+    @Test(arguments: [
+        ("SELECT id FROM orders ORDER BY id LIMIT 5", nil), ("SELECT id FROM orders ORDER BY id LIMIT 5 OFFSET 20", "SELECT id FROM orders ORDER BY id LIMIT 25 OFFSET 0"),
+        ("SELECT id FROM orders offset 20 limit 5;", "SELECT id FROM orders offset 0 limit 25;"), ("SELECT id FROM orders OFFSET 7", "SELECT id FROM orders OFFSET 0"),
+        ("SELECT note, count(*) FROM orders GROUP BY 1 ORDER BY 2 LIMIT 5 OFFSET 1", "SELECT note, count(*) FROM orders GROUP BY 1 ORDER BY 2 LIMIT (NULL) OFFSET 0"),
+        ("SELECT DISTINCT note FROM orders LIMIT 2 OFFSET 1", "SELECT DISTINCT note FROM orders LIMIT 3 OFFSET 0"), ("SELECT count(*) FROM orders LIMIT 0", "SELECT count(*) FROM orders LIMIT (NULL)"),
+        ("SELECT id FROM orders OFFSET 2 ROWS FETCH NEXT 3 ROWS ONLY", "SELECT id FROM orders OFFSET 0 ROWS FETCH NEXT 5 ROWS ONLY"), ("SELECT id FROM orders LIMIT $1", nil),
+        ("SELECT id FROM orders OFFSET $1", "SELECT id FROM orders OFFSET (0 OPERATOR(pg_catalog.*) $1::pg_catalog.int8)"),
+    ] as [(String, String?)])
+    func eachShardIsAskedForAllThatMayBeAmongTheFirst(_ sql: String, _ part: String?) throws {
+        guard case .gatherRows(let gather) = try Fixture.plan(sql, in: Self.context).route, let combination = gather.combination else {
+            Issue.record("not combined")
+            return
+        }
+        #expect(combination.partText.map { String(decoding: $0, as: UTF8.self) } == part)
+    }
+
+    @Test func theCombiningStatementIsPostgreSQLsOwn() throws {
+        func statement(_ sql: String, _ types: [UInt32]) throws -> String? {
+            guard case .gatherRows(let gather) = try Fixture.plan(sql, in: Self.context).route else { return nil }
+            return gather.combination?.statement(types: types)
+        }
+        #expect(try statement("SELECT count(*) FROM orders", [20]) == "SELECT pg_catalog.sum(f1)::pg_catalog.int8 FROM pg_catalog.unnest($1) AS f(f1)")
+        let byText = "SELECT note FROM orders ORDER BY note"
+        #expect(try statement(byText, [25]) == "SELECT f1 FROM pg_catalog.unnest($1) AS f(f1) ORDER BY 1")
+        let grouped = "SELECT note, sum(total), max(total) FROM orders GROUP BY note ORDER BY 2 DESC, note COLLATE \"C\" LIMIT 3 OFFSET 1"
+        #expect(
+            try statement(grouped, [25, 1700, 1700])
+                == "SELECT f1, pg_catalog.sum(f2), pg_catalog.max(f3) FROM unnest($1, $2, $3) AS f(f1, f2, f3) GROUP BY f1 ORDER BY 2 DESC, f1 COLLATE pg_catalog.\"C\" LIMIT 3 OFFSET 1")
+        // Floating point sums, least texts, orders by an unknown collation, types without a rule.
+        for (sql, types) in [
+            ("SELECT sum(total) FROM orders", [701]), ("SELECT min(note::name::text) FROM orders", [25]), ("SELECT note FROM orders ORDER BY note COLLATE \"C\"", [23]),
+            ("SELECT tags FROM orders ORDER BY 1", [1009]), ("SELECT note, count(*) FROM orders GROUP BY note", [16500, 20]), ("SELECT DISTINCT total FROM orders", [114]),
+            ("SELECT id FROM orders LIMIT 2", [20, 20]),
+        ] as [(String, [UInt32])] { #expect(try statement(sql, types) == nil, "\(sql)") }
+        #expect(try statement("SELECT id FROM orders ORDER BY id LIMIT $2 OFFSET $1", [20]) == "SELECT f1 FROM pg_catalog.unnest($1) AS f(f1) ORDER BY 1 LIMIT $2 OFFSET $3")
+    }
+
+    /// What has the database's collation is ordered by it.
+    @Test(arguments: [
+        ("SELECT note FROM orders ORDER BY note", true), ("SELECT upper(note) || 'x' AS t, total::text FROM orders ORDER BY t", true), ("SELECT note FROM orders ORDER BY note COLLATE \"C\", 1", true),
+        ("SELECT o.note, p.name FROM orders o JOIN countries p ON p.code = o.note ORDER BY p.name", true), ("SELECT (ARRAY['x'])[1] AS t FROM orders ORDER BY t", true),
+        ("SELECT o.note, p.name FROM orders o JOIN products p ON p.id = o.id ORDER BY o.note", false), ("SELECT note::name AS t FROM orders ORDER BY t", false),
+        ("SELECT note COLLATE \"de_DE\" AS t FROM orders ORDER BY t", false), ("SELECT note::mood AS t FROM orders ORDER BY t", false), ("SELECT note::public.text AS t FROM orders ORDER BY t", false),
+        ("WITH w AS (SELECT note COLLATE \"C\" AS t, customer_id FROM orders) SELECT t FROM w ORDER BY t", false), ("SELECT t FROM (SELECT note::name AS t, customer_id FROM orders) s ORDER BY t", false),
+        ("SELECT name(note) AS t FROM orders ORDER BY t", false), ("SELECT upper((ROW(note)).f1) AS t FROM orders ORDER BY t", false),
+    ] as [(String, Bool)])
+    func textsAreOrderedByTheDatabasesCollation(_ sql: String, _ isProven: Bool) throws {
+        guard case .gatherRows(let gather) = try Fixture.plan(sql).route, let combination = gather.combination else {
+            Issue.record("not combined")
+            return
+        }
+        #expect(combination.hasDatabaseCollation == isProven)
+        let types = [UInt32](repeating: 25, count: combination.columns.count)
+        #expect((combination.refused(types: types) == nil) == isProven)
     }
 
     @Test(arguments: [
         // One row of all shards' rows.
-        "SELECT count(*) FROM orders", "SELECT max(total) FROM orders", "SELECT sum(total) + 1 FROM orders", "SELECT 1 FROM orders HAVING true",
+        "SELECT sum(total) + 1 FROM orders", "SELECT count(DISTINCT note) FROM orders", "SELECT string_agg(note, ',') FROM orders", "SELECT avg(total) FROM orders",
+        "SELECT count(*), 1 FROM orders", "SELECT count(*) FROM orders HAVING count(*) > 1", "SELECT max(total), note FROM orders", "SELECT count(*)::int FROM orders", "SELECT 1 FROM orders HAVING true",
         "SELECT (SELECT sum(o.total)) FROM orders o", "SELECT (SELECT count(*) FILTER (WHERE o.total > 1)) FROM orders o",
         "SELECT (SELECT string_agg(o.note, ',')) FROM orders o", "SELECT CASE WHEN max(total) > 1 THEN 1 END FROM orders",
         // An order, or a part of it.
-        "SELECT * FROM orders ORDER BY id", "SELECT * FROM orders LIMIT 5", "SELECT * FROM orders OFFSET 5", "SELECT * FROM orders ORDER BY id FETCH FIRST 2 ROWS WITH TIES",
+        "SELECT note FROM orders ORDER BY id", "SELECT id FROM orders ORDER BY id + 1", "SELECT id FROM orders ORDER BY 2", "SELECT id FROM orders ORDER BY note COLLATE \"C\"",
+        "SELECT * FROM orders LIMIT 2 + 3", "SELECT * FROM orders WHERE id = $1 LIMIT $1", "SELECT id FROM orders LIMIT $1 OFFSET $1", "SELECT id FROM orders LIMIT 5.0", "SELECT id FROM orders LIMIT 10000000000",
+        "SELECT note AS n, upper(note) AS n, count(*) FROM orders GROUP BY n", "SELECT coalesce(note, ''), count(*) AS x FROM orders GROUP BY coalesce",
+        "SELECT note FROM orders GROUP BY upper(note)", "SELECT note, sum(total) FROM orders GROUP BY note, id",
+        "SELECT id FROM orders ORDER BY id USING <", "SELECT o.*, i.* FROM orders o JOIN items i USING (customer_id) ORDER BY customer_id",
+        "SELECT id AS note, note AS x FROM orders ORDER BY note COLLATE \"C\" DESC, total", "SELECT * FROM orders ORDER BY id FETCH FIRST 2 ROWS WITH TIES",
         "SELECT rank() OVER (ORDER BY id) FROM orders", "SELECT count(*) OVER w FROM orders WINDOW w AS ()", "SELECT * FROM orders FOR UPDATE",
         // Rows that come from somewhere else.
         "SELECT * FROM products p LEFT JOIN orders o ON o.id = p.id", "SELECT * FROM orders o RIGHT JOIN products p ON o.id = p.id",

@@ -123,7 +123,7 @@ import Testing
         Routing("SELECT * FROM orders WHERE CASE WHEN id = 1 THEN customer_id = 1 ELSE true END", allRows),
         Routing("SELECT * FROM orders WHERE COALESCE(customer_id = 1, true)", allRows),
         Routing("SELECT customer_id = 1 FROM orders", allRows),
-        Routing("SELECT count(*) FILTER (WHERE customer_id = 1) FROM orders", "PGM-NO-KEY"),
+        Routing("SELECT count(*) FILTER (WHERE customer_id = 1) FROM orders", "rows aggregates-combined"),
         Routing("SELECT customer_id FROM orders GROUP BY customer_id HAVING customer_id = 1", allGroups),
         Routing("SELECT * FROM orders ORDER BY customer_id = 1 LIMIT 1", "PGM-NO-KEY"),
         Routing("TABLE orders", allRows),

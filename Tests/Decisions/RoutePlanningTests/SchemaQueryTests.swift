@@ -60,6 +60,7 @@ import Testing
             #expect(lines.foreignKeys.map(\.columnsSetOnDelete) == [["id"]] && lines.foreignKeys.map(\.columns) == [["tenant", "id"]])
             let countries = try #require(schema.relations[Fixture.name("app.countries")])
             #expect(countries.columns.map(\.hasDeterministicCollation) == [true, false, true, true])
+            #expect(countries.columns.map(\.hasDatabaseCollation) == [true, false, true, true])
             #expect(countries.columns.map(\.defaultIsVolatile) == [false, false, true, false] && countries.columns[2].typeOID == Column.userTypeOID)
             #expect(countries.uniqueKeys.map(\.columns) == [[], ["code"]] || countries.uniqueKeys.map(\.columns) == [["code"], []])
             #expect(schema.relations[Fixture.name("app.scratch")].map { $0.isUnlogged && $0.hasRules } == true)

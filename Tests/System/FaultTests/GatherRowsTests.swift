@@ -151,6 +151,87 @@ extension FaultTests {
             try await cluster.expectNoLeak(clients: 0)
         }
 
+        // MARK: Answers that are combined
+
+        private static let combined = ["SELECT count(*), max(k) FROM wide", "SELECT k FROM wide ORDER BY k LIMIT 3", "SELECT k % 7, count(*) FROM wide GROUP BY 1"]
+
+        /// One shard is held up by a lock when the client, an operator or a crash ends the statement.
+        @Test(arguments: Form.allCases, ["cancel", "kill", "leave"]) func aCombinedAnswerIsWholeOrNone(form: Form, end: String) async throws {
+            try await prepare()
+            for (place, sql) in Self.combined.enumerated() {
+                let lock = try await cluster.shardSession(2)
+                try await lock.query("BEGIN")
+                try await lock.query("LOCK TABLE wide")
+                let client = try await cluster.login()
+                try await send(client, form, sql)
+                try await eventually("the statement waits for the lock") {
+                    try await cluster.onShard(2, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == "1"
+                }
+                switch end {
+                case "cancel": try await client.cancel(port: cluster.wirePort)
+                case "kill" where place == 0: await cluster.servers[2].kill()
+                case "kill": try await lock.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+                default: client.close()
+                }
+                if end != "leave" {
+                    let answer = try await rest(client)
+                    #expect(!answer.contains { $0.kind == "C" || $0.kind == "D" }, "\(answer)")
+                    #expect(answer.suffix(2).map(\.description) == [end == "cancel" ? "E(57014)" : "E(08006)", form == .block ? "Z(E)" : "Z(I)"], "\(answer)")
+                    client.close()
+                }
+                lock.close()
+                if end == "kill", place == 0 { try await cluster.regain(2) }
+            }
+            try await cluster.expectNoLeak(clients: 0)
+        }
+
+        @Test func aCombinedAnswerSeesItsTransactionAndItsFormats() async throws {
+            let client = try await cluster.login()
+            let before = Int(try await client.rows("SELECT count(*) FROM kv")[0][0] ?? "") ?? 0
+            try await client.query("BEGIN")
+            for index in 0..<3 {
+                let key = try await cluster.key(on: index, from: 900_000)
+                #expect(try await client.failure("INSERT INTO kv VALUES (\(key), 5)") == nil)
+            }
+            #expect(try await client.rows("SELECT count(*) FROM kv") == [["\(before + 3)"]])
+            try await client.send(extended("SELECT v, count(*) AS c FROM kv WHERE k >= $1 AND v = $2 GROUP BY v ORDER BY c LIMIT 2", ["900000", "5"]))
+            #expect(try await client.until("Z").map(\.description) == ["1", "2", "T", "D(5,3)", "C(SELECT 1)", "Z(T)"])
+            try await client.send(extended("SELECT k FROM kv WHERE k >= 900000 ORDER BY k DESC LIMIT $1", ["2"]))
+            #expect(try await client.until("Z").filter { $0.kind == "D" }.count == 2)
+            try await expectLimits(client)
+            try await client.query("ROLLBACK")
+            #expect(try await client.rows("SELECT count(*) FROM kv") == [["\(before)"]])
+            client.close()
+            try await cluster.expectNoLeak(clients: 0)
+        }
+
+        /// Three rows from 900000 on, one a shard.
+        private func expectLimits(_ client: WireClient) async throws {
+            let keys = try await client.rows("SELECT k FROM kv WHERE k >= 900000 ORDER BY k").compactMap { $0[0] }
+            try #require(keys.count == 3)
+            let cases: [(limit: String?, offset: String?, keys: ArraySlice<String>)] = [
+                ("1", "1", keys[1...1]), (nil, "2", keys[2...]), ("9223372036854775807", "1", keys[1...]), ("0", nil, []), ("2", "0", keys[..<2]), ("1", "3", []),
+            ]
+            for (limit, offset, expected) in cases {
+                try await client.send(extended("SELECT k FROM kv WHERE k >= $3 ORDER BY k LIMIT $1 OFFSET $2", [limit, offset, "900000"]))
+                #expect(try await client.until("Z").filter { $0.kind == "D" }.map(\.description) == expected.map { "D(\($0))" }, "\(limit ?? "NULL") \(offset ?? "NULL")")
+            }
+            try await client.send(extended("SELECT v, count(*) FROM kv WHERE k >= 900000 GROUP BY v LIMIT $1", ["1"]))
+            #expect(try await client.until("Z").filter { $0.kind == "D" }.map(\.description) == ["D(5,3)"])
+            try await client.send(extended("SELECT k FROM kv WHERE k >= 900000 OFFSET $1", ["2"]))
+            #expect(try await client.until("Z").filter { $0.kind == "D" }.count == 1)
+        }
+
+        /// More than the router holds of a statement's parts.
+        @Test func partsThatAreTooLargeAreAnError() async throws {
+            try await prepare()
+            let client = try await cluster.login()
+            #expect(try await client.query("SELECT k, body FROM wide ORDER BY k").map(\.description) == ["E(54000)", "Z(I)"])
+            #expect(try await client.rows("SELECT k FROM wide ORDER BY k LIMIT 3") == [["3"], ["4"], ["5"]])
+            client.close()
+            try await cluster.expectNoLeak(clients: 0)
+        }
+
         // MARK: What it sees, and what it refuses
 
         @Test func itSeesWhatItsTransactionHasWritten() async throws {

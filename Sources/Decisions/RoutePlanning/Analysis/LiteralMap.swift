@@ -5,7 +5,7 @@ internal import SQLSyntax
 /// Finds the literal of the text behind a constant of the tree.
 struct LiteralMap {
     private let ranges: LiteralRanges?
-    private let text: ArraySlice<UInt8>
+    let text: ArraySlice<UInt8>
 
     init(ranges: LiteralRanges?, text: ArraySlice<UInt8>) {
         self.ranges = ranges

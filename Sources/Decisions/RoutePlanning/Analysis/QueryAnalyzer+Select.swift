@@ -133,7 +133,7 @@ extension QueryAnalyzer {
         for limit in [select.pointee.limit_count, select.pointee.limit_offset] {
             guard let limit else { continue }
             output.isTransparent = false
-            findings.noteOrder("LIMIT")
+            findings.noteOrder("LIMIT", isOnTop: scope === topScope)
             if limit.kind == PG_QUERY__NODE__NODE_PARAM_REF { settledParameters[limit] = .integer }
             try analyze(expression: limit, scope: scope)
         }

@@ -26,8 +26,9 @@ final class QueryAnalyzer {
     var settledParameters: [SQLNode: KeyType] = [:]
     /// The SELECT whose INTO the caller sees to.
     var storing: SelectNode?
-    /// What the statement itself sees, where it is a SELECT.
+    /// What the statement itself sees, where it is a SELECT, and gives.
     var topScope: Scope?
+    var topOutput: QueryOutput?
     private var levels = 0
     /// Queries in the statement, itself included.
     private(set) var queries = 0
@@ -101,6 +102,8 @@ struct Findings {
     /// Why the statement might give other rows on another shard, for writes to reference tables.
     var nondeterminism: (code: RefusalCode, subject: String, location: Int?)?
     var usesRowsInOrder: (subject: String, location: Int?)?
+    /// Something else does than LIMIT of the statement itself.
+    var usesRowsInOrderBelow = false
     /// String literals that a date/time input function might read as "now".
     var temporalLiterals: [SQLNode] = []
     /// Literals and parameters assigned to columns of which we know that they hold no date or time.
@@ -124,7 +127,8 @@ struct Findings {
     mutating func noteNondeterminism(_ code: RefusalCode, _ subject: String, at location: Int?) {
         if nondeterminism == nil { nondeterminism = (code, subject, location) }
     }
-    mutating func noteOrder(_ subject: String, at location: Int? = nil) {
+    mutating func noteOrder(_ subject: String, at location: Int? = nil, isOnTop: Bool = false) {
+        if !isOnTop { usesRowsInOrderBelow = true }
         if usesRowsInOrder == nil { usesRowsInOrder = (subject, location) }
     }
 }

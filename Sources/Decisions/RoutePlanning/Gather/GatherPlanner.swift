@@ -4,9 +4,9 @@ internal import ShardModel
 
 /// Whether a SELECT without a key for one of its sharded tables can be answered by every shard for itself: see `GatherRule`.
 struct GatherPlanner {
-    private let analyzer: QueryAnalyzer
-    private let select: SelectNode
-    private let scope: Scope
+    let analyzer: QueryAnalyzer
+    let select: SelectNode
+    let scope: Scope
 
     /// nil: no rule accepts the statement.
     static func plan(_ statement: SQLNode, _ analyzer: QueryAnalyzer) -> GatherRows? {
@@ -17,10 +17,22 @@ struct GatherPlanner {
     private func plan() -> GatherRows? {
         guard isSameEverywhere, isPlain else { return nil }
         // Of tables joined on their keys the statement may group by either's.
-        for anchor in anchors where holdsForEachKey(anchor) {
-            if let rules = rules(for: anchor) { return GatherRows(rules: rules, clockParameters: clockParameters) }
-        }
-        return nil
+        let anchors = anchors.filter(holdsForEachKey)
+        if let rules = anchors.lazy.compactMap(rules).first { return isOrdered ? orderedRows(rules) : GatherRows(rules: rules, clockParameters: clockParameters) }
+        guard !anchors.isEmpty, let (found, rule) = groupCombination() else { return nil }
+        var combination = found
+        combination.hasDatabaseCollation = CollationProof(analyzer, select).isDatabases
+        guard isOrdered else { return GatherRows(rules: [rule], clockParameters: clockParameters, combination: combination) }
+        guard let combination = ordered(combination) else { return nil }
+        return GatherRows(rules: [rule, .ordered], clockParameters: clockParameters, combination: combination)
+    }
+
+    /// Rows that are the answer's as they are, but for their order and number.
+    private func orderedRows(_ rules: [GatherRule]) -> GatherRows? {
+        guard let output = analyzer.topOutput, output.isPositional, !output.columns.isEmpty else { return nil }
+        var combination = GatherCombination(columns: output.columns.map { _ in .value })
+        combination.hasDatabaseCollation = CollationProof(analyzer, select).isDatabases
+        return ordered(combination).map { GatherRows(rules: rules + [.ordered], clockParameters: clockParameters, combination: $0) }
     }
 
     // MARK: What the shards must have in common
@@ -32,7 +44,7 @@ struct GatherPlanner {
             findings.catalogs.isEmpty, findings.locals.isEmpty
         else { return false }
         // Of rows without an order two shards may pick different ones, unless all of it is about one key's.
-        guard findings.usesRowsInOrder == nil || analyzer.queries == 1 else { return false }
+        guard !findings.usesRowsInOrderBelow || analyzer.queries == 1 else { return false }
         guard findings.temporalLiterals.allSatisfy(findings.timelessNodes.contains) else { return false }
         return findings.tables.allSatisfy { name in
             // What is in a view's body is not seen here.
@@ -47,13 +59,21 @@ struct GatherPlanner {
         return Set(nodes.map { Int($0.pointee.param_ref.pointee.number) }).sorted()
     }
 
-    /// A SELECT of FROM, WHERE, GROUP BY and HAVING, and nothing else.
+    /// A SELECT of FROM, WHERE, GROUP BY, HAVING, ORDER BY and LIMIT, and nothing else.
     private var isPlain: Bool {
         let query = select.pointee
         guard query.op == PG_QUERY__SET_OPERATION__SETOP_NONE, query.n_values_lists == 0, query.into_clause == nil, query.n_locking_clause == 0,
-            query.n_sort_clause == 0, query.limit_count == nil, query.limit_offset == nil, query.n_window_clause == 0
+            query.n_window_clause == 0
         else { return false }
         return query.with_clause == nil || query.with_clause.pointee.recursive == 0
+    }
+
+    private var isOrdered: Bool { select.pointee.n_sort_clause > 0 || isBounded(select.pointee.limit_count) || isBounded(select.pointee.limit_offset) }
+
+    /// LIMIT ALL, LIMIT NULL and OFFSET NULL are none.
+    func isBounded(_ bound: SQLNode?) -> Bool {
+        guard let bound else { return false }
+        return bound.kind != PG_QUERY__NODE__NODE_A_CONST || bound.pointee.a_const.pointee.isnull == 0
     }
 
     // MARK: The anchor
@@ -117,7 +137,7 @@ struct GatherPlanner {
         return shows(targets[place], slot)
     }
 
-    private func isStar(_ target: SQLNode) -> Bool {
+    func isStar(_ target: SQLNode) -> Bool {
         guard target.kind == PG_QUERY__NODE__NODE_RES_TARGET, let value = target.pointee.res_target.pointee.val else { return true }
         var found = false
         value.forEachNode { node in
@@ -137,7 +157,7 @@ struct GatherPlanner {
 
     // MARK: Calls
 
-    private func callsWindow(_ node: SQLNode) -> Bool {
+    func callsWindow(_ node: SQLNode) -> Bool {
         var found = false
         node.forEachNode { node in
             if node.kind == PG_QUERY__NODE__NODE_FUNC_CALL, node.pointee.func_call.pointee.over != nil { found = true }
@@ -148,7 +168,7 @@ struct GatherPlanner {
 
     /// An aggregate of the statement's own level. One in a subquery may be, too: PostgreSQL takes it for that of the level where its arguments come from. Only
     /// count(*) is sure to be the subquery's.
-    private func callsAggregate(_ node: SQLNode, isInSubquery: Bool = false) -> Bool {
+    func callsAggregate(_ node: SQLNode, isInSubquery: Bool = false) -> Bool {
         var found = false
         node.forEachNode { node in
             switch node.kind {
@@ -169,7 +189,7 @@ struct GatherPlanner {
     }
 
     /// A window function's own call is none, but its arguments may hold one; `over` is looked at by `callsWindow`.
-    private func isAggregate(_ call: UnsafeMutablePointer<PgQuery__FuncCall>) -> Bool {
+    func isAggregate(_ call: UnsafeMutablePointer<PgQuery__FuncCall>) -> Bool {
         guard let names = NodeList(call.pointee.n_funcname, call.pointee.funcname).strings, let name = names.last else { return true }
         let schemas = names.count > 1 ? [names[0]] : ["pg_catalog"] + analyzer.context.searchPath
         return schemas.contains { schema in

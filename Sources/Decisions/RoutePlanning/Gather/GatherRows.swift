@@ -5,9 +5,12 @@ package struct GatherRows: Hashable, Sendable {
     package var rules: [GatherRule]
     /// Parameters (1-based) that may be read as a moment: a text such as 'now' in one of them would be another moment on each shard.
     package var clockParameters: [Int]
+    /// nil: the shards' rows are the answer's.
+    package var combination: GatherCombination?
 
-    package init(rules: [GatherRule], clockParameters: [Int] = []) {
+    package init(rules: [GatherRule], clockParameters: [Int] = [], combination: GatherCombination? = nil) {
         self.rules = rules
+        self.combination = combination
         self.clockParameters = clockParameters
     }
 }
@@ -25,4 +28,12 @@ package enum GatherRule: String, Hashable, Sendable, CaseIterable {
     case groupsByKey = "groups-by-key"
     /// DISTINCT over rows that hold the anchor's key: no two shards have equal ones.
     case distinctWithKey = "distinct-with-key"
+    /// Aggregates of all rows, each of them one of the values of its parts: counts and sums add up, the least of all is the least of each shard's least.
+    case aggregatesCombined = "aggregates-combined"
+    /// Likewise for each group, whose key is among the columns, so that its parts are found.
+    case groupsCombined = "groups-combined"
+    /// DISTINCT over the distinct rows of each shard.
+    case distinctCombined = "distinct-combined"
+    /// ORDER BY, LIMIT and OFFSET over rows of which each shard gives those that may be among the first.
+    case ordered = "ordered"
 }

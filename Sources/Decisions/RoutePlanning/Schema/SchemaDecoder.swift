@@ -93,6 +93,7 @@ package enum SchemaDecoder {
             defaultIsVolatile: try row.bool(7), isIdentity: try row.bool(8), isGenerated: try row.bool(9),
             hasDeterministicCollation: try row.bool(10))
         column.hasSlicedSequence = try row.bool(11)
+        column.hasDatabaseCollation = try row.bool(12)
         snapshot.relations[try row.name(0)]?.columns.append(column)
     }
 

@@ -137,7 +137,8 @@ package enum SchemaQueries {
             pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull,
             coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), pg_catalog.pg_get_expr(t.typdefaultbin, 0)),
             \(isVolatile("coalesce(d.adbin, t.typdefaultbin)")),
-            a.attidentity <> '', a.attgenerated <> '', coalesce(l.collisdeterministic, true), \(hasSlicedSequence)
+            a.attidentity <> '', a.attgenerated <> '', coalesce(l.collisdeterministic, true), \(hasSlicedSequence),
+            a.attcollation IN (0, 100)
         FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
             JOIN pg_catalog.pg_type t ON t.oid = a.atttypid

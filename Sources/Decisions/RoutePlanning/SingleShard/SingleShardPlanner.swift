@@ -92,7 +92,7 @@ enum SingleShardPlanner {
         case .keyIsNull, .keyNullable, .shardKeyDisagrees, .hint, .unplacedTable, .rowSecurity, .multipleStatements, .statementList,
             .replicaSnapshot, .sqlPrepare, .cannotPrepare, .twoPhase, .setting, .role, .extendedMaintenance, .queryInPipeline, .setLocalSearchPath,
             .mosaicCall, .readOnlyUser, .systemSchema, .tooComplex, .uniqueWithoutKey, .foreignKey, .sequenceDefault, .volatileDefault, .referenceTrigger, .keyDefinition, .placementConflict,
-            .tableHasRows, .resharding, .rowsMove, .rowLimit, .typesDiffer:
+            .tableHasRows, .resharding, .rowsMove, .rowLimit, .combinedType, .typesDiffer:
             false
         case .noKey, .manyShards, .isolation, .mixedPlacements, .catalogJoin, .keyType, .keyMissing, .keyExpression, .keyUpdate, .keyColumn,
             .keyMalformed, .unknownTable, .unknownFunction, .userFunction, .serverFunction, .sessionFunction, .sequenceState, .sequenceFunction, .shardSize, .userOperator, .view,

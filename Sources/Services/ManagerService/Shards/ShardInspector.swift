@@ -10,7 +10,7 @@ package struct ShardInspection: Hashable, Sendable {
     package var walLevel: String
     package var preparedTransactionsMax: Int
     package var encoding: String
-    /// `datcollate` and `datctype`: how texts are ordered and compared where a statement says nothing else.
+    /// `datcollate` and `datctype`, and provider and locale where they are not the C library's: how texts are ordered and compared where a statement says nothing else.
     package var collation: String
     /// The role of the endpoint.
     package var role: String

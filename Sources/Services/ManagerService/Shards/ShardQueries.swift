@@ -4,12 +4,14 @@ enum ShardQueries {
     static let facts = """
         SELECT current_setting('server_version_num')::int, current_setting('server_version'), pg_catalog.pg_is_in_recovery(),
                current_setting('wal_level'), current_setting('max_prepared_transactions')::int,
-               pg_catalog.pg_encoding_to_char(d.encoding), d.datcollate || ' ' || d.datctype, current_user,
+               pg_catalog.pg_encoding_to_char(d.encoding),
+               pg_catalog.concat_ws(' ', d.datcollate, d.datctype, nullif(l.own ->> 'datlocprovider', 'c'), coalesce(l.own ->> 'datlocale', l.own ->> 'daticulocale'), l.own ->> 'daticurules'),
+               current_user,
                pg_catalog.has_database_privilege(d.oid, 'CREATE'), current_setting('is_superuser') = 'on',
                pg_catalog.to_regclass('pgmosaic.identity') IS NOT NULL,
                (SELECT count(*) FROM pg_catalog.pg_prepared_xacts p WHERE p.database = d.datname AND pg_catalog.starts_with(p.gid, 'pgmosaic:')),
                (SELECT s.system_identifier::text FROM pg_catalog.pg_control_system() s)
-        FROM pg_catalog.pg_database d WHERE d.datname = current_database()
+        FROM pg_catalog.pg_database d CROSS JOIN LATERAL (SELECT pg_catalog.to_jsonb(d) AS own) l WHERE d.datname = current_database()
         """
 
     /// The claim as of a table that has none yet: of a shard from before there were claims.

@@ -53,18 +53,19 @@ extension ClientSession {
         enlistAll { [self] in
             // A transaction of one statement, at an isolation that takes a snapshot for each.
             let isPlain = isAlone && !settings.namesIsolation && !database.pools.contains(where: \.isStrict)
-            guard !isPlain, participants.count > 1 else { return start(origin, isImplicit: isImplicit) }
+            guard !isPlain, participants.count > 1 else { return start(plan, origin, isImplicit: isImplicit) }
             for index in participants.indices { participants[index].role = .bound }
             boundLocks(of: Array(participants.indices)) { [self] error in
-                guard let error else { return start(origin, isImplicit: isImplicit) }
+                guard let error else { return start(plan, origin, isImplicit: isImplicit) }
                 if isImplicit { rollBackAll { [self] in failUnit(error) } } else { failUnit(error) }
             }
         }
     }
 
-    private func start(_ origin: GatherOrigin, isImplicit: Bool) {
+    private func start(_ plan: GatherRows, _ origin: GatherOrigin, isImplicit: Bool) {
         let backends = database.pools.compactMap { pool in participants.first { $0.backend.pool === pool }?.backend }
         guard backends.count == database.pools.count else { return failUnit(.shardsChanged) }
+        if let combination = plan.combination { return combine(combination, origin, isImplicit: isImplicit) }
         let state = RowGather(origin, backends, isImplicit: isImplicit, isInBatch: batch.isOpen, moves: database.moves)
         gather = state
         batch.rawUnnamed = nil

@@ -9,6 +9,7 @@ enum AcrossStatements {
             l text[], c char(5), x numeric, iv interval)
         """,
         "CREATE TABLE ref (n int PRIMARY KEY, name text)",
+        "CREATE TABLE words (k bigint PRIMARY KEY, c text COLLATE \"C\", w text)", "CREATE TABLE plain (k bigint PRIMARY KEY, s text, p char(3), v varchar(4))",
     ]
 
     static let data: [String] =
@@ -23,6 +24,9 @@ enum AcrossStatements {
             "INSERT INTO few VALUES (1, 9223372036854775807)", "INSERT INTO few VALUES (2, NULL)",
             "INSERT INTO ref VALUES (0, 'zero'), (1, 'one'), (2, NULL), (9, 'nine')",
         ]
+        + ["Zebra", "apple", "Äpfel", "äpfel", "apple ", "a-b", "ab", "", "Straße", "strasse", "10", "9", "é", "e\u{301}"].enumerated().flatMap { place, word in
+            ["INSERT INTO words VALUES (\(place), '\(word)', '\(word)')", "INSERT INTO plain VALUES (\(place), '\(word)', '\(word.prefix(3))', '\(word.prefix(4))')"]
+        }
         + (1...24).map { key in
             """
             INSERT INTO odd VALUES (\(key), \(key % 3), \(key) * 300000000000000000, \(["'NaN'", "'-0'", "'0'", "'Infinity'", "0.1", "NULL"][key % 6]), \(key % 4).5,
@@ -32,7 +36,7 @@ enum AcrossStatements {
             """
         }
 
-    static let all: [String] = rows + groups
+    static let all: [String] = rows + groups + combined + ordered
 
     private static let rows = [
         "SELECT * FROM a", "SELECT * FROM b", "SELECT * FROM few", "SELECT * FROM none", "SELECT * FROM odd", "SELECT FROM a", "SELECT 1 FROM a",
@@ -57,11 +61,51 @@ enum AcrossStatements {
         "SELECT k, sum(v) FROM none GROUP BY k", "SELECT a.k, count(b.no) FROM a LEFT JOIN b ON a.k = b.k GROUP BY a.k",
     ]
 
+    private static let combined = [
+        "SELECT count(*) FROM a", "SELECT count(*), count(n), count(s) AS named, sum(n), sum(m), min(m), max(k), min(n) FROM a", "SELECT count(*), sum(v), max(v) FROM none", "SELECT sum(v) FROM few",
+        "SELECT sum(k), sum(n::smallint), sum(k::numeric) FROM a WHERE n IS NOT NULL", "SELECT bool_and(n > 0), bool_or(n > 3), every(n < 9), count(*) FILTER (WHERE n = 1) FROM a",
+        "SELECT min(i2), max(i8), max(f), min(r), max(x), min(ts), max(tz), min(ti), bool_or(o), count(j) FROM odd", "SELECT sum(x) FROM odd", "SELECT sum(x) FROM odd WHERE x <> 'NaN'",
+        "SELECT count(*), sum(no) FROM a JOIN b USING (k) WHERE a.n > 1", "SELECT count(*) FROM a LEFT JOIN ref USING (n)", "SELECT count(*) FROM a WHERE EXISTS (SELECT 1 FROM b WHERE b.k = a.k)",
+        "SELECT max(d), min(d) FROM b", "SELECT sum(i8) FROM odd", "SELECT sum(v) FROM few WHERE k = k", "SELECT sum(9223372036854775807 - k + k) FROM few", "SELECT sum(1 / (k - 5)) FROM a",
+        "SELECT n, count(*), sum(m), min(k) FROM a GROUP BY n", "SELECT s, n, count(*) FROM a GROUP BY s, n", "SELECT count(*), s FROM a GROUP BY 2", "SELECT s FROM a GROUP BY s",
+        "SELECT t, d, count(*), max(no) FROM b GROUP BY t, d", "SELECT u, count(*) FROM odd GROUP BY u", "SELECT b, count(*) FROM odd GROUP BY b", "SELECT o, count(*), sum(i2) FROM odd GROUP BY o",
+        "SELECT ts, count(*) FROM odd GROUP BY ts", "SELECT tz, c, count(*) FROM odd GROUP BY tz, c", "SELECT upper(s) AS big, count(*) FROM a GROUP BY 1", "SELECT r.name, count(*) FROM a JOIN ref r USING (n) GROUP BY r.name",
+        "SELECT s, count(*) FROM none GROUP BY s", "SELECT b.k, count(*) FROM a LEFT JOIN b ON a.k = b.k AND b.no = 1 GROUP BY b.k", "SELECT DISTINCT n FROM a", "SELECT DISTINCT n, s FROM a", "SELECT DISTINCT t FROM b WHERE no > 1",
+        "SELECT DISTINCT i2, o, ti FROM odd", "SELECT DISTINCT v FROM none", "SELECT DISTINCT n + 1 AS m FROM a", "SELECT count(*) FROM a LIMIT 1", "SELECT count(*) FROM a LIMIT 0", "SELECT count(*) FROM a OFFSET 1",
+        "SELECT DISTINCT upper(s) FROM a", "SELECT count(*) AS \"Weird Name\" FROM a", "SELECT min(s), max(s), min(p), max(p), min(v), max(v) FROM plain", "SELECT DISTINCT p FROM plain", "SELECT DISTINCT c FROM words",
+        "SELECT c, count(*) FROM words GROUP BY c", "SELECT min(s), max(upper(s)) FROM a", "SELECT sum(iv), min(iv), max(iv) FROM odd", "SELECT min(r), max(f) FROM odd WHERE f <> 0", "SELECT f, count(*) FROM odd WHERE f <> 0 GROUP BY f",
+        "SELECT DISTINCT j FROM odd", "SELECT DISTINCT r, iv FROM odd", "SELECT upper(s) AS big, count(*) FROM a GROUP BY big", "SELECT n AS number, count(*) FROM a GROUP BY number", "SELECT k % 3 AS n, count(*) FROM few GROUP BY n",
+        "SELECT n, k % 2 AS s, count(*) FROM a GROUP BY n, 2", "SELECT n, sum(m) FROM a GROUP BY k", "SELECT count(*) FROM a WHERE false", "SELECT n, count(*) FROM a WHERE false GROUP BY n",
+        "SELECT date_trunc('month', ts) AS month, count(*) FROM odd GROUP BY month", "SELECT sum(s) FROM a",
+    ]
+
+    /// Each order is total, or equal rows are the same.
+    private static let ordered = [
+        "SELECT * FROM a ORDER BY k", "SELECT * FROM a ORDER BY k DESC LIMIT 5", "SELECT k, n FROM a ORDER BY n, k LIMIT 10 OFFSET 30", "SELECT k, n FROM a ORDER BY n DESC NULLS LAST, k DESC OFFSET 100",
+        "SELECT n AS k, k AS n FROM a ORDER BY k, n LIMIT 9", "SELECT a.n, a.k FROM a ORDER BY a.n NULLS FIRST, a.k LIMIT 50", "SELECT k, m FROM a ORDER BY m DESC, 1 LIMIT 4", "SELECT s, k FROM a ORDER BY s COLLATE \"C\" DESC, k LIMIT 20",
+        "SELECT k FROM a ORDER BY k LIMIT 0", "SELECT k FROM a ORDER BY k OFFSET 1000", "SELECT a.k, b.no, b.t FROM a JOIN b USING (k) ORDER BY a.k DESC, b.no LIMIT 11 OFFSET 4", "SELECT * FROM none ORDER BY k LIMIT 3",
+        "SELECT k, f FROM odd ORDER BY f, k", "SELECT k, r FROM odd ORDER BY r DESC, k", "SELECT k, u FROM odd ORDER BY u, k LIMIT 7", "SELECT k, b FROM odd ORDER BY b DESC, k", "SELECT k, ts, tz FROM odd ORDER BY tz, ts DESC, k LIMIT 13",
+        "SELECT k, o FROM odd ORDER BY o, k", "SELECT k, x, j, iv, c FROM odd ORDER BY x DESC NULLS LAST, k", "SELECT ti, k FROM odd ORDER BY 1, 2", "SELECT n, count(*) AS c FROM a GROUP BY n ORDER BY c DESC, n LIMIT 3",
+        "SELECT s, sum(m) FROM a GROUP BY s ORDER BY 2 DESC NULLS LAST, s COLLATE \"C\"", "SELECT n, sum(k) FROM a GROUP BY n ORDER BY n NULLS FIRST OFFSET 2", "SELECT DISTINCT n FROM a ORDER BY n LIMIT 3 OFFSET 1", "SELECT DISTINCT s FROM a ORDER BY s COLLATE \"C\"",
+        "SELECT k, count(*) FROM b GROUP BY k HAVING count(t) > 1 ORDER BY k DESC LIMIT 6", "SELECT DISTINCT k, s FROM a ORDER BY k LIMIT 8", "SELECT 1 AS one FROM a ORDER BY one LIMIT 3", "SELECT s, k FROM a ORDER BY s, k", "SELECT s FROM plain ORDER BY s", "SELECT p, v, k FROM plain ORDER BY p DESC, v, k",
+        "SELECT c FROM words ORDER BY c COLLATE \"C\"", "SELECT upper(s) AS t FROM plain ORDER BY t LIMIT 5", "SELECT s, count(*) FROM a GROUP BY s ORDER BY s DESC", "SELECT k FROM a ORDER BY k FETCH FIRST 4 ROWS ONLY",
+        "SELECT k FROM a ORDER BY k OFFSET 3 ROWS FETCH NEXT 2 ROWS ONLY", "SELECT k FROM a ORDER BY k LIMIT ALL OFFSET 100", "SELECT k FROM a ORDER BY k LIMIT NULL", "SELECT k, iv FROM odd ORDER BY iv, k", "SELECT k, j FROM odd ORDER BY j DESC, k LIMIT 9",
+        "SELECT k FROM a WHERE EXISTS (SELECT 1 FROM b WHERE b.k = a.k) ORDER BY k DESC LIMIT 7 OFFSET 2", "WITH w AS (SELECT k, n FROM a WHERE n > 1) SELECT w.n, count(*) FROM w GROUP BY w.n ORDER BY 2, 1",
+        "SELECT 7 FROM a LIMIT 6", "SELECT d, count(*) FROM b GROUP BY d ORDER BY d",
+    ]
+
     /// With the code of each.
     static let refused: [(String, String)] = [
         ("SELECT a.k FROM a JOIN b ON a.n = b.no", "PGM-NO-KEY"), ("SELECT * FROM ref LEFT JOIN a ON a.n = ref.n", "PGM-NO-KEY"), ("SELECT a.k FROM a FULL JOIN b USING (k)", "PGM-NO-KEY"),
         ("SELECT k, now() FROM a", "PGM-NO-KEY"), ("SELECT k FROM a WHERE random() < 2", "PGM-NO-KEY"), ("SELECT k FROM b WHERE d < 'today'", "PGM-NO-KEY"),
         ("SELECT rank() OVER (ORDER BY k) FROM a", "PGM-NO-KEY"), ("SELECT k FROM a UNION ALL SELECT k FROM b", "PGM-NO-KEY"), ("SELECT ctid FROM a", "PGM-NO-KEY"),
         ("SELECT (SELECT max(a.n)) FROM a", "PGM-NO-KEY"), ("SELECT k FROM a FOR UPDATE", "PGM-NO-KEY"),
+        ("SELECT sum(f) FROM odd", "PGM-COMBINED-TYPE"), ("SELECT max(k) FROM a HAVING true", "PGM-NO-KEY"), ("SELECT count(*) FROM a GROUP BY ()", "PGM-NO-KEY"), ("SELECT count(*) FROM a LIMIT -1", "PGM-NO-KEY"), ("SELECT k FROM a ORDER BY k OFFSET 3 ROWS FETCH NEXT ROW ONLY", "PGM-NO-KEY"),
+        ("SELECT k, k FROM a ORDER BY k LIMIT 3", "PGM-NO-KEY"), ("SELECT avg(f) FROM odd", "PGM-NO-KEY"), ("SELECT sum(r) FROM odd", "PGM-COMBINED-TYPE"),
+        ("SELECT min(c) FROM words", "PGM-COMBINED-TYPE"), ("SELECT w FROM words ORDER BY w", "PGM-COMBINED-TYPE"), ("SELECT s COLLATE \"C\" AS t FROM a ORDER BY t", "PGM-COMBINED-TYPE"), ("SELECT max(s::name::text) FROM a", "PGM-COMBINED-TYPE"),
+        ("SELECT l FROM odd LIMIT 1", "PGM-COMBINED-TYPE"),
+        ("SELECT l, count(*) FROM odd GROUP BY l", "PGM-COMBINED-TYPE"), ("SELECT k, ARRAY[n] FROM a ORDER BY k", "PGM-COMBINED-TYPE"),
+        ("SELECT count(DISTINCT n) FROM a", "PGM-NO-KEY"), ("SELECT string_agg(s, ',') FROM a", "PGM-NO-KEY"), ("SELECT n, count(*) FROM a GROUP BY n HAVING count(*) > 1", "PGM-NO-KEY"),
+        ("SELECT count(*) FROM a GROUP BY n", "PGM-NO-KEY"), ("SELECT k FROM a ORDER BY n", "PGM-NO-KEY"), ("SELECT k FROM a ORDER BY k + 1", "PGM-NO-KEY"), ("SELECT a.k FROM a ORDER BY k FETCH FIRST 2 ROWS WITH TIES", "PGM-NO-KEY"),
     ]
 }

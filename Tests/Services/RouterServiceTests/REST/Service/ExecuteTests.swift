@@ -80,7 +80,7 @@ struct ExecuteTests {
         ("BEGIN", "PGM-REST-TRANSACTION"), ("COMMIT", "PGM-REST-TRANSACTION"), ("SET work_mem = '1MB'", "PGM-REST-SESSION"),
         ("DISCARD ALL", "PGM-REST-SESSION"), ("SET pgmosaic.explain = on", "PGM-REST-SESSION"), ("COPY notes TO STDOUT", "PGM-REST-COPY"),
         ("COPY orders FROM STDIN", "PGM-REST-COPY"), ("LISTEN x", "PGM-REST-SESSION"), ("SELECT pg_advisory_lock(1)", "PGM-REST-SESSION"), ("SELECT 1; SELECT 2", "PGM-MULTIPLE-STATEMENTS"),
-        ("SELECT count(*) FROM orders", "PGM-NO-KEY"), ("SELECT * FROM nowhere", "PGM-UNKNOWN-TABLE"),
+        ("SELECT a.id FROM orders a JOIN orders b ON a.id = b.id", "PGM-NO-KEY"), ("SELECT * FROM nowhere", "PGM-UNKNOWN-TABLE"),
     ])
     func whatCannotRunIsRefusedWithItsCode(_ query: String, _ code: String) async throws {
         let error = try await cluster.failure(query)
@@ -190,7 +190,9 @@ struct ExecuteTests {
         #expect(try await cluster.rows("SELECT id FROM orders WHERE customer_id = 91") == [])
         // Without the value of its key the shard stays open.
         #expect(try await cluster.execute(query, options: ["explain": true]).json?["shards"] == [])
-        let refused = try #require(try await cluster.execute("SELECT count(*) FROM orders", options: ["explain": true]).json)
+        let everywhere = try #require(try await cluster.execute("SELECT count(*) FROM orders", options: ["explain": true]).json)
+        #expect(everywhere["route"] == "gather_rows")
+        let refused = try #require(try await cluster.execute("SELECT a.id FROM orders a JOIN orders b ON a.id = b.id", options: ["explain": true]).json)
         #expect(refused["route"] == "refused")
         #expect(refused["refusal"] == "PGM-NO-KEY")
         #expect(try await cluster.execute("BEGIN", options: ["explain": true]).json?["route"] == "transaction")

@@ -1,0 +1,160 @@
+internal import NIOCore
+internal import PGWire
+internal import RoutePlanning
+internal import SessionCore
+internal import ShardModel
+
+/// SELECT whose answer is made of partial rows of every shard, by the PostgreSQL of one of them (docs/internals/scatter.md).
+extension ClientSession {
+    /// The portal's name on the shards, where a client's own may be in use.
+    private static let portal = "pgmosaic_part"
+
+    /// Precondition: every shard is a participant, and may be asked.
+    func combine(_ combination: GatherCombination, _ origin: GatherOrigin, isImplicit: Bool) {
+        let done = { [self] (outcome: EverywhereOutcome) in
+            if !origin.isExecution { return conclude(outcome, isImplicit: isImplicit) }
+            switch outcome {
+            case .failure(let error): failBatch(error)
+            case .success(let answers): answer { $0.writeImmutableBuffer(answers) }
+            }
+        }
+        let indices = participants.indices.filter { index in database.pools.contains { $0 === participants[index].backend.pool } }
+        var rows = PartialRows()
+        var error: ServerError?
+        let moves = database.moves
+        each(
+            Array(indices), { index in (self.prelude(of: index, wrote: self.participants[index].wrote), { origin.writePart(combination.partText, into: &$0, portal: Self.portal) }) },
+            keep: .simpleQuery, AnswerBudget(limits.coordinatedAnswerMax)
+        ) { [self] index, exchange, result in
+            guard error == nil else { return }
+            let backend = participants[index].backend
+            error = Self.failure(exchange, result, backend) ?? rows.add(exchange.answers, isHome: backend.pool === database.home).map { .refusal(Refusal(.typesDiffer, $0)) }
+            // Nobody waits for the rest of it.
+            if error != nil {
+                for participant in participants where participant.backend.hasExchange { participant.backend.pool.cancel(participant.backend) }
+            }
+        } then: { [self] in
+            if let error = error ?? refusalOfStrays(since: moves) { return done(.failure(error)) }
+            finish(rows, combination, origin, done)
+        }
+    }
+
+    /// Has the home shard make the answer of the partial rows.
+    private func finish(_ rows: PartialRows, _ combination: GatherCombination, _ origin: GatherOrigin, _ done: @escaping (EverywhereOutcome) -> Void) {
+        let types = rows.columns.map(\.typeOID)
+        if let place = combination.refused(types: types) { return done(.failure(.refusal(Refusal(.combinedType, rows.columns[place].name)))) }
+        guard let statement = combination.statement(types: types), let home = participants.firstIndex(where: { $0.backend.pool === database.home }) else {
+            return done(.failure(.shardsDisagree(database.home.shardID)))
+        }
+        guard combination.order.allSatisfy({ item in item.name == nil || rows.columns.indices.filter { rows.columns[$0].name == item.name } == [item.place] }) else {
+            return done(.failure(.planChanged))
+        }
+        let arrays = rows.arrays()
+        var parameterTypes = types.compactMap { CombinedType(oid: $0)?.arrayOID }
+        var bounds: [(value: ByteBuffer?, format: WireFormat)] = []
+        if case .execution(let client, let bind) = origin {
+            for number in combination.parameters where number <= bind.parameterCount {
+                bounds.append((bind.parameter(at: number - 1), bind.format(ofParameter: number - 1)))
+                parameterTypes.append(number <= client.parameterTypes.count ? client.parameterTypes[number - 1] : 0)
+            }
+        }
+        var outcome = EverywhereOutcome.failure(.shardsDisagree(database.home.shardID))
+        each(
+            [home],
+            { index in
+                (
+                    self.prelude(of: index, wrote: self.participants[index].wrote),
+                    { buffer in
+                        buffer.writeParse(name: "", query: statement, parameterTypes: parameterTypes)
+                        buffer.writeBind(portal: Self.portal, arrays: arrays, bounds, resultFormats: origin.resultFormats)
+                        buffer.writeDescribe(.portal, name: Self.portal)
+                        buffer.writeExecute(portal: Self.portal)
+                        buffer.writeClose(.portal, name: Self.portal)
+                        buffer.writeSync()
+                    }
+                )
+            }, keep: .simpleQuery
+        ) { [self] index, exchange, result in
+            if let error = Self.failure(exchange, result, participants[index].backend) { return outcome = .failure(error) }
+            outcome = Self.answer(exchange.answers, rows.columns, showsColumns: !origin.isExecution, database.home.shardID)
+        } then: {
+            done(outcome)
+        }
+    }
+
+    /// The combined rows under the names that the client's statement gives them.
+    private static func answer(
+        _ answers: ByteBuffer, _ columns: [RowDescription.Column], showsColumns: Bool, _ shard: ShardID
+    ) -> EverywhereOutcome {
+        var (rest, buffer) = (answers, ByteBuffer())
+        while let frame = try? rest.readFrame(limit: .max) {
+            switch frame.kind {
+            case BackendKind.rowDescription:
+                guard let made = try? RowDescription(body: frame.body), made.columns.map(\.typeOID) == columns.map(\.typeOID) else {
+                    return .failure(.shardsDisagree(shard))
+                }
+                var shown = columns
+                for place in shown.indices { shown[place].format = made.columns[place].format }
+                if showsColumns { buffer.writeRowDescription(shown) }
+            case BackendKind.dataRow, BackendKind.commandComplete, BackendKind.noticeResponse:
+                buffer.writeFrame(frame.kind) { $0.writeImmutableBuffer(frame.body) }
+            default: break
+            }
+        }
+        return .success(buffer)
+    }
+}
+
+extension ByteBuffer {
+    /// Bind of the unnamed statement to arrays in binary form, and limits as the client gave them.
+    fileprivate mutating func writeBind(
+        portal: String, arrays: [ByteBuffer], _ bounds: [(value: ByteBuffer?, format: WireFormat)], resultFormats: FormatList?
+    ) {
+        writeFrame(FrontendKind.bind) { buffer in
+            buffer.writeNullTerminatedString(portal)
+            buffer.writeNullTerminatedString("")
+            let values = arrays.map { (value: $0 as ByteBuffer?, format: WireFormat.binary) } + bounds
+            buffer.writeInteger(UInt16(values.count))
+            for value in values { buffer.writeInteger(value.format.rawValue) }
+            buffer.writeInteger(UInt16(values.count))
+            for (value, _) in values {
+                buffer.writeInteger(Int32(value?.readableBytes ?? -1))
+                if let value { buffer.writeImmutableBuffer(value) }
+            }
+            let count = resultFormats?.count ?? 0
+            buffer.writeInteger(UInt16(count))
+            for place in 0..<count { buffer.writeInteger(resultFormats?[place].rawValue ?? 0) }
+        }
+    }
+}
+
+extension GatherOrigin {
+    /// nil: text.
+    var resultFormats: FormatList? { if case .execution(_, let bind) = self { bind.resultFormats } else { nil } }
+
+    /// The statement with its rows in binary form, whatever the client asked for.
+    ///
+    /// - text: in place of the client's own; nil: there is none.
+    func writePart(_ text: [UInt8]?, into buffer: inout ByteBuffer, portal: String) {
+        switch self {
+        case .query(let frame):
+            var own = frame
+            own.moveReaderIndex(forwardBy: FrameHeader.length)
+            own.moveWriterIndex(to: own.writerIndex - 1)
+            buffer.writeParse(name: "", query: text.map { ByteBuffer(bytes: $0) } ?? own)
+            buffer.writeBind(portal: portal, statement: "", parameters: [], resultFormat: .binary)
+        case .execution(let statement, let bind):
+            if let text {
+                buffer.writeParse(name: "", query: ByteBuffer(bytes: text), parameterTypes: statement.parameterTypes)
+            } else {
+                buffer.writeParse(rewriting: statement.parse, name: "")
+            }
+            let parameters = bind.parameters.enumerated().map { (value: $1, format: bind.format(ofParameter: $0)) }
+            buffer.writeBind(portal: portal, statement: "", parameters: parameters, resultFormat: .binary)
+        }
+        buffer.writeDescribe(.portal, name: portal)
+        buffer.writeExecute(portal: portal)
+        buffer.writeClose(.portal, name: portal)
+        buffer.writeSync()
+    }
+}
