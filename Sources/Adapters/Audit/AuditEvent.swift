@@ -19,6 +19,8 @@ package struct AuditEvent: Hashable, Sendable {
     /// A SQLSTATE, or the code of REST's error.
     package var code: String?
     package var requestID: String?
+    /// Of the distributed trace that it is a part of: 32 hexadecimal digits.
+    package var traceID: String?
     /// A statement's text without its literals.
     package var statement: String?
     /// Of the trail's own lines: how many.
@@ -26,7 +28,7 @@ package struct AuditEvent: Hashable, Sendable {
 
     package init(
         _ action: String, _ outcome: Outcome = .ok, user: String? = nil, address: String? = nil, object: String? = nil, code: String? = nil,
-        requestID: String? = nil, statement: String? = nil, count: UInt64? = nil
+        requestID: String? = nil, traceID: String? = nil, statement: String? = nil, count: UInt64? = nil
     ) {
         self.action = action
         self.outcome = outcome
@@ -35,6 +37,7 @@ package struct AuditEvent: Hashable, Sendable {
         self.object = object
         self.code = code
         self.requestID = requestID
+        self.traceID = traceID
         self.statement = statement
         self.count = count
     }

@@ -38,6 +38,7 @@ package struct AuditLine: Hashable, Sendable {
         let parts: [(AuditEntry.CodingKeys, text: String?, bytesMax: Int)] = [
             (.time, time.description, 64), (.server, server, 64), (.action, event.action, 96), (.outcome, event.outcome.rawValue, 64), (.user, event.user, 128),
             (.address, event.address, 64), (.object, event.object, 256), (.code, event.code, 64), (.requestID, event.requestID, 64),
+            (.traceID, event.traceID, 64),
             (.statement, event.statement, 1024),
         ]
         var members: [JSONValue.Member] = [.init(AuditEntry.CodingKeys.sequence.rawValue, .integer(Int64(clamping: sequence)))]

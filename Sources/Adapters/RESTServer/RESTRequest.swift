@@ -14,6 +14,8 @@ package struct RESTRequest: Sendable {
     package let body: [UInt8]
     /// In the answer's `X-Request-Id`, in an error's body and in the log.
     package let id: String
+    /// The caller's, or a new one, with this server's step in it: in the answer's `traceparent`, in the log and in the audit trail.
+    package let trace: TraceContext
     package let logger: Logger
     /// Who makes it; nil where the operation is everyone's, or the server asks nobody.
     package let principal: RESTPrincipal?

@@ -22,7 +22,7 @@ extension RESTResponder {
             }
             try await writer.finish(nil)
         }
-        return Response(status: .ok, headers: headers(contentType: RESTStream.contentType, id: input.id), body: body)
+        return Response(status: .ok, headers: headers(contentType: RESTStream.contentType, Names(of: input)), body: body)
     }
 
     /// Sends all lines; the status that stands for them. Throws when they cannot be sent.

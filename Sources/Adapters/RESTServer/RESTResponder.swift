@@ -17,8 +17,8 @@ package typealias RESTWritePlacement =
 
 /// Serves a route catalogue: everything that is the same for every route of both servers.
 ///
-/// Finds the route (404, 405 with `Allow`), checks the media type (415), the length (413) and the query parameters (400), gives each request an id, answers
-/// every failure in the one error shape, repeats answers for `Idempotency-Key`, and counts.
+/// Finds the route (404, 405 with `Allow`), checks the media type (415), the length (413) and the query parameters (400), gives each request an id and a place in
+/// a trace, answers every failure in the one error shape, repeats answers for `Idempotency-Key`, and counts.
 package struct RESTResponder: HTTPResponder {
     package typealias Context = BasicRequestContext
 
@@ -79,9 +79,10 @@ package struct RESTResponder: HTTPResponder {
 
     package func respond(to request: Request, context: Context) async throws -> Response {
         let start = ContinuousClock.now
-        let id = Self.requestID(request)
+        let names = Names(request)
         var logger = logger
-        logger[metadataKey: "request_id"] = .string(id)
+        logger[metadataKey: "request_id"] = .string(names.id)
+        logger[metadataKey: "trace_id"] = .string(names.trace.traceID)
         let match = table.match(request.uri.path)
         // HEAD is GET without the body (RFC 9110, section 9.3.2).
         let isHead = request.method == .head
@@ -95,10 +96,10 @@ package struct RESTResponder: HTTPResponder {
         }
         if let answer = origins.preflight(request, methods: match?.entries.keys.sorted()) {
             record(answer.status)
-            return Self.response(answer, id: id)
+            return Self.response(answer, names)
         }
         let answer: RESTAnswer
-        var call = RESTAudit.Call(route: entry?.route, path: request.uri.path, requestID: id)
+        var call = RESTAudit.Call(route: entry?.route, path: request.uri.path, requestID: names.id, traceID: names.trace.traceID)
         do {
             if CallerWatch.current?.isOneTooMany == true {
                 throw APIError(.tooManyRequests, "as many streams as http.connections_max allows are being answered", retryAfter: 1)
@@ -111,7 +112,7 @@ package struct RESTResponder: HTTPResponder {
             try permit(principal, entry.route)
             if let principal { try userLimit?.take(principal.name) }
             try audit?.admit(entry.route)
-            let input = try await input(of: request, entry.route, parameters: match.parameters, principal, id: id, logger: logger)
+            let input = try await input(of: request, entry.route, parameters: match.parameters, principal, names, logger: logger)
             if audit != nil { call.read(input.body) }
             switch try await reply(to: input, entry.handler, uri: request.uri.string) {
             case .whole(let whole): answer = whole
@@ -121,11 +122,11 @@ package struct RESTResponder: HTTPResponder {
                 return response
             }
         } catch {
-            answer = Self.errorAnswer(error, id: id, logger: logger)
+            answer = Self.errorAnswer(error, id: names.id, logger: logger)
         }
         if let audit { await audit.answered(call, answer) }
         record(answer.status)
-        var response = Self.response(answer, id: id)
+        var response = Self.response(answer, names)
         origins.mark(&response, to: request)
         return isHead ? response.createHeadResponse() : response
     }
@@ -158,12 +159,12 @@ package struct RESTResponder: HTTPResponder {
     }
 
     private func input(
-        of request: Request, _ route: APIRoute, parameters: [String: String], _ principal: RESTPrincipal?, id: String, logger: Logger
+        of request: Request, _ route: APIRoute, parameters: [String: String], _ principal: RESTPrincipal?, _ names: Names, logger: Logger
     ) async throws -> RESTRequest {
         let query = try Self.query(request, of: route)
         let body = try await body(of: request, for: route)
         return RESTRequest(
-            route: route, parameters: parameters, query: query, headers: request.headers, body: body, id: id, logger: logger,
+            route: route, parameters: parameters, query: query, headers: request.headers, body: body, id: names.id, trace: names.trace, logger: logger,
             principal: principal, clientAddress: CallerWatch.current?.address ?? "", caller: CallerWatch.current)
     }
 
@@ -245,25 +246,6 @@ package struct RESTResponder: HTTPResponder {
         return APIError(.internalError, "an internal error; the log has it under the request id")
     }
 
-    /// The client's own id when it is harmless, else a new one.
-    private static func requestID(_ request: Request) -> String {
-        if let name = HTTPField.Name("X-Request-Id"), let given = request.headers[name], (1...64).contains(given.utf8.count),
-            given.utf8.allSatisfy(isHarmless)
-        {
-            return given
-        }
-        return String(UInt64.random(in: 1 << 60 ... .max), radix: 16)
-    }
-
-    private static func isHarmless(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."):
-            true
-        default: false
-        }
-    }
-
     /// A method's name may be anything a client made up.
     private static func shown(_ method: HTTPRequest.Method) -> String { String(method.rawValue.prefix(16)) }
 
@@ -273,16 +255,16 @@ package struct RESTResponder: HTTPResponder {
         ("X-Frame-Options", "DENY"), ("Referrer-Policy", "no-referrer"),
     ].compactMap { name, value in HTTPField.Name(name).map { HTTPField(name: $0, value: value) } }
 
-    static func headers(contentType: String?, id: String) -> HTTPFields {
+    static func headers(contentType: String?, _ names: Names) -> HTTPFields {
         var headers = HTTPFields()
         if let contentType { headers[.contentType] = contentType }
-        if let name = HTTPField.Name("X-Request-Id") { headers[name] = id }
+        names.mark(&headers)
         for field in Self.securityHeaders { headers.append(field) }
         return headers
     }
 
-    private static func response(_ answer: RESTAnswer, id: String) -> Response {
-        var headers = headers(contentType: answer.contentType, id: id)
+    private static func response(_ answer: RESTAnswer, _ names: Names) -> Response {
+        var headers = headers(contentType: answer.contentType, names)
         for field in answer.headers { headers[field.name] = field.value }
         guard answer.status != 204, answer.status != 304 else {
             // Neither has a body, so neither says how long it is (RFC 9110, sections 15.3.5 and 15.4.5; 8.6 for the length).

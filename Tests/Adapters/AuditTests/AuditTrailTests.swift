@@ -29,14 +29,14 @@ import Testing
         let trail = try folder.open()
         trail.record(
             AuditEvent(
-                "user.add", .failed, user: "ada", address: "10.0.0.1", object: "/api/v1/users bob", code: "ALREADY_EXISTS", requestID: "r1", statement: "UPDATE t SET a = ?",
+                "user.add", .failed, user: "ada", address: "10.0.0.1", object: "/api/v1/users bob", code: "ALREADY_EXISTS", requestID: "r1", traceID: "t1", statement: "UPDATE t SET a = ?",
                 count: 3))
         trail.close()
         let value = try JSONParser.parse(folder.lines[1])
         let shown = (value.members ?? []).filter { $0.name != "prev" }.map { "\($0.name)=\($0.value.text)" }.joined(separator: " ")
         let expected =
             #"seq=2 time="2025-10-09T08:53:20.000Z" server="manager-1" action="user.add" outcome="failed" user="ada" address="10.0.0.1" "#
-                + #"object="/api/v1/users bob" code="ALREADY_EXISTS" request_id="r1" statement="UPDATE t SET a = ?" count=3"#
+                + #"object="/api/v1/users bob" code="ALREADY_EXISTS" request_id="r1" trace_id="t1" statement="UPDATE t SET a = ?" count=3"#
         #expect(shown == expected)
     }
 
@@ -151,7 +151,7 @@ import Testing
         let folder = try TrailFolder()
         let trail = try folder.open()
         let nasty = String(repeating: "\u{1}ß\"\\\n", count: 5000)
-        trail.record(AuditEvent("login", user: nasty, address: nasty, object: nasty, code: nasty, requestID: nasty, statement: nasty))
+        trail.record(AuditEvent("login", user: nasty, address: nasty, object: nasty, code: nasty, requestID: nasty, traceID: nasty, statement: nasty))
         trail.close()
         #expect(folder.lines.count == 3 && folder.lines[1].utf8.count < AuditLine.bytesMax)
         #expect(try AuditVerification.verify([folder.trail]).problemCount == 0)

@@ -116,6 +116,25 @@ import Testing
         }
     }
 
+    @Test func everyAnswerNamesTheTraceOfItsCallerOrANewOne() async throws {
+        try await Things().serve { server in
+            let trace = "0af7651916cd43dd8448eb211c80319c"
+            let given = ("Traceparent", "00-\(trace)-b7ad6b7169203331-01")
+            var steps: Set<String> = []
+            for path in ["/things", "/nothing", "/unchanged", "/things?wrong=1"] {
+                let context = try #require(TraceContext(parent: try await server.get(path, headers: [given]).headers["traceparent"] ?? ""))
+                #expect(context.traceID == trace && context.isSampled && context.spanID != "b7ad6b7169203331", "\(path)")
+                steps.insert(context.spanID)
+            }
+            #expect(steps.count == 4)
+            for wrong in [[], [("traceparent", "00-0-1-01")], [given, given]] {
+                let answer = try await server.get("/things", headers: wrong)
+                let context = try #require(TraceContext(parent: answer.headers["traceparent"] ?? ""))
+                #expect(answer.status == 200 && context.traceID != trace && !context.isSampled)
+            }
+        }
+    }
+
     @Test func theDocumentIsServed() async throws {
         try await Things().serve { server in
             let document = try #require(try await server.get("/openapi.json").json)

@@ -65,6 +65,30 @@ import Testing
         }
     }
 
+    @Test func aWritesLineNamesTheTraceOfItsCommentOrOfItsRequest() async throws {
+        try await withFolder { folder in
+            let path = folder + "/audit.jsonl"
+            try await TestCluster.withLogin(["kv": .sharded(key: "k")]) {
+                $0.audit.path = path
+                $0.audit.auditsWrites = true
+            } _: { cluster in
+                let (wire, rest, step) = ("0af7651916cd43dd8448eb211c80319c", "4bf92f3577b34da6a3ce929d0e0e4736", "b7ad6b7169203331")
+                let insert = "INSERT INTO kv VALUES (1, 'x')"
+                let done = try await Psql.run(
+                    Driver.dsn(port: cluster.wirePort), "CREATE TABLE kv (k bigint, v text)", insert, "\(insert) /*action='a',traceparent='00-\(wire)-\(step)-01'*/",
+                    "\(insert) /*traceparent='00-\(wire)-0-01'*/", "/*traceparent='00-\(wire)-\(step)-00'*/ DELETE FROM kv WHERE k = 1 /* pgmosaic: shard_key=1 */")
+                #expect(done.status == 0, "\(done.errors)")
+                let headers = [("Content-Type", "application/json"), ("traceparent", "00-\(rest)-\(step)-01")]
+                let body: JSONValue = ["query": .string("UPDATE kv SET v = 'y' WHERE k = $1 /*traceparent='00-\(wire)-\(step)-01'*/"), "params": ["1"]]
+                let answer = try await RawHTTP.send("POST", "/v1/execute", port: cluster.httpPort, headers: headers, body: body.encoded())
+                #expect(answer.status == 200 && answer.headers["traceparent"]?.contains(rest) == true, "\(answer.text)")
+                try await eventually("the last line is written") { lines(path).contains { $0["statement"]?.stringValue?.hasPrefix("UPDATE") == true } }
+                let traces = lines(path).filter { $0["action"]?.stringValue == "statement" }.map { $0["trace_id"]?.stringValue }
+                #expect(traces == [nil, nil, wire, nil, wire, rest], "\(traces)")
+            }
+        }
+    }
+
     @Test func manyRowsOfOneStatementAreOneLine() async throws {
         try await withFolder { folder in
             let path = folder + "/audit.jsonl"

@@ -23,9 +23,12 @@ extension FaultTests {
                 "PATCH", "/v1/log-levels", port: router.httpPort, headers: [("Content-Type", "application/json"), ("X-Request-Id", id)], body: body.encoded())
         }
 
+        private static let trace = "0af7651916cd43dd8448eb211c80319c"
+
         /// A request that has a line at `debug`, of REST.
         private func request(_ router: RouterProcess, _ id: String) async throws {
-            #expect(try await RawHTTP.send("GET", "/v1/health", port: router.httpPort, headers: [("X-Request-Id", id)]).status == 200)
+            let headers = [("X-Request-Id", id), ("traceparent", "00-\(Self.trace)-b7ad6b7169203331-01")]
+            #expect(try await RawHTTP.send("GET", "/v1/health", port: router.httpPort, headers: headers).status == 200)
         }
 
         /// All that was logged before `mark`, a request whose change of levels is always told of.
@@ -50,7 +53,7 @@ extension FaultTests {
                 let lines = try await lines(router, until: "mark-1")
                 #expect(requests(in: lines) == ["while"])
                 let line = try #require(lines.first { $0["msg"] == "request" && $0["fields"]?["request_id"] == "while" })
-                #expect(line["level"] == "debug" && line["fields"]?["subsystem"] == "rest")
+                #expect(line["level"] == "debug" && line["fields"]?["subsystem"] == "rest" && line["fields"]?["trace_id"]?.stringValue == Self.trace)
                 // Nobody else began to speak at that level.
                 #expect(!lines.contains { $0["level"] == "debug" && $0["fields"]?["subsystem"] != "rest" })
 

@@ -21,7 +21,7 @@ struct CrossOrigin: Sendable {
         var answer = RESTAnswer.noContent
         answer.headers = [
             Self.field("Access-Control-Allow-Origin", origin), Self.field("Access-Control-Allow-Methods", methods.joined(separator: ", ")),
-            Self.field("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, If-None-Match, X-Request-Id"),
+            Self.field("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, If-None-Match, X-Request-Id, traceparent, tracestate"),
             Self.field("Access-Control-Max-Age", "600"), Self.field("Vary", "Origin"),
         ].compactMap(\.self)
         return answer
@@ -32,7 +32,7 @@ struct CrossOrigin: Sendable {
         if let name = HTTPField.Name("Vary") { response.headers[name] = "Origin" }
         guard let origin = allowed(request) else { return }
         for field in [
-            Self.field("Access-Control-Allow-Origin", origin), Self.field("Access-Control-Expose-Headers", "ETag, Retry-After, X-Request-Id"),
+            Self.field("Access-Control-Allow-Origin", origin), Self.field("Access-Control-Expose-Headers", "ETag, Retry-After, X-Request-Id, traceparent"),
         ] {
             if let field { response.headers[field.name] = field.value }
         }

@@ -60,6 +60,8 @@ package final class LeaderClient: Sendable {
         outgoing.method = HTTPMethod(rawValue: request.route.method.rawValue)
         outgoing.headers.add(name: "accept", value: "application/json")
         outgoing.headers.add(name: "x-request-id", value: request.id)
+        outgoing.headers.add(name: TraceContext.parentName, value: request.trace.parent)
+        if let state = request.trace.state { outgoing.headers.add(name: TraceContext.stateName, value: state) }
         outgoing.headers.add(name: RESTRequest.idempotencyKeyName, value: idempotencyKey)
         outgoing.headers.add(name: Self.forwardedName, value: id)
         if let token = request.headers[.authorization] { outgoing.headers.add(name: "authorization", value: token) }

@@ -1,4 +1,5 @@
 internal import Audit
+internal import ControlAPI
 internal import NIOCore
 internal import PGWire
 internal import RoutePlanning
@@ -10,11 +11,14 @@ final class AuditOrigin {
     let address: String?
     /// Of REST.
     let requestID: String?
+    /// Of REST; on the wire each statement names its own.
+    let traceID: String?
 
-    init(user: String, address: String?, requestID: String? = nil) {
+    init(user: String, address: String?, requestID: String? = nil, traceID: String? = nil) {
         self.user = user
         self.address = address
         self.requestID = requestID
+        self.traceID = traceID
     }
 }
 
@@ -23,8 +27,8 @@ final class AuditedUnit {
     /// Different ones of a pipeline; more are told of before their outcome is known.
     static let statementsMax = 256
 
-    /// Without literals; and how often one came in a row.
-    fileprivate(set) var statements: [(text: String, count: UInt64)] = []
+    /// Without literals; the trace that a comment of it names; and how often one came in a row.
+    fileprivate(set) var statements: [(text: String, traceID: String?, count: UInt64)] = []
     /// What a shard called its error.
     var code: String?
 
@@ -35,8 +39,13 @@ final class AuditedUnit {
     }
 
     fileprivate func add(_ text: ByteBuffer) {
-        let sketch = text.readableBytesView.withUnsafeBytes { StatementSketch.sketch(of: $0) }
-        if let last = statements.indices.last, statements[last].text == sketch { statements[last].count += 1 } else { statements.append((sketch, 1)) }
+        let (sketch, parent) = text.readableBytesView.withUnsafeBytes { (StatementSketch.sketch(of: $0), StatementTrace.parent(in: $0)) }
+        let traceID = parent.flatMap { TraceContext(parent: $0) }?.traceID
+        if let last = statements.indices.last, statements[last].text == sketch, statements[last].traceID == traceID {
+            statements[last].count += 1
+        } else {
+            statements.append((sketch, traceID, 1))
+        }
     }
 }
 
@@ -93,7 +102,8 @@ extension ClientSession {
             loop.audit?.record(
                 AuditEvent(
                     "statement", outcome, user: auditOrigin?.user ?? user, address: auditOrigin?.address, object: database.name, code: code,
-                    requestID: auditOrigin?.requestID, statement: statement.text, count: statement.count > 1 ? statement.count : nil))
+                    requestID: auditOrigin?.requestID, traceID: auditOrigin?.traceID ?? statement.traceID, statement: statement.text,
+                    count: statement.count > 1 ? statement.count : nil))
         }
     }
 }

@@ -125,7 +125,7 @@ package enum APISchemas {
         ("AuditEntry", [
             .init("seq", .integer), .init("time", .timestamp), .init("server", .string), .init("action", .string),
             .init("outcome", .choice(["ok", "refused", "failed", "unknown"])), .optional("user", .string), .optional("address", .string),
-            .optional("object", .string), .optional("code", .string), .optional("request_id", .string), .optional("statement", .string),
+            .optional("object", .string), .optional("code", .string), .optional("request_id", .string), .optional("trace_id", .string), .optional("statement", .string),
             .optional("count", .integer), .init("prev", .string), .optional("mac", .string),
         ]),
         ("Setup", [.init("username", name), .init("password", password)]),

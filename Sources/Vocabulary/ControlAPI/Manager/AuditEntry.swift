@@ -4,6 +4,7 @@ package enum AuditEntry {
         case sequence = "seq"
         case time, server, action, outcome, user, address, object, code
         case requestID = "request_id"
+        case traceID = "trace_id"
         case statement, count
         case previous = "prev"
         case mac

@@ -111,7 +111,7 @@ final class StatementConnection: ChannelInboundHandler {
             session.access = call.request.access
             session.author = call.request.caller ?? Self.user
             if let origin = call.request.origin {
-                session.auditOrigin = AuditOrigin(user: session.author, address: origin.address, requestID: origin.requestID)
+                session.auditOrigin = AuditOrigin(user: session.author, address: origin.address, requestID: origin.requestID, traceID: origin.traceID)
             }
         }
         send(call.exchange.open())

@@ -81,6 +81,7 @@ extension StatementRequest {
 struct StatementOrigin: Sendable {
     var address: String?
     var requestID: String
+    var traceID: String
 }
 
 /// How much one answer may hold.
