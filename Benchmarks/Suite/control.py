@@ -1,0 +1,174 @@
+"""The control plane: how soon ten routers serve a change of the catalog, and how soon another manager leads when the one that does is killed."""
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import signal
+import threading
+import time
+
+from processes import BenchmarkError, accepts_connections, free_port, running, wait_until
+from report import Table, median
+
+ROUTERS = 10
+MANAGERS = 3
+CHANGES, QUICK_CHANGES = 100, 20
+KILLS, QUICK_KILLS = 10, 3
+LIMIT = 60
+
+
+class Server:
+    """A manager or router of the run, and one kept connection to it."""
+
+    def __init__(self, port):
+        self.port = port
+        self.connection = None
+
+    def call(self, method, path, body=None):
+        """Status, and JSON or text; a connection that the server has ended is opened anew once, for reads only."""
+        for attempt in range(2):
+            try:
+                if self.connection is None:
+                    self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=LIMIT)
+                data = json.dumps(body).encode() if body is not None else None
+                self.connection.request(method, path, body=data, headers={"Content-Type": "application/json"} if data else {})
+                answer = self.connection.getresponse()
+                text = answer.read()
+                return answer.status, json.loads(text or b"null") if "json" in answer.getheader("Content-Type", "json") else text
+            except (OSError, http.client.HTTPException):
+                self.connection = None
+                if attempt == 1 or method != "GET":
+                    raise
+
+    def ready(self):
+        try:
+            return self.call("GET", "/ready")[1]
+        except (OSError, http.client.HTTPException):
+            return {}
+
+    def served_epoch(self):
+        """Of the catalog by which a router plans; `/ready` would say what it was up to a second ago."""
+        found = re.search(rb"^pgmosaic_catalog_epoch(?:\{[^}]*\})? (\d+)", self.call("GET", "/metrics")[1], re.MULTILINE)
+        return int(found.group(1)) if found else 0
+
+
+@contextlib.contextmanager
+def started(program, role, name, catalog, folder):
+    """A server over the catalog; gives its process and itself."""
+    port, config = free_port(), os.path.join(folder, name + ".yaml")
+    own = f"loops: 1\nwire: {{port: {free_port()}, auth: trust}}\n" if role == "router" else ""
+    with open(config, "w") as file:
+        file.write(f"id: {name}\ncatalog: \"sqlite:{catalog}\"\nhttp: {{port: {port}, auth: none}}\n{own}shutdown: {{grace: 1s}}\n")
+    with running([program, role, "--config", config], os.path.join(folder, name + ".log")) as child:
+        wait_until(lambda: accepts_connections(port), child, f"the {role} {name}")
+        yield child, Server(port)
+
+
+def measure(options, folder, progress):
+    changes, kills = (QUICK_CHANGES, QUICK_KILLS) if options.quick else (CHANGES, KILLS)
+    folder = os.path.join(folder, "control")
+    os.mkdir(folder)
+    catalog = os.path.join(folder, "catalog.db")
+    with contextlib.ExitStack() as stack:
+        progress(f"starting {MANAGERS} managers and {ROUTERS} routers over one SQLite catalog")
+        managers = {}
+        for number in range(MANAGERS):
+            name = f"manager-{number}"
+            managers[name] = stack.enter_context(started(options.program, "manager", name, catalog, folder))
+        leader(managers)
+        routers = [stack.enter_context(started(options.program, "router", f"router-{number}", catalog, folder))[1] for number in range(ROUTERS)]
+        progress(f"{changes} changes")
+        spread = propagation(managers[leader(managers)][1], routers, changes)
+        progress(f"{kills} times the leading manager is killed")
+        takeover = [killed(managers, options.program, catalog, folder, number, stack) for number in range(kills)]
+    figures = {"routers": ROUTERS, "changes": changes, **spread, "takeover_s": takeover}
+    return _table(figures), figures
+
+
+def leader(managers):
+    """The name of the manager that leads, once one does."""
+    until = time.monotonic() + LIMIT
+    while time.monotonic() < until:
+        for name, (child, server) in managers.items():
+            if not child.has_ended and server.ready().get("role") == "leader":
+                return name
+        time.sleep(0.02)
+    raise BenchmarkError(f"no manager led within {LIMIT} s")
+
+
+def propagation(manager, routers, changes):
+    """Milliseconds from the answer to a change until a router says that it serves it, of each router and change; and of what it takes to ask a router."""
+    epoch = max(router.served_epoch() for router in routers)
+    taken, asking, all_of_them = [], [], []
+    for number in range(changes):
+        epoch += 1
+        seen = [None] * len(routers)
+        watchers = [threading.Thread(target=_watch, args=(router, epoch, seen, index, asking)) for index, router in enumerate(routers)]
+        for watcher in watchers:
+            watcher.start()
+        status, answer = manager.call("POST", "/api/v1/databases", {"name": f"d{number}"})
+        answered = time.monotonic()
+        if status != 201:
+            raise BenchmarkError(f"a change was answered with {status}: {answer}")
+        for watcher in watchers:
+            watcher.join()
+        if None in seen:
+            raise BenchmarkError(f"a router did not serve epoch {epoch} within {LIMIT} s")
+        # A router may have it before its author hears of it.
+        delays = [max(0.0, moment - answered) * 1000 for moment in seen]
+        taken += delays
+        all_of_them.append(max(delays))
+    return {"p50_ms": median(taken), "p99_ms": _percentile(taken, 99), "all_routers_p99_ms": _percentile(all_of_them, 99), "max_ms": max(taken),
+            "asking_p50_ms": median(asking) * 1000}
+
+
+def _watch(router, epoch, seen, index, asking):
+    until = time.monotonic() + LIMIT
+    while time.monotonic() < until:
+        asked = time.monotonic()
+        found = router.served_epoch()
+        now = time.monotonic()
+        asking.append(now - asked)
+        if found >= epoch:
+            seen[index] = now
+            return
+        # Asking takes processor time from what is measured.
+        time.sleep(0.002)
+
+
+def killed(managers, program, catalog, folder, number, stack):
+    """Seconds from SIGKILL of the leading manager until a write is answered by another one; then there is a new manager in its place."""
+    name = leader(managers)
+    survivor = next(server for other, (_, server) in managers.items() if other != name)
+    begun = time.monotonic()
+    os.kill(managers[name][0].pid, signal.SIGKILL)
+    while True:
+        status, answer = survivor.call("POST", "/api/v1/databases", {"name": f"k{number}"})
+        if status == 201:
+            break
+        if status != 503 or time.monotonic() - begun > LIMIT:
+            raise BenchmarkError(f"a write after the leader's end was answered with {status}: {answer}")
+    seconds = time.monotonic() - begun
+    del managers[name]
+    new = f"manager-again-{number}"
+    managers[new] = stack.enter_context(started(program, "manager", new, catalog, folder))
+    return seconds
+
+
+def _percentile(values, percent):
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
+
+
+def _table(figures):
+    takeover = figures["takeover_s"]
+    rows = [
+        (f"a change, until one of {figures['routers']} routers serves it", f"{figures['changes']} changes", f"{figures['p50_ms']:.1f} ms",
+         f"{figures['p99_ms']:.1f} ms", f"{figures['max_ms']:.1f} ms", "100 ms (p99)"),
+        ("SIGKILL of the leader, until a write is answered", f"{len(takeover)} kills", f"{median(takeover):.2f} s", f"{_percentile(takeover, 99):.2f} s",
+         f"{max(takeover):.2f} s", "5 s"),
+    ]
+    return Table("Control plane, SQLite catalog", ("from, to", "of", "median", "p99", "longest", "goal"), rows,
+                 [f"Until all routers serve a change: {figures['all_routers_p99_ms']:.1f} ms (p99). One question to a router took {figures['asking_p50_ms']:.1f} ms (median)."])
