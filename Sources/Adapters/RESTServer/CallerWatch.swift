@@ -1,14 +1,6 @@
 internal import NIOCore
 internal import Synchronization
 
-#if canImport(Glibc)
-internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#else
-internal import Darwin
-#endif
-
 /// Notices that the caller of a connection, or of a stream of HTTP/2, has gone, so that work whose answer nobody reads can end.
 ///
 /// A caller that has closed its connection and one that has only ended its own sending look alike until something is written: both are one FIN.
@@ -39,19 +31,8 @@ package final class CallerWatch: Sendable {
         self.isOneTooMany = isOneTooMany
     }
 
-    /// The caller's address; of IPv6 the network's part, since a household has all of it. Of a Unix socket: empty.
-    var address: String {
-        let peer = channel.remoteAddress ?? channel.parent?.remoteAddress
-        guard case .v6(let address)? = peer else { return peer?.ipAddress ?? "" }
-        return withUnsafeBytes(of: address.address.sin6_addr) { bytes in
-            // One of IPv4, as a socket for both shows it.
-            if bytes.prefix(10).allSatisfy({ $0 == 0 }), bytes[10] == 0xFF, bytes[11] == 0xFF { return bytes[12..<16].map(String.init).joined(separator: ".") }
-            return bytes.prefix(8).map { String($0, radix: 16) }.joined(separator: ":")
-        }
-    }
-
-    /// The caller's address as it is; nil where nobody can say.
-    var fullAddress: String? { (channel.remoteAddress ?? channel.parent?.remoteAddress)?.ipAddress }
+    /// Of the connection.
+    var address: CallerAddress { CallerAddress(channel.remoteAddress ?? channel.parent?.remoteAddress) }
 
     /// The watch of the connection whose request the task answers.
     @TaskLocal static var current: CallerWatch?

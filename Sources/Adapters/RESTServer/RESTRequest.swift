@@ -19,10 +19,8 @@ package struct RESTRequest: Sendable {
     package let logger: Logger
     /// Who makes it; nil where the operation is everyone's, or the server asks nobody.
     package let principal: RESTPrincipal?
-    /// Where it comes from, as far as attempts are counted by it.
-    package let clientAddress: String
-    /// The whole of it; nil where nobody can say.
-    package var callerAddress: String? { caller?.fullAddress }
+    /// Where it comes from: the first caller of a request that another server has passed on, where that one may say so.
+    package let address: CallerAddress
     /// nil where nobody watches the connection.
     let caller: CallerWatch?
 

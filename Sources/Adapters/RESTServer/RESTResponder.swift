@@ -40,6 +40,8 @@ package struct RESTResponder: HTTPResponder {
     /// nil: writes are carried out here.
     private let placement: RESTWritePlacement?
     private let audit: RESTAudit?
+    /// nil: nobody is believed who says where a request comes from.
+    private let callers: VouchedCallers?
     private let origins: CrossOrigin
     private let addressLimit: RequestLimit?
     private let userLimit: RequestLimit?
@@ -51,7 +53,7 @@ package struct RESTResponder: HTTPResponder {
     package init(
         title: String, routes: [APIRoute], later: [APIRoute] = [], handlers: [String: RESTHandler], streams: [String: RESTStreamHandler] = [:], bodyMax: Int,
         metrics: SharedMetrics, idempotency: IdempotencyCache? = nil, authenticator: RESTAuthenticator? = nil, placement: RESTWritePlacement? = nil,
-        audit: AuditTrail? = nil, access: RESTAccess = RESTAccess(), logger: Logger
+        audit: AuditTrail? = nil, callers: VouchedCallers? = nil, access: RESTAccess = RESTAccess(), logger: Logger
     ) {
         var (routes, handlers) = (routes, handlers)
         if !access.servesOperations {
@@ -71,6 +73,7 @@ package struct RESTResponder: HTTPResponder {
         self.authenticator = authenticator
         self.placement = placement
         self.audit = audit.map { RESTAudit($0) }
+        self.callers = callers
         origins = CrossOrigin(access.origins)
         addressLimit = RequestLimit(perSecond: access.requestsPerAddressMax)
         userLimit = RequestLimit(perSecond: access.requestsPerUserMax)
@@ -99,20 +102,23 @@ package struct RESTResponder: HTTPResponder {
             return Self.response(answer, names)
         }
         let answer: RESTAnswer
-        var call = RESTAudit.Call(route: entry?.route, path: request.uri.path, requestID: names.id, traceID: names.trace.traceID)
+        let caller = callers?.caller(of: request, id: names.id)
+        let address = caller?.address ?? CallerWatch.current?.address ?? .unknown
+        var call = RESTAudit.Call(route: entry?.route, path: request.uri.path, requestID: names.id, traceID: names.trace.traceID, address: address.full)
         do {
             if CallerWatch.current?.isOneTooMany == true {
                 throw APIError(.tooManyRequests, "as many streams as http.connections_max allows are being answered", retryAfter: 1)
             }
             guard let match, let entry else { throw notServed(request, match?.entries.keys.sorted()) }
             // Before the body is read, and before anything of the request is said to be wrong.
-            try addressLimit?.takeForCall(entry.route)
+            try addressLimit?.takeForCall(entry.route, from: address)
             let principal = try await principal(of: request, entry.route)
             call.user = principal?.name
             try permit(principal, entry.route)
             if let principal { try userLimit?.take(principal.name) }
             try audit?.admit(entry.route)
-            let input = try await input(of: request, entry.route, parameters: match.parameters, principal, names, logger: logger)
+            let input = try await input(of: request, entry.route, parameters: match.parameters, principal, names, address, logger: logger)
+            try caller?.check(input)
             if audit != nil { call.read(input.body) }
             switch try await reply(to: input, entry.handler, uri: request.uri.string) {
             case .whole(let whole): answer = whole
@@ -159,13 +165,13 @@ package struct RESTResponder: HTTPResponder {
     }
 
     private func input(
-        of request: Request, _ route: APIRoute, parameters: [String: String], _ principal: RESTPrincipal?, _ names: Names, logger: Logger
+        of request: Request, _ route: APIRoute, parameters: [String: String], _ principal: RESTPrincipal?, _ names: Names, _ address: CallerAddress, logger: Logger
     ) async throws -> RESTRequest {
         let query = try Self.query(request, of: route)
         let body = try await body(of: request, for: route)
         return RESTRequest(
             route: route, parameters: parameters, query: query, headers: request.headers, body: body, id: names.id, trace: names.trace, logger: logger,
-            principal: principal, clientAddress: CallerWatch.current?.address ?? "", caller: CallerWatch.current)
+            principal: principal, address: address, caller: CallerWatch.current)
     }
 
     private func reply(to input: RESTRequest, _ handlers: Handlers, uri: String) async throws -> RESTReply {

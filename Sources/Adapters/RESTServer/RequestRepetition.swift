@@ -30,18 +30,23 @@ extension RESTRequest {
             var keyHash = SHA256()
             // A name cannot hold a line's end.
             keyHash.update(data: Array("\(principal == nil ? 0 : 1)\(principal?.name ?? "")\n\(key)".utf8))
-            var hash = SHA256()
-            for text in [route.id] + Self.pairs(parameters) + ["?"] + Self.pairs(query) {
-                hash.update(data: Array("\(text.utf8.count):\(text)".utf8))
-            }
-            hash.update(data: body)
-            return RequestRepetition(key: Self.hex(keyHash.finalize()), digest: Self.hex(hash.finalize()))
+            return RequestRepetition(key: Self.hex(keyHash.finalize()), digest: contentDigest)
         }
+    }
+
+    /// Of everything that the request asks for, in hexadecimal digits.
+    package var contentDigest: String {
+        var hash = SHA256()
+        for text in [route.id] + Self.pairs(parameters) + ["?"] + Self.pairs(query) {
+            hash.update(data: Array("\(text.utf8.count):\(text)".utf8))
+        }
+        hash.update(data: body)
+        return Self.hex(hash.finalize())
     }
 
     private static func pairs(_ values: [String: String]) -> [String] { values.sorted { $0.key < $1.key }.flatMap { [$0.key, $0.value] } }
 
-    private static func hex(_ digest: SHA256.Digest) -> String {
-        digest.reduce(into: "") { $0 += ($1 < 16 ? "0" : "") + String($1, radix: 16) }
+    static func hex(_ bytes: some Sequence<UInt8>) -> String {
+        bytes.reduce(into: "") { $0 += ($1 < 16 ? "0" : "") + String($1, radix: 16) }
     }
 }

@@ -47,6 +47,9 @@ package struct SecretBox: Sendable {
     /// For the lines of audit trails.
     package var auditKey: [UInt8] { derived("pgmosaic audit trail") }
 
+    /// For what servers tell each other of their callers: the one to sign with first.
+    package var callerKeys: [[UInt8]] { parts.map { $0.derived("pgmosaic first caller") } }
+
     package func open(_ sealed: String, context: String) throws(SecretError) -> String {
         guard let bytes = Base64URL.decode(sealed), let box = try? AES.GCM.SealedBox(combined: bytes) else { throw SecretError(.sealedElsewhere) }
         for key in [key] + others {

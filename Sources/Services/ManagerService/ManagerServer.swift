@@ -64,13 +64,14 @@ package enum ManagerServer {
         }
         await tellOfClosedPasswords(store, box, logger)
         let member = MemberAnnouncer(id: settings.id, store: store, election: election, startedAt: startedAt, logger: logger.of(.catalog))
-        let client = try LeaderClient(id: settings.id, settings.leader, attemptLimit: settings.probeTimeout * 4 + .seconds(30))
+        let client = try LeaderClient(id: settings.id, settings.leader, attemptLimit: settings.probeTimeout * 4 + .seconds(30), box: box)
         let placement = WritePlacement(election, client, settings.leader, metrics: metrics)
         let limits = RESTLimits(connectionsMax: settings.httpConnectionsMax, idleTimeout: settings.httpIdleTimeout)
         let application = RESTApplication(
             responder(
                 api, authenticator: settings.auth.mode == .token ? api.authenticator : nil, placement: { try await placement.answer($0, $1, $2) },
-                bodyMax: settings.httpBodyMax, access: RESTAccess(settings.access), metrics: metrics, logger: logger.of(.rest)),
+                bodyMax: settings.httpBodyMax, callers: box.map { VouchedCallers($0, receiver: election.instance, logger: logger.of(.rest)) },
+                access: RESTAccess(settings.access), metrics: metrics, logger: logger.of(.rest)),
             host: settings.httpHost, port: settings.httpPort,
             limits: limits, certificates: certificates,
             group: group, logger: logger.of(.rest)
@@ -175,12 +176,13 @@ package enum ManagerServer {
     /// - authenticator: nil: everything is everyone's.
     /// - placement: nil: writes are carried out here.
     package static func responder(
-        _ api: ManagerAPI, authenticator: RESTAuthenticator? = nil, placement: RESTWritePlacement? = nil, bodyMax: Int, access: RESTAccess = RESTAccess(),
+        _ api: ManagerAPI, authenticator: RESTAuthenticator? = nil, placement: RESTWritePlacement? = nil, bodyMax: Int, callers: VouchedCallers? = nil,
+        access: RESTAccess = RESTAccess(),
         metrics: SharedMetrics, logger: Logger
     ) -> RESTResponder {
         RESTResponder(
             title: "PGMosaic manager", routes: RouteCatalogue.manager, later: RouteCatalogue.managerLater, handlers: api.handlers, bodyMax: bodyMax,
-            metrics: metrics, idempotency: IdempotencyCache(), authenticator: authenticator, placement: placement, audit: api.audit, access: access,
+            metrics: metrics, idempotency: IdempotencyCache(), authenticator: authenticator, placement: placement, audit: api.audit, callers: callers, access: access,
             logger: logger)
     }
 

@@ -10,15 +10,17 @@ struct RESTAudit: Sendable {
         let path: String
         let requestID: String
         let traceID: String
+        let address: String?
         var user: String?
         /// What a new record is called.
         var name: String?
 
-        init(route: APIRoute?, path: String, requestID: String, traceID: String) {
+        init(route: APIRoute?, path: String, requestID: String, traceID: String, address: String?) {
             self.route = route
             self.path = path
             self.requestID = requestID
             self.traceID = traceID
+            self.address = address
         }
 
         /// Takes names out of the body, and nothing else: fields that can be a secret are not looked at.
@@ -55,7 +57,7 @@ struct RESTAudit: Sendable {
             }
         trail.record(
             AuditEvent(
-                Self.actions[route.id] ?? route.id, outcome, user: call.user, address: CallerWatch.current?.fullAddress,
+                Self.actions[route.id] ?? route.id, outcome, user: call.user, address: call.address,
                 object: Self.object(call), code: error.map { [$0.code.rawValue, $0.sqlstate].compactMap { $0 }.joined(separator: " ") }, requestID: call.requestID,
                 traceID: call.traceID))
         // A change that is answered has its line on the disk where the settings ask for it.

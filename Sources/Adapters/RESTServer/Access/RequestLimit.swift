@@ -68,8 +68,8 @@ final class RequestLimit: Sendable {
 
 extension RequestLimit {
     /// By the address of the caller. Whoever watches the server's health is not turned away.
-    func takeForCall(_ route: APIRoute) throws(APIError) {
-        guard let caller = CallerWatch.current, !OperationsRoutes.ids.contains(route.id) else { return }
-        try take(caller.address)
+    func takeForCall(_ route: APIRoute, from address: CallerAddress) throws(APIError) {
+        guard CallerWatch.current != nil, !OperationsRoutes.ids.contains(route.id) else { return }
+        try take(address.counted)
     }
 }

@@ -6,6 +6,7 @@ internal import NIOHTTP1
 internal import NIOPosix
 internal import NIOSSL
 internal import RESTServer
+package import Secrets
 package import ServerConfig
 
 /// Takes a request to the leading manager.
@@ -18,11 +19,15 @@ package final class LeaderClient: Sendable {
     private let http: HTTPClient
     private let id: String
     private let attemptLimit: TimeAmount
+    /// nil: without the cluster's key the leader takes this manager for the caller.
+    private let vouchers: CallerVouchers?
 
     /// - attemptLimit: as long as a request may take.
+    /// - box: the cluster's key; nil: there is none.
     ///
     /// Throws a `ConfigError` where the file of authorities cannot be used.
-    package init(id: String, _ settings: LeaderSettings, attemptLimit: Duration) throws(ConfigError) {
+    package init(id: String, _ settings: LeaderSettings, attemptLimit: Duration, box: SecretBox? = nil) throws(ConfigError) {
+        vouchers = box.map { CallerVouchers($0) }
         self.attemptLimit = TimeAmount(attemptLimit)
         var configuration = HTTPClient.Configuration()
         // The leader may have changed: who calls looks again instead.
@@ -64,6 +69,9 @@ package final class LeaderClient: Sendable {
         if let state = request.trace.state { outgoing.headers.add(name: TraceContext.stateName, value: state) }
         outgoing.headers.add(name: RESTRequest.idempotencyKeyName, value: idempotencyKey)
         outgoing.headers.add(name: Self.forwardedName, value: id)
+        if let voucher = vouchers?.voucher(for: request, idempotencyKey: idempotencyKey, receiver: leader.instance) {
+            outgoing.headers.add(name: CallerVouchers.fieldName, value: voucher)
+        }
         if let token = request.headers[.authorization] { outgoing.headers.add(name: "authorization", value: token) }
         if !request.body.isEmpty {
             outgoing.headers.add(name: "content-type", value: "application/json")

@@ -25,7 +25,8 @@ package final class LeaderElection: Service {
     private let id: String
     private let metrics: SharedMetrics
     private let logger: Logger
-    private let instance = UUID().uuidString.lowercased()
+    /// This process: `LeaderRecord.instance`.
+    let instance = UUID().uuidString.lowercased()
     /// Rings when the leader changes, and when this manager is to ask at once.
     private let news = Bell()
     /// Called each time that this manager begins to lead.

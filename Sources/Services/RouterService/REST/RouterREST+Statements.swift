@@ -59,7 +59,7 @@ extension RouterREST {
     }
 
     private func origin(of request: RESTRequest) -> StatementOrigin? {
-        settings.audit.auditsWrites && shared.audit != nil ? StatementOrigin(address: request.callerAddress, requestID: request.id, traceID: request.trace.traceID) : nil
+        settings.audit.auditsWrites && shared.audit != nil ? StatementOrigin(address: request.address.full, requestID: request.id, traceID: request.trace.traceID) : nil
     }
 
     private var limits: StatementLimits {

@@ -16,7 +16,7 @@ extension ManagerAPI {
                     throw APIError(.notImplemented, "this manager gives no tokens: neither auth.secret nor secrets.key_file is set")
                 }
                 let user = try await passwords.user(
-                    named: body.username, password: body.password, address: request.clientAddress, in: try await writer.load())
+                    named: body.username, password: body.password, address: request.address.counted, in: try await writer.load())
                 let (token, claims) = authority.issue(for: user)
                 request.logger.info("login", metadata: ["user": "\(user.name)", "jti": "\(claims.id)"])
                 return .json(
