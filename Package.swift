@@ -210,7 +210,7 @@ let package = Package(
         support("RESTTestKit", ["ControlAPI", "RESTServer", "PostgresProcess", crypto, cryptoExtras, log, nioPosix, nioSSL, .product(name: "Hummingbird", package: "hummingbird")] + nio),
         test("AuditTests", in: "Adapters", ["Audit", "ControlAPI", "ServerConfig", crypto, log]),
         test("SecretsTests", in: "Adapters", ["Secrets", "ControlAPI", "RESTTestKit", "ShardModel"]),
-        test("RESTServerTests", in: "Adapters", ["RESTServer", "RESTTestKit", "ControlAPI", "Listening", "PostgresProcess", "Secrets", "Telemetry", crypto, log, httpTypes]),
+        test("RESTServerTests", in: "Adapters", ["RESTServer", "RESTTestKit", "ControlAPI", "Listening", "PostgresProcess", "Secrets", "ServerConfig", "Telemetry", crypto, log, httpTypes]),
         test("ManagerServiceTests", in: "Services", [
             "Audit", "ManagerService", "CatalogStore", "HealthCore", "ShardModel", "ControlAPI", "PGWire", "Secrets", "ServerConfig", "Telemetry", "RESTTestKit", "PostgresProcess",
             "PGChannel", "CatalogSQLite", "ReshardCore", "LogicalReplication", "ShardTransfer", "TransferCore", "TestKit", nioPosix, log,

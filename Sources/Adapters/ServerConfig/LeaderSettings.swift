@@ -10,6 +10,9 @@ package struct LeaderSettings: Hashable, Sendable {
     package var forward: Forwarding
     package var wait: Duration
     package var caFile: String?
+    /// Shown to a leader that asks for a certificate; both or neither. nil: that of the REST API.
+    package var certificateFile: String?
+    package var keyFile: String?
 
     init(_ values: ResolvedSettings) {
         typealias Name = SettingsCatalogue
@@ -18,10 +21,16 @@ package struct LeaderSettings: Hashable, Sendable {
         forward = values.choice(Name.leaderForward)
         wait = values.duration(Name.leaderWait)
         caFile = values.path(Name.leaderCAFile)
+        certificateFile = values.path(Name.leaderCertificateFile)
+        keyFile = values.path(Name.leaderKeyFile)
     }
 
     /// The address gets paths appended, and callers' tokens sent to: anything else than a server's plain address is a mistake.
     func check() throws(ConfigError) {
+        let (certificate, key) = (SettingsCatalogue.leaderCertificateFile.name, SettingsCatalogue.leaderKeyFile.name)
+        if (certificateFile == nil) != (keyFile == nil) {
+            throw keyFile == nil ? ConfigError(certificate, .inconsistent("needs \(key)")) : ConfigError(key, .inconsistent("needs \(certificate)"))
+        }
         guard let url else { return }
         guard let parts = URLComponents(string: url), parts.scheme == "http" || parts.scheme == "https", parts.host?.isEmpty == false,
             parts.path.isEmpty, parts.query == nil, parts.fragment == nil, parts.user == nil

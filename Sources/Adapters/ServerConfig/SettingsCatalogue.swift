@@ -52,6 +52,9 @@ package enum SettingsCatalogue {
         "PEM file with the certificate chain of the REST API. With it and `http.tls_key_file` it speaks TLS only, HTTP/1.1 and HTTP/2.")
     package static let httpTLSKeyFile = SettingDeclaration(
         "http.tls_key_file", .path, default: .text(""), "PEM file with the private key of `http.tls_certificate_file`, without a passphrase.")
+    package static let httpTLSClientCAFile = SettingDeclaration(
+        "http.tls_client_ca_file", .path, default: .text(""),
+        "PEM file with authorities: whoever connects to the REST API must show a certificate of theirs, beside its token. Empty: nobody is asked for one.")
     package static let secretsKeyFile = SettingDeclaration(
         "secrets.key_file", .path, default: .text(""),
         "File with the key that seals shard passwords in the catalog; made by the manager on first use, mode 0600. Managers and routers of a cluster need the same file. Empty: no sealed passwords; endpoints may then only refer to `env:` or `file:`.")
@@ -244,7 +247,7 @@ package enum SettingsCatalogue {
         wireHost, wirePort, wireAuth, clientsMax, startupTimeout, messageMax, preparedStatementsMax, pinnedSessionsMax, idleTransactionTimeout,
         transactionTimeout, loginsMax, heldStatementsMax, heldBytesMax, clientsPerUserMax, clientsPerDatabaseMax, consoleUsers,
         tlsMode, tlsCertificateFile, tlsKeyFile, tlsClientAuth, tlsClientCAFile,
-        httpHost, routerHTTPPort, httpTLSCertificateFile, httpTLSKeyFile, httpAuth, authSecret, authIssuer, authAudience, authLifetime, authLeeway,
+        httpHost, routerHTTPPort, httpTLSCertificateFile, httpTLSKeyFile, httpTLSClientCAFile, httpAuth, authSecret, authIssuer, authAudience, authLifetime, authLeeway,
         authKeySetFile, authKeySetIssuer, insecure, httpBodyMax, httpConnectionsMax, httpIdleTimeout, restRowsMax, restBytesMax,
         statementTimeout, lockTimeout, textCacheMax, shapeCacheMax,
         poolSizeMax, poolSizeMin, poolIdleTimeout, poolLifetimeMax, poolWaitersMax, poolWaitTimeout, poolHealthCheckAfter,
@@ -255,7 +258,7 @@ package enum SettingsCatalogue {
     package static let reloadable: [SettingDeclaration] = [
         database, wireAuth, clientsMax, startupTimeout, messageMax, preparedStatementsMax, idleTransactionTimeout, transactionTimeout, loginsMax,
         heldStatementsMax, heldBytesMax, clientsPerUserMax, clientsPerDatabaseMax, pinnedSessionsMax,
-        consoleUsers, tlsMode, tlsCertificateFile, tlsKeyFile, tlsClientAuth, tlsClientCAFile, httpTLSCertificateFile, httpTLSKeyFile,
+        consoleUsers, tlsMode, tlsCertificateFile, tlsKeyFile, tlsClientAuth, tlsClientCAFile, httpTLSCertificateFile, httpTLSKeyFile, httpTLSClientCAFile,
         restRowsMax, restBytesMax, statementTimeout, lockTimeout, textCacheMax, shapeCacheMax, poolSizeMax, poolSizeMin, poolIdleTimeout, poolLifetimeMax, poolWaitersMax,
         poolWaitTimeout, poolHealthCheckAfter, poolConnectTimeout, poolShareWait, logLevel, logLevels, shutdownGrace,
     ]
@@ -285,6 +288,11 @@ package enum SettingsCatalogue {
     package static let leaderCAFile = SettingDeclaration(
         "leader.ca_file", .path, default: .text(""),
         "PEM file with the authorities that the leader's certificate must be of. Empty: those that this machine trusts.")
+    package static let leaderCertificateFile = SettingDeclaration(
+        "leader.certificate_file", .path, default: .text(""),
+        "PEM file with the certificate chain that this manager shows to a leader that asks for one (`http.tls_client_ca_file`). Empty: that of `http.tls_certificate_file`.")
+    package static let leaderKeyFile = SettingDeclaration(
+        "leader.key_file", .path, default: .text(""), "PEM file with the private key of `leader.certificate_file`, without a passphrase.")
 
     package static let copiesEnabled = SettingDeclaration(
         "copies.enabled", .boolean, default: .boolean(true),
@@ -334,7 +342,7 @@ package enum SettingsCatalogue {
         "Shards and replicas may have link-local addresses (169.254.0.0/16, fe80::/10) and those of clouds' metadata services, which the manager refuses to connect to otherwise, whatever name stands for them.")
 
     package static let manager: [SettingDeclaration] = [
-        managerID, catalog, leaderURL, leaderLease, leaderForward, leaderWait, leaderCAFile, copiesEnabled, copiesInterval, reshardPauseBudget, reshardDrainLimit, reshardEndTransactions, reshardSlowdownMax, reshardRateMin, reshardRateMax, secretsKeyFile, secretsOtherKeyFiles, httpHost, managerHTTPPort, httpTLSCertificateFile, httpTLSKeyFile, httpAuth, authSecret, authIssuer, authAudience, authLifetime, authLeeway,
+        managerID, catalog, leaderURL, leaderLease, leaderForward, leaderWait, leaderCAFile, leaderCertificateFile, leaderKeyFile, copiesEnabled, copiesInterval, reshardPauseBudget, reshardDrainLimit, reshardEndTransactions, reshardSlowdownMax, reshardRateMin, reshardRateMax, secretsKeyFile, secretsOtherKeyFiles, httpHost, managerHTTPPort, httpTLSCertificateFile, httpTLSKeyFile, httpTLSClientCAFile, httpAuth, authSecret, authIssuer, authAudience, authLifetime, authLeeway,
         authKeySetFile, authKeySetIssuer, insecure, httpBodyMax, httpConnectionsMax, httpIdleTimeout,
         probeTimeout, allowLinkLocal, healthInterval, healthDeadline, healthFailures, healthRecoveries, healthLagMax, healthConnectionsPercent,
         healthInDoubtMax, healthSlotBytesMax,

@@ -22,7 +22,7 @@ package enum ManagerServer {
     /// Serves until SIGTERM or SIGINT, then ends within the grace time of the settings. Throws when it cannot start.
     ///
     /// - reloads: one for each time that somebody asks for it (SIGHUP), with the settings as they are now or why they cannot be read. Of them the REST API's
-    ///   certificate and the log's levels take effect.
+    ///   certificate, those for calling the leader and the log's levels take effect.
     /// - administrator: is made before anything is served, while there is no user.
     package static func run(
         settings: ManagerSettings, reloads: AsyncStream<Result<ManagerSettings, any Error>>? = nil, administrator: FirstAdministrator? = nil,
@@ -64,7 +64,8 @@ package enum ManagerServer {
         }
         await tellOfClosedPasswords(store, box, logger)
         let member = MemberAnnouncer(id: settings.id, store: store, election: election, startedAt: startedAt, logger: logger.of(.catalog))
-        let client = try LeaderClient(id: settings.id, settings.leader, attemptLimit: settings.probeTimeout * 4 + .seconds(30), box: box)
+        let leaderTLS = try LeaderTLS(settings.leader, own: settings.httpTLS)
+        let client = LeaderClient(id: settings.id, leaderTLS, attemptLimit: settings.probeTimeout * 4 + .seconds(30), box: box)
         let placement = WritePlacement(election, client, settings.leader, metrics: metrics)
         let limits = RESTLimits(connectionsMax: settings.httpConnectionsMax, idleTimeout: settings.httpIdleTimeout)
         let application = RESTApplication(
@@ -94,7 +95,7 @@ package enum ManagerServer {
             services: services + [.init(service: election)], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         configuration.maximumGracefulShutdownDuration = settings.shutdownGrace
         let reloading = reloads.map { reloads in
-            Task { for await settings in reloads { reload(settings, certificates, logger) } }
+            Task { for await settings in reloads { reload(settings, certificates, leaderTLS, logger) } }
         }
         // Whoever begins to lead does what its predecessor may have left undone.
         let duties = Task {
@@ -145,14 +146,16 @@ package enum ManagerServer {
     }
 
     private static func certificate(_ settings: ManagerSettings) throws(ServerTLSError) -> RESTCertificates.Certificate? {
-        try settings.httpTLS.map { (files) throws(ServerTLSError) in try .init(certificateFile: files.certificateFile, keyFile: files.keyFile) }
+        try settings.httpTLS.map { (files) throws(ServerTLSError) in try .init(files) }
     }
 
     /// All of it, or where something is wrong nothing.
-    private static func reload(_ settings: Result<ManagerSettings, any Error>, _ certificates: RESTCertificates, _ logger: Logger) {
+    private static func reload(_ settings: Result<ManagerSettings, any Error>, _ certificates: RESTCertificates, _ leaderTLS: LeaderTLS, _ logger: Logger) {
         do {
             let settings = try settings.get()
-            certificates.replace(try certificate(settings))
+            let (certificate, applyLeaderTLS) = (try certificate(settings), try leaderTLS.reading(settings.leader, own: settings.httpTLS))
+            certificates.replace(certificate)
+            applyLeaderTLS()
             LogLevels.now = LogLevels(level: settings.logLevel, subsystems: settings.logLevels)
             logger.notice("Settings reloaded", metadata: ["http_tls": certificates.isSecure ? "certificates read anew, for new connections" : "off"])
         } catch {

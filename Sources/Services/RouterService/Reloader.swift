@@ -53,9 +53,7 @@ actor Reloader {
             reloaded = current.reloading(try source.read())
             settings = try RouterSettings(reloaded.settings)
             admission = try Admission(settings)
-            certificate = try settings.httpTLS.map { (files) throws(ServerTLSError) in
-                try RESTCertificates.Certificate(certificateFile: files.certificateFile, keyFile: files.keyFile)
-            }
+            certificate = try settings.httpTLS.map { (files) throws(ServerTLSError) in try RESTCertificates.Certificate(files) }
         } catch {
             logger.error("The settings were not reloaded; those in force stay", metadata: ["reason": "\(error)"])
             return "\(error)"

@@ -63,7 +63,7 @@ package struct RouterServer: Service {
             logger.warning("REST asks for no token: who reaches it may do everything", metadata: ["http.host": "\(settings.httpHost)"])
         }
         let admission = try Admission(settings)
-        let certificates = RESTCertificates(try settings.httpTLS.map { try .init(certificateFile: $0.certificateFile, keyFile: $0.keyFile) })
+        let certificates = RESTCertificates(try settings.httpTLS.map { try .init($0) })
         let auditKey = try settings.audit.keyFile.map { (path) throws(SecretError) in try SecretBox.loadOrCreate(path: path).auditKey }
         let audit = try AuditTrail.open(settings.audit, server: settings.id, key: auditKey, logger: logger.of(.audit))
         defer { audit?.close() }

@@ -18,18 +18,45 @@ struct APIClient: Sendable {
     /// Names a PEM file with the authority that a server's certificate is to be of.
     static let authorityVariable = "PGMOSAIC_CA_FILE"
 
+    /// Name PEM files with the certificate, and its key, that a server may ask for.
+    static let certificateVariable = "PGMOSAIC_CERTIFICATE_FILE"
+    static let keyVariable = "PGMOSAIC_KEY_FILE"
+
     /// By default a refused connection is tried again for ten seconds: a person wants to know at once. Lives as long as the process.
     private static let http: HTTPClient = {
         var configuration = HTTPClient.Configuration()
         configuration.connectionPool.retryConnectionEstablishment = false
         configuration.timeout.connect = .seconds(10)
-        if let file = ProcessInfo.processInfo.environment[authorityVariable], !file.isEmpty {
-            var tls = TLSConfiguration.makeClientConfiguration()
-            tls.trustRoots = .file(file)
-            configuration.tlsConfiguration = tls
+        var tls = TLSConfiguration.makeClientConfiguration()
+        if let file = variable(authorityVariable) { tls.trustRoots = .file(file) }
+        if case .success(let own?) = ownCertificate {
+            tls.certificateChain = own.chain.map { .certificate($0) }
+            tls.privateKey = .privateKey(own.key)
         }
+        configuration.tlsConfiguration = tls
         return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
     }()
+
+    private struct BadCertificate: Error {
+        let description: String
+    }
+
+    /// nil: the environment names none.
+    private static let ownCertificate: Result<(chain: [NIOSSLCertificate], key: NIOSSLPrivateKey)?, BadCertificate> = {
+        guard let certificate = variable(certificateVariable) ?? variable(keyVariable) else { return .success(nil) }
+        guard let key = variable(keyVariable), variable(certificateVariable) != nil else {
+            return .failure(BadCertificate(description: "\(certificateVariable) and \(keyVariable) need each other"))
+        }
+        guard let chain = try? NIOSSLCertificate.fromPEMFile(certificate), !chain.isEmpty else {
+            return .failure(BadCertificate(description: "\(certificateVariable): \(certificate) is not a PEM file with certificates"))
+        }
+        guard let privateKey = try? NIOSSLPrivateKey(file: key, format: .pem, passphraseCallback: { $0([] as [UInt8]) }) else {
+            return .failure(BadCertificate(description: "\(keyVariable): \(key) is not a PEM file with a private key without a passphrase"))
+        }
+        return .success((chain, privateKey))
+    }()
+
+    private static func variable(_ name: String) -> String? { ProcessInfo.processInfo.environment[name].flatMap { $0.isEmpty ? nil : $0 } }
 
     /// One request. `path` holds escaped parts (`escape`); members of `query` that are nil are left out.
     ///
@@ -39,6 +66,7 @@ struct APIClient: Sendable {
         _ method: APIRoute.Method, _ path: String, query: [(name: String, value: String?)] = [], body: JSONValue? = nil,
         timeLimit: TimeAmount = Self.timeLimit, showsToken: Bool = true
     ) async throws(ClientError) -> JSONValue {
+        if case .failure(let problem) = Self.ownCertificate { throw ClientError(.usage(problem.description)) }
         let pairs = query.compactMap { pair in pair.value.map { "\(pair.name)=\(Self.escape($0))" } }
         let target = baseURL + path + (pairs.isEmpty ? "" : "?" + pairs.joined(separator: "&"))
         var request = HTTPClientRequest(url: target)

@@ -4,6 +4,7 @@ import Listening
 import Logging
 import PostgresProcess
 import RESTTestKit
+import ServerConfig
 import Synchronization
 import Telemetry
 import Testing
@@ -118,6 +119,34 @@ import Testing
             try await old.request(1, "GET", "/quick")
             #expect(try await String(decoding: old.answer(1), as: UTF8.self) == "{\"quick\":true}")
             await old.close()
+        }
+    }
+
+    @Test func whereCertificatesAreAskedForNobodyGetsInWithoutOne() async throws {
+        try await Waiting().serve { server, files, certificates in
+            for name in ["friend", "stranger", "next"] { try await files.make(name) }
+            let server = server
+            func ask(_ name: String?, _ options: [String] = []) async throws -> String {
+                let own = name.map { ["--cert", files.certificate($0), "--key", files.key($0)] } ?? []
+                return try await curl(server, "/quick", trusting: files.certificate("first"), own + options)
+            }
+            #expect(try await ask(nil).hasSuffix(" 2 200"))
+            func demand(_ authority: String) throws {
+                certificates.replace(
+                    try .init(HTTPTLSFiles(certificateFile: files.certificate("first"), keyFile: files.key("first"), clientAuthoritiesFile: files.certificate(authority))))
+            }
+            try demand("friend")
+            for option in ["--http2", "--http1.1"] {
+                #expect(try await ask("friend", [option]).hasSuffix(" 200"))
+                for version in ["1.2", "1.3"] {
+                    for name in [nil, "stranger"] { #expect(try await ask(name, [option, "--tls-max", version]).hasPrefix("failed"), "\(name ?? "none") \(version)") }
+                }
+            }
+            try demand("next")
+            #expect(try await ask("next").hasSuffix(" 2 200"))
+            #expect(try await ask("friend").hasPrefix("failed"))
+            let wrong = HTTPTLSFiles(certificateFile: files.certificate("first"), keyFile: files.key("first"), clientAuthoritiesFile: files.key("first"))
+            #expect(throws: ServerTLSError.self) { try RESTCertificates.Certificate(wrong) }
         }
     }
 

@@ -45,6 +45,22 @@ import Testing
         }
     }
 
+    @Test func certificatesThatNeedEachOtherAreGivenTogether() throws {
+        func manager(_ yaml: String) -> String? {
+            do throws(ConfigError) {
+                _ = try ManagerSettings(ConfigLoader(role: .manager).load(file: (text: "catalog: sqlite:c\nsecrets: {key_file: k}\n" + yaml, name: "m.yaml"), environment: [:], flags: []))
+                return nil
+            } catch {
+                return error.description
+            }
+        }
+        #expect(manager("http: {tls_client_ca_file: a}")?.contains("http.tls_client_ca_file: needs http.tls_certificate_file") == true)
+        #expect(manager("leader: {certificate_file: a}")?.contains("leader.certificate_file: needs leader.key_file") == true)
+        #expect(manager("leader: {key_file: a}")?.contains("leader.key_file: needs leader.certificate_file") == true)
+        #expect(manager("http: {tls_client_ca_file: a, tls_certificate_file: b, tls_key_file: c}\nleader: {certificate_file: d, key_file: e}") == nil)
+        #expect(failure("catalog: sqlite:c\nhttp: {tls_client_ca_file: a, auth: none}")?.description.contains("http.tls_client_ca_file: needs") == true)
+    }
+
     @Test func aMissingCatalogIsSaidWithTheWaysToGiveIt() {
         #expect(failure()?.description == "catalog (flag --catalog, variable PGMOSAIC_ROUTER_CATALOG): this setting has no default and must be given")
     }

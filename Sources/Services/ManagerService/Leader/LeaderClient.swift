@@ -7,7 +7,6 @@ internal import NIOPosix
 internal import NIOSSL
 internal import RESTServer
 package import Secrets
-package import ServerConfig
 
 /// Takes a request to the leading manager.
 package final class LeaderClient: Sendable {
@@ -18,6 +17,7 @@ package final class LeaderClient: Sendable {
 
     private let http: HTTPClient
     private let id: String
+    private let tls: LeaderTLS
     private let attemptLimit: TimeAmount
     /// nil: without the cluster's key the leader takes this manager for the caller.
     private let vouchers: CallerVouchers?
@@ -25,8 +25,8 @@ package final class LeaderClient: Sendable {
     /// - attemptLimit: as long as a request may take.
     /// - box: the cluster's key; nil: there is none.
     ///
-    /// Throws a `ConfigError` where the file of authorities cannot be used.
-    package init(id: String, _ settings: LeaderSettings, attemptLimit: Duration, box: SecretBox? = nil) throws(ConfigError) {
+    package init(id: String, _ tls: LeaderTLS, attemptLimit: Duration, box: SecretBox? = nil) {
+        self.tls = tls
         vouchers = box.map { CallerVouchers($0) }
         self.attemptLimit = TimeAmount(attemptLimit)
         var configuration = HTTPClient.Configuration()
@@ -38,15 +38,6 @@ package final class LeaderClient: Sendable {
         configuration.redirectConfiguration = .disallow
         configuration.httpVersion = .http1Only
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 64
-        var tls = TLSConfiguration.makeClientConfiguration()
-        tls.minimumTLSVersion = .tlsv12
-        if let file = settings.caFile {
-            tls.trustRoots = .file(file)
-            guard (try? NIOSSLCertificate.fromPEMFile(file))?.isEmpty == false, (try? NIOSSLContext(configuration: tls)) != nil else {
-                throw ConfigError(SettingsCatalogue.leaderCAFile.name, .inconsistent("\(file) is not a PEM file with certificates"))
-            }
-        }
-        configuration.tlsConfiguration = tls
         http = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
         self.id = id
     }
@@ -62,6 +53,7 @@ package final class LeaderClient: Sendable {
 
     func send(_ request: RESTRequest, uri: String, idempotencyKey: String, to leader: LeaderRecord) async throws(Failure) -> RESTAnswer {
         var outgoing = HTTPClientRequest(url: leader.url + uri)
+        outgoing.tlsConfiguration = tls.current
         outgoing.method = HTTPMethod(rawValue: request.route.method.rawValue)
         outgoing.headers.add(name: "accept", value: "application/json")
         outgoing.headers.add(name: "x-request-id", value: request.id)
@@ -100,11 +92,19 @@ package final class LeaderClient: Sendable {
         case let error as HTTPClientError where error == .connectTimeout || error == .getConnectionFromPoolTimeout: .notSent("it takes no connection")
         case is NIOConnectionError: .notSent("it takes no connection")
         case let error as IOError where error.errnoCode == ECONNREFUSED: .notSent("it takes no connection")
+        case is BoringSSLError where isRefusal(error), is NIOSSLError where isRefusal(error): .notSent("it does not take this manager's certificate: see leader.certificate_file")
         case is NIOSSLError: .notSent("its certificate is not trusted, or it does not speak TLS")
         case let error as HTTPClientError where error == .tlsHandshakeTimeout || error == .invalidURL || error == .emptyHost: .notSent(error.shortDescription)
         case let error as HTTPClientError: .unknown(error.shortDescription)
         case is CancellationError: .unknown("another manager leads by now")
         default: .unknown("\(type(of: error))")
         }
+    }
+
+    /// An alert that ends the leader's handshake, in which a certificate of ours is demanded: in TLS 1.3 it comes when the request is under way, which nobody
+    /// has read then (RFC 8446, sections 4.4.2.4 and 6.2).
+    private static func isRefusal(_ error: any Error) -> Bool {
+        let text = "\(error)".uppercased()
+        return text.contains("ALERT") && ["CERTIFICATE", "UNKNOWN_CA", "HANDSHAKE_FAILURE"].contains { text.contains($0) }
     }
 }
