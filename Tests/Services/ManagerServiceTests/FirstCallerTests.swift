@@ -20,12 +20,18 @@ import Testing
 
         /// The lines of a manager's trail about databases, once there are `count`.
         func lines(_ manager: String, count: Int) async throws -> [JSONValue] {
-            while true {
+            for _ in 0..<6000 {
                 let text = (try? String(contentsOfFile: "\(folder)/\(manager).jsonl", encoding: .utf8)) ?? ""
                 let lines = text.split(separator: "\n").compactMap { try? JSONParser.parse(String($0)) }.filter { $0["action"]?.stringValue == "database.add" }
                 if lines.count >= count { return lines }
                 try await Task.sleep(for: .milliseconds(20))
             }
+            throw TrailTimeout(trail: manager, count: count)
+        }
+
+        struct TrailTimeout: Error {
+            var trail: String
+            var count: Int
         }
 
         /// Makes a database through `port`, as a caller at `address` of this machine's.
@@ -49,6 +55,8 @@ import Testing
             settings.httpPort = 0
             settings.secretsKeyFile = folder + "/key"
             settings.leader.wait = .seconds(30)
+            // However busy the machine is, it is this one that leads.
+            settings.leader.lease = .seconds(60)
             settings.audit.path = "\(folder)/\(id).jsonl"
             settings.audit.sync = .always
             return settings
