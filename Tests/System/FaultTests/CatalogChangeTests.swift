@@ -27,6 +27,29 @@ extension FaultTests {
             }
         }
 
+        /// The router hears of its own commit twice, of the store's watch and of the commit's end, in any order: the declaration is over when its loops have it.
+        @Test func whoDeclaresATableMayMakeItAtOnce() async throws {
+            var options = Self.options
+            options.router = { $0.loops = 2 }
+            try await TestCluster.with(options) { cluster in
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for lane in 0..<2 {
+                        group.addTask {
+                            let client = try await cluster.login()
+                            for number in 0..<10 {
+                                for sql in ["SELECT pgmosaic.shard_table('t\(lane)_\(number)', 'k')", "CREATE TABLE t\(lane)_\(number) (k bigint)"] {
+                                    let error = try await client.query(sql).first { $0.kind == "E" }
+                                    #expect(error == nil, "\(sql): \(error?.field("M") ?? "")")
+                                }
+                            }
+                            client.close()
+                        }
+                    }
+                    try await group.waitForAll()
+                }
+            }
+        }
+
         @Test func sessionsOfADatabaseThatIsDroppedEnd() async throws {
             try await with { cluster in
                 let (idle, open, busy) = (try await cluster.login(), try await cluster.login(), try await cluster.login())

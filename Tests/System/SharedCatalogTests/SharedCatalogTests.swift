@@ -52,7 +52,10 @@ import Testing
 
     private func changesArrive(_ cluster: Cluster) async throws {
         try await cluster.pgmosaic("tables", "declare", "orders", "--database", Self.database, "--sharded-by", "customer")
-        try await cluster.execute("CREATE TABLE orders (customer bigint, item int)", on: 0)
+        try await eventually("router 0 knows the declaration", within: .seconds(60)) {
+            try await cluster.execute("CREATE TABLE orders (customer bigint, item int)", on: 0)
+            return true
+        }
         for (router, customer) in [(0, 1), (1, 2), (1, 3), (0, 4)] {
             try await eventually("router \(router) knows the table", within: .seconds(60)) {
                 try await cluster.execute("INSERT INTO orders VALUES (\(customer), 1)", on: router)

@@ -62,7 +62,11 @@ package final class LeaderElection: Service {
     var role: Role {
         state.withLock { state in
             if let record = state.record, let token = state.leadership.token(at: .now) { return .leader(lease(token, record)) }
-            if case .follower(let leader?) = state.leadership.role, leader != state.record?.text { return .follower(LeaderRecord(text: leader)) }
+            if case .follower(let leader?) = state.leadership.role, leader != state.record?.text {
+                let record = LeaderRecord(text: leader)
+                // Of the process that was here before: what is sent there comes back.
+                return .follower(record?.url == state.record?.url ? nil : record)
+            }
             return .follower(nil)
         }
     }

@@ -45,7 +45,7 @@ package struct WritePlacement: Sendable {
             case .leader:
                 // What was sent to a leader before is looked up here by the same key.
                 let known = lastFailure == nil ? request : request.with(idempotencyKey: key)
-                if let answer = try await carriedOut(known, here) { return answer }
+                if let answer = try await carriedOut(known, afterLoss: lastFailure, here) { return answer }
             case .follower(let leader?) where settings.forward == .redirect:
                 return try redirect(to: leader, uri)
             case .follower(let leader?):
@@ -71,14 +71,16 @@ package struct WritePlacement: Sendable {
         }
     }
 
-    /// nil: it did nothing, because this manager ceased to lead.
+    /// nil: it did nothing, because this manager ceased to lead; or nothing yet, since the attempt that was given up when this manager began to lead
+    /// had come here, and is still at it.
     private func carriedOut(
-        _ request: RESTRequest, _ here: @Sendable (RESTRequest) async throws -> RESTAnswer
+        _ request: RESTRequest, afterLoss failure: LeaderClient.Failure?, _ here: @Sendable (RESTRequest) async throws -> RESTAnswer
     ) async throws -> RESTAnswer? {
+        func isToBeRepeated(_ code: APIErrorCode?) -> Bool { code == .notLeader || code == .requestInProgress && Self.isUnknown(failure) }
         do {
             let answer = try await here(request)
-            return Self.code(of: answer) == .notLeader ? nil : answer
-        } catch let error as APIError where error.code == .notLeader {
+            return isToBeRepeated(Self.code(of: answer)) ? nil : answer
+        } catch let error as APIError where isToBeRepeated(error.code) {
             return nil
         }
     }
@@ -120,10 +122,12 @@ package struct WritePlacement: Sendable {
         switch code(of: answer) {
         case .notLeader, .catalogUnknownOutcome: true
         // The first attempt, whose answer was lost, is still at it.
-        case .requestInProgress: if case .unknown? = failure { true } else { false }
+        case .requestInProgress: isUnknown(failure)
         default: false
         }
     }
+
+    private static func isUnknown(_ failure: LeaderClient.Failure?) -> Bool { if case .unknown? = failure { true } else { false } }
 
     private static func code(of answer: RESTAnswer) -> APIErrorCode? {
         guard answer.status == 503 || answer.status == 409, let body = try? JSONParser.parse(answer.body) else { return nil }

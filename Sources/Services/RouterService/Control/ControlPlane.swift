@@ -102,6 +102,9 @@ final class ControlPlane: Sendable {
             // Its manager waits for the news that it is known here.
             if snapshot.jobs.values.contains(where: { !$0.isOver }) { announcementBell.ring() }
             logger.info("Serving a new epoch of the catalog", metadata: ["epoch": "\(snapshot.epoch)"])
+        } else {
+            // Whoever brought it first, the watch or a commit, may still be at it.
+            for loop in loops { _ = await loop.ask { $0.catchUp(to: snapshot) } }
         }
         for name in snapshot.databases.keys { await keepSchema(of: name, in: snapshot) }
     }

@@ -108,6 +108,11 @@ final class RouterLoop {
         }
     }
 
+    /// Unless it serves this epoch, or a later one, already.
+    func catchUp(to snapshot: CatalogSnapshot) {
+        if catalog.clusterID != snapshot.clusterID || catalog.epoch < snapshot.epoch { install(snapshot) }
+    }
+
     /// Its sessions end like those of a router that ends.
     private func retire(_ database: String) {
         guard let state = databases.removeValue(forKey: database) else { return }
