@@ -10,8 +10,7 @@ package struct SchemaSnapshot: Sendable {
     package var currentUser: String
     /// `search_path` of a fresh session (role and database settings applied).
     package var defaultSearchPath: [String]
-    /// Grows with every load, so that caches keyed by it notice.
-    package var generation: UInt64
+    package var generation: SchemaGeneration
     /// Collations under which texts of different bytes can be equal.
     package var nondeterministicCollations: Set<QualifiedName> = []
     /// Types that bring a default of their own (domains), by name.
@@ -39,7 +38,7 @@ package struct SchemaSnapshot: Sendable {
     package init(
         relations: [QualifiedName: Relation] = [:], functions: [QualifiedName: [FunctionInfo]] = [:],
         schemas: Set<String> = ["public", "pg_catalog", "information_schema"], currentUser: String = "postgres",
-        defaultSearchPath: [String] = ["$user", "public"], generation: UInt64 = 0
+        defaultSearchPath: [String] = ["$user", "public"], generation: SchemaGeneration = .committed(0)
     ) {
         self.relations = relations
         self.functions = functions
@@ -48,6 +47,14 @@ package struct SchemaSnapshot: Sendable {
         self.defaultSearchPath = defaultSearchPath
         self.generation = generation
     }
+}
+
+/// Which reading of a schema it is: what was made by one is looked at again under another.
+package enum SchemaGeneration: Hashable, Sendable {
+    /// What every session sees, read for the n-th time.
+    case committed(UInt64)
+    /// What a transaction sees that has changed it, by a number that its event loop gives once.
+    case ofTransaction(UInt64)
 }
 
 package struct Relation: Hashable, Sendable {

@@ -21,7 +21,7 @@ import Testing
             for function in functions { rows[try place("viewFunctions")].append(["public", view,
                 function.hasPrefix("set") ? "pg_catalog" : "public", function]) }
         }
-        return try SchemaDecoder.snapshot(rows, generation: 1)
+        return try SchemaDecoder.snapshot(rows, generation: .committed(1))
     }
 
     private func mayLeave(_ schema: SchemaSnapshot, _ name: String) -> Bool? { schema.functions[Fixture.name(name)]?.first?.mayLeaveState }

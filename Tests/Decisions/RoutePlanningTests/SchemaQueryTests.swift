@@ -38,7 +38,7 @@ import Testing
         try await withServer { server in
             try await server.psql(Self.definitions)
             let schema = try await read(server)
-            #expect(schema.generation == 7 && schema.schemas.isSuperset(of: ["public", "app", "pg_catalog"]) && !schema.schemas.contains("pg_toast"))
+            #expect(schema.generation == .committed(7) && schema.schemas.isSuperset(of: ["public", "app", "pg_catalog"]) && !schema.schemas.contains("pg_toast"))
             #expect(schema.defaultSearchPath == ["$user", "public"] && !schema.currentUser.isEmpty)
             let orders = try #require(schema.relations[Fixture.name("orders")])
             #expect(orders.columns.map(\.name) == ["tenant", "id", "n", "i", "total", "double", "label", "at", "until", "code", "r"])
@@ -185,12 +185,12 @@ import Testing
     }
 
     @Test func rowsOfAnotherShapeAreRefused() {
-        #expect(throws: SchemaDecoder.Malformed.self) { try SchemaDecoder.snapshot([], generation: 1) }
+        #expect(throws: SchemaDecoder.Malformed.self) { try SchemaDecoder.snapshot([], generation: .committed(1)) }
         var rows = [[[String?]]](repeating: [], count: SchemaQueries.all.count)
-        #expect(throws: Never.self) { try SchemaDecoder.snapshot(rows, generation: 1) }
+        #expect(throws: Never.self) { try SchemaDecoder.snapshot(rows, generation: .committed(1)) }
         for columns in [[nil], ["a"], ["a", "b", "?", "t"]] as [[String?]] {
             rows[2] = [columns]
-            #expect(throws: SchemaDecoder.Malformed.self) { try SchemaDecoder.snapshot(rows, generation: 1) }
+            #expect(throws: SchemaDecoder.Malformed.self) { try SchemaDecoder.snapshot(rows, generation: .committed(1)) }
         }
     }
 
@@ -215,7 +215,7 @@ import Testing
             let text = try await server.psql("COPY (\(query)) TO STDOUT")
             rows.append(text.split(separator: "\n").map(Self.columns))
         }
-        return try SchemaDecoder.snapshot(rows, generation: 7)
+        return try SchemaDecoder.snapshot(rows, generation: .committed(7))
     }
 
     /// A line of COPY TO in text format.

@@ -106,7 +106,7 @@ struct WorldCatalog {
         }
         generation += 1
         return LoadedSchema(
-            schema: SchemaSnapshot(relations: relations, functions: functions, generation: generation),
+            schema: SchemaSnapshot(relations: relations, functions: functions, generation: .committed(generation)),
             parameters: ["TimeZone": "UTC", "server_version": "15.0"])
     }
 }

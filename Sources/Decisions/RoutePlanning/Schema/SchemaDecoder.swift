@@ -10,7 +10,7 @@ package enum SchemaDecoder {
     }
 
     /// - rows: for each query of `SchemaQueries.all`, in order, its rows of columns as text.
-    package static func snapshot(_ rows: [[[String?]]], generation: UInt64) throws(Malformed) -> SchemaSnapshot {
+    package static func snapshot(_ rows: [[[String?]]], generation: SchemaGeneration) throws(Malformed) -> SchemaSnapshot {
         guard rows.count == SchemaQueries.Part.allCases.count else {
             throw Malformed(query: rows.count, reason: "\(SchemaQueries.Part.allCases.count) results are expected")
         }
@@ -33,7 +33,7 @@ package enum SchemaDecoder {
         guard rows.count == SchemaQueries.temporaryParts.count else {
             throw Malformed(query: rows.count, reason: "\(SchemaQueries.temporaryParts.count) results are expected")
         }
-        var snapshot = SchemaSnapshot(schemas: [], generation: generation)
+        var snapshot = SchemaSnapshot(schemas: [])
         for (part, rows) in zip(SchemaQueries.temporaryParts, rows) {
             for columns in rows { try read(Row(columns, part), part, &snapshot) }
         }

@@ -103,7 +103,7 @@ package struct PostgresShardInspector: ShardInspector {
             answers.append(rows.map { row in (0..<row.count).map { row.text($0) } })
         }
         try await client.execute("COMMIT")
-        let schema = try SchemaDecoder.snapshot(answers, generation: 0)
+        let schema = try SchemaDecoder.snapshot(answers, generation: .committed(0))
         do {
             try PlacementRules.check(placement, for: name, in: schema, placements: declared)
             return []

@@ -7,7 +7,7 @@ internal import Synchronization
 final class PlanCache: Sendable {
     private struct State {
         var epoch = Epoch.zero
-        var generation: UInt64 = 0
+        var generation: SchemaGeneration?
         var plans: [String: StatementPlan] = [:]
         var context: PlanningContext?
     }

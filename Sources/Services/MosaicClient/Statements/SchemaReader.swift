@@ -96,7 +96,7 @@ actor SchemaReader {
             let result = try await client.query(query)
             rows.append(result.rows.map { row in (0..<row.count).map { row.text($0) } })
         }
-        let snapshot = try SchemaDecoder.snapshot(rows, generation: generation + 1)
+        let snapshot = try SchemaDecoder.snapshot(rows, generation: .committed(generation + 1))
         generation += 1
         (schema, fingerprint) = (snapshot, mark)
         return snapshot

@@ -62,7 +62,7 @@ extension ClientSession {
         guard let home = participants.first(where: { $0.backend.pool === database.home })?.backend else {
             return done(.failure(.schemaUnknown(database.name)))
         }
-        let generation = loop.nextScopeID()
+        let generation = SchemaGeneration.ofTransaction(loop.nextScopeID())
         let queries = SchemaQueries.all
         let suspension = suspend()
         let exchange = Exchange(.simpleQuery, readies: queries.count, bytesMax: Self.schemaBytesMax) { [self] exchange, result in
@@ -76,7 +76,7 @@ extension ClientSession {
     }
 
     private static func schema(
-        from exchange: Exchange, _ result: Exchange.Result, _ home: Backend, generation: UInt64
+        from exchange: Exchange, _ result: Exchange.Result, _ home: Backend, generation: SchemaGeneration
     ) -> Result<SchemaSnapshot, ServerError> {
         if let error = exchange.error { return .failure(error) }
         if result == .lost { return .failure(.shardLost(home.pool.shardID, mayHaveRun: false)) }

@@ -95,7 +95,7 @@ actor SchemaKeeper {
             var rows: [[[String?]]] = []
             for query in SchemaQueries.all { rows.append(try await Self.rows(client, query)) }
             generation += 1
-            let schema = try SchemaDecoder.snapshot(rows, generation: generation)
+            let schema = try SchemaDecoder.snapshot(rows, generation: .committed(generation))
             let loaded = LoadedSchema(schema: schema, parameters: Self.reported(client.parameterStatuses))
             self.loaded = loaded
             fingerprint = before

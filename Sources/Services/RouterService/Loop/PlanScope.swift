@@ -138,7 +138,7 @@ final class Statement {
     let planned: PlannedStatement
     let parameterTypes: [UInt32]
     let scopeID: UInt64
-    let schemaGeneration: UInt64
+    let schemaGeneration: SchemaGeneration
     let temporaryGeneration: UInt64
     let searchPath: [String]
     /// What a shard said that it takes and gives; nil while none was asked.
