@@ -207,7 +207,7 @@ let package = Package(
         test("ShardModelTests", in: "Vocabulary", ["ShardModel", "TestKit"], resources: [.copy("Resources")]),
         test("PGTypesTests", in: "Vocabulary", ["PGTypes", "ShardModel", "TestKit"], resources: [.copy("Resources")]),
         test("ControlAPITests", in: "Vocabulary", ["ControlAPI", "ShardModel"]),
-        support("RESTTestKit", ["ControlAPI", "RESTServer", "PostgresProcess", crypto, cryptoExtras, log, nioPosix, nioSSL, .product(name: "Hummingbird", package: "hummingbird")] + nio),
+        support("RESTTestKit", ["ControlAPI", "RESTServer", "PostgresProcess", crypto, cryptoExtras, log, nioPosix, nioSSL, .product(name: "Hummingbird", package: "hummingbird"), .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")] + nio),
         test("AuditTests", in: "Adapters", ["Audit", "ControlAPI", "ServerConfig", crypto, log]),
         test("SecretsTests", in: "Adapters", ["Secrets", "ControlAPI", "RESTTestKit", "ShardModel"]),
         test("RESTServerTests", in: "Adapters", ["RESTServer", "RESTTestKit", "ControlAPI", "Listening", "PostgresProcess", "Secrets", "ServerConfig", "Telemetry", crypto, log, httpTypes]),

@@ -51,6 +51,13 @@ struct ConnectionSetup: Sendable {
             // First, so that no other handler keeps an event to itself.
             try channel.pipeline.syncOperations.addHandler(CallerWatchHandler(watch))
         }
+        let made = setUp(channel, behind: added)
+        // Nobody may let go of it before its channel has closed, served or not: NIO ends a process that does (`NIOAsyncWriter`).
+        made.whenSuccess { connection in channel.closeFuture.whenComplete { _ in withExtendedLifetime(connection) {} } }
+        return made
+    }
+
+    private func setUp(_ channel: any Channel, behind added: EventLoopFuture<Void>) -> EventLoopFuture<Connection> {
         guard let certificate = certificates.current else { return added.flatMap { setUpHTTP1(channel) }.map { .plain($0, channel) } }
         return added.flatMapThrowing {
             let pipeline = channel.pipeline.syncOperations

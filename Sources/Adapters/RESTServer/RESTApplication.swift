@@ -63,7 +63,7 @@ package struct RESTApplication: Service {
 
     package func run() async throws {
         let connections = OpenConnections(limits)
-        // Not cancelled at once: it would let go of what has arrived and nobody serves yet, connections and streams, and NIO ends a process that does so
+        // Not cancelled at once: it would let go of streams of HTTP/2 that have arrived and nobody serves yet, and NIO ends a process that does so
         // (`NIOAsyncWriter`). It ends when all that it reads from is closed; what works on then has nobody to answer.
         let work = Task { try await serve(connections) }
         try await withTaskCancellationHandler {
@@ -79,6 +79,8 @@ package struct RESTApplication: Service {
 
     private func serve(_ connections: OpenConnections) async throws {
         let setup = connectionSetup(connections)
+        // NIO's own stream of accepted connections lets go of those that are set up while the listener closes.
+        let (accepted, source) = AsyncStream.makeStream(of: ConnectionSetup.Connection.self)
         let listener = try await Listening.bootstrap(group, sharesPort: sharesPort)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .serverChannelInitializer { [limits, logger] channel in
@@ -87,24 +89,26 @@ package struct RESTApplication: Service {
                     try channel.pipeline.syncOperations.addHandler(bound)
                 }
             }
-            .bind(host: host, port: port, serverBackPressureStrategy: nil) { setup.setUp($0) }
-        connections.listens(listener.channel)
-        await withGracefulShutdownHandler {
-            await isListening(listener.channel.localAddress?.port ?? port)
-            await withDiscardingTaskGroup { [logger] tasks in
-                do {
-                    try await listener.executeThenClose { inbound in
-                        for try await connection in inbound {
-                            tasks.addTask { await setup.serve(connection) }
-                        }
-                    }
-                } catch {
-                    logger.debug("The REST listener failed", metadata: ["error": "\(error)"])
+            .childChannelInitializer { channel in
+                setup.setUp(channel).map { connection in
+                    if case .terminated = source.yield(connection) { channel.close(promise: nil) }
                 }
+            }
+            .bind(host: host, port: port).get()
+        connections.listens(listener)
+        listener.closeFuture.whenComplete { [group] _ in
+            // What was accepted before is being set up on the other event loops.
+            let turns = group.makeIterator().map { loop in loop.submit {} }
+            EventLoopFuture.andAllComplete(turns, on: listener.eventLoop).whenComplete { _ in source.finish() }
+        }
+        await withGracefulShutdownHandler {
+            await isListening(listener.localAddress?.port ?? port)
+            await withDiscardingTaskGroup { tasks in
+                for await connection in accepted { tasks.addTask { await setup.serve(connection) } }
             }
         } onGracefulShutdown: { [sharesPort] in
             Task {
-                await Listening.retire(listener.channel, sharesPort: sharesPort)
+                await Listening.retire(listener, sharesPort: sharesPort)
                 connections.quiesce()
             }
         }

@@ -92,15 +92,20 @@ final class RouterProcess: @unchecked Sendable {
 
     /// Every process that was told to end has.
     func predecessorsEnd() async {
-        for process in predecessors { await process.waitForExit() }
+        for process in predecessors { await end(of: process) }
         predecessors = []
+    }
+
+    private func end(of process: SupervisedProcess) async {
+        await process.waitForExit()
+        #expect(process.exitStatus == 0, "a router did not end by itself: \(log.suffix(2000))")
     }
 
     /// SIGTERM, and waits for the end.
     func stop() async {
         guard let process else { return }
         process.signal(SIGTERM)
-        await process.waitForExit()
+        await end(of: process)
         self.process = nil
     }
 

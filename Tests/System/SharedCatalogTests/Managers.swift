@@ -88,6 +88,7 @@ final class Managers: Sendable {
         guard let process = processes.withLock({ $0.removeValue(forKey: index) }) else { return }
         process.signal(SIGTERM)
         await process.waitForExit()
+        #expect(process.exitStatus == 0, "manager \(index) did not end by itself: \(log(index).suffix(2000))")
     }
 
     func log(_ index: Int) -> String { (try? String(contentsOfFile: "\(folder)/m\(index).log", encoding: .utf8)) ?? "" }
