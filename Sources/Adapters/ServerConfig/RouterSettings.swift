@@ -55,6 +55,7 @@ package struct RouterSettings: Hashable, Sendable {
     package var httpIdleTimeout: Duration
     package var restRowsMax: Int
     package var restBytesMax: Int
+    package var restSQLComments: Bool
 
     /// Zero: no limit.
     package var statementTimeout: Duration
@@ -141,6 +142,7 @@ package struct RouterSettings: Hashable, Sendable {
         httpIdleTimeout = values.duration(Name.httpIdleTimeout)
         restRowsMax = values.integer(Name.restRowsMax)
         restBytesMax = values.bytes(Name.restBytesMax)
+        restSQLComments = values.boolean(Name.restSQLComments)
         statementTimeout = values.duration(Name.statementTimeout)
         lockTimeout = values.duration(Name.lockTimeout)
         textCacheMax = values.integer(Name.textCacheMax)

@@ -206,6 +206,9 @@ package enum SettingsCatalogue {
         "Most rows of one REST answer; a larger result is an error, never a part. Not of a stream, which may have any number.")
     package static let restBytesMax = SettingDeclaration(
         "rest.bytes_max", .bytes(1024...(1 << 30)), default: .bytes(64 << 20), "Largest REST answer, or row of a stream; a larger one is an error.")
+    package static let restSQLComments = SettingDeclaration(
+        "rest.sql_comments", .boolean, default: .boolean(false),
+        "Statements of requests whose trace is sampled name it to the shards in a comment (sqlcommenter). Each is planned anew, for its text is like no other.")
     package static let poolSizeMax = SettingDeclaration(
         "pool.size_max", .integer(1...10_000), default: .integer(20), "Most connections to one shard, over all event loops of the router.")
     package static let poolSizeMin = SettingDeclaration(
@@ -249,7 +252,7 @@ package enum SettingsCatalogue {
         tlsMode, tlsCertificateFile, tlsKeyFile, tlsClientAuth, tlsClientCAFile,
         httpHost, routerHTTPPort, httpTLSCertificateFile, httpTLSKeyFile, httpTLSClientCAFile, httpAuth, authSecret, authIssuer, authAudience, authLifetime, authLeeway,
         authKeySetFile, authKeySetIssuer, insecure, httpBodyMax, httpConnectionsMax, httpIdleTimeout, restRowsMax, restBytesMax,
-        statementTimeout, lockTimeout, textCacheMax, shapeCacheMax,
+        restSQLComments, statementTimeout, lockTimeout, textCacheMax, shapeCacheMax,
         poolSizeMax, poolSizeMin, poolIdleTimeout, poolLifetimeMax, poolWaitersMax, poolWaitTimeout, poolHealthCheckAfter,
         poolConnectTimeout, poolShareWait, replicaLagMax, replicaProbeInterval, replicaProbeTimeout,
     ] + access + audit + [auditStatements, logLevel, logLevels, logFormat, shutdownGrace]
@@ -259,7 +262,7 @@ package enum SettingsCatalogue {
         database, wireAuth, clientsMax, startupTimeout, messageMax, preparedStatementsMax, idleTransactionTimeout, transactionTimeout, loginsMax,
         heldStatementsMax, heldBytesMax, clientsPerUserMax, clientsPerDatabaseMax, pinnedSessionsMax,
         consoleUsers, tlsMode, tlsCertificateFile, tlsKeyFile, tlsClientAuth, tlsClientCAFile, httpTLSCertificateFile, httpTLSKeyFile, httpTLSClientCAFile,
-        restRowsMax, restBytesMax, statementTimeout, lockTimeout, textCacheMax, shapeCacheMax, poolSizeMax, poolSizeMin, poolIdleTimeout, poolLifetimeMax, poolWaitersMax,
+        restRowsMax, restBytesMax, restSQLComments, statementTimeout, lockTimeout, textCacheMax, shapeCacheMax, poolSizeMax, poolSizeMin, poolIdleTimeout, poolLifetimeMax, poolWaitersMax,
         poolWaitTimeout, poolHealthCheckAfter, poolConnectTimeout, poolShareWait, logLevel, logLevels, shutdownGrace,
     ]
 

@@ -18,6 +18,14 @@ package enum StatementTrace {
         return lastComment(text, body).flatMap { parent(text, $0) } ?? firstComment(text, body).flatMap { parent(text, $0) }
     }
 
+    /// The text with such a comment behind it, on a line of its own, since the text may end in a comment to the end of its line. As it is where it names a trace already.
+    ///
+    /// - parent: without a quote.
+    package static func commented(_ text: String, parent: String) -> String {
+        var text = text
+        return text.withUTF8 { Self.parent(in: UnsafeRawBufferPointer($0)) } == nil ? "\(text)\n/*traceparent='\(parent)'*/" : text
+    }
+
     /// What is between its signs.
     private static func lastComment(_ text: UnsafeRawBufferPointer, _ body: Range<Int>) -> Range<Int>? {
         let end = body.upperBound - 2

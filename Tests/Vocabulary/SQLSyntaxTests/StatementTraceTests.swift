@@ -21,6 +21,13 @@ import Testing
     ])
     func noOtherPlaceDoes(_ text: String) { #expect(found(text) == nil) }
 
+    @Test(arguments: ["SELECT 1", "SELECT 1;", "SELECT 1 -- one", "", "SELECT '/*'", "SELECT 1 /* x */"])
+    func aCommentCanBePutBehind(_ text: String) {
+        let commented = StatementTrace.commented(text, parent: Self.parent)
+        #expect(commented == "\(text)\n/*traceparent='\(Self.parent)'*/" && found(commented) == Self.parent)
+        #expect(StatementTrace.commented(commented, parent: "00-another") == commented)
+    }
+
     @Test func aTextThatIsCutAnywhereIsRead() {
         let text = Array("/*traceparent='\(Self.parent)'*/ SELECT 1 /*traceparent='\(Self.parent)'*/ ; ".utf8)
         for length in 0...text.count {

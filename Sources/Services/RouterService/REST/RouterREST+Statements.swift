@@ -40,7 +40,7 @@ extension RouterREST {
         let database = try database(execute.database)
         return try StatementRequest(
             execute, database: database, access: try access(of: request, to: database), caller: request.principal?.name, origin: origin(of: request),
-            limits: isStreamed ? limits.ofStream() : limits, timeoutDefault: shared.settings.statementTimeout, start: start, isStreamed: isStreamed)
+            trace: trace(of: request), limits: isStreamed ? limits.ofStream() : limits, timeoutDefault: shared.settings.statementTimeout, start: start, isStreamed: isStreamed)
     }
 
     /// POST /v1/batch
@@ -50,8 +50,8 @@ extension RouterREST {
             let batch = try BatchRequest(body: request.body)
             let database = try database(batch.database)
             return try StatementRequest.batch(
-                batch, database: database, access: try access(of: request, to: database), caller: request.principal?.name, origin: origin(of: request), limits: limits,
-                timeoutDefault: shared.settings.statementTimeout, start: start)
+                batch, database: database, access: try access(of: request, to: database), caller: request.principal?.name, origin: origin(of: request),
+                trace: trace(of: request), limits: limits, timeoutDefault: shared.settings.statementTimeout, start: start)
         }
         return try await request.whileCallerWaits {
             RESTAnswer(contentType: RESTAnswer.json, body: try await statements.run(batch: list))
@@ -61,6 +61,9 @@ extension RouterREST {
     private func origin(of request: RESTRequest) -> StatementOrigin? {
         settings.audit.auditsWrites && shared.audit != nil ? StatementOrigin(address: request.address.full, requestID: request.id, traceID: request.trace.traceID) : nil
     }
+
+    /// Only what somebody records: a text of its own is planned anew.
+    private func trace(of request: RESTRequest) -> String? { shared.settings.restSQLComments && request.trace.isSampled ? request.trace.parent : nil }
 
     private var limits: StatementLimits {
         StatementLimits(rowsMax: shared.settings.restRowsMax, bytesMax: shared.settings.restBytesMax)

@@ -1,6 +1,7 @@
 internal import ControlAPI
 internal import NIOCore
 internal import PGWire
+internal import SQLSyntax
 
 /// One statement in the extended protocol, from the client's side: which messages to send, and what the answers mean.
 ///
@@ -49,7 +50,7 @@ struct StatementExchange: SessionExchange {
     init(_ request: StatementRequest, writes: Bool, defersSync: Bool, isInTransaction: Bool = false) {
         self.writes = writes
         self.isInTransaction = isInTransaction
-        query = request.query
+        query = request.trace.map { StatementTrace.commented(request.query, parent: $0) } ?? request.query
         params = request.params
         rowFormat = request.rowFormat
         limits = request.limits

@@ -19,6 +19,8 @@ struct StatementRequest: Sendable {
     let caller: String?
     /// For the audit trail, where statements are in it.
     let origin: StatementOrigin?
+    /// What the statement says to the shards of its trace, as a `traceparent`; nil: nothing.
+    let trace: String?
     /// The rows go to the caller while they arrive.
     let isStreamed: Bool
     let start: ContinuousClock.Instant
@@ -31,13 +33,15 @@ struct StatementRequest: Sendable {
     /// Throws an `APIError` of 400. `database` is the one to use when the request names none.
     init(
         _ request: ExecuteRequest, database: String, access: DatabaseAccess = .write, caller: String? = nil,
-        origin: StatementOrigin? = nil, limits: StatementLimits, timeoutDefault: Duration, start: ContinuousClock.Instant, isStreamed: Bool = false
+        origin: StatementOrigin? = nil, trace: String? = nil, limits: StatementLimits, timeoutDefault: Duration, start: ContinuousClock.Instant,
+        isStreamed: Bool = false
     ) throws(APIError) {
         guard !request.query.utf8.contains(0) else { throw APIError(.invalidRequest, "field \"query\" holds a zero byte") }
         self.database = database
         self.access = access
         self.caller = caller
         self.origin = origin
+        self.trace = trace
         self.start = start
         query = request.query
         params = request.params
@@ -57,7 +61,7 @@ extension StatementRequest {
     /// The statements of a batch. Throws an `APIError` of 400.
     static func batch(
         _ request: BatchRequest, database: String, access: DatabaseAccess = .write, caller: String? = nil,
-        origin: StatementOrigin? = nil, limits: StatementLimits, timeoutDefault: Duration, start: ContinuousClock.Instant
+        origin: StatementOrigin? = nil, trace: String? = nil, limits: StatementLimits, timeoutDefault: Duration, start: ContinuousClock.Instant
     ) throws(APIError) -> [StatementRequest] {
         var statements: [StatementRequest] = []
         for (index, statement) in request.statements.enumerated() {
@@ -67,8 +71,8 @@ extension StatementRequest {
             do throws(APIError) {
                 statements.append(
                     try StatementRequest(
-                        execute, database: database, access: access, caller: caller, origin: origin, limits: limits, timeoutDefault: timeoutDefault,
-                        start: start))
+                        execute, database: database, access: access, caller: caller, origin: origin, trace: trace, limits: limits,
+                        timeoutDefault: timeoutDefault, start: start))
             } catch {
                 throw error.at(statement: index)
             }
