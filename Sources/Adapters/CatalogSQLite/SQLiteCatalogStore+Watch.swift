@@ -13,6 +13,11 @@ extension SQLiteCatalogStore {
         return stream
     }
 
+    /// While rows move, statements may wait for the next commit.
+    fileprivate static func interval(at catalog: CatalogSnapshot) -> Duration {
+        catalog.jobs.values.allSatisfy(\.isOver) ? pollInterval : pollIntervalInJobs
+    }
+
     /// Decided under the lock under which a new watcher looks for the poller, after it has been added: none is left without one.
     fileprivate func endPollingWhenUnwatched() -> Bool {
         poller.withLock { poller in
@@ -42,32 +47,35 @@ final class CommitPoller: Sendable {
     func stop() { isStopped.store(true, ordering: .relaxed) }
 
     private func run(_ path: String, _ reference: WeakReference) {
-        let interval = SQLiteCatalogStore.pollInterval / .seconds(1)
-        var rest = interval
+        var rest = SQLiteCatalogStore.pollInterval / .seconds(1)
         var traces = CommitTraces(path)
         while !isStopped.load(ordering: .relaxed) {
             if traces.mayHaveChanged() {
-                guard let wasRead = Self.look(reference) else { return }
-                rest = wasRead ? interval : min(rest * 2, Self.restMax)
-                if !wasRead { traces = CommitTraces(path) }
+                guard let sight = Self.look(reference) else { return }
+                rest = sight.interval.map { $0 / .seconds(1) } ?? min(rest * 2, Self.restMax)
+                if sight.interval == nil { traces = CommitTraces(path) }
             }
             Thread.sleep(forTimeInterval: rest)
         }
     }
 
-    /// Whether the file could be read; nil when nobody is there to look for. The store is held for one look only, so that polling does not keep
-    /// one alive that nobody uses.
-    private static func look(_ reference: WeakReference) -> Bool? {
+    private struct Sight: Sendable {
+        /// Until the next look; nil: the file could not be read.
+        var interval: Duration?
+    }
+
+    /// nil when nobody is there to look for. The store is held for one look only, so that polling does not keep one alive that nobody uses.
+    private static func look(_ reference: WeakReference) -> Sight? {
         guard let store = reference.store else { return nil }
-        let wasRead = Mutex(false)
+        let sight = Mutex(Sight())
         let done = DispatchSemaphore(value: 0)
         Task {
-            let isThere = (try? await store.load()) != nil
-            wasRead.withLock { $0 = isThere }
+            let interval = (try? await store.load()).map(SQLiteCatalogStore.interval)
+            sight.withLock { $0.interval = interval }
             done.signal()
         }
         done.wait()
-        return store.endPollingWhenUnwatched() ? nil : wasRead.withLock(\.self)
+        return store.endPollingWhenUnwatched() ? nil : sight.withLock(\.self)
     }
 
     private struct WeakReference: Sendable {

@@ -14,6 +14,8 @@ internal import Synchronization
 /// its watchers at once, one of another process within `pollInterval`.
 package final class SQLiteCatalogStore: CatalogStore {
     package static let pollInterval = Duration.milliseconds(25)
+    /// As long as a job moves rows.
+    static let pollIntervalInJobs = Duration.milliseconds(3)
 
     let path: String
     private let identity: FileIdentity
