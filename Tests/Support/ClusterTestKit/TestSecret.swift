@@ -8,14 +8,14 @@ package enum TestSecret {
     /// Names the folder that logs are kept in; without it there are none.
     package static let folderVariable = "PGMOSAIC_TEST_LOGS"
 
-    /// Copies the logs and audit trails in a test's folder, which is about to go.
+    /// Copies the logs and audit trails below a test's folder, which is about to go.
     package static func keepLogs(of folder: String) {
         guard let target = ProcessInfo.processInfo.environment[folderVariable], !target.isEmpty else { return }
         let own = "\(target)/\((folder as NSString).lastPathComponent)"
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-        for name in names where name.hasSuffix(".log") || name.hasSuffix(".jsonl") {
+        let paths = FileManager.default.enumerator(atPath: folder)?.compactMap { $0 as? String } ?? []
+        for path in paths where path.hasSuffix(".log") || path.hasSuffix(".jsonl") {
             try? FileManager.default.createDirectory(atPath: own, withIntermediateDirectories: true)
-            try? FileManager.default.copyItem(atPath: "\(folder)/\(name)", toPath: "\(own)/\(name)")
+            try? FileManager.default.copyItem(atPath: "\(folder)/\(path)", toPath: "\(own)/\(path.replacing("/", with: "-"))")
         }
     }
 }
