@@ -262,7 +262,7 @@ let package = Package(
             "TestKit", "pgmosaic", log, nioPosix,
         ] + nio),
         test("SharedCatalogTests", in: "System", [
-            "CatalogEtcd", "CatalogPostgres", "CatalogSQLite", "CatalogStore", "ClusterTestKit", "ControlAPI", "EtcdTestKit", "PGChannel", "PostgresProcess",
+            "CatalogEtcd", "CatalogPostgres", "CatalogSQLite", "CatalogStore", "ClusterTestKit", "ControlAPI", "EtcdTestKit", "PGChannel", "PGWire", "PostgresProcess",
             "RESTTestKit", "ShardModel", "TestKit", "pgmosaic", nioPosix,
         ]),
         test("GuideTests", in: "System", ["PostgresProcess", "pgmosaic"]),

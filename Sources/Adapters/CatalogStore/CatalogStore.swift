@@ -100,10 +100,14 @@ package struct MemberRecord: Hashable, Sendable, Codable {
     package var acknowledgements: [HoldAcknowledgement]?
     /// Of a router: the holds for which more waits than it is to keep: their attempts are to be given up. nil: none.
     package var overfull: [HoldAttempt]?
+    /// Of a router, while there is a job: see `SessionReport`.
+    package var sessions: SessionReport?
+
     package init(
         id: String, kind: String, url: String, wireAddress: String, epoch: Epoch, startedAt: Double, version: String, leadsSince: Double? = nil,
-        acknowledgements: [HoldAcknowledgement]? = nil, overfull: [HoldAttempt]? = nil
+        acknowledgements: [HoldAcknowledgement]? = nil, overfull: [HoldAttempt]? = nil, sessions: SessionReport? = nil
     ) {
+        self.sessions = sessions
         self.leadsSince = leadsSince
         self.overfull = overfull
         self.acknowledgements = acknowledgements

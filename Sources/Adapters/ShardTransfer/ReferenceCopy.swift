@@ -9,11 +9,13 @@ package struct ReferenceCopy: Sendable {
     private let source: PostgresEndpoint
     private let targets: [PostgresEndpoint]
     private let group: any EventLoopGroup
+    private let noting: TransferNoting
 
-    package init(from source: PostgresEndpoint, to targets: [PostgresEndpoint], on group: any EventLoopGroup) {
+    package init(from source: PostgresEndpoint, to targets: [PostgresEndpoint], noting: @escaping TransferNoting = { _, _ in }, on group: any EventLoopGroup) {
         self.source = source
         self.targets = targets
         self.group = group
+        self.noting = noting
     }
 
     /// Into empty tables.
@@ -26,10 +28,12 @@ package struct ReferenceCopy: Sendable {
         guard !tables.isEmpty else { return }
         let reader: PGClient
         do { reader = try await TransferSession.open(source, snapshot: snapshot, on: group) } catch let error as PGClientError { throw TransferError.source(error) }
+        noting(reader, .source)
         var writers: [PGClient] = []
         for (position, target) in targets.enumerated() {
             do {
                 let client = try await TransferSession.open(target, on: group)
+                noting(client, .target(position))
                 _ = try await client.execute("SET session_replication_role = replica")
                 writers.append(client)
             } catch let error as PGClientError { throw TransferError.target(position, error) }

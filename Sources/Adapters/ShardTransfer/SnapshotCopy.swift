@@ -31,6 +31,7 @@ package struct SnapshotCopy: Sendable {
     private let destinations: RowDestinations
     private let settings: Settings
     private let group: any EventLoopGroup
+    private let noting: TransferNoting
     private let state: State
 
     private final class State: Sendable {
@@ -47,13 +48,14 @@ package struct SnapshotCopy: Sendable {
 
     package init(
         _ tables: [TableShape], from source: PostgresEndpoint, to targets: [PostgresEndpoint], _ destinations: RowDestinations,
-        settings: Settings = Settings(), on group: any EventLoopGroup
+        settings: Settings = Settings(), noting: @escaping TransferNoting = { _, _ in }, on group: any EventLoopGroup
     ) {
         self.source = source
         self.targets = targets
         self.destinations = destinations
         self.settings = settings
         self.group = group
+        self.noting = noting
         state = State(tables.flatMap { CopyRange.cut($0, pages: settings.rangePages) }, settings)
     }
 
@@ -80,11 +82,13 @@ package struct SnapshotCopy: Sendable {
 
     private func work(_ snapshot: String) async throws {
         let reader = try await Self.session { try await TransferSession.open(source, snapshot: snapshot, on: group) } failure: { .source($0) }
+        noting(reader, .source)
         var sessions: [PGClient] = []
         for (position, target) in targets.enumerated() {
             sessions.append(
                 try await Self.session {
                     let client = try await TransferSession.open(target, on: group)
+                    noting(client, .target(position))
                     // A target may be in use: its triggers have acted on the source, and its foreign keys may come before what they refer to.
                     _ = try await client.execute("SET session_replication_role = replica")
                     return client

@@ -41,15 +41,17 @@ package struct TableComparison: Sendable {
     private let source: Side
     private let target: Side
     private let group: any EventLoopGroup
+    private let noting: TransferNoting
 
     /// - ring: as it is, before anything moves.
     /// - vnodes: ids in it.
-    package init(of vnodes: Set<UInt32>, in ring: HashRing, source: Side, target: Side, on group: any EventLoopGroup) {
+    package init(of vnodes: Set<UInt32>, in ring: HashRing, source: Side, target: Side, noting: @escaping TransferNoting = { _, _ in }, on group: any EventLoopGroup) {
         self.vnodes = vnodes
         self.ring = ring
         self.source = source
         self.target = target
         self.group = group
+        self.noting = noting
     }
 
     /// One outcome for each relation, in their order. Whatever goes wrong is thrown: then nothing is known of the rest.
@@ -57,7 +59,9 @@ package struct TableComparison: Sendable {
     /// Throws `TransferError`, `CancellationError`.
     package func run(_ tables: [TableShape]) async throws -> [Outcome] {
         let left = try await Self.open(source, group) { .source($0) }
+        noting(left, .source)
         let right = try await Self.open(target, group) { .target(0, $0) }
+        noting(right, .target(0))
         var outcomes: [Outcome] = []
         for table in tables { outcomes.append(try await compare(table, left, right)) }
         await left.close()

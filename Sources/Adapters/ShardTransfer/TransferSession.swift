@@ -2,6 +2,15 @@ internal import LogicalReplication
 package import NIOCore
 package import PGChannel
 
+/// Which end of a transfer a session is of. Targets are counted as they are given.
+package enum TransferEnd: Hashable, Sendable {
+    case source
+    case target(Int)
+}
+
+/// Told of each session that a transfer opens, when it is open: whoever ends all sessions but his own must know them.
+package typealias TransferNoting = @Sendable (PGClient, TransferEnd) -> Void
+
 /// Sessions that rows are read and written by: what both ends do with values must not depend on how each server, database or role is set up.
 package enum TransferSession {
     /// For text forms the same on both sides; nothing ends a long copy, and no policy hides rows.

@@ -16,6 +16,10 @@ package enum JobEffect: Hashable, Sendable {
     case check
     /// Answered by `done`; the objects are in the ledger.
     case prepare
+    /// Waits until each live router knows of the job, raises the fence of the targets to an epoch that has it, and notes there which sessions were let in
+    /// before.
+    case shield
+    /// First ends the noted sessions that no router announces: they belong to routers that may not know of the job.
     case copy
     /// Waits for `pause`, then until the targets are nearly up to date: `done`.
     case catchUp(pause: Duration)

@@ -4,6 +4,8 @@ package enum JobStep: Hashable, Sendable, Codable {
     case checking
     /// Schema on the targets, the publication on the source.
     case preparing
+    /// The targets refuse routers that do not know of the job, so that nobody reads rows there that come by the copy.
+    case shielding
     /// A new slot, and the copy of what its snapshot shows. Done again, it begins with taking away what an earlier copy left.
     case copying
     /// The stream catches up.
@@ -45,7 +47,7 @@ package enum JobStep: Hashable, Sendable, Codable {
     /// effect.
     package var isStreaming: Bool {
         switch self {
-        case .checking, .preparing, .copying, .cleaning, .over: false
+        case .checking, .preparing, .shielding, .copying, .cleaning, .over: false
         default: true
         }
     }
@@ -66,7 +68,7 @@ package enum JobState: String, Hashable, Sendable, Codable, CaseIterable {
 extension JobStep {
     package var state: JobState {
         switch self {
-        case .checking, .preparing: .pending
+        case .checking, .preparing, .shielding: .pending
         case .copying: .precopy
         case .streaming, .verifying, .arming: .deltasync
         case .holding, .fencing, .measuring, .catchingUp, .switching, .abandoning: .cutover

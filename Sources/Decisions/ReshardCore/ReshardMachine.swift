@@ -113,6 +113,7 @@ extension ReshardMachine {
         switch record.step {
         case .checking: .check
         case .preparing: .prepare
+        case .shielding: .shield
         case .copying: .copy
         case .streaming: .catchUp(pause: pause)
         case .verifying: .verify
@@ -150,7 +151,8 @@ extension ReshardMachine {
     private mutating func done() -> [JobAction] {
         switch record.step {
         case .checking: go(.preparing)
-        case .preparing: go(.copying)
+        case .preparing: go(.shielding)
+        case .shielding: go(.copying)
         case .copying: go(.streaming)
         case .streaming: go(record.isVerified ? .arming : .verifying)
         case .verifying: go(.arming) { $0.isVerified = true }
@@ -231,7 +233,8 @@ extension ReshardMachine {
     /// nil: not now.
     private mutating func carryOut(_ request: JobRequest) -> [JobAction]? {
         switch (request, record.step) {
-        case (.cancel, .checking), (.cancel, .preparing), (.cancel, .copying), (.cancel, .streaming), (.cancel, .verifying), (.cancel, .arming):
+        case (.cancel, .checking), (.cancel, .preparing), (.cancel, .shielding), (.cancel, .copying), (.cancel, .streaming), (.cancel, .verifying),
+            (.cancel, .arming):
             answering = request
             return go(.cleaning(.cancelled))
         case (.cancel, .holding), (.cancel, .fencing), (.cancel, .measuring), (.cancel, .catchingUp), (.cancel, .switching), (.cancel, .abandoning):

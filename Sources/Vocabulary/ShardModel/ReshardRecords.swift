@@ -72,6 +72,18 @@ package struct HoldAttempt: Hashable, Sendable, Codable {
     }
 }
 
+/// Which server processes (as `pg_backend_pid()` tells) are a router's on the primaries of shards that jobs are about, when it has served the epoch on all
+/// event loops: all that it began to open before, and that are open still.
+package struct SessionReport: Hashable, Sendable, Codable {
+    package var epoch: Epoch
+    package var sessions: [ShardID: [Int32]]
+
+    package init(epoch: Epoch, sessions: [ShardID: [Int32]]) {
+        self.epoch = epoch
+        self.sessions = sessions
+    }
+}
+
 /// A router's word: nothing that it began for the held tokens is under way, and nothing will begin while the hold stands.
 package struct HoldAcknowledgement: Hashable, Sendable, Codable {
     package var job: String

@@ -11,12 +11,16 @@ import Testing
         var owner = Kit.a
         var isHeld = false
         var made: Set<LedgerEntry> = []
+        /// The targets refuse routers that do not know of the job.
+        var isShielded = false
+        var hasCopiedInTheOpen = false
 
         /// The run does its work.
         mutating func work() -> JobOutcome? {
             guard let (_, effect) = driver.running else { return nil }
             let record = driver.machine.record
             switch effect {
+            case .copy where !isShielded: hasCopiedInTheOpen = true
             case .prepare, .copy: made.formUnion(Kit.planned)
             case .arm: made.formUnion(Kit.wayBack)
             case .hold: isHeld = true
@@ -30,6 +34,7 @@ import Testing
             case .clean(let entries): made.subtract(entries)
             case .measure: return .ended([record.oldOwners[0]: LSN(1)])
             case .mirror: return nil
+            case .shield: isShielded = true
             case .check, .catchUp, .verify, .fence, .reach: break
             }
             return .done
@@ -37,6 +42,7 @@ import Testing
 
         var complaint: String? {
             let record = driver.stored
+            if hasCopiedInTheOpen { return "copied to targets that any router reads" }
             if let record, !made.isSubset(of: record.ledger) { return "made what is not in the ledger" }
             switch record?.step {
             case .guarding where owner != Kit.b: return "guarding what was not switched"

@@ -6,10 +6,10 @@ import Testing
 
 @Suite struct ReshardMachineTests {
     static let forward: [JobStep] = [
-        .checking, .preparing, .copying, .streaming, .verifying, .arming, .holding, .fencing, .measuring, .catchingUp, .switching, .guarding,
+        .checking, .preparing, .shielding, .copying, .streaming, .verifying, .arming, .holding, .fencing, .measuring, .catchingUp, .switching, .guarding,
     ]
-    static let beforeCutover = Array(forward.prefix(6))
-    static let cutover = Array(forward[6...10])
+    static let beforeCutover = Array(forward.prefix(7))
+    static let cutover = Array(forward[7...11])
 
     @Test func aJobThatMeetsNoTroubleGoesThroughEachStepOnce() {
         var driver = Driver()
@@ -22,7 +22,7 @@ import Testing
         #expect(driver.answers == ["accepted finish"] && driver.end == .some(.completed))
         #expect(driver.machine.ignoredEvents == 0)
         let states: [JobState] =
-            [.pending, .pending, .precopy, .deltasync, .deltasync, .deltasync] + [JobState](repeating: .cutover, count: 5) + [.completed]
+            [.pending, .pending, .pending, .precopy, .deltasync, .deltasync, .deltasync] + [JobState](repeating: .cutover, count: 5) + [.completed]
         #expect(Self.forward.map(\.state) == states)
     }
 

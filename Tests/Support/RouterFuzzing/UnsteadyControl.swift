@@ -31,6 +31,8 @@ struct UnsteadyControl: ControlRequests {
 
     func overfull(_ attempt: HoldAttempt) {}
 
+    func counted(_ report: SessionReport, loop: Int) {}
+
     func lookUp(_ id: GlobalTransactionID, database: String) -> EventLoopFuture<Decision> {
         answer([.committed, .excluded, .absent, .unreachable].randomElement(using: &random.value) ?? .absent)
     }

@@ -70,7 +70,7 @@ extension SimWorld {
     private func run(_ effect: JobEffect, _ id: EffectID, _ index: Int) {
         let old: Side = managers[index].machine.record.direction == .forward ? .source : .target
         switch effect {
-        case .check, .prepare, .verify, .arm: work(id, index) { .done }
+        case .check, .prepare, .shield, .verify, .arm: work(id, index) { .done }
         case .copy:
             work(id, index) {
                 self.shards[1].rows = self.shards[0].rows

@@ -17,6 +17,8 @@ final class Cluster: Sendable {
     private let close: @Sendable () async -> Void
     private let shards: [PostgresServer]
     private let folder: String
+    /// Where a file tells the manager to stop in a job: decision 0063.
+    let points: String
     private let managerPort: Int
     private let wirePorts: [Int]
     private let processes = Mutex<[String: SupervisedProcess]>([:])
@@ -29,18 +31,19 @@ final class Cluster: Sendable {
 
     /// Starts everything, and waits until the routers take clients. The manager makes the catalog. `open` opens a store of it as a router does.
     private init<Store: CatalogStore>(
-        _ folder: String, catalog url: String, _ shards: [PostgresServer], _ options: TestCluster.Options,
-        open: @Sendable () async throws -> Store, close: @escaping @Sendable (Store) async -> Void
+        _ folder: String, catalog url: String, routersCatalogs: [String]? = nil, managerSettings: String = "", _ shards: [PostgresServer],
+        _ options: TestCluster.Options, open: @Sendable () async throws -> Store, close: @escaping @Sendable (Store) async -> Void
     ) async throws {
         self.folder = folder
+        points = folder + "/points"
         self.shards = shards
         managerPort = try LoopbackPort.free()
         wirePorts = [try LoopbackPort.free(), try LoopbackPort.free()]
-        try Self.write("catalog: \"\(url)\"\nhttp: {port: \(managerPort), auth: none}\n", to: folder + "/manager.yaml")
+        try Self.write("catalog: \"\(url)\"\nhttp: {port: \(managerPort), auth: none}\n\(managerSettings)\n", to: folder + "/manager.yaml")
         for (index, port) in wirePorts.enumerated() {
             let settings = """
                 id: "router-\(index)"
-                catalog: "\(url)"
+                catalog: "\(routersCatalogs?[index] ?? url)"
                 snapshot_file: "\(folder)/router-\(index).snapshot"
                 loops: 2
                 wire: {port: \(port), auth: trust}
@@ -49,8 +52,11 @@ final class Cluster: Sendable {
                 """
             try Self.write(settings, to: folder + "/router-\(index).yaml")
         }
+        try FileManager.default.createDirectory(atPath: points, withIntermediateDirectories: true)
         let manager = try SupervisedProcess.start(
-            .init(Self.program, ["manager", "--config", folder + "/manager.yaml"], output: .file(folder + "/manager.log")))
+            .init(
+                Self.program, ["manager", "--config", folder + "/manager.yaml"],
+                environment: ProcessInfo.processInfo.environment.merging(["PGMOSAIC_JOB_POINTS": points]) { $1 }, output: .file(folder + "/manager.log")))
         processes.withLock { $0["manager"] = manager }
         try await eventually("the manager makes the catalog", within: .seconds(60)) {
             await close(try await open())
@@ -63,9 +69,14 @@ final class Cluster: Sendable {
         for index in wirePorts.indices { try await startRouter(index) }
     }
 
-    convenience init(_ folder: String, catalog: PostgresServer, _ shards: [PostgresServer], _ options: TestCluster.Options) async throws {
+    /// - routersPorts: by which each router gets to the catalog; nil: straight.
+    convenience init(
+        _ folder: String, catalog: PostgresServer, routersPorts: [Int]? = nil, managerSettings: String = "", _ shards: [PostgresServer],
+        _ options: TestCluster.Options
+    ) async throws {
         let endpoint = try PostgresEndpoint.parse(catalog.dsn())
-        try await self.init(folder, catalog: catalog.dsn(), shards, options) {
+        let others = routersPorts.map { $0.map { catalog.dsn().replacing(":\(catalog.port)/", with: ":\($0)/") } }
+        try await self.init(folder, catalog: catalog.dsn(), routersCatalogs: others, managerSettings: managerSettings, shards, options) {
             try await PostgresCatalogStore(endpoint, isManager: false, on: MultiThreadedEventLoopGroup.singleton)
         } close: {
             await $0.close()

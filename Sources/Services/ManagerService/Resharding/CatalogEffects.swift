@@ -109,18 +109,33 @@ struct CatalogEffects: Sendable {
 
     // MARK: before the copy
 
+    /// The sessions on shards of jobs that live routers announce, when each of them has done so under this epoch or a newer one. Otherwise, why that is not known.
+    func awaitSessions(at epoch: Epoch) async -> Result<[ShardID: Set<Int32>], Failure> {
+        var sessions: [ShardID: Set<Int32>] = [:]
+        let reason = await awaitRouters("have not said which sessions are theirs since the job is about to copy") { member in
+            guard let report = member.sessions, report.epoch >= epoch else { return false }
+            for (shard, processes) in report.sessions { sessions[shard, default: []].formUnion(processes) }
+            return true
+        }
+        return reason.map { .failure(Failure(outcome: .unavailable($0))) } ?? .success(sessions)
+    }
+
     /// How long live routers may take to serve a job's epoch: longer than an announcement lasts.
     static let routersLimit = Duration.seconds(30)
 
     /// Returns nil when each live router serves the epoch, or a newer one: what would see rows twice is refused there from then on. Otherwise, why that is not known.
     func awaitRouters(at epoch: Epoch) async -> String? {
+        await awaitRouters("do not serve the catalog with the job yet") { $0.epoch >= epoch }
+    }
+
+    private func awaitRouters(_ lack: String, isDone: (MemberRecord) -> Bool) async -> String? {
         let deadline = ContinuousClock.now + Self.routersLimit
         var reason = "the catalog store does not say which routers there are"
         repeat {
             if let members = try? await commits.store.members() {
-                let late = members.filter { $0.kind == "router" && $0.epoch < epoch }.map(\.id)
+                let late = members.filter { $0.kind == "router" && !isDone($0) }.map(\.id)
                 if late.isEmpty { return nil }
-                reason = "routers do not serve the catalog with the job yet: \(late.prefix(10).joined(separator: ", "))"
+                reason = "routers \(lack): \(late.prefix(10).joined(separator: ", "))"
             }
             try? await Task.sleep(for: Self.lookLast)
         } while deadline > .now && !Task.isCancelled

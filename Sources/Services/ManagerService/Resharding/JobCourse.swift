@@ -191,6 +191,7 @@ extension JobStep {
         switch self {
         case .checking: "checking"
         case .preparing: "preparing"
+        case .shielding: "shielding"
         case .copying: "copying"
         case .streaming: "streaming"
         case .verifying: "verifying"
@@ -208,7 +209,7 @@ extension JobStep {
     }
 
     static let names = [
-        "checking", "preparing", "copying", "streaming", "verifying", "arming", "holding", "fencing", "measuring", "catching_up", "switching", "abandoning",
-        "guarding", "cleaning", "over",
+        "checking", "preparing", "shielding", "copying", "streaming", "verifying", "arming", "holding", "fencing", "measuring", "catching_up", "switching",
+        "abandoning", "guarding", "cleaning", "over",
     ]
 }

@@ -28,9 +28,18 @@ struct JobEffects: Sendable {
     func run(_ order: Order) async -> Result {
         let (record, id, catalog) = (order.job.record, order.id, order.catalog)
         switch order.effect {
+        case .shield:
+            // Else they could open no connection any more.
+            if let reason = await catalogEffects.awaitRouters(at: catalog.epoch) { return Result(outcome: .unavailable(reason)) }
+            return Result(outcome: await work.run(order.effect, id, of: record, in: catalog))
         case .copy:
-            if let reason = await catalogEffects.awaitRouters(at: catalog.epoch) { return Result(outcome: .unavailable(reason), attempt: nil) }
-            return Result(outcome: await work.run(order.effect, id, of: record, in: catalog), attempt: nil)
+            switch await catalogEffects.awaitSessions(at: catalog.epoch) {
+            case .failure(let failure): return Result(outcome: failure.outcome)
+            case .success(let spared):
+                let outcome = await work.endStrangers(record, sparing: spared, in: catalog)
+                guard outcome == .done else { return Result(outcome: outcome) }
+                return Result(outcome: await work.run(order.effect, id, of: record, in: catalog))
+            }
         case .check, .prepare, .catchUp, .verify, .arm, .mirror, .clean:
             return Result(outcome: await work.run(order.effect, id, of: record, in: catalog), attempt: nil)
         case .hold: return await hold(order)

@@ -46,7 +46,7 @@ extension JobResource {
     /// How far it is to the switch. The copy is nine tenths of the way, for it takes the time.
     private static func part(_ step: JobStep, _ progress: JobProgress?) -> Double {
         switch step {
-        case .checking, .preparing: return 0
+        case .checking, .preparing, .shielding: return 0
         case .copying:
             guard let progress, progress.bytesAll > 0 else { return 0 }
             return (min(1, Double(progress.bytesRead) / Double(progress.bytesAll)) * 900).rounded() / 1000

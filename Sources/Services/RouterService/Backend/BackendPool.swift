@@ -52,6 +52,8 @@ final class BackendPool {
     /// Vnodes of the shard change their owner: connections that would be opened wait until they have.
     private var isBarred = false
     private var barredConnects: [BackendID] = []
+    /// Connections that are being opened: the shard may have let them in already.
+    private(set) var connecting: Set<BackendID> = []
     private(set) var waitSeconds = LatencyHistogram()
     private(set) var failures: [String: UInt64] = [:]
 
@@ -373,6 +375,7 @@ final class BackendPool {
         if isBarred { return barredConnects.append(id) }
         while backends.count <= Int(id.slot) { backends.append(nil) }
         loop.needsTicks(self)
+        connecting.insert(id)
         let target: PostgresEndpoint
         switch endpoint {
         case .success(let endpoint): target = endpoint
@@ -419,9 +422,11 @@ final class BackendPool {
                     backend.close()
                     connectFailed(id, problem, ConnectFailure(.rejected))
                 } else if result == .done, exchange.error == nil, isBarred {
+                    connecting.remove(id)
                     backend.close()
                     barredConnects.append(id)
                 } else if result == .done, exchange.error == nil {
+                    connecting.remove(id)
                     backends[Int(id.slot)] = backend
                     backend.isAdmitted = true
                     let isolation = exchange.textResults.first?.first?.last ?? nil
@@ -450,6 +455,7 @@ final class BackendPool {
     }
 
     private func connectFailed(_ id: BackendID, _ reason: String, _ failure: ConnectFailure) {
+        connecting.remove(id)
         abandoned.remove(id)
         lastError = reason
         failures["connect", default: 0] += 1

@@ -33,6 +33,7 @@ final class ControlPlane: Sendable {
         var isEnding = false
         var acknowledgements = HoldAcknowledgements()
         var overfull: Set<HoldAttempt> = []
+        var sessions = SessionReports()
     }
     /// Something of the announcement has changed that somebody waits for.
     let announcementBell = Bell()
@@ -75,6 +76,13 @@ final class ControlPlane: Sendable {
 
     func noteOverfull(_ attempt: HoldAttempt) { state.withLock { _ = $0.overfull.insert(attempt) } }
 
+    /// nil: there is no job, or some loop has not reported yet.
+    var sessions: SessionReport? { state.withLock(\.sessions.complete) }
+
+    func noteSessions(_ report: SessionReport, loop: Int) -> Bool {
+        state.withLock { $0.sessions.add(report, loop: loop, of: $0.loops.count) }
+    }
+
     /// Returns whether all loops have drained.
     func noteDrained(_ acknowledgement: HoldAcknowledgement, loop: Int) -> Bool {
         state.withLock { state in
@@ -91,6 +99,7 @@ final class ControlPlane: Sendable {
     func install(_ snapshot: CatalogSnapshot) async {
         let isNew = state.withLock { state in
             if let current = state.catalog, current.clusterID == snapshot.clusterID, current.epoch >= snapshot.epoch { return false }
+            if state.catalog?.clusterID != snapshot.clusterID || snapshot.jobs.values.allSatisfy(\.isOver) { state.sessions = SessionReports() }
             state.catalog = snapshot
             state.acknowledgements.keep(snapshot.holds.values)
             state.overfull.formIntersection(snapshot.holds.values.map { HoldAttempt(job: $0.job, attempt: $0.attempt) })

@@ -16,6 +16,8 @@ protocol ControlRequests: Sendable {
     func drained(_ acknowledgement: HoldAcknowledgement, loop: Int)
     /// More waits for the end of the hold than the loop is to keep. Once for each attempt.
     func overfull(_ attempt: HoldAttempt)
+    /// Which sessions on shards of jobs are the loop's: once for each loop and epoch at most.
+    func counted(_ report: SessionReport, loop: Int)
     /// How the transaction ended, by its record.
     func lookUp(_ id: GlobalTransactionID, database: String) -> EventLoopFuture<Decision>
     /// Whether the prepared transaction is committed at last: asked again and again until `deadline`.

@@ -51,6 +51,7 @@ final class RouterLoop {
     private var delayedFlush: Scheduled<Void>?
     /// Backends that several sessions share.
     private var watched: [Backend] = []
+    private let census = SessionCensus()
     private var watcher: Scheduled<Void>?
     private var sweep: Scheduled<Void>?
     /// Nothing is scheduled any more: the event loop is about to end.
@@ -106,6 +107,7 @@ final class RouterLoop {
                 logger.debug("A database cannot be served", metadata: ["database": "\(name)", "reason": "\(error)"])
             }
         }
+        census.take(snapshot, in: self)
     }
 
     /// Unless it serves this epoch, or a later one, already.
@@ -145,6 +147,11 @@ final class RouterLoop {
         let primary = databases[database]?.pools.first { $0.shardID == shard }
         guard let replica else { return primary }
         return primary?.replicas.first { $0.replica?.key.endpoint == replica }
+    }
+
+    /// Of these shards, those that are about to go among them.
+    func primaries(of shards: Set<ShardID>) -> [BackendPool] {
+        (databases.values.flatMap(\.pools) + retiredPools.values).filter { $0.replica == nil && shards.contains($0.shardID) }
     }
 
     /// The pool has something that time changes: a wait that ends, a backend that grows old.
@@ -326,6 +333,7 @@ final class RouterLoop {
         ticker?.cancel()
         sweep?.cancel()
         watcher?.cancel()
+        census.stop()
         delayedFlush?.cancel()
         delayed.removeAll()
         for session in sessions.values { session.abort() }

@@ -10,9 +10,10 @@ import Testing
 /// The cutover: holds, acknowledgements, the switch and giving up, in a real catalog.
 @Suite struct JobCutoverTests {
     /// - epoch: newer than any of the test.
-    private func router(_ id: String, _ acknowledgements: [HoldAcknowledgement]? = nil, at epoch: Epoch = Epoch(1_000_000)) -> MemberRecord {
+    private func router(_ id: String, _ acknowledgements: [HoldAcknowledgement]? = nil, at epoch: Epoch = Epoch(1_000_000), sessions: [ShardID: [Int32]] = [:]) -> MemberRecord {
         MemberRecord(
-            id: id, kind: "router", url: "http://\(id)", wireAddress: id, epoch: epoch, startedAt: 1, version: "test", acknowledgements: acknowledgements)
+            id: id, kind: "router", url: "http://\(id)", wireAddress: id, epoch: epoch, startedAt: 1, version: "test", acknowledgements: acknowledgements,
+            sessions: SessionReport(epoch: epoch, sessions: sessions))
     }
 
     /// As a router does: says for each hold that nothing is under way, and names its sessions.
@@ -109,12 +110,20 @@ import Testing
             try await kit.begin()
             let work = ScriptedWork()
             try await kit.supervised(by: work) { _ in
-                try await kit.until("it is about to copy") { $0.step == .copying }
+                try await kit.until("it is about to copy") { $0.step == .shielding }
                 let epoch = try await kit.store.load().epoch
                 try await Task.sleep(for: .milliseconds(300))
-                #expect(!work.calls.contains(.copy))
-                try await kit.store.announce(router("late", at: epoch), ttl: .seconds(300))
+                // Behind the fence it could open no connection any more.
+                #expect(work.shields == [])
+                try await kit.store.announce(router("late", at: epoch, sessions: [JobKit.s3: [1]]), ttl: .seconds(300))
+                try await kit.until("it is about to copy") { $0.step == .copying }
+                let later = try await kit.store.load().epoch
+                try await Task.sleep(for: .milliseconds(300))
+                // What it said before the targets were looked at leaves out what it opened meanwhile.
+                #expect(work.shields == [epoch] && work.strangersEnded == [])
+                try await kit.store.announce(router("late", at: later, sessions: [JobKit.s3: [1, 2]]), ttl: .seconds(300))
                 try await kit.until("it copies") { _ in work.calls.contains(.copy) }
+                #expect(work.strangersEnded == [[JobKit.s3: [1, 2]]])
                 try await kit.store.withdraw(memberID: "late")
                 try await kit.until(is: .guarding)
             }
@@ -183,7 +192,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [ScriptedWork.Call.check, .prepare, .copy, .catchUp, .verify, .arm, .fence, .measure, .reach])
+    @Test(arguments: [ScriptedWork.Call.check, .prepare, .shield, .endStrangers, .copy, .catchUp, .verify, .arm, .fence, .measure, .reach])
     func aCancelBeforeTheSwitchEndsTheJobAndTheSourcesKeepTheVNodes(_ call: ScriptedWork.Call) async throws {
         try await JobKit.run { kit in
             try await kit.begin()

@@ -100,6 +100,10 @@ final class JobLoop: Sendable {
         let (record, work, catalog) = (record, work, router.catalog)
         switch effect {
         case .hold: return await router.hold()
+        case .copy:
+            // No router has announced anything.
+            let outcome = await work.endStrangers(record, sparing: [:], in: catalog)
+            return outcome == .done ? await work.run(effect, id, of: record, in: catalog) : outcome
         case .fence: return await work.fence(record, at: router.heldAt ?? catalog.epoch, sparing: [:], in: catalog)
         case .switchOwners: return router.switchOwners(record)
         case .lift:

@@ -27,7 +27,8 @@ import Testing
                 try await expectOwners(kit, moved: "s3")
                 let catalog = try await kit.store.load()
                 #expect(catalog.holds.isEmpty && catalog.shards[JobKit.s3]?.status == .active)
-                #expect(work.calls.prefix(9) == [.check, .prepare, .copy, .catchUp, .verify, .arm, .fence, .measure, .reach])
+                #expect(
+                    work.calls.prefix(11) == [.check, .prepare, .shield, .endStrangers, .copy, .catchUp, .verify, .arm, .fence, .measure, .reach])
                 #expect(work.followed.contains(.streaming) && work.followed.contains(.switching))
                 #expect(await supervisor.ask(.cancel, of: "j1") == .rejected)
                 #expect(await supervisor.ask(.finish, of: "j1") == .accepted)
@@ -43,7 +44,7 @@ import Testing
     }
 
     /// Steps whose failure is tried again, and what is called in them.
-    @Test(arguments: [ScriptedWork.Call.check, .prepare, .copy, .catchUp, .verify, .arm, .mirror, .clean])
+    @Test(arguments: [ScriptedWork.Call.check, .prepare, .shield, .endStrangers, .copy, .catchUp, .verify, .arm, .mirror, .clean])
     func aStepThatDoesNotWorkIsTriedAgain(_ call: ScriptedWork.Call) async throws {
         try await JobKit.run { kit in
             try await kit.begin()
@@ -59,7 +60,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [ScriptedWork.Call.check, .prepare, .copy, .catchUp, .verify, .arm])
+    @Test(arguments: [ScriptedWork.Call.check, .prepare, .shield, .endStrangers, .copy, .catchUp, .verify, .arm])
     func whatIsImpossibleFailsTheJobAndCleansUp(_ call: ScriptedWork.Call) async throws {
         try await JobKit.run { kit in
             try await kit.begin()
@@ -104,7 +105,7 @@ import Testing
     }
 
     /// The manager is gone in the middle of each call, and another one goes on.
-    @Test(arguments: [ScriptedWork.Call.check, .prepare, .copy, .catchUp, .verify, .arm, .fence, .measure, .reach, .mirror])
+    @Test(arguments: [ScriptedWork.Call.check, .prepare, .shield, .endStrangers, .copy, .catchUp, .verify, .arm, .fence, .measure, .reach, .mirror])
     func aManagerThatIsLostIsReplacedInAnyStep(_ call: ScriptedWork.Call) async throws {
         try await JobKit.run { kit in
             try await kit.begin()

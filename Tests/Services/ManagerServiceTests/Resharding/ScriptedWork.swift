@@ -7,7 +7,7 @@ import Synchronization
 /// The work of a job without servers: what a test says becomes of it, and what was asked of it.
 final class ScriptedWork: ServerWork {
     enum Call: String, Hashable, Sendable, CaseIterable {
-        case check, prepare, copy, catchUp, verify, arm, fence, measure, reach, mirror, clean, unfence
+        case check, prepare, shield, endStrangers, copy, catchUp, verify, arm, fence, measure, reach, mirror, clean, unfence
     }
 
     enum Answer: Sendable {
@@ -28,6 +28,8 @@ final class ScriptedWork: ServerWork {
         var calls: [Call] = []
         var followed: [JobStep] = []
         var fencings: [Fencing] = []
+        var shields: [Epoch] = []
+        var strangersEnded: [[ShardID: Set<Int32>]] = []
         var unfenced: [Epoch] = []
         var cleaned: [[LedgerEntry]] = []
         var running = 0
@@ -43,6 +45,9 @@ final class ScriptedWork: ServerWork {
     var calls: [Call] { state.withLock(\.calls) }
     var followed: [JobStep] { state.withLock(\.followed) }
     var fencings: [Fencing] { state.withLock(\.fencings) }
+    var shields: [Epoch] { state.withLock(\.shields) }
+    /// Who was spared each time.
+    var strangersEnded: [[ShardID: Set<Int32>]] { state.withLock(\.strangersEnded) }
     var unfenced: [Epoch] { state.withLock(\.unfenced) }
     var cleaned: [[LedgerEntry]] { state.withLock(\.cleaned) }
     var stops: Int { state.withLock(\.stops) }
@@ -62,6 +67,7 @@ final class ScriptedWork: ServerWork {
         switch effect {
         case .check: await answer(.check, record, catalog)
         case .prepare: await answer(.prepare, record, catalog)
+        case .shield: await answer(.shield, record, catalog) { $0.shields.append(catalog.epoch) }
         case .copy: await answer(.copy, record, catalog)
         case .catchUp: await answer(.catchUp, record, catalog)
         case .verify: await answer(.verify, record, catalog)
@@ -73,6 +79,10 @@ final class ScriptedWork: ServerWork {
             await answer(.clean, record, catalog) { $0.cleaned.append(entries) }
         case .hold, .fence, .switchOwners, .lift: .impossible("not an effect on servers")
         }
+    }
+
+    func endStrangers(_ record: JobRecord, sparing spared: [ShardID: Set<Int32>], in catalog: CatalogSnapshot) async -> JobOutcome {
+        await answer(.endStrangers, record, catalog) { $0.strangersEnded.append(spared) }
     }
 
     func fence(_ record: JobRecord, at epoch: Epoch, sparing spared: [ShardID: Set<Int32>], in catalog: CatalogSnapshot) async -> JobOutcome {

@@ -22,7 +22,9 @@ import Testing
         #expect(Int(rows) ?? 0 > 100)
         var stale = stale(kit)
         let all = JobNames.planned(kit.record, in: kit.catalog) + JobNames.wayBack(kit.record)
-        for (effect, step) in [(JobEffect.prepare, JobStep.preparing), (.copy, .copying), (.arm, .arming), (.clean(all), .cleaning(.cancelled))] {
+        for (effect, step) in [
+            (JobEffect.prepare, JobStep.preparing), (.shield, .shielding), (.copy, .copying), (.arm, .arming), (.clean(all), .cleaning(.cancelled)),
+        ] {
             let outcome = await stale.run(effect, as: step)
             guard case .unavailable(let reason) = outcome else {
                 Issue.record("\(step): \(outcome)")

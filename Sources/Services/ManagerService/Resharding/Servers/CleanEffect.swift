@@ -35,7 +35,7 @@ extension PostgresServerWork {
         }
         for id in Set(record.sources + record.targets).sorted() {
             guard let shard = shards[id] else { continue }
-            try await with(shard, of: record, doing: "removing the job's positions") { client in
+            try await with(shard, of: record, doing: "removing the job's positions and sessions") { client in
                 _ = try await client.execute(Self.forget(names))
             }
         }
@@ -43,8 +43,11 @@ extension PostgresServerWork {
 
     private static func forget(_ names: JobNames) -> String {
         """
-        DO $$ BEGIN IF pg_catalog.to_regclass('pgmosaic.move_positions') IS NOT NULL THEN
-            DELETE FROM pgmosaic.move_positions WHERE job IN ('\(names.session)', '\(names.session)-back'); END IF; END $$
+        DO $$ BEGIN
+        IF pg_catalog.to_regclass('pgmosaic.move_positions') IS NOT NULL THEN
+            DELETE FROM pgmosaic.move_positions WHERE job IN ('\(names.session)', '\(names.session)-back'); END IF;
+        IF pg_catalog.to_regclass('pgmosaic.move_sessions') IS NOT NULL THEN
+            DELETE FROM pgmosaic.move_sessions WHERE job = '\(names.session)'; END IF; END $$
         """
     }
 

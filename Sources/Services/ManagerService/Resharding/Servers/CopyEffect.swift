@@ -50,13 +50,13 @@ extension PostgresServerWork {
                 guard let snapshot = slot.snapshot else { throw TransferError.shape("the source has exported no snapshot with the slot") }
                 var pace = SnapshotCopy.Settings()
                 (pace.sessions, pace.bytesPerSecond) = (settings.copySessions, settings.copyLoad.bytesPerSecondMax)
-                let copy = SnapshotCopy(shapes.sharded.flatMap(\.shapes), from: from, to: targets, destinations, settings: pace, on: sessions.group)
+                let copy = SnapshotCopy(shapes.sharded.flatMap(\.shapes), from: from, to: targets, destinations, settings: pace, noting: noting(leg.from, leg.targets), on: sessions.group)
                 let share = leg.share(of: source)
                 work.add(copy, shapes, estimates: rows.mapValues { Int(Double($0) * share) }, load)
                 load.begin(copy)
                 _ = try await copy.run(snapshot: snapshot)
                 if !leg.copiesTo.isEmpty {
-                    let copies = ReferenceCopy(from: from, to: try leg.copiesTo.map { try endpoint($0, plan) }, on: sessions.group)
+                    let copies = ReferenceCopy(from: from, to: try leg.copiesTo.map { try endpoint($0, plan) }, noting: noting(leg.from, leg.copiesTo), on: sessions.group)
                     try await copies.run(shapes.reference.flatMap(\.shapes), snapshot: snapshot)
                 }
                 result = .success(slot.consistentPoint)
@@ -69,6 +69,16 @@ extension PostgresServerWork {
             for target in leg.targets { try await with(target, plan, doing: doing) { try await leg.position.reset(to: start, on: $0) } }
         } catch {
             throw EffectFailure(error, doing: doing)
+        }
+    }
+
+    /// The fence of another job, on a shard of this one, spares what is ours.
+    func noting(_ source: ShardID, _ targets: [ShardID]) -> TransferNoting {
+        { [sessions] client, end in
+            switch end {
+            case .source: sessions.note(client, on: source)
+            case .target(let position): sessions.note(client, on: targets[position])
+            }
         }
     }
 

@@ -16,17 +16,17 @@ extension PostgresServerWork {
             // Whoever was let in by the fence as it was is there by now.
             let processes = (spared[id] ?? []).union(self.sessions.processes(on: id))
             let others = try await client.query(FenceQueries.end, [.text(Self.list(processes))]).rows.map { ($0.text(0) ?? "", $0.text(1) ?? "") }
-            try await self.awaitEnd(of: others, on: id, client)
+            try await self.awaitEnd(of: others, on: id, client, limit: self.settings.endLimit)
         }
     }
 
-    private func awaitEnd(of others: [(process: String, since: String)], on id: ShardID, _ client: PGClient) async throws {
+    func awaitEnd(of others: [(process: String, since: String)], on id: ShardID, _ client: PGClient, limit: Duration) async throws {
         let start = ContinuousClock.now
         let parameters = [others.map(\.process), others.map(\.since)].map { JobTables.array($0) }
         while !others.isEmpty {
             let left = try await client.query(FenceQueries.left, parameters.map { .text($0) }).rows.compactMap { $0.text(0) }
             if left.isEmpty { return }
-            if ContinuousClock.now - start > settings.endLimit {
+            if ContinuousClock.now - start > limit {
                 throw EffectFailure.busy("sessions of shard \(id) do not end: processes \(left.prefix(10).joined(separator: ", "))")
             }
             try await Task.sleep(for: Self.interval)
@@ -136,7 +136,7 @@ extension PostgresServerWork {
         }
     }
 
-    private static func list(_ processes: Set<Int32>) -> String { "{" + processes.map(String.init).joined(separator: ",") + "}" }
+    static func list(_ processes: Set<Int32>) -> String { "{" + processes.map(String.init).joined(separator: ",") + "}" }
 }
 
 private actor Ends {

@@ -100,6 +100,7 @@ package final class PostgresServerWork: ServerWork {
         switch effect {
         case .check: try await check(plan)
         case .prepare: try await prepare(plan)
+        case .shield: try await shield(plan, at: catalog.epoch)
         case .copy: try await copy(plan, work, in: catalog)
         case .catchUp(let pause): try await catchUp(plan, work, after: pause)
         case .verify: try await verify(plan, work)
@@ -110,6 +111,17 @@ package final class PostgresServerWork: ServerWork {
         case .clean, .hold, .fence, .switchOwners, .lift: return .impossible("this is not done on servers")
         }
         return .done
+    }
+
+    package func endStrangers(_ record: JobRecord, sparing spared: [ShardID: Set<Int32>], in catalog: CatalogSnapshot) async -> JobOutcome {
+        do {
+            let work = work(of: record.id)
+            try await takeOver(record, work, in: catalog)
+            try await endStrangers(try JobPlan(record, record.direction, in: catalog), sparing: spared)
+            return .done
+        } catch {
+            return EffectFailure(error, doing: "ending sessions on the targets").outcome
+        }
     }
 
     package func fence(

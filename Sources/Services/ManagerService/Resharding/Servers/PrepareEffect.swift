@@ -8,11 +8,14 @@ internal import ShardTransfer
 /// What jobs keep in a shard's schema `pgmosaic`: repeatable.
 enum JobSchema {
     /// - `move_positions`: how far the shard has followed another (`TargetPosition`);
-    /// - `move_fences`: what a shard's fence was before an attempt at a cutover raised it.
+    /// - `move_fences`: what a shard's fence was before an attempt at a cutover raised it;
+    /// - `move_sessions`: whom a target had let in before its fence was raised for a copy (`ShieldEffect`).
     static let install = """
         SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('pgmosaic'));
         \(TargetPosition.table)
         CREATE TABLE IF NOT EXISTS pgmosaic.move_fences (fence bigint PRIMARY KEY, before bigint NOT NULL);
+        CREATE TABLE IF NOT EXISTS pgmosaic.move_sessions (
+            job text, process int, since text, PRIMARY KEY (job, process, since));
         """
 }
 

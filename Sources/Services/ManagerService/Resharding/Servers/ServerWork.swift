@@ -6,9 +6,13 @@ package import ShardModel
 package protocol ServerWork: Sendable {
     /// The job's record was persisted as this: begins, goes on with or ends the streams that its step wants (`JobStep.isStreaming`). Returns soon.
     func follow(_ record: JobRecord, in catalog: CatalogSnapshot) async
-    /// `check`, `prepare`, `copy`, `catchUp`, `verify`, `arm`, `measure`, `reach`, `mirror` and `clean`; never `hold`, `fence`, `switchOwners` or `lift`.
+    /// `check`, `prepare`, `shield`, `copy`, `catchUp`, `verify`, `arm`, `measure`, `reach`, `mirror` and `clean`; never `hold`, `fence`, `switchOwners` or `lift`.
     /// Ends soon when its task is cancelled.
     func run(_ effect: JobEffect, _ id: EffectID, of record: JobRecord, in catalog: CatalogSnapshot) async -> JobOutcome
+    /// Of the sessions that `shield` has noted on the targets, ends those that are not named, but for our own. Done when they are gone, and again at once then.
+    ///
+    /// - spared: ids of server processes, by shard.
+    func endStrangers(_ record: JobRecord, sparing spared: [ShardID: Set<Int32>], in catalog: CatalogSnapshot) async -> JobOutcome
     /// Raises the fence of the record's old owners to the epoch (never lowers it), then ends every client session there but those named, our own, and
     /// those for replication. Done when the ended sessions are gone.
     ///

@@ -79,7 +79,8 @@ extension PostgresServerWork {
         let left = TableComparison.Side(try sessions.endpoint(of: source.shard, as: plan.names.session), snapshot: source.snapshot)
         let right = TableComparison.Side(try sessions.endpoint(of: target, as: plan.names.session), snapshot: snapshot)
         let comparison = TableComparison(
-            of: plan.vnodes(from: leg.from, to: id), in: try plan.destinations(of: leg).before, source: left, target: right, on: sessions.group)
+            of: plan.vnodes(from: leg.from, to: id), in: try plan.destinations(of: leg).before, source: left, target: right,
+            noting: noting(leg.from, [id]), on: sessions.group)
         var differences: [String] = []
         for outcome in try await comparison.run(shapes.sharded.flatMap(\.shapes)) where !outcome.isEqual {
             let rows = outcome.differingRows.map { "\($0) rows" } ?? "rows"

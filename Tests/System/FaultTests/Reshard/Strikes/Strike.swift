@@ -33,7 +33,7 @@ struct StrikeCourse: Sendable, CustomStringConvertible {
 
     var description: String { way.map(\.description).joined(separator: " ") + (cancelAt.map { " (\($0))" } ?? "") + " \(ending) \(end)" }
 
-    static let early = ["checking", "preparing", "copying", "streaming", "verifying", "arming"]
+    static let early = ["checking", "preparing", "shielding", "copying", "streaming", "verifying", "arming"]
     static let cutover = ["holding", "fencing", "measuring", "catching_up", "switching"]
 
     /// As many as are needed for every step, gap and victim to come up, each time in another company.
