@@ -70,6 +70,12 @@ import Testing
         Routing("SELECT * FROM orders OFFSET 5", "rows rows-of-anchor, ordered"), Routing("SELECT id FROM orders ORDER BY id LIMIT $1", "rows rows-of-anchor, ordered"),
         Routing("SELECT o.id, o.total AS t FROM orders o ORDER BY t DESC, o.id LIMIT 7 OFFSET 3;", "rows rows-of-anchor, ordered"),
         Routing("SELECT customer_id, avg(total) AS a FROM orders GROUP BY customer_id HAVING count(*) > 1 ORDER BY a LIMIT 3", "rows groups-by-key, ordered"),
+        Routing("SELECT avg(total), avg(id) FILTER (WHERE total > 1) AS m FROM orders", "rows aggregates-combined"),
+        Routing("SELECT note FROM orders GROUP BY note ORDER BY count(*) DESC, avg(total) LIMIT 3", "rows groups-combined, ordered"),
+        Routing("SELECT note, sum(total) FROM orders GROUP BY note, id", "rows groups-combined"),
+        Routing("SELECT note FROM orders ORDER BY id", "rows rows-of-anchor, ordered"), Routing("SELECT * FROM orders o ORDER BY upper(o.note), o.id", "rows rows-of-anchor, ordered"),
+        Routing("SELECT customer_id FROM orders GROUP BY customer_id ORDER BY count(*)", "rows groups-by-key, ordered"),
+        Routing("SELECT id AS note, note AS x FROM orders ORDER BY note COLLATE \"C\" DESC, total", "rows rows-of-anchor, ordered"),
         Routing("SELECT upper(note) AS big, count(*) FROM orders GROUP BY big ORDER BY big", "rows groups-combined, ordered"),
         Routing("SELECT note AS total, total AS t, count(*) FROM orders GROUP BY note, total", "rows groups-combined"),
         Routing("SELECT * FROM orders LIMIT ALL", "rows rows-of-anchor"), Routing("SELECT * FROM orders LIMIT NULL OFFSET NULL", "rows rows-of-anchor"),
@@ -88,6 +94,9 @@ import Testing
         ("SELECT note, count(*) FROM orders GROUP BY 1 ORDER BY 2 LIMIT 5 OFFSET 1", "SELECT note, count(*) FROM orders GROUP BY 1 ORDER BY 2 LIMIT (NULL) OFFSET 0"),
         ("SELECT DISTINCT note FROM orders LIMIT 2 OFFSET 1", "SELECT DISTINCT note FROM orders LIMIT 3 OFFSET 0"), ("SELECT count(*) FROM orders LIMIT 0", "SELECT count(*) FROM orders LIMIT (NULL)"),
         ("SELECT id FROM orders OFFSET 2 ROWS FETCH NEXT 3 ROWS ONLY", "SELECT id FROM orders OFFSET 0 ROWS FETCH NEXT 5 ROWS ONLY"), ("SELECT id FROM orders LIMIT $1", nil),
+        ("SELECT avg(total), note FROM orders GROUP BY 2 ORDER BY 1, count(*)", "SELECT pg_catalog.count(total) AS pgmosaic_1, count(*) AS pgmosaic_2, pg_catalog.sum(total) AS avg, note FROM orders GROUP BY 4 ORDER BY 3, count(*)"),
+        ("SELECT note FROM orders o ORDER BY upper(note), o.id LIMIT 4", "SELECT upper(note) AS pgmosaic_1, \"o\".\"id\" AS pgmosaic_2, note FROM orders o ORDER BY upper(note), o.id LIMIT 4"),
+        ("SELECT count(*) FROM orders GROUP BY note", "SELECT \"note\" AS pgmosaic_1, count(*) FROM orders GROUP BY note"),
         ("SELECT id FROM orders OFFSET $1", "SELECT id FROM orders OFFSET (0 OPERATOR(pg_catalog.*) $1::pg_catalog.int8)"),
     ] as [(String, String?)])
     func eachShardIsAskedForAllThatMayBeAmongTheFirst(_ sql: String, _ part: String?) throws {
@@ -104,6 +113,14 @@ import Testing
             return gather.combination?.statement(types: types)
         }
         #expect(try statement("SELECT count(*) FROM orders", [20]) == "SELECT pg_catalog.sum(f1)::pg_catalog.int8 FROM pg_catalog.unnest($1) AS f(f1)")
+        let averages = "SELECT note, avg(total) FROM orders GROUP BY note ORDER BY count(*) DESC, 2"
+        #expect(
+            try statement(averages, [25, 1186, 20, 20])
+                == "SELECT f1, pg_catalog.sum(f2) OPERATOR(pg_catalog./) pg_catalog.sum(f3)::pg_catalog.float8 FROM unnest($1, $2, $3, $4) AS f(f1, f2, f3, f4) GROUP BY f1 "
+                + "ORDER BY pg_catalog.sum(f4)::pg_catalog.int8 DESC, 2")
+        #expect(try statement(averages, [25, 701, 20, 20]) == nil)
+        let hidden = "SELECT id FROM orders ORDER BY total NULLS FIRST"
+        #expect(try statement(hidden, [20, 1700]) == "SELECT f1 FROM unnest($1, $2) AS f(f1, f2) ORDER BY f2 NULLS FIRST")
         let byText = "SELECT note FROM orders ORDER BY note"
         #expect(try statement(byText, [25]) == "SELECT f1 FROM pg_catalog.unnest($1) AS f(f1) ORDER BY 1")
         let grouped = "SELECT note, sum(total), max(total) FROM orders GROUP BY note ORDER BY 2 DESC, note COLLATE \"C\" LIMIT 3 OFFSET 1"
@@ -140,17 +157,18 @@ import Testing
 
     @Test(arguments: [
         // One row of all shards' rows.
-        "SELECT sum(total) + 1 FROM orders", "SELECT count(DISTINCT note) FROM orders", "SELECT string_agg(note, ',') FROM orders", "SELECT avg(total) FROM orders",
+        "SELECT sum(total) + 1 FROM orders", "SELECT count(DISTINCT note) FROM orders", "SELECT string_agg(note, ',') FROM orders", "SELECT avg(DISTINCT total) FROM orders", "SELECT id FROM orders ORDER BY count(*)", "SELECT 1 FROM orders ORDER BY abs(max(total))",
         "SELECT count(*), 1 FROM orders", "SELECT count(*) FROM orders HAVING count(*) > 1", "SELECT max(total), note FROM orders", "SELECT count(*)::int FROM orders", "SELECT 1 FROM orders HAVING true",
         "SELECT (SELECT sum(o.total)) FROM orders o", "SELECT (SELECT count(*) FILTER (WHERE o.total > 1)) FROM orders o",
         "SELECT (SELECT string_agg(o.note, ',')) FROM orders o", "SELECT CASE WHEN max(total) > 1 THEN 1 END FROM orders",
         // An order, or a part of it.
-        "SELECT note FROM orders ORDER BY id", "SELECT id FROM orders ORDER BY id + 1", "SELECT id FROM orders ORDER BY 2", "SELECT id FROM orders ORDER BY note COLLATE \"C\"",
+        "SELECT DISTINCT note FROM orders ORDER BY id", "SELECT id FROM orders ORDER BY rank() OVER ()", "SELECT note FROM orders GROUP BY note ORDER BY id", "SELECT id FROM orders ORDER BY id + 1", "SELECT id FROM orders ORDER BY 2", "SELECT id FROM orders ORDER BY note COLLATE \"C\"",
+        "SELECT id FROM orders ORDER BY abs(id + $1)", "SELECT avg(total + $1) FROM orders", "SELECT note FROM orders GROUP BY customer_id, (1, note) ORDER BY max(id)",
         "SELECT * FROM orders LIMIT 2 + 3", "SELECT * FROM orders WHERE id = $1 LIMIT $1", "SELECT id FROM orders LIMIT $1 OFFSET $1", "SELECT id FROM orders LIMIT 5.0", "SELECT id FROM orders LIMIT 10000000000",
         "SELECT note AS n, upper(note) AS n, count(*) FROM orders GROUP BY n", "SELECT coalesce(note, ''), count(*) AS x FROM orders GROUP BY coalesce",
-        "SELECT note FROM orders GROUP BY upper(note)", "SELECT note, sum(total) FROM orders GROUP BY note, id",
+        "SELECT note FROM orders GROUP BY upper(note)", "SELECT sum(total) FROM orders GROUP BY unknown",
         "SELECT id FROM orders ORDER BY id USING <", "SELECT o.*, i.* FROM orders o JOIN items i USING (customer_id) ORDER BY customer_id",
-        "SELECT id AS note, note AS x FROM orders ORDER BY note COLLATE \"C\" DESC, total", "SELECT * FROM orders ORDER BY id FETCH FIRST 2 ROWS WITH TIES",
+        "SELECT * FROM orders ORDER BY id FETCH FIRST 2 ROWS WITH TIES",
         "SELECT rank() OVER (ORDER BY id) FROM orders", "SELECT count(*) OVER w FROM orders WINDOW w AS ()", "SELECT * FROM orders FOR UPDATE",
         // Rows that come from somewhere else.
         "SELECT * FROM products p LEFT JOIN orders o ON o.id = p.id", "SELECT * FROM orders o RIGHT JOIN products p ON o.id = p.id",

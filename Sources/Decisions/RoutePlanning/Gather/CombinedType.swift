@@ -25,6 +25,9 @@ package struct CombinedType: Hashable, Sendable {
     /// The types that sum() gives exactly, whatever the order: bigint, numeric, interval, money.
     static let summed: Set<UInt32> = [20, 1700, 1186, 790]
 
+    /// Those of them that avg() gives exactly from sum and count: of integers, numeric, interval.
+    static let averaged: Set<UInt32> = [20, 1700, 1186]
+
     private static let types: [UInt32: CombinedType] = {
         var types: [UInt32: CombinedType] = [:]
         let groups: [(Comparison, [(UInt32, UInt32)])] = [

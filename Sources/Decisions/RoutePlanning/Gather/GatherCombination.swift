@@ -3,15 +3,20 @@
 /// Each shard runs the statement's own text over its own rows: its rows are *partial*. PostgreSQL itself, on one shard, makes the answer of all of them by
 /// `statement`, so that the result's type, its overflow and its form are PostgreSQL's.
 package struct GatherCombination: Hashable, Sendable {
-    /// What a column of a partial row is, in the order of the select list.
+    /// What a column of a partial row is.
     package enum Column: Hashable, Sendable {
         /// Rows with equal values in all of these columns are one.
         case key
         case count, sum, min, max, and, or
+        /// A sum, to be divided by the count in another column.
+        case average(count: Int)
         /// As it is: each partial row is one of the answer's.
         case value
     }
+    /// In the order of the select list, behind it those that are not of the answer.
     package var columns: [Column]
+    /// Columns that the shards are asked for besides, before the select list's own; here they are the last ones.
+    package var hidden = 0
     package var order: [Order] = []
     package var limit: Bound?
     package var offset: Bound?
@@ -24,7 +29,7 @@ package struct GatherCombination: Hashable, Sendable {
     package struct Order: Hashable, Sendable {
         /// The column that it is, from 0.
         package var place: Int
-        /// What that column must be called, and no other one; nil: it is not found by its name.
+        /// What that column of the answer must be called, and no other one; of a hidden column: what none may be called. nil: it is not found by its name.
         package var name: String?
         package var isDescending: Bool
         /// nil: PostgreSQL's default.
@@ -53,14 +58,14 @@ package struct GatherCombination: Hashable, Sendable {
     /// those of the plan, or one of them is `refused`.
     package func statement(types: [UInt32]) -> String? {
         guard types.count == columns.count, refused(types: types) == nil else { return nil }
-        let items = zip(columns, types).enumerated().map { place, column in Self.expression(column.0, type: column.1, "f\(place + 1)") }
+        let items = columns.indices.map { expression($0, types) }
         let names = columns.indices.map { "f\($0 + 1)" }.joined(separator: ", ")
         // unnest() of several arrays is PostgreSQL's own whatever the search_path, and has no schema; of one it is a function like others.
         let source = columns.count == 1 ? "pg_catalog.unnest($1)" : "unnest(\(columns.indices.map { "$\($0 + 1)" }.joined(separator: ", ")))"
         let keys = columns.indices.filter { columns[$0] == .key }.map { "f\($0 + 1)" }
-        var text = "SELECT \(items.joined(separator: ", ")) FROM \(source) AS f(\(names))"
+        var text = "SELECT \(items.prefix(width).joined(separator: ", ")) FROM \(source) AS f(\(names))"
         if !keys.isEmpty { text += " GROUP BY \(keys.joined(separator: ", "))" }
-        if !order.isEmpty { text += " ORDER BY \(order.map(\.text).joined(separator: ", "))" }
+        if !order.isEmpty { text += " ORDER BY \(order.map { sortItem($0, items[$0.place]) }.joined(separator: ", "))" }
         var last = columns.count
         for (word, bound) in [("LIMIT", limit), ("OFFSET", offset)] {
             switch bound {
@@ -74,8 +79,19 @@ package struct GatherCombination: Hashable, Sendable {
         return text
     }
 
-    private static func expression(_ column: Column, type: UInt32, _ name: String) -> String {
-        switch column {
+    /// How many columns the answer has.
+    package var width: Int { columns.count - hidden }
+
+    /// The types of the answer's columns.
+    package func answerTypes(_ types: [UInt32]) -> [UInt32] {
+        zip(columns, types).prefix(width).map { column, type in
+            if case .average = column, type == 20 { 1700 } else { type }
+        }
+    }
+
+    private func expression(_ place: Int, _ types: [UInt32]) -> String {
+        let name = "f\(place + 1)", type = types[place]
+        return switch columns[place] {
         case .key, .value: name
         case .count: "pg_catalog.sum(\(name))::pg_catalog.int8"
         // The sum of bigint is numeric, and the sum of integers is bigint, or out of range.
@@ -84,7 +100,18 @@ package struct GatherCombination: Hashable, Sendable {
         case .max: "pg_catalog.max(\(name))"
         case .and: "pg_catalog.bool_and(\(name))"
         case .or: "pg_catalog.bool_or(\(name))"
+        // As PostgreSQL's avg() does: the sum as numeric, or interval, by the count.
+        case .average(let count):
+            "pg_catalog.sum(\(name)) OPERATOR(pg_catalog./) pg_catalog.sum(f\(count + 1))" + (type == 1186 ? "::pg_catalog.float8" : "")
         }
+    }
+
+    private func sortItem(_ item: Order, _ expression: String) -> String {
+        // A place is that of the select list; an expression is of what it is made of.
+        var text = item.isByteOrder ? "f\(item.place + 1) COLLATE pg_catalog.\"C\"" : item.place < width ? "\(item.place + 1)" : expression
+        if item.isDescending { text += " DESC" }
+        if let nullsFirst = item.nullsFirst { text += nullsFirst ? " NULLS FIRST" : " NULLS LAST" }
+        return text
     }
 
     // MARK: Types
@@ -106,6 +133,7 @@ package struct GatherCombination: Hashable, Sendable {
         case .count: type == 20
         // Of floating point numbers the sum depends on the order.
         case .sum: CombinedType.summed.contains(type)
+        case .average: CombinedType.averaged.contains(type)
         case .min, .max: isSorted(known)
         case .and, .or: type == 16
         }
@@ -113,15 +141,5 @@ package struct GatherCombination: Hashable, Sendable {
 
     private func isSorted(_ type: CombinedType) -> Bool {
         type.comparison == .byValue || type.comparison == .asText && hasDatabaseCollation
-    }
-}
-
-extension GatherCombination.Order {
-    fileprivate var text: String {
-        // A place is that of the select list; an expression is of what it is made of.
-        var text = isByteOrder ? "f\(place + 1) COLLATE pg_catalog.\"C\"" : "\(place + 1)"
-        if isDescending { text += " DESC" }
-        if let nullsFirst { text += nullsFirst ? " NULLS FIRST" : " NULLS LAST" }
-        return text
     }
 }

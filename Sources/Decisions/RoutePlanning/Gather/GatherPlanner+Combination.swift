@@ -4,41 +4,64 @@ internal import SQLSyntax
 /// Answers that are made of partial rows of every shard.
 extension GatherPlanner {
     private static let aggregates: [String: GatherCombination.Column] = [
-        "count": .count, "sum": .sum, "min": .min, "max": .max, "bool_and": .and, "every": .and, "bool_or": .or,
+        "count": .count, "sum": .sum, "min": .min, "max": .max, "bool_and": .and, "every": .and, "bool_or": .or, "avg": .average(count: 0),
     ]
 
     /// Aggregates of all rows, of groups that may be on several shards, or distinct rows. nil: none of them, or not as plain as they must be.
-    func groupCombination() -> (GatherCombination, GatherRule)? {
+    func groupCombination(_ text: inout PartText) -> (GatherCombination, GatherRule)? {
         guard select.pointee.having_clause == nil, select.pointee.group_distinct == 0 else { return nil }
         let targets = NodeList(select.pointee.n_target_list, select.pointee.target_list)
         let groups = NodeList(select.pointee.n_group_clause, select.pointee.group_clause)
         let distinct = NodeList(select.pointee.n_distinct_clause, select.pointee.distinct_clause)
         if groups.isEmpty, distinct.isEmpty, targets.allSatisfy({ value(of: $0).flatMap(aggregate) == nil }) { return nil }
-        var columns: [GatherCombination.Column] = []
+        var combination = GatherCombination(columns: targets.map { _ in .key })
+        guard !targets.isEmpty else { return nil }
         for (place, target) in targets.enumerated() {
             guard let value = value(of: target) else { return nil }
             if let aggregate = aggregate(value) {
-                columns.append(aggregate)
-            } else if groups.isEmpty ? !distinct.isEmpty && !callsAggregate(value) && !callsWindow(value) : groups.contains(where: { names($0, value, at: place) }) {
-                columns.append(.key)
-            } else {
+                combination.columns[place] = aggregate
+                if case .average = aggregate { guard average(value, of: target, at: place, &combination, &text) else { return nil } }
+            } else if !(groups.isEmpty ? !distinct.isEmpty && !callsAggregate(value) && !callsWindow(value) : groups.contains { names($0, value, at: place) }) {
                 return nil
             }
         }
-        guard !columns.isEmpty else { return nil }
-        let hasKeys = columns.contains(.key), hasAggregates = columns.contains { $0 != .key }
+        guard addKeys(groups, targets, &combination, &text) else { return nil }
+        let hasKeys = combination.columns.contains(.key)
         // Texts of different bytes can be equal under a collation that the partial rows do not have any more.
         if hasKeys, !analyzer.context.schema.nondeterministicCollations.isEmpty, !CollationProof(analyzer, select).isDatabases { return nil }
-        if !distinct.isEmpty {
-            guard groups.isEmpty, !hasAggregates, distinct.allSatisfy({ $0.kind == PG_QUERY__NODE__NODE__NOT_SET }) else { return nil }
-            return (GatherCombination(columns: columns), .distinctCombined)
+        guard distinct.isEmpty else {
+            guard groups.isEmpty, combination.columns.allSatisfy({ $0 == .key }), distinct.allSatisfy({ $0.kind == PG_QUERY__NODE__NODE__NOT_SET }) else { return nil }
+            return (combination, .distinctCombined)
         }
-        guard !groups.isEmpty else { return hasKeys ? nil : (GatherCombination(columns: columns), .aggregatesCombined) }
-        // A group whose key is not among the columns could not be told from others.
-        let isComplete = groups.allSatisfy { group in
-            targets.enumerated().contains { place, target in value(of: target).map { names(group, $0, at: place) } ?? false }
+        guard groups.isEmpty else { return (combination, .groupsCombined) }
+        return hasKeys ? nil : (combination, .aggregatesCombined)
+    }
+
+    /// A group whose key is not among the columns could not be told from others: those that are columns of FROM are asked for besides.
+    private func addKeys(_ groups: NodeList, _ targets: NodeList, _ combination: inout GatherCombination, _ text: inout PartText) -> Bool {
+        for group in groups where !targets.enumerated().contains(where: { place, target in value(of: target).map { names(group, $0, at: place) } ?? false }) {
+            guard group.kind == PG_QUERY__NODE__NODE_COLUMN_REF, let name = fields(group), name.count > 1 || isCertain(name[0]),
+                select.pointee.n_distinct_clause == 0, text.add(column: Self.quoted(name)) != nil
+            else { return false }
+            combination.columns.append(.key)
+            combination.hidden += 1
         }
-        return isComplete ? (GatherCombination(columns: columns), .groupsCombined) : nil
+        return true
+    }
+
+    /// The shards are asked for the sum in the average's place, under its name, and for the count besides.
+    private func average(
+        _ value: SQLNode, of target: SQLNode, at place: Int, _ combination: inout GatherCombination, _ text: inout PartText
+    ) -> Bool {
+        guard !asksForATypeFirst(value), let call = CallText(in: text.text, at: Int(value.pointee.func_call.pointee.location)), let count = text.call(call, named: "pg_catalog.count"),
+            text.add(column: count) != nil
+        else { return false }
+        text.replace(call.name, by: "pg_catalog.sum")
+        if string(target.pointee.res_target.pointee.name).isEmpty { text.replace(call.whole.upperBound..<call.whole.upperBound, by: " AS avg") }
+        combination.columns[place] = .average(count: combination.columns.count)
+        combination.columns.append(.count)
+        combination.hidden += 1
+        return true
     }
 
     func value(of target: SQLNode) -> SQLNode? {
@@ -47,7 +70,7 @@ extension GatherPlanner {
     }
 
     /// One of PostgreSQL's own, of plain arguments and perhaps a FILTER.
-    private func aggregate(_ value: SQLNode) -> GatherCombination.Column? {
+    func aggregate(_ value: SQLNode) -> GatherCombination.Column? {
         guard value.kind == PG_QUERY__NODE__NODE_FUNC_CALL, let call = value.pointee.func_call,
             let names = NodeList(call.pointee.n_funcname, call.pointee.funcname).strings, let name = names.last, let column = Self.aggregates[name],
             names.count == 1 || names[0] == "pg_catalog"
@@ -76,6 +99,15 @@ extension GatherPlanner {
     /// No column of FROM has this name.
     private func isAbsent(_ name: String) -> Bool {
         scope.merged[name] == nil && scope.entries.allSatisfy { entry in entry.isComplete && !entry.columns.contains { $0.name == name } }
+    }
+
+    /// A column of FROM has this name, so that GROUP BY means it.
+    private func isCertain(_ name: String) -> Bool {
+        scope.merged[name] != nil || scope.entries.contains { entry in entry.columns.contains { $0.name == name } }
+    }
+
+    static func quoted(_ name: [String]) -> String {
+        name.map { "\"\($0.replacing("\"", with: "\"\""))\"" }.joined(separator: ".")
     }
 
     /// The one column of the answer that AS calls so, where none without AS might be called so, too.

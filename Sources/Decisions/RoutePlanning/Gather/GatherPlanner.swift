@@ -18,21 +18,29 @@ struct GatherPlanner {
         guard isSameEverywhere, isPlain else { return nil }
         // Of tables joined on their keys the statement may group by either's.
         let anchors = anchors.filter(holdsForEachKey)
-        if let rules = anchors.lazy.compactMap(rules).first { return isOrdered ? orderedRows(rules) : GatherRows(rules: rules, clockParameters: clockParameters) }
-        guard !anchors.isEmpty, let (found, rule) = groupCombination() else { return nil }
-        var combination = found
-        combination.hasDatabaseCollation = CollationProof(analyzer, select).isDatabases
-        guard isOrdered else { return GatherRows(rules: [rule], clockParameters: clockParameters, combination: combination) }
-        guard let combination = ordered(combination) else { return nil }
-        return GatherRows(rules: [rule, .ordered], clockParameters: clockParameters, combination: combination)
+        if let rules = anchors.lazy.compactMap(rules).first {
+            guard isOrdered else { return GatherRows(rules: rules, clockParameters: clockParameters) }
+            guard let output = analyzer.topOutput, output.isPositional, !output.columns.isEmpty else { return nil }
+            return combined(GatherCombination(columns: output.columns.map { _ in .value }), partText, rules)
+        }
+        var text = partText
+        guard !anchors.isEmpty, let (combination, rule) = groupCombination(&text) else { return nil }
+        return combined(combination, text, [rule])
     }
 
-    /// Rows that are the answer's as they are, but for their order and number.
-    private func orderedRows(_ rules: [GatherRule]) -> GatherRows? {
-        guard let output = analyzer.topOutput, output.isPositional, !output.columns.isEmpty else { return nil }
-        var combination = GatherCombination(columns: output.columns.map { _ in .value })
+    private var partText: PartText {
+        let first = NodeList(select.pointee.n_target_list, select.pointee.target_list).first
+        let list = first.flatMap { $0.kind == PG_QUERY__NODE__NODE_RES_TARGET ? Int($0.pointee.res_target.pointee.location) : nil }
+        return PartText(analyzer.literals.text, list: list.flatMap { $0 >= 0 ? $0 : nil })
+    }
+
+    private func combined(_ combination: GatherCombination, _ text: PartText, _ rules: [GatherRule]) -> GatherRows? {
+        var (combination, text) = (combination, text)
         combination.hasDatabaseCollation = CollationProof(analyzer, select).isDatabases
-        return ordered(combination).map { GatherRows(rules: rules + [.ordered], clockParameters: clockParameters, combination: $0) }
+        if isOrdered { guard order(&combination, &text) else { return nil } }
+        guard shiftPlaces(&text) else { return nil }
+        combination.partText = text.edited
+        return GatherRows(rules: isOrdered ? rules + [.ordered] : rules, clockParameters: clockParameters, combination: combination)
     }
 
     // MARK: What the shards must have in common

@@ -1,20 +1,29 @@
 internal import CPGQuery
 internal import SQLSyntax
 
-/// The statement's text with another LIMIT and OFFSET, so that a shard gives every row that may be in the answer.
+/// The statement's text as the shards get it: with another LIMIT and OFFSET, so that a shard gives every row that may be in the answer, and with more columns before
+/// those of the select list.
 ///
-/// Only the number, or the parameter, behind the word is replaced: what stands around it stays, and so does every parameter's type.
+/// Of a limit only the number, or the parameter, is replaced: what stands around it stays, and so does every parameter's type.
 struct PartText {
     let text: [UInt8]
+    /// Where the select list begins.
+    private let list: Int?
     private var edits: [(Range<Int>, String)] = []
+    private(set) var columns: [String] = []
 
-    init(_ text: some Sequence<UInt8>) { self.text = Array(text) }
+    init(_ text: some Sequence<UInt8>, list: Int?) {
+        self.text = Array(text)
+        self.list = list
+    }
 
     /// nil: nothing is to be changed.
     var edited: [UInt8]? {
-        guard !edits.isEmpty else { return nil }
-        var result = text
-        for (range, replacement) in edits.sorted(by: { $0.0.lowerBound > $1.0.lowerBound }) { result.replaceSubrange(range, with: Array(replacement.utf8)) }
+        guard !edits.isEmpty || !columns.isEmpty else { return nil }
+        var (result, edits) = (text, edits)
+        if let list, !columns.isEmpty { edits.append((list..<list, columns.enumerated().map { "\($1) AS pgmosaic_\($0 + 1), " }.joined())) }
+        // What is put in before a word comes before what replaces the word.
+        for (range, replacement) in edits.sorted(by: { ($0.0.lowerBound, $0.0.upperBound) > ($1.0.lowerBound, $1.0.upperBound) }) { result.replaceSubrange(range, with: Array(replacement.utf8)) }
         return result
     }
 
@@ -44,7 +53,19 @@ struct PartText {
         return (value, digits.endIndex)
     }
 
+    /// The call's text with another name of the function; nil: it is not UTF-8.
+    func call(_ call: CallText, named name: String) -> String? {
+        String(validating: text[call.name.upperBound..<call.whole.upperBound], as: UTF8.self).map { name + $0 }
+    }
+
     // MARK: Replacing
+
+    /// Asks for one more column. Answers its place among them; nil: it cannot be put in.
+    mutating func add(column: String) -> Int? {
+        guard list != nil else { return nil }
+        columns.append(column)
+        return columns.count - 1
+    }
 
     mutating func replace(_ place: Range<Int>, by replacement: String) { edits.append((place, replacement)) }
 

@@ -28,13 +28,19 @@ extension ClientSession {
         ) { [self] index, exchange, result in
             guard error == nil else { return }
             let backend = participants[index].backend
-            error = Self.failure(exchange, result, backend) ?? rows.add(exchange.answers, isHome: backend.pool === database.home).map { .refusal(Refusal(.typesDiffer, $0)) }
+            error = Self.failure(exchange, result, backend).map { error in
+                var error = error
+                // With more columns before the select list's own it is another place in the client's text.
+                if combination.hidden > 0 { error[.position] = nil }
+                return error
+            } ?? rows.add(exchange.answers, isHome: backend.pool === database.home).map { .refusal(Refusal(.typesDiffer, $0)) }
             // Nobody waits for the rest of it.
             if error != nil {
                 for participant in participants where participant.backend.hasExchange { participant.backend.pool.cancel(participant.backend) }
             }
         } then: { [self] in
             if let error = error ?? refusalOfStrays(since: moves) { return done(.failure(error)) }
+            rows.moveToEnd(first: combination.hidden)
             finish(rows, combination, origin, done)
         }
     }
@@ -46,9 +52,12 @@ extension ClientSession {
         guard let statement = combination.statement(types: types), let home = participants.firstIndex(where: { $0.backend.pool === database.home }) else {
             return done(.failure(.shardsDisagree(database.home.shardID)))
         }
-        guard combination.order.allSatisfy({ item in item.name == nil || rows.columns.indices.filter { rows.columns[$0].name == item.name } == [item.place] }) else {
-            return done(.failure(.planChanged))
+        let columns = Array(rows.columns.prefix(combination.width))
+        let isNamed = combination.order.allSatisfy { item in
+            item.name == nil || columns.indices.filter { columns[$0].name == item.name } == (item.place < columns.count ? [item.place] : [])
         }
+        guard isNamed else { return done(.failure(.planChanged)) }
+        let answerTypes = combination.answerTypes(types)
         let arrays = rows.arrays()
         var parameterTypes = types.compactMap { CombinedType(oid: $0)?.arrayOID }
         var bounds: [(value: ByteBuffer?, format: WireFormat)] = []
@@ -75,8 +84,12 @@ extension ClientSession {
                 )
             }, keep: .simpleQuery
         ) { [self] index, exchange, result in
-            if let error = Self.failure(exchange, result, participants[index].backend) { return outcome = .failure(error) }
-            outcome = Self.answer(exchange.answers, rows.columns, showsColumns: !origin.isExecution, database.home.shardID)
+            if var error = Self.failure(exchange, result, participants[index].backend) {
+                // Not a place in the client's text.
+                error[.position] = nil
+                return outcome = .failure(error)
+            }
+            outcome = Self.answer(exchange.answers, columns, answerTypes, showsColumns: !origin.isExecution, database.home.shardID)
         } then: {
             done(outcome)
         }
@@ -84,17 +97,17 @@ extension ClientSession {
 
     /// The combined rows under the names that the client's statement gives them.
     private static func answer(
-        _ answers: ByteBuffer, _ columns: [RowDescription.Column], showsColumns: Bool, _ shard: ShardID
+        _ answers: ByteBuffer, _ columns: [RowDescription.Column], _ types: [UInt32], showsColumns: Bool, _ shard: ShardID
     ) -> EverywhereOutcome {
         var (rest, buffer) = (answers, ByteBuffer())
         while let frame = try? rest.readFrame(limit: .max) {
             switch frame.kind {
             case BackendKind.rowDescription:
-                guard let made = try? RowDescription(body: frame.body), made.columns.map(\.typeOID) == columns.map(\.typeOID) else {
+                guard let made = try? RowDescription(body: frame.body), made.columns.map(\.typeOID) == types else {
                     return .failure(.shardsDisagree(shard))
                 }
                 var shown = columns
-                for place in shown.indices { shown[place].format = made.columns[place].format }
+                for (place, column) in made.columns.enumerated() { (shown[place].typeOID, shown[place].typeSize, shown[place].format) = (column.typeOID, column.typeSize, column.format) }
                 if showsColumns { buffer.writeRowDescription(shown) }
             case BackendKind.dataRow, BackendKind.commandComplete, BackendKind.noticeResponse:
                 buffer.writeFrame(frame.kind) { $0.writeImmutableBuffer(frame.body) }

@@ -46,6 +46,14 @@ struct PartialRows {
         return nil
     }
 
+    /// Makes the first columns the last ones.
+    mutating func moveToEnd(first number: Int) {
+        guard number > 0, number < columns.count else { return }
+        columns = Array(columns[number...] + columns[..<number])
+        values = Array(values[number...] + values[..<number])
+        hasNull = Array(hasNull[number...] + hasNull[..<number])
+    }
+
     /// Each column as one array value.
     func arrays() -> [ByteBuffer] {
         columns.indices.map { place in

@@ -14,6 +14,8 @@ struct AcrossGrammar {
         let keys: [String]
         let numbers: [String]
         let conditions: [String]
+        /// Columns of FROM with their table, and calls.
+        var besides: [String] { keys.filter { $0.contains(".") && !$0.contains("(") || $0.hasSuffix(")") } + ["abs(\(numbers[0]))"] }
     }
 
     private static let tables = [
@@ -60,12 +62,17 @@ struct AcrossGrammar {
             }
             text += " GROUP BY \(items.joined(separator: ", "))"
         }
-        return text + order(columns, names)
+        // What is not in the answer: nothing of distinct rows, aggregates of groups, columns and calls of rows.
+        var besides: [String] = []
+        if !groups.isEmpty { besides = [aggregate(table)] } else if !isDistinct, columns.allSatisfy({ (table.keys + table.numbers).contains($0) }) { besides = [pick(table.besides)] }
+        return text + order(columns, names, besides)
     }
 
-    private mutating func order(_ columns: [String], _ names: [String?]) -> String {
+    /// - besides: may come before what is in the answer.
+    private mutating func order(_ columns: [String], _ names: [String?], _ besides: [String]) -> String {
         guard chance(2) else { return "" }
-        let items = columns.indices.shuffled(using: &generator).map { place in
+        let first = chance(2) ? besides.map { $0 + pick(["", " DESC"]) } : []
+        let items = first + columns.indices.shuffled(using: &generator).map { place in
             (names[place].flatMap { chance(2) ? $0 : nil } ?? "\(place + 1)") + pick(["", " ASC", " DESC"]) + pick(["", "", " NULLS FIRST", " NULLS LAST"])
         }
         var text = " ORDER BY \(items.joined(separator: ", "))"
@@ -76,12 +83,13 @@ struct AcrossGrammar {
 
     private mutating func aggregate(_ table: Table) -> String {
         let call =
-            switch int(6) {
+            switch int(7) {
             case 0: "count(*)"
             case 1: "count(\(pick(table.keys + table.numbers)))"
             case 2: "sum(\(pick(table.numbers)))"
             case 3: "min(\(pick(table.numbers)))"
             case 4: "max(\(pick(table.numbers)))"
+            case 5: "avg(\(pick(table.numbers)))"
             default: "\(pick(["bool_and", "bool_or", "every"]))(\(pick(table.numbers)) > \(int(5)))"
             }
         return chance(4) ? "\(call) FILTER (WHERE \(pick(table.conditions)))" : call
