@@ -86,6 +86,8 @@ package enum Route: Hashable, Sendable {
     case gatherCopy(GatherCopy)
     /// SELECT without a key: the rows of every shard.
     case gatherRows(GatherRows)
+    /// UPDATE and DELETE without a key: every shard, for its own rows.
+    case everyKey(EveryKey)
     /// Several statements, one after another.
     case statements
     case transaction(TransactionStatement)

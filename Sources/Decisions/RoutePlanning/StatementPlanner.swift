@@ -38,8 +38,8 @@ package enum StatementPlanner {
             if let plan = try TemporaryPlanner.plan(node, request) { return plan }
             return try planQuery(node, .select, request, mayGather: true)
         case PG_QUERY__NODE__NODE_INSERT_STMT: return try planQuery(node, .insert, request)
-        case PG_QUERY__NODE__NODE_UPDATE_STMT: return try planQuery(node, .update, request)
-        case PG_QUERY__NODE__NODE_DELETE_STMT: return try planQuery(node, .delete, request)
+        case PG_QUERY__NODE__NODE_UPDATE_STMT: return try planQuery(node, .update, request, mayGather: true)
+        case PG_QUERY__NODE__NODE_DELETE_STMT: return try planQuery(node, .delete, request, mayGather: true)
         case PG_QUERY__NODE__NODE_MERGE_STMT: throw Refusal(.merge)
         case PG_QUERY__NODE__NODE_COPY_STMT: return try CopyPlanner.plan(node.pointee.copy_stmt, request)
         case PG_QUERY__NODE__NODE_TRANSACTION_STMT:

@@ -171,6 +171,7 @@ enum Fixture {
             case .broadcastCopy: return "broadcast"
             case .gatherCopy: return "gather"
             case .gatherRows(let gather): return "rows " + gather.rules.map(\.rawValue).joined(separator: ", ")
+            case .everyKey(let write): return "every key " + write.rule.rawValue
             case .statements: return "statements"
             case .transaction: return "transaction"
             case .session: return "session"

@@ -191,7 +191,7 @@ import Testing
         "SELECT 'orders'::regclass, id FROM orders", "SELECT id, (SELECT name FROM products LIMIT 1) FROM orders", "SELECT * FROM order_view",
         // Only as a statement of its own.
         "EXPLAIN SELECT * FROM orders", "DECLARE c CURSOR FOR SELECT * FROM orders", "COPY (SELECT * FROM orders) TO STDOUT",
-        "INSERT INTO settings SELECT note, note FROM orders", "DELETE FROM orders", "UPDATE orders SET total = 1 WHERE total = 2",
+        "INSERT INTO settings SELECT note, note FROM orders", "DELETE FROM orders WHERE total < (SELECT max(total) FROM orders)",
     ])
     func whatNoRuleAcceptsStaysRefused(_ sql: String) {
         #expect(["PGM-NO-KEY", "PGM-MIXED-PLACEMENTS", "PGM-SERVER-FUNCTION"].contains(Fixture.route(sql)), "\(sql): \(Fixture.route(sql))")

@@ -17,7 +17,7 @@ import Testing
     }
 
     private static let forSeveralOnly = [
-        "SELECT count(DISTINCT id) FROM orders", "SELECT * FROM orders, settings", "DELETE FROM orders", "UPDATE orders SET customer_id = 1 WHERE id = 2",
+        "SELECT count(DISTINCT id) FROM orders", "SELECT * FROM orders, settings", "DELETE FROM orders WHERE total < (SELECT avg(total) FROM orders)", "UPDATE orders SET customer_id = 1 WHERE id = 2",
         "SELECT * FROM orders WHERE customer_id = 1.5", "INSERT INTO countries VALUES (random()::text)", "SELECT nextval('ids'), * FROM orders",
         "MERGE INTO settings s USING audit a ON s.name = a.message WHEN MATCHED THEN DELETE", "SELECT * FROM wild_view",
         "INSERT INTO wild_view VALUES (1, 2)",

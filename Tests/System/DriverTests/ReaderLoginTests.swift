@@ -67,7 +67,7 @@ import Testing
                 #expect(answer.status == 0, "\(reads): \(answer.errors)")
             }
             for writes in [
-                "INSERT INTO kv VALUES (3, 3)", "UPDATE kv SET v = 9 WHERE k = 1", "DELETE FROM kv WHERE k = 1", "INSERT INTO ref VALUES (1)",
+                "INSERT INTO kv VALUES (3, 3)", "UPDATE kv SET v = 9 WHERE k = 1", "DELETE FROM kv WHERE k = 1", "DELETE FROM kv", "UPDATE kv SET v = 1", "INSERT INTO ref VALUES (1)",
                 "SELECT v FROM kv WHERE k = 1 FOR UPDATE", "SELECT nextval('ids')", "CREATE INDEX i ON ref (a)", "DROP TABLE kv", "TRUNCATE ref",
                 "COPY kv FROM STDIN", "NOTIFY a", "SELECT pg_notify('a', '')", "SELECT pgmosaic.forget_table('kv')", "SELECT 1; DELETE FROM ref",
                 "PREPARE p AS DELETE FROM ref; EXECUTE p", "BEGIN READ WRITE; DELETE FROM ref", "EXPLAIN ANALYZE DELETE FROM kv WHERE k = 1",

@@ -48,6 +48,40 @@ extension FaultTests {
             return Set(copies[0].split(separator: " "))
         }
 
+        /// Each adds one to all rows of all shards.
+        @Test func aWriteWithoutAKeyIsOnAllShardsOrOnNone() async throws {
+            try await withRouter { router, servers in
+                let setup = try await router.login()
+                try #require(try await setup.failure("INSERT INTO kv VALUES \((1...30).map { "(\($0), 0)" }.joined(separator: ", "))") == nil)
+                setup.close()
+                let log = WriteLog()
+                for round in 0..<rounds(4) {
+                    await withTaskGroup(of: Void.self) { group in
+                        for lane in 0..<2 {
+                            group.addTask {
+                                guard let client = try? await WireClient.login(port: router.wirePort) else { return }
+                                for number in 0... {
+                                    let id = round * 1_000_000 + lane * 100_000 + number
+                                    await log.begin(id)
+                                    guard let answer = try? await client.query("UPDATE kv SET v = v + 1", within: .seconds(20)) else { return }
+                                    if answer.contains(where: { $0.tag == "UPDATE 30" }) { await log.acknowledge(id) }
+                                }
+                            }
+                        }
+                        try? await Task.sleep(for: .milliseconds(Int.random(in: 200...900)))
+                        await router.kill()
+                    }
+                    try await router.start()
+                }
+                _ = try await settled(servers)
+                var found: Set<String> = []
+                for server in servers { found.formUnion(try await on(server, "SELECT string_agg(DISTINCT v::text, ' ') FROM kv").split(separator: " ").map(String.init)) }
+                let (begun, acknowledged) = await (log.begun.count, log.acknowledged.count)
+                let value = try #require(found.first.flatMap { Int($0) })
+                #expect(found.count == 1 && acknowledged > 0 && (acknowledged...begun).contains(value), "\(found), \(acknowledged) of \(begun) acknowledged")
+            }
+        }
+
         @Test func atRandomMoments() async throws {
             try await withRouter { router, servers in
                 let log = WriteLog()

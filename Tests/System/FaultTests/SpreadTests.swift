@@ -161,7 +161,7 @@ extension FaultTests {
                 }
             }
             // What would write is refused at once.
-            try await client.send(WireMessages.parse("", "DELETE FROM kv") + WireMessages.sync)
+            try await client.send(WireMessages.parse("", "DELETE FROM kv USING kv b WHERE kv.v = b.v") + WireMessages.sync)
             #expect(try await client.until("Z").first?.field("D") == "PGM-NO-KEY")
             client.close()
             try await cluster.expectNoLeak()

@@ -97,6 +97,12 @@ enum FunctionRules {
             + "overlaps textanycat anytextcat")
             .split(separator: " ").map(String.init))
 
+    /// Functions that tell the time, make something up, or wait.
+    static let ofTheMoment: Set<String> = Set(
+        ("pg_sleep pg_sleep_for pg_sleep_until now transaction_timestamp statement_timestamp clock_timestamp timeofday age random gen_random_uuid uuid_generate_v1 uuid_generate_v1mc "
+            + "uuid_generate_v4 gen_random_bytes gen_salt pgp_sym_encrypt pgp_sym_encrypt_bytea pgp_pub_encrypt pgp_pub_encrypt_bytea")
+            .split(separator: " ").map(String.init))
+
     /// Volatile functions that only tell of the server they run on, and that a reader of replicas may well ask.
     static let tellOfReplica: Set<String> = [
         "pg_is_in_recovery", "pg_last_wal_receive_lsn", "pg_last_wal_replay_lsn", "pg_last_xact_replay_timestamp",

@@ -23,8 +23,9 @@ extension QueryAnalyzer {
             try analyze(cast: node.pointee.type_cast, scope: scope)
             return
         case PG_QUERY__NODE__NODE_SQLVALUE_FUNCTION:
+            let value = node.pointee.sqlvalue_function!
             findings.noteNondeterminism(
-                .volatileReferenceWrite, "CURRENT_…", at: Int(node.pointee.sqlvalue_function.pointee.location))
+                .volatileReferenceWrite, "CURRENT_…", at: Int(value.pointee.location), isOfTheMoment: Self.moments.contains(value.pointee.op))
             return
         case PG_QUERY__NODE__NODE_FUNC_CALL:
             try analyze(call: node.pointee.func_call, scope: scope)
@@ -58,6 +59,12 @@ extension QueryAnalyzer {
         findings.temporalLiterals.append(node)
     }
 
+    /// CURRENT_DATE and the like, and not CURRENT_USER.
+    private static let moments: [PgQuery__SQLValueFunctionOp] = [
+        PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_DATE, PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_TIME, PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_TIME_N,
+        PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_TIMESTAMP, PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_TIMESTAMP_N, PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_LOCALTIME,
+        PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_LOCALTIME_N, PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_LOCALTIMESTAMP, PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_LOCALTIMESTAMP_N,
+    ]
     private static let systemColumns: Set<String> = ["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"]
 
     private func analyze(reference node: SQLNode, scope: Scope) throws(Refusal) {
@@ -76,7 +83,9 @@ extension QueryAnalyzer {
     /// `(row).f` may mean `f(row)`.
     private func checkFields(of indirection: UnsafeMutablePointer<PgQuery__AIndirection>) throws(Refusal) {
         for field in NodeList(indirection.pointee.n_indirection, indirection.pointee.indirection) {
-            if let name = field.stringValue { try checkNotUserFunction(name, at: nil) }
+            guard let name = field.stringValue else { continue }
+            if Self.systemColumns.contains(name) { findings.noteNondeterminism(.volatileReferenceWrite, name, at: nil) }
+            try checkNotUserFunction(name, at: nil)
         }
     }
 

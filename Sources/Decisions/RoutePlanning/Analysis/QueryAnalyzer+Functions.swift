@@ -24,10 +24,10 @@ extension QueryAnalyzer {
         switch verdict {
         case .allowed:
             if isStable, !FunctionRules.sameOnEveryShard.contains(name) {
-                findings.noteNondeterminism(.volatileReferenceWrite, "\(name)()", at: location)
+                findings.noteNondeterminism(.volatileReferenceWrite, "\(name)()", at: location, isOfTheMoment: FunctionRules.ofTheMoment.contains(name))
             }
         case .allowedVolatile:
-            findings.noteNondeterminism(.volatileReferenceWrite, "\(name)()", at: location)
+            findings.noteNondeterminism(.volatileReferenceWrite, "\(name)()", at: location, isOfTheMoment: FunctionRules.ofTheMoment.contains(name))
         case .traced(let traces):
             findings.homeFunction = findings.homeFunction ?? "\(name)()"
             findings.dependsOnText = true

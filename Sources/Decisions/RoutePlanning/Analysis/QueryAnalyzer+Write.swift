@@ -12,7 +12,7 @@ extension QueryAnalyzer {
         let target = try entry(for: update.pointee.relation, use: .update)
         add(FromItem(target), to: scope)
         try analyze(from: NodeList(update.pointee.n_from_clause, update.pointee.from_clause), scope: scope)
-        if update.pointee.n_from_clause > 0 { findings.noteOrder("UPDATE … FROM") }
+        if update.pointee.n_from_clause > 0 { findings.noteOrder("UPDATE … FROM", isOnTop: parent == nil) }
         try finishWrite(update.pointee.where_clause, scope: scope, own: start..<bindings.end)
         try analyze(
             assignments: NodeList(update.pointee.n_target_list, update.pointee.target_list), target: target, scope: scope,

@@ -101,6 +101,8 @@ struct Findings {
     var usesSequence: Int?
     /// Why the statement might give other rows on another shard, for writes to reference tables.
     var nondeterminism: (code: RefusalCode, subject: String, location: Int?)?
+    /// Some of that is a server's own for all rows: its system columns, its numbers for names. The rest is of the moment, or another value for each row.
+    var differsByServer = false
     var usesRowsInOrder: (subject: String, location: Int?)?
     /// Something else does than LIMIT of the statement itself.
     var usesRowsInOrderBelow = false
@@ -124,7 +126,8 @@ struct Findings {
     mutating func note(_ table: QualifiedName) {
         if !tables.contains(table) { tables.append(table) }
     }
-    mutating func noteNondeterminism(_ code: RefusalCode, _ subject: String, at location: Int?) {
+    mutating func noteNondeterminism(_ code: RefusalCode, _ subject: String, at location: Int?, isOfTheMoment: Bool = false) {
+        if !isOfTheMoment { differsByServer = true }
         if nondeterminism == nil { nondeterminism = (code, subject, location) }
     }
     mutating func noteOrder(_ subject: String, at location: Int? = nil, isOnTop: Bool = false) {

@@ -26,9 +26,16 @@ struct Verdict {
             do throws(Refusal) {
                 sources = try Self.keys(analyzer, statement)
             } catch {
-                guard mayGather, error.code == .noKey, let gather = GatherPlanner.plan(statement, analyzer) else { throw error }
-                route = .gatherRows(gather)
-                reason = "\(findings.sharded[0].name): each shard answers for its own keys"
+                guard mayGather, error.code == .noKey else { throw error }
+                if let gather = GatherPlanner.plan(statement, analyzer) {
+                    route = .gatherRows(gather)
+                    reason = "\(findings.sharded[0].name): each shard answers for its own keys"
+                } else if let write = EveryKeyPlanner.plan(statement, analyzer) {
+                    route = .everyKey(write)
+                    reason = "\(findings.sharded[0].name): each shard writes the rows of its own keys (\(write.rule.rawValue))"
+                } else {
+                    throw error
+                }
                 // A literal of another text of the shape could be read from the clock; and no replica is asked.
                 reuse = .text
                 mayReadReplica = false
@@ -84,11 +91,13 @@ struct Verdict {
     /// How a write whose keys live on several shards runs: nil where one shard's rows could decide about another's.
     ///
     /// One sharded table, mentioned once, is what makes each row's fate its own. A subquery is asked once by one PostgreSQL and once by each of
-    /// several, so it must give the same everywhere.
+    /// several, so it must give the same everywhere. UPDATE and DELETE with other tables need the proof of those without a key (`WriteRule`).
     private static func spread(_ analyzer: QueryAnalyzer, _ statement: SQLNode) -> Spread? {
+        if EveryKeyPlanner.plan(statement, analyzer) != nil { return .sameText }
         let findings = analyzer.findings
         guard findings.sharded.count == 1, !findings.locksRows || findings.writesSharded, !findings.traces.readsSequences else { return nil }
-        let isPlain = analyzer.queries == 1 && findings.references.isEmpty
+        // A function in FROM is called once, on each shard.
+        let isPlain = analyzer.queries == 1 && findings.references.isEmpty && !EveryKeyPlanner.hasSources(statement)
         guard isPlain || findings.nondeterminism == nil && findings.usesRowsInOrder == nil else { return nil }
         switch statement.kind {
         case PG_QUERY__NODE__NODE_UPDATE_STMT where statement.pointee.update_stmt.pointee.with_clause == nil,

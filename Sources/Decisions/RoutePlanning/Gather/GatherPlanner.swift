@@ -94,17 +94,7 @@ struct GatherPlanner {
     }
 
     /// With this key known, that of every sharded table is the same.
-    private func holdsForEachKey(_ anchor: Slot) -> Bool {
-        // A value that no statement names.
-        let value = KeySource.parameter(number: -1, type: analyzer.bindings.type(of: anchor))
-        var bindings = analyzer.bindings
-        bindings.bind(anchor, to: [value])
-        let known = bindings.solve()
-        return analyzer.findings.sharded.allSatisfy { table in
-            guard let sources = known[table.slot] else { return false }
-            return !sources.isEmpty && sources.allSatisfy { $0 == value }
-        }
-    }
+    func holdsForEachKey(_ anchor: Slot) -> Bool { KeyProof(analyzer).holds(for: anchor) }
 
     // MARK: The rules
 

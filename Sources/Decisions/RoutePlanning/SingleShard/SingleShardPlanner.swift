@@ -20,7 +20,7 @@ enum SingleShardPlanner {
         case .keyed where !plan.writes || !inserts(node): plan.keyLengthMax = nil
         case .everyShard(let everyShard):
             guard !everyShard.changesSchema, everyShard.placementChanges.isEmpty, everyShard.sequences == .untouched else { return plan }
-        case .gatherCopy, .gatherRows: break
+        case .gatherCopy, .gatherRows, .everyKey: break
         default: return plan
         }
         plan.route = .homeShard

@@ -97,7 +97,7 @@ extension ClientSession {
     func drawsOnSeveral(_ plan: CachedPlan, _ inputs: KeyInputs) -> Bool {
         guard plan.value.traces.drawsSequences else { return false }
         switch plan.route {
-        case .everyShard, .splitCopy, .broadcastCopy, .gatherCopy, .gatherRows, .statements: break
+        case .everyShard, .splitCopy, .broadcastCopy, .gatherCopy, .gatherRows, .everyKey, .statements: break
         case .keyed(let sources) where plan.value.spread != nil:
             guard isOnSeveral(sources, plan, inputs) else { return false }
         default: return false

@@ -252,9 +252,7 @@ extension ClientSession {
                 let pool = try pool(for: sources, plan, inputs)
                 if sendRead(frame, message, statement, plan, pool) { return }
                 send(frame, message, statement, pool, .bound, writes: plan.writes)
-            } catch {
-                bindSpread(message, statement, sources, plan, inputs, error)
-            }
+            } catch { bindSpread(message, statement, sources, plan, inputs, error) }
         case .anyShard:
             send(frame, message, statement, poolForReading(), .reader, writes: false)
         case .homeShard:
@@ -268,6 +266,7 @@ extension ClientSession {
         case .broadcastCopy(let broadcast): bindCopy(message, statement, .into(.broadcast(broadcast)))
         case .gatherCopy(let gather): bindCopy(message, statement, .out(gather))
         case .gatherRows(let gather): bindGather(gather, message, statement, inputs)
+        case .everyKey(let write): bindEverywhere(write, message, statement, inputs)
         case .statements:
             failBatch(.refusal(Refusal(.statementList)))
         case .transaction(let transactionStatement):

@@ -86,6 +86,8 @@ extension ClientSession {
             beginGather(gather, text: String(buffer: text))
         case .gatherRows(let gather):
             gatherSimple(gather, planned, frame, text)
+        case .everyKey:
+            writeEverywhere(planned, .query(frame, text: text))
         case .statements:
             run(statementsOf: text)
         case .transaction(let statement):

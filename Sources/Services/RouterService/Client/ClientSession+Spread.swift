@@ -54,7 +54,7 @@ extension ClientSession {
         }
     }
 
-    private func run(_ work: SpreadWork) {
+    func run(_ work: SpreadWork) {
         unit.ranEverywhere = true
         let isImplicit = transaction.isIdle
         isInOwnBlock = isImplicit
@@ -63,6 +63,8 @@ extension ClientSession {
 
     func execute(_ bound: SpreadWork, of statement: Statement) {
         unit.ranEverywhere = true
+        // Its portal is older than a read of the same pipeline.
+        if isOnReplica { return leaveReplica { [self] in execute(bound, of: statement) } }
         let work: SpreadWork
         do throws(ServerError) { work = try current(bound, statement) } catch { return failBatch(error) }
         afterAnswers { [self] in
@@ -82,8 +84,9 @@ extension ClientSession {
 
     /// Vnodes may have changed their owner since the portal was bound.
     private func current(_ work: SpreadWork, _ statement: Statement) throws(ServerError) -> SpreadWork {
-        guard work.epoch != database.topology.epoch, let bind = work.bind, let plan = statement.planned.plan, case .keyed(let sources) = plan.route
-        else { return work }
+        guard let bind = work.bind, let plan = statement.planned.plan else { return work }
+        if work.moves != nil { return try everywhere(statement.planned, .execution(statement, bind)) }
+        guard work.epoch != database.topology.epoch, case .keyed(let sources) = plan.route else { return work }
         let inputs = KeyInputs(bind: bind, parameterTypes: statement.parameterTypes)
         return try spread(sources, plan, inputs, .execution(statement, bind), .several)
     }
@@ -97,6 +100,8 @@ extension ClientSession {
 
     private func enlistAndRun(_ work: SpreadWork, _ keep: Exchange.Keep, _ done: @escaping (EverywhereOutcome) -> Void) {
         enlist(work.parts.map(\.pool)[...]) { [self] in
+            // One may have come while the others were waited for.
+            guard work.moves == nil || database.pools.elementsEqual(work.parts.map(\.pool), by: ===) else { return done(.failure(.shardsChanged)) }
             let indices = work.parts.compactMap { part in participants.firstIndex { $0.backend.pool === part.pool } }
             for index in indices { participants[index].role = .bound }
             boundLocks(of: indices) { [self] error in
@@ -108,10 +113,14 @@ extension ClientSession {
 
     /// Rows that wait for nobody are written everywhere at once. Others are locked shard by shard, in the order of the shards, so that two such
     /// statements do not wait for each other on different ones.
+    ///
+    /// Before each shard and behind the last it is asked whether rows have begun to move. A job brings rows to a shard only when this router serves an epoch that has the
+    /// job: so what a shard has answered before that has found none of them.
     private func send(
         _ work: SpreadWork, _ keep: Exchange.Keep, from first: Int, _ answers: SpreadAnswers, _ done: @escaping (EverywhereOutcome) -> Void
     ) {
         var answers = answers
+        if work.findsStrays, let refusal = refusalOfStrays(in: work) { return done(.failure(refusal)) }
         let now = work.areIndependent ? first..<work.parts.count : first..<min(first + 1, work.parts.count)
         guard !now.isEmpty else { return done(answers.merged) }
         var positions: [Int: Int] = [:]

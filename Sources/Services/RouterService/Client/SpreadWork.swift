@@ -24,6 +24,8 @@ struct SpreadWork {
     let rowCount: Int
     /// Of the ring that the parts were cut by.
     let epoch: Epoch
+    /// Of a write without keys, on every shard: the moves of vnodes that the router had heard of (`DatabaseState.moves`). nil: its keys say which shards.
+    let moves: UInt64?
     private let origin: Origin
     private let rows: InsertRows?
 
@@ -34,6 +36,7 @@ struct SpreadWork {
     init?(_ spread: Spread, _ parts: [Part], _ origin: Origin, epoch: Epoch) {
         self.parts = parts
         self.epoch = epoch
+        moves = nil
         self.origin = origin
         switch spread {
         case .sameText:
@@ -52,6 +55,18 @@ struct SpreadWork {
             (self.areIndependent, rowCount, self.rows) = (areIndependent, keys.count, rows)
         }
     }
+
+    /// Of a write without keys: the same text on each of the shards, which are all.
+    init(everywhere pools: some Sequence<BackendPool>, _ origin: Origin, epoch: Epoch, moves: UInt64) {
+        parts = pools.map { Part(pool: $0, rows: []) }
+        self.epoch = epoch
+        self.moves = moves
+        self.origin = origin
+        (areIndependent, rowCount, rows) = (false, 0, nil)
+    }
+
+    /// A row that two shards have for a while would be written twice.
+    var findsStrays: Bool { rows == nil && parts.count > 1 }
 
     /// nil: it came as a simple query.
     var bind: BindMessage? { if case .execution(_, let bind) = origin { bind } else { nil } }
@@ -89,6 +104,7 @@ struct SpreadAnswers {
     private let rowCount: Int
     private var notices = ByteBuffer()
     private var description: ByteBuffer?
+    private let isEverywhere: Bool
     private var rows: [[ByteBuffer]]
     private var tag = ""
     private var count: UInt64 = 0
@@ -100,6 +116,7 @@ struct SpreadAnswers {
         self.budget = budget
         parts = work.parts
         rowCount = work.rowCount
+        isEverywhere = work.moves != nil
         rows = Array(repeating: [], count: work.parts.count)
     }
 
@@ -115,7 +132,9 @@ struct SpreadAnswers {
         while let frame = try? rest.readFrame(limit: .max) {
             switch frame.kind {
             case BackendKind.noticeResponse: notices.writeFrame(frame.kind) { $0.writeImmutableBuffer(frame.body) }
-            case BackendKind.rowDescription: if description == nil { description = frame.body }
+            case BackendKind.rowDescription:
+                if let column = disagreement(of: frame.body), error == nil { error = .refusal(Refusal(.typesDiffer, column)) }
+                if description == nil { description = frame.body }
             case BackendKind.dataRow: rows[position].append(frame.body)
             default: break
             }
@@ -129,6 +148,13 @@ struct SpreadAnswers {
         }
         tag = String(text[...blank])
         count += number
+    }
+
+    /// A type of one's own has another number on each shard, so only one of them could be right about it.
+    private func disagreement(of body: ByteBuffer) -> String? {
+        guard isEverywhere, let description, let first = try? RowDescription(body: description).columns, let new = try? RowDescription(body: body).columns else { return nil }
+        guard first.count == new.count else { return "their number" }
+        return zip(first, new).first { $0.name != $1.name || $0.typeOID != $1.typeOID || $0.typeModifier != $1.typeModifier }?.0.name
     }
 
     var merged: Result<ByteBuffer, ServerError> {

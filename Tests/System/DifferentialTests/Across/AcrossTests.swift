@@ -84,7 +84,7 @@ import Testing
         }
     }
 
-    private static func withBoth(_ body: @escaping @Sendable (PGClient, PGClient) async throws -> Void) async throws {
+    static func withBoth(_ body: @escaping @Sendable (PGClient, PGClient) async throws -> Void) async throws {
         let tables: [String: Placement] = [
             "a": .sharded(key: "k"), "b": .sharded(key: "k"), "few": .sharded(key: "k"), "none": .sharded(key: "k"), "odd": .sharded(key: "k"),
             "words": .sharded(key: "k"), "plain": .sharded(key: "k"), "ref": .reference,

@@ -31,7 +31,12 @@ struct StatementCheck {
     func admit() throws(APIError) {
         guard let plan = planned.plan else { return }
         if let refusal = RESTRefusal(plan.value) { throw APIError(refusal) }
-        if request.shardKey != nil, case .gatherRows = plan.route { throw APIError(ServerError.refusal(Refusal(.noKey))) }
+        if request.shardKey != nil {
+            switch plan.route {
+            case .gatherRows, .everyKey: throw APIError(ServerError.refusal(Refusal(.noKey)))
+            default: break
+            }
+        }
         guard let shardKey = request.shardKey, case .keyed(let sources) = plan.route else { return }
         guard let inputs else { return }
         var isNamed = false
@@ -124,6 +129,7 @@ struct StatementCheck {
         case .broadcastCopy: return ("broadcast_copy", all)
         case .gatherCopy: return ("gather_copy", all)
         case .gatherRows: return ("gather_rows", all)
+        case .everyKey: return ("every_key", all)
         case .statements: return ("statements", [])
         case .transaction: return ("transaction", [])
         case .session: return ("session", [])

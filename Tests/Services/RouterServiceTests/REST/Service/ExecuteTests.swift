@@ -192,6 +192,8 @@ struct ExecuteTests {
         #expect(try await cluster.execute(query, options: ["explain": true]).json?["shards"] == [])
         let everywhere = try #require(try await cluster.execute("SELECT count(*) FROM orders", options: ["explain": true]).json)
         #expect(everywhere["route"] == "gather_rows")
+        let written = try #require(try await cluster.execute("UPDATE orders SET id = id + 1", options: ["explain": true]).json)
+        #expect(written["route"] == "every_key" && written["writes"] == true)
         let refused = try #require(try await cluster.execute("SELECT a.id FROM orders a JOIN orders b ON a.id = b.id", options: ["explain": true]).json)
         #expect(refused["route"] == "refused")
         #expect(refused["refusal"] == "PGM-NO-KEY")

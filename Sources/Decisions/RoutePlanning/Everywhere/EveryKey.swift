@@ -1,0 +1,20 @@
+/// An UPDATE or DELETE that names no key: every shard runs its text for the rows of its own keys, as one transaction. The counts add up.
+package struct EveryKey: Hashable, Sendable {
+    package var rule: WriteRule
+    /// Parameters (1-based) that may be read as a moment: a text such as 'now' in one of them would be another moment on each shard.
+    package var clockParameters: [Int]
+
+    package init(rule: WriteRule, clockParameters: [Int] = []) {
+        self.rule = rule
+        self.clockParameters = clockParameters
+    }
+}
+
+/// Why a write on every shard does what one PostgreSQL would do. What no rule accepts is refused.
+package enum WriteRule: String, Hashable, Sendable, CaseIterable {
+    /// One table, and nothing beside it: what becomes of a row is said by the row alone.
+    case rowsAlone = "rows-alone"
+    /// Other tables too. Were the key of the rows that are written a value v, all of the statement would be about v's shard: so says the proof by a key that nobody
+    /// names (`GatherRule`), for every v. What it reads of reference tables is the same on every shard.
+    case rowsOfTarget = "rows-of-target"
+}

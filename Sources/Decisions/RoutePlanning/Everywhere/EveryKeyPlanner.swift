@@ -1,0 +1,95 @@
+internal import CPGQuery
+internal import SQLSyntax
+internal import ShardModel
+
+/// Whether an UPDATE or DELETE of a sharded table can be run by each shard for its own keys: see `WriteRule`.
+struct EveryKeyPlanner {
+    private let analyzer: QueryAnalyzer
+    private let shape: Shape
+
+    /// nil: no rule accepts the statement.
+    static func plan(_ statement: SQLNode, _ analyzer: QueryAnalyzer) -> EveryKey? {
+        guard let planner = EveryKeyPlanner(statement, analyzer), let rule = planner.rule else { return nil }
+        return EveryKey(rule: rule, clockParameters: rule == .rowsAlone ? [] : planner.clockParameters)
+    }
+
+    /// It has FROM or USING.
+    static func hasSources(_ statement: SQLNode) -> Bool { Shape(statement).map { !$0.sources.isEmpty } ?? false }
+
+    /// What the two statements have in common.
+    private struct Shape {
+        var target: RangeVarNode
+        /// FROM or USING.
+        var sources: NodeList
+        var with: UnsafeMutablePointer<PgQuery__WithClause>?
+
+        init?(_ statement: SQLNode) {
+            switch statement.kind {
+            case PG_QUERY__NODE__NODE_UPDATE_STMT:
+                let update = statement.pointee.update_stmt!
+                (target, with) = (update.pointee.relation, update.pointee.with_clause)
+                sources = NodeList(update.pointee.n_from_clause, update.pointee.from_clause)
+            case PG_QUERY__NODE__NODE_DELETE_STMT:
+                let delete = statement.pointee.delete_stmt!
+                (target, with) = (delete.pointee.relation, delete.pointee.with_clause)
+                sources = NodeList(delete.pointee.n_using_clause, delete.pointee.using_clause)
+            default: return nil
+            }
+        }
+    }
+
+    private init?(_ statement: SQLNode, _ analyzer: QueryAnalyzer) {
+        guard let shape = Shape(statement) else { return nil }
+        self.analyzer = analyzer
+        self.shape = shape
+    }
+
+    private var rule: WriteRule? {
+        let findings = analyzer.findings
+        guard hasNoOtherEffect, isReadable else { return nil }
+        if isAlone { return findings.differsByServer ? nil : .rowsAlone }
+        guard findings.nondeterminism == nil, findings.temporalLiterals.allSatisfy(findings.timelessNodes.contains) else { return nil }
+        // Of a reference table's rows without an order two shards may pick different ones. Those of a key come from one shard in any case.
+        guard !findings.usesRowsInOrderBelow || findings.references.isEmpty, holdsForEachKey else { return nil }
+        return .rowsOfTarget
+    }
+
+    /// It writes the one table, and does nothing else that could be seen.
+    private var hasNoOtherEffect: Bool {
+        let findings = analyzer.findings
+        guard findings.writesSharded, findings.writtenReferences.isEmpty, findings.writtenLocals.isEmpty, findings.locals.isEmpty, findings.catalogs.isEmpty,
+            !findings.locksRows, !findings.hasSideEffect, findings.homeFunction == nil, findings.traces == .none, findings.defaultOfDrawn == nil
+        else { return false }
+        guard let with = shape.with else { return true }
+        // A WITH query that writes would be one more statement.
+        return with.pointee.recursive == 0
+            && NodeList(with.pointee.n_ctes, with.pointee.ctes).allSatisfy { node in
+                node.kind == PG_QUERY__NODE__NODE_COMMON_TABLE_EXPR && node.pointee.common_table_expr.pointee.ctequery.kind == PG_QUERY__NODE__NODE_SELECT_STMT
+            }
+    }
+
+    /// What is in a view's body is not seen here.
+    private var isReadable: Bool {
+        analyzer.findings.tables.allSatisfy { name in
+            guard let kind = analyzer.context.schema.relations[name]?.kind else { return false }
+            return kind == .table || kind == .partitioned
+        }
+    }
+
+    /// Nothing is evaluated but for a row of the table: each row has a random value of its own, on whatever shard.
+    private var isAlone: Bool {
+        analyzer.queries == 1 && shape.sources.isEmpty && analyzer.findings.sharded.count == 1 && analyzer.findings.references.isEmpty
+    }
+
+    /// With the written row's key known, that of every sharded table is the same.
+    private var holdsForEachKey: Bool {
+        guard let target = analyzer.findings.sharded.first, target.location == Int(shape.target.pointee.location) else { return false }
+        return KeyProof(analyzer).holds(for: target.slot)
+    }
+
+    private var clockParameters: [Int] {
+        let findings = analyzer.findings
+        let nodes = findings.parameters.filter { !findings.timelessNodes.contains($0) }
+        return Set(nodes.map { Int($0.pointee.param_ref.pointee.number) }).sorted()
+    }
+}

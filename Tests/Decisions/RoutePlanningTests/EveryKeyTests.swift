@@ -1,0 +1,92 @@
+import RoutePlanning
+import ShardModel
+import Testing
+
+/// UPDATE and DELETE without a key: what a rule accepts runs on every shard, and all else stays refused.
+@Suite struct EveryKeyTests {
+    @Test(arguments: [
+        Routing("UPDATE orders SET total = 1", "every key rows-alone"), Routing("DELETE FROM orders", "every key rows-alone"),
+        Routing("UPDATE orders o SET total = total + $1, note = upper(note) WHERE o.id = $2 OR note IS NULL RETURNING o.*", "every key rows-alone"),
+        Routing("DELETE FROM orders WHERE customer_id = 5 OR id = 1", "every key rows-alone"), Routing("DELETE FROM ONLY parts WHERE x > 1", "every key rows-alone"),
+        Routing("DELETE FROM orders WHERE customer_id > 5 AND customer_id < 9", "every key rows-alone"), Routing("DELETE FROM parts_1", "every key rows-alone"),
+        // Of the moment, or another value for each row: so it is with lists of keys.
+        Routing("UPDATE orders SET placed_at = now() WHERE placed_at < CURRENT_DATE - 7", "every key rows-alone"),
+        Routing("UPDATE orders SET note = gen_random_uuid()::text WHERE random() < 0.5", "every key rows-alone"),
+        Routing("UPDATE orders SET placed_at = 'now'", "every key rows-alone"), Routing("UPDATE orders SET (total, note) = (1, 'x')", "every key rows-alone"),
+    ])
+    func oneTableIsWrittenRowByRow(_ line: Routing) {
+        #expect(Fixture.route(line.sql, line.types) == line.route)
+    }
+
+    @Test(arguments: [
+        "UPDATE orders o SET total = i.qty FROM items i WHERE i.customer_id = o.customer_id AND i.order_id = o.id",
+        "UPDATE orders o SET total = (SELECT sum(qty) FROM items i WHERE i.customer_id = o.customer_id AND i.order_id = o.id)",
+        "DELETE FROM orders o USING items i WHERE i.customer_id = o.customer_id AND i.qty = 0 RETURNING o.id, i.qty",
+        "DELETE FROM orders o WHERE NOT EXISTS (SELECT 1 FROM items i WHERE i.customer_id = o.customer_id AND i.order_id = o.id)",
+        "DELETE FROM orders WHERE customer_id IN (SELECT customer_id FROM items WHERE qty > 3)",
+        "DELETE FROM orders a USING orders b WHERE a.customer_id = b.customer_id AND a.note = b.note AND a.id > b.id",
+        "UPDATE orders SET total = p.price FROM products p WHERE p.id = orders.id", "UPDATE orders SET total = (SELECT max(price) FROM products)",
+        "UPDATE orders SET note = (SELECT name FROM products WHERE products.id = orders.id) WHERE total > $1",
+        "WITH cheap AS (SELECT id FROM products WHERE price < 3) DELETE FROM orders USING cheap WHERE cheap.id = orders.id",
+        "UPDATE orders o SET note = c.name FROM customers c WHERE c.id = o.customer_id", "UPDATE orders SET total = g FROM generate_series(1, 3) g WHERE g = id",
+    ])
+    func otherTablesAreOfTheSameKeyOrOnEveryShard(_ sql: String) {
+        #expect(Fixture.route(sql) == "every key rows-of-target")
+    }
+
+    @Test(arguments: [
+        // Rows of other keys decide.
+        "UPDATE orders SET total = (SELECT max(total) FROM orders)", "DELETE FROM orders WHERE total < (SELECT avg(total) FROM orders o)",
+        "UPDATE orders o SET total = i.qty FROM items i WHERE i.order_id = o.id", "DELETE FROM orders o USING items i", "DELETE FROM orders WHERE id IN (SELECT order_id FROM items)",
+        "DELETE FROM orders WHERE customer_id IN (SELECT customer_id FROM items ORDER BY qty LIMIT 5)", "DELETE FROM orders WHERE EXISTS (SELECT 1 FROM items)",
+        "UPDATE orders o SET total = 1 FROM items i LEFT JOIN products p ON p.id = i.product_id WHERE p.id = o.id",
+        // Each shard would see another value.
+        "DELETE FROM orders WHERE ctid = '(0,1)'", "UPDATE orders SET total = 1 RETURNING tableoid", "UPDATE orders SET note = 'orders'::regclass::text",
+        "DELETE FROM orders WHERE (orders).ctid = '(0,1)'", "UPDATE orders SET note = CURRENT_USER", "UPDATE orders SET note = current_setting('port')", "UPDATE orders SET placed_at = DEFAULT",
+        "UPDATE orders SET total = (SELECT random())", "UPDATE orders SET total = r FROM random() r", "UPDATE orders SET placed_at = now() FROM products p WHERE p.id = orders.id",
+        "UPDATE orders SET note = (SELECT name FROM products LIMIT 1)", "UPDATE orders SET tags = ARRAY(SELECT name FROM products)",
+        // More than the one table is written.
+        "WITH gone AS (DELETE FROM items RETURNING customer_id) DELETE FROM orders USING gone WHERE gone.customer_id = orders.customer_id",
+        "WITH d AS (DELETE FROM orders RETURNING *) SELECT * FROM d", "EXPLAIN DELETE FROM orders", "EXPLAIN ANALYZE UPDATE orders SET total = 1",
+        "INSERT INTO items SELECT id, customer_id FROM orders",
+    ])
+    func whatIsNotTheRowsOwnIsRefused(_ sql: String) {
+        #expect(["PGM-NO-KEY", "PGM-SERVER-FUNCTION", "PGM-EXPLAIN-ANALYZE"].contains(Fixture.route(sql)), "\(Fixture.route(sql))")
+    }
+
+    @Test(arguments: [
+        ("UPDATE orders SET customer_id = 6", "PGM-KEY-UPDATE"), ("UPDATE counted SET n = DEFAULT", "PGM-SEQUENCE"), ("DELETE FROM orders WHERE customer_id = NULL", "PGM-KEY-NULL"),
+        ("UPDATE orders SET note = value FROM settings", "PGM-MIXED-PLACEMENTS"), ("DELETE FROM order_view", "PGM-VIEW-WRITE"), ("UPDATE orders SET total = my_function()", "PGM-USER-FUNCTION"),
+    ])
+    func otherReasonsAreToldFirst(_ sql: String, _ code: String) {
+        #expect(Fixture.route(sql) == code)
+    }
+
+    /// Lists of keys take the same proof.
+    @Test(arguments: [
+        ("UPDATE orders o SET total = i.qty FROM items i WHERE i.customer_id = o.customer_id AND o.customer_id IN (1, 2)", true),
+        ("DELETE FROM orders WHERE customer_id IN (1, 2) AND id IN (SELECT id FROM products)", true), ("UPDATE orders SET total = r FROM random() r WHERE customer_id IN (1, 2)", false),
+        ("UPDATE orders SET total = (SELECT random()) WHERE customer_id IN (1, 2)", false), ("UPDATE orders SET total = random() WHERE customer_id IN (1, 2)", true),
+        ("DELETE FROM orders USING items i WHERE orders.customer_id IN (1, 2) AND i.customer_id IN (1, 2) AND i.customer_id = orders.customer_id", false),
+    ])
+    func aListOfKeysIsSpreadByTheSameProof(_ sql: String, _ isSpread: Bool) throws {
+        let plan = try Fixture.plan(sql)
+        #expect((plan.spread != nil) == isSpread)
+        #expect({ if case .keyed = plan.route { true } else { false } }())
+    }
+
+    /// A text such as 'now' would be another moment on each shard.
+    @Test func parametersThatMayNameTheMomentAreKnown() throws {
+        let plan = try Fixture.plan("UPDATE orders SET placed_at = $1, total = $2 FROM products p WHERE p.id = orders.id AND p.name = $3")
+        guard case .everyKey(let write) = plan.route else { return #expect(Bool(false), "\(plan.route)") }
+        #expect(write.clockParameters == [1, 3] && plan.writes && plan.reuse == .text && !plan.mayReadReplica)
+        #expect(try Fixture.plan("UPDATE orders SET placed_at = $1").route == .everyKey(EveryKey(rule: .rowsAlone)))
+    }
+
+    /// One shard takes it as it is.
+    @Test func oneShardIsOnePostgreSQL() {
+        var context = Fixture.context()
+        context.shardCount = 1
+        #expect(Fixture.route("DELETE FROM orders", in: context) == "home")
+    }
+}
