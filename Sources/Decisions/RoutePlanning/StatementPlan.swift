@@ -86,7 +86,7 @@ package enum Route: Hashable, Sendable {
     case gatherCopy(GatherCopy)
     /// SELECT without a key: the rows of every shard.
     case gatherRows(GatherRows)
-    /// UPDATE and DELETE without a key: every shard, for its own rows.
+    /// UPDATE and DELETE without a key, SELECT … FOR UPDATE: every shard, for its own rows.
     case everyKey(EveryKey)
     /// Several statements, one after another.
     case statements

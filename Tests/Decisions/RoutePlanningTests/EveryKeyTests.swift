@@ -35,6 +35,26 @@ import Testing
     }
 
     @Test(arguments: [
+        "SELECT * FROM orders FOR UPDATE", "SELECT id FROM orders o WHERE total > $1 FOR NO KEY UPDATE OF o SKIP LOCKED", "SELECT o.id, i.qty FROM orders o JOIN items i USING (customer_id) FOR SHARE",
+        "SELECT o.id, p.name FROM orders o JOIN products p ON p.id = o.id FOR UPDATE OF o NOWAIT",
+    ])
+    func rowsAreLockedOnEveryShard(_ sql: String) throws {
+        #expect(Fixture.route(sql) == "every key rows-locked")
+        let plan = try Fixture.plan(sql)
+        #expect(plan.writes && !plan.mayReadReplica && plan.kind == .select)
+    }
+
+    @Test(arguments: [
+        ("SELECT * FROM orders ORDER BY id FOR UPDATE", "PGM-NO-KEY"), ("SELECT * FROM orders LIMIT 1 FOR UPDATE", "PGM-NO-KEY"), ("SELECT customer_id FROM orders GROUP BY customer_id FOR UPDATE", "PGM-NO-KEY"),
+        ("SELECT * FROM (SELECT * FROM orders FOR UPDATE) o", "PGM-NO-KEY"), ("SELECT o.id FROM orders o JOIN products p ON p.id = o.id FOR UPDATE", "PGM-REFERENCE-LOCK"),
+        ("SELECT o.id FROM orders o JOIN items i ON i.order_id = o.id FOR UPDATE", "PGM-NO-KEY"), ("SELECT count(*) FROM orders FOR UPDATE", "PGM-NO-KEY"), ("SELECT DISTINCT customer_id FROM orders FOR UPDATE", "PGM-NO-KEY"),
+        ("SELECT id, now() FROM orders FOR UPDATE", "PGM-NO-KEY"),
+    ])
+    func otherLocksAreRefused(_ sql: String, _ code: String) {
+        #expect(Fixture.route(sql) == code)
+    }
+
+    @Test(arguments: [
         // Rows of other keys decide.
         "UPDATE orders SET total = (SELECT max(total) FROM orders)", "DELETE FROM orders WHERE total < (SELECT avg(total) FROM orders o)",
         "UPDATE orders o SET total = i.qty FROM items i WHERE i.order_id = o.id", "DELETE FROM orders o USING items i", "DELETE FROM orders WHERE id IN (SELECT order_id FROM items)",

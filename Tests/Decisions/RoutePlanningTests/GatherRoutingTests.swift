@@ -169,7 +169,7 @@ import Testing
         "SELECT note FROM orders GROUP BY upper(note)", "SELECT sum(total) FROM orders GROUP BY unknown",
         "SELECT id FROM orders ORDER BY id USING <", "SELECT o.*, i.* FROM orders o JOIN items i USING (customer_id) ORDER BY customer_id",
         "SELECT * FROM orders ORDER BY id FETCH FIRST 2 ROWS WITH TIES",
-        "SELECT rank() OVER (ORDER BY id) FROM orders", "SELECT count(*) OVER w FROM orders WINDOW w AS ()", "SELECT * FROM orders FOR UPDATE",
+        "SELECT rank() OVER (ORDER BY id) FROM orders", "SELECT count(*) OVER w FROM orders WINDOW w AS ()", "SELECT * FROM orders LIMIT 3 FOR UPDATE",
         // Rows that come from somewhere else.
         "SELECT * FROM products p LEFT JOIN orders o ON o.id = p.id", "SELECT * FROM orders o RIGHT JOIN products p ON o.id = p.id",
         "SELECT * FROM orders o FULL JOIN items i USING (customer_id)", "SELECT * FROM generate_series(1, 3) g LEFT JOIN orders o ON o.id = g",

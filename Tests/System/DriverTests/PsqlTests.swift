@@ -42,7 +42,7 @@ import Testing
         ("SELECT a.id FROM accounts a JOIN accounts b ON a.owner = b.owner", "0A000", "PGM-NO-KEY"),
         ("SELECT * FROM accounts a, accounts b WHERE a.id = 1 OR b.id = 1", "0A000", "PGM-NO-KEY"),
         ("SELECT rank() OVER (ORDER BY owner) FROM accounts", "0A000", "PGM-NO-KEY"),
-        ("SELECT * FROM accounts FOR UPDATE", "0A000", "PGM-NO-KEY"),
+        ("SELECT * FROM accounts LIMIT 1 FOR UPDATE", "0A000", "PGM-NO-KEY"),
         ("SELECT * FROM countries LEFT JOIN accounts ON id = 1 RIGHT JOIN accounts b ON b.id = 2", "0A000", "PGM-NO-KEY"),
         ("SELECT * FROM accounts WHERE id IN (1, 2, 3, 4, 5, 6, 7, 8)", "0A000", "PGM-MANY-SHARDS"),
         ("WITH w AS (SELECT 1) DELETE FROM accounts WHERE id IN (1, 2, 3, 4, 5, 6, 7, 8)", "0A000", "PGM-MANY-SHARDS"),

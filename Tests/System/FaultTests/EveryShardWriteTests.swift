@@ -192,6 +192,25 @@ extension FaultTests {
             try await cluster.expectNoLeak(clients: 0)
         }
 
+        @Test func aLockingReadLocksOnEveryShard() async throws {
+            let keys = try await prepare()
+            let (client, other) = (try await cluster.login(), try await cluster.login())
+            try await client.query("BEGIN")
+            try await client.send(extended("SELECT v FROM pile WHERE v < $1 FOR UPDATE", ["1"]))
+            #expect(try await client.until("Z").map(\.description) == ["1", "2", "T"] + Array(repeating: "D(0)", count: 6) + ["C(SELECT 6)", "Z(T)"])
+            for key in [keys[0], keys[3], keys[5]] { #expect(try await other.failure("SELECT v FROM pile WHERE k = \(key) FOR UPDATE NOWAIT") == "55P03") }
+            #expect(try await other.query("SELECT v FROM pile FOR UPDATE SKIP LOCKED").map(\.description) == ["T", "C(SELECT 0)", "Z(I)"])
+            #expect(try await other.failure("SELECT v FROM pile FOR UPDATE NOWAIT") == "55P03")
+            #expect(try await client.query("COMMIT").first?.tag == "COMMIT")
+            #expect(try await other.query("SELECT v FROM pile FOR UPDATE NOWAIT").last?.status == "I")
+            try await client.send(W.parse("", "SELECT v FROM pile FOR UPDATE") + W.bind("", "") + W.execute("", rowsMax: 2) + W.sync)
+            #expect(try await client.until("Z").first { $0.kind == "E" }?.field("D") == "PGM-ROW-LIMIT")
+            client.close()
+            other.close()
+            try await cluster.settled()
+            try await cluster.expectNoLeak(clients: 0)
+        }
+
         // MARK: While rows move
 
         @Test func itIsRefusedWhileThereIsAJobAndDoesNotWaitForItsHold() async throws {

@@ -30,9 +30,9 @@ struct Verdict {
                 if let gather = GatherPlanner.plan(statement, analyzer) {
                     route = .gatherRows(gather)
                     reason = "\(findings.sharded[0].name): each shard answers for its own keys"
-                } else if let write = EveryKeyPlanner.plan(statement, analyzer) {
+                } else if let write = EveryKeyPlanner.plan(statement, analyzer) ?? GatherPlanner.locks(statement, analyzer) {
                     route = .everyKey(write)
-                    reason = "\(findings.sharded[0].name): each shard writes the rows of its own keys (\(write.rule.rawValue))"
+                    reason = "\(findings.sharded[0].name): each shard \(write.rule == .rowsLocked ? "locks" : "writes") the rows of its own keys (\(write.rule.rawValue))"
                 } else {
                     throw error
                 }

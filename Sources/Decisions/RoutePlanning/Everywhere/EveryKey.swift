@@ -1,4 +1,4 @@
-/// An UPDATE or DELETE that names no key: every shard runs its text for the rows of its own keys, as one transaction. The counts add up.
+/// An UPDATE or DELETE that names no key, or a SELECT that locks: every shard runs its text for the rows of its own keys, as one transaction. The counts add up.
 package struct EveryKey: Hashable, Sendable {
     package var rule: WriteRule
     /// Parameters (1-based) that may be read as a moment: a text such as 'now' in one of them would be another moment on each shard.
@@ -17,4 +17,6 @@ package enum WriteRule: String, Hashable, Sendable, CaseIterable {
     /// Other tables too. Were the key of the rows that are written a value v, all of the statement would be about v's shard: so says the proof by a key that nobody
     /// names (`GatherRule`), for every v. What it reads of reference tables is the same on every shard.
     case rowsOfTarget = "rows-of-target"
+    /// SELECT … FOR UPDATE and its like, whose rows are those of an anchor (`GatherRule.rowsOfAnchor`), shard by shard.
+    case rowsLocked = "rows-locked"
 }

@@ -46,9 +46,11 @@ struct GatherPlanner {
     // MARK: What the shards must have in common
 
     /// Nothing in it has an effect, or gives another value on each shard.
-    private var isSameEverywhere: Bool {
+    private var isSameEverywhere: Bool { !analyzer.findings.hasEffect && readsTheSameEverywhere }
+
+    var readsTheSameEverywhere: Bool {
         let findings = analyzer.findings
-        guard !findings.hasEffect, !findings.needsPrimary, findings.nondeterminism == nil, findings.traces == .none, findings.defaultOfDrawn == nil,
+        guard !findings.needsPrimary, findings.nondeterminism == nil, findings.traces == .none, findings.defaultOfDrawn == nil,
             findings.catalogs.isEmpty, findings.locals.isEmpty
         else { return false }
         // Of rows without an order two shards may pick different ones, unless all of it is about one key's.
@@ -61,22 +63,24 @@ struct GatherPlanner {
         }
     }
 
-    private var clockParameters: [Int] {
+    var clockParameters: [Int] {
         let findings = analyzer.findings
         let nodes = findings.parameters.filter { !findings.timelessNodes.contains($0) }
         return Set(nodes.map { Int($0.pointee.param_ref.pointee.number) }).sorted()
     }
 
     /// A SELECT of FROM, WHERE, GROUP BY, HAVING, ORDER BY and LIMIT, and nothing else.
-    private var isPlain: Bool {
+    private var isPlain: Bool { select.pointee.n_locking_clause == 0 && isPlainButForLocks }
+
+    var isPlainButForLocks: Bool {
         let query = select.pointee
-        guard query.op == PG_QUERY__SET_OPERATION__SETOP_NONE, query.n_values_lists == 0, query.into_clause == nil, query.n_locking_clause == 0,
+        guard query.op == PG_QUERY__SET_OPERATION__SETOP_NONE, query.n_values_lists == 0, query.into_clause == nil,
             query.n_window_clause == 0
         else { return false }
         return query.with_clause == nil || query.with_clause.pointee.recursive == 0
     }
 
-    private var isOrdered: Bool { select.pointee.n_sort_clause > 0 || isBounded(select.pointee.limit_count) || isBounded(select.pointee.limit_offset) }
+    var isOrdered: Bool { select.pointee.n_sort_clause > 0 || isBounded(select.pointee.limit_count) || isBounded(select.pointee.limit_offset) }
 
     /// LIMIT ALL, LIMIT NULL and OFFSET NULL are none.
     func isBounded(_ bound: SQLNode?) -> Bool {
@@ -87,7 +91,7 @@ struct GatherPlanner {
     // MARK: The anchor
 
     /// Keys of sharded tables that the FROM list shows in each of its rows.
-    private var anchors: [Slot] {
+    var anchors: [Slot] {
         analyzer.findings.sharded.map(\.slot).filter { slot in
             scope.entries.contains { entry in entry.columns.contains { $0.slot == slot && !$0.isNullable } }
         }
@@ -98,7 +102,7 @@ struct GatherPlanner {
 
     // MARK: The rules
 
-    private func rules(for anchor: Slot) -> [GatherRule]? {
+    func rules(for anchor: Slot) -> [GatherRule]? {
         var rules: [GatherRule] = []
         let groups = NodeList(select.pointee.n_group_clause, select.pointee.group_clause)
         let targets = NodeList(select.pointee.n_target_list, select.pointee.target_list)

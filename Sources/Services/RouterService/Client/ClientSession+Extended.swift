@@ -406,7 +406,7 @@ extension ClientSession {
             executeEverywhere(everyShard, portal.statement, bind)
         case .spread(let work):
             guard useUp(portal, message.portal) else { return }
-            execute(work, of: portal.statement)
+            execute(work, of: portal.statement, rowsMax: message.rowsMax)
         case .copy(let work):
             guard useUp(portal, message.portal) else { return }
             executeCopy(work, text: portal.statement.parse.query)

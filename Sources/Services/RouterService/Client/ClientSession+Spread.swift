@@ -61,10 +61,12 @@ extension ClientSession {
         carryOut(work, keep: .simpleQuery) { [self] in conclude($0, isImplicit: isImplicit) }
     }
 
-    func execute(_ bound: SpreadWork, of statement: Statement) {
+    func execute(_ bound: SpreadWork, of statement: Statement, rowsMax: Int32) {
+        // Drivers ask for one row of what gives none.
+        if rowsMax > 0, statement.planned.plan?.kind == .select { return failBatch(.refusal(Refusal(.rowLimit))) }
         unit.ranEverywhere = true
         // Its portal is older than a read of the same pipeline.
-        if isOnReplica { return leaveReplica { [self] in execute(bound, of: statement) } }
+        if isOnReplica { return leaveReplica { [self] in execute(bound, of: statement, rowsMax: rowsMax) } }
         let work: SpreadWork
         do throws(ServerError) { work = try current(bound, statement) } catch { return failBatch(error) }
         afterAnswers { [self] in

@@ -11,6 +11,7 @@ enum AcrossWrites {
         "UPDATE a SET s = r.name FROM ref r WHERE r.n = a.n RETURNING a.k, a.s, r.n", "UPDATE a SET s = (SELECT name FROM ref WHERE ref.n = a.n), n = (SELECT max(n) FROM ref)", "DELETE FROM a WHERE n IN (SELECT n FROM ref WHERE name IS NOT NULL) RETURNING k",
         "WITH named AS (SELECT n FROM ref WHERE name IS NOT NULL) DELETE FROM a USING named WHERE named.n = a.n RETURNING a.k", "UPDATE plain SET s = upper(s), p = 'x' RETURNING s, p", "UPDATE a SET n = g FROM generate_series(1, 2) g WHERE g = a.k % 3 RETURNING k, n",
         "UPDATE a SET n = b.no FROM b WHERE b.k = a.k AND b.no = 1 AND a.k IN (1, 2, 3, 4, 5, 6, 7, 8) RETURNING a.k, a.n", "DELETE FROM a WHERE k IN (1, 2, 3, 4, 5, 6) AND n IN (SELECT n FROM ref)", "TRUNCATE a", "TRUNCATE a, b, few",
+        "SELECT k, n FROM a WHERE n > 1 FOR UPDATE", "SELECT a.k, b.no FROM a JOIN b USING (k) FOR NO KEY UPDATE OF b", "SELECT * FROM few FOR SHARE SKIP LOCKED", "SELECT a.k, r.name FROM a JOIN ref r ON r.n = a.n FOR UPDATE OF a",
         // Errors of some rows, and of the statement.
         "UPDATE a SET n = 1 / (k - 57)", "UPDATE a SET m = m * 1000000000", "UPDATE b SET no = 1", "UPDATE few SET v = v + 1", "UPDATE a SET nothing = 1", "UPDATE a SET n = 'x'", "DELETE FROM a WHERE n", "UPDATE a SET s = repeat('x', 30) WHERE k = 7 OR k = 99",
         "DELETE FROM a RETURNING 1 / (k - 57)", "UPDATE a SET n = (SELECT no FROM b WHERE b.k = a.k)",
