@@ -45,7 +45,7 @@ import Testing
         ("SELECT * FROM accounts LIMIT 1 FOR UPDATE", "0A000", "PGM-NO-KEY"),
         ("SELECT * FROM countries LEFT JOIN accounts ON id = 1 RIGHT JOIN accounts b ON b.id = 2", "0A000", "PGM-NO-KEY"),
         ("SELECT * FROM accounts WHERE id IN (1, 2, 3, 4, 5, 6, 7, 8)", "0A000", "PGM-MANY-SHARDS"),
-        ("WITH w AS (SELECT 1) DELETE FROM accounts WHERE id IN (1, 2, 3, 4, 5, 6, 7, 8)", "0A000", "PGM-MANY-SHARDS"),
+        ("WITH w AS (DELETE FROM accounts WHERE id = 1) DELETE FROM accounts WHERE id IN (1, 2, 3, 4, 5, 6, 7, 8)", "0A000", "PGM-MANY-SHARDS"),
         ("SELECT * FROM accounts WHERE id = 1.0", "0A000", "PGM-KEY-TYPE"),
         ("INSERT INTO accounts VALUES (NULL)", "23502", "PGM-KEY-NULL"),
         ("INSERT INTO accounts (owner) VALUES ('Ada')", "0A000", "PGM-KEY-MISSING"),
