@@ -32,7 +32,7 @@ final class Cluster: Sendable {
     /// Starts everything, and waits until the routers take clients. The manager makes the catalog. `open` opens a store of it as a router does.
     private init<Store: CatalogStore>(
         _ folder: String, catalog url: String, routersCatalogs: [String]? = nil, managerSettings: String = "", _ shards: [PostgresServer],
-        _ options: TestCluster.Options, open: @Sendable () async throws -> Store, close: @escaping @Sendable (Store) async -> Void
+        shardPorts: [Int]? = nil, _ options: TestCluster.Options, open: @Sendable () async throws -> Store, close: @escaping @Sendable (Store) async -> Void
     ) async throws {
         self.folder = folder
         points = folder + "/points"
@@ -65,18 +65,19 @@ final class Cluster: Sendable {
         let store = try await open()
         self.store = store
         self.close = { await close(store) }
-        try await TestCluster.register(shards, options, in: store)
+        try await TestCluster.register(shards, options, ports: shardPorts, in: store)
         for index in wirePorts.indices { try await startRouter(index) }
     }
 
     /// - routersPorts: by which each router gets to the catalog; nil: straight.
+    /// - shardPorts: by which everybody gets to the shards.
     convenience init(
         _ folder: String, catalog: PostgresServer, routersPorts: [Int]? = nil, managerSettings: String = "", _ shards: [PostgresServer],
-        _ options: TestCluster.Options
+        shardPorts: [Int]? = nil, _ options: TestCluster.Options
     ) async throws {
         let endpoint = try PostgresEndpoint.parse(catalog.dsn())
         let others = routersPorts.map { $0.map { catalog.dsn().replacing(":\(catalog.port)/", with: ":\($0)/") } }
-        try await self.init(folder, catalog: catalog.dsn(), routersCatalogs: others, managerSettings: managerSettings, shards, options) {
+        try await self.init(folder, catalog: catalog.dsn(), routersCatalogs: others, managerSettings: managerSettings, shards, shardPorts: shardPorts, options) {
             try await PostgresCatalogStore(endpoint, isManager: false, on: MultiThreadedEventLoopGroup.singleton)
         } close: {
             await $0.close()
@@ -141,6 +142,19 @@ final class Cluster: Sendable {
         var sum = 0
         for shard in shards { sum += Int(try await shard.psql("SELECT count(*) FROM \(table)", database: TestCluster.database)) ?? 0 }
         return sum
+    }
+
+    func onShard(_ index: Int, _ sql: String) async throws -> String { try await shards[index].psql(sql, database: TestCluster.database) }
+
+    /// What a job must not leave on any shard.
+    func leftovers() async throws -> [String] {
+        var left: [String] = []
+        for index in shards.indices {
+            let found = try await onShard(
+                index, "SELECT 'slot ' || slot_name FROM pg_replication_slots UNION ALL SELECT 'publication ' || pubname FROM pg_publication")
+            left += found.split(separator: "\n").map { "\(index): \($0)" }
+        }
+        return left
     }
 
     /// A command of the program towards the manager: what it printed.

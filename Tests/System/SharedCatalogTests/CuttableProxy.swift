@@ -4,7 +4,7 @@ import PostgresProcess
 import Synchronization
 import TestKit
 
-/// A way to a server that a test can cut: connections end, and no new one is taken, until it is mended.
+/// A way to a server that a test can cut: connections end, and no new one is taken; or stall: nothing is passed on, and nobody is told. Until it is mended.
 ///
 /// Threads and blocking sockets: it must not depend on whether the test's own tasks get to run.
 final class CuttableProxy: Sendable {
@@ -14,6 +14,7 @@ final class CuttableProxy: Sendable {
 
     private struct State {
         var isCut = false
+        var isStalled = false
         /// Both ends of each.
         var open: [ObjectIdentifier: Pair] = [:]
     }
@@ -36,7 +37,16 @@ final class CuttableProxy: Sendable {
         for pair in pairs { pair.hangUp() }
     }
 
-    func mend() { state.withLock { $0.isCut = false } }
+    func stall() { state.withLock { $0.isStalled = true } }
+
+    func mend() {
+        state.withLock { state in
+            state.isCut = false
+            state.isStalled = false
+        }
+    }
+
+    private func awaitPassage() { while state.withLock({ $0.isStalled && !$0.isCut }) { usleep(2000) } }
 
     /// Takes no more connections; those it has end.
     func close() {
@@ -55,7 +65,7 @@ final class CuttableProxy: Sendable {
                 Glibc.close(client)
                 continue
             }
-            let pair = Pair(client, server)
+            let pair = Pair(client, server) { [weak self] in self?.awaitPassage() }
             let isTaken = state.withLock { state in
                 if !state.isCut { state.open[ObjectIdentifier(pair)] = pair }
                 return !state.isCut
@@ -72,8 +82,11 @@ final class CuttableProxy: Sendable {
     private final class Pair: Sendable {
         private let client: Int32
         private let server: Int32
+        private let awaitPassage: @Sendable () -> Void
 
-        init(_ client: Int32, _ server: Int32) { (self.client, self.server) = (client, server) }
+        init(_ client: Int32, _ server: Int32, _ awaitPassage: @escaping @Sendable () -> Void) {
+            (self.client, self.server, self.awaitPassage) = (client, server, awaitPassage)
+        }
 
         deinit {
             Glibc.close(client)
@@ -81,7 +94,10 @@ final class CuttableProxy: Sendable {
         }
 
         func pass(from source: Int32, to target: Int32) {
-            while let bytes = LoopbackSocket.receive(source), LoopbackSocket.send(bytes, to: target) {}
+            while let bytes = LoopbackSocket.receive(source) {
+                awaitPassage()
+                guard LoopbackSocket.send(bytes, to: target) else { break }
+            }
             hangUp()
         }
 
