@@ -35,6 +35,7 @@ package struct RouterSettings: Hashable, Sendable {
     package var loginsMax: Int
     package var heldStatementsMax: Int
     package var heldBytesMax: Int
+    package var fetchedMax: Int
     /// Zero: no limit.
     package var clientsPerUserMax: Int
     /// Zero: no limit.
@@ -125,6 +126,7 @@ package struct RouterSettings: Hashable, Sendable {
         loginsMax = values.integer(Name.loginsMax)
         heldStatementsMax = values.integer(Name.heldStatementsMax)
         heldBytesMax = values.bytes(Name.heldBytesMax)
+        fetchedMax = values.bytes(Name.fetchedMax)
         clientsPerUserMax = values.integer(Name.clientsPerUserMax)
         clientsPerDatabaseMax = values.integer(Name.clientsPerDatabaseMax)
         consoleUsers = values.text(Name.consoleUsers).split(separator: ",").map { String($0.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed()) }

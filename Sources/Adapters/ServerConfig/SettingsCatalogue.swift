@@ -235,6 +235,9 @@ package enum SettingsCatalogue {
         "pool.connect_timeout", .duration(.milliseconds(10) ... .seconds(300)), default: .duration(.seconds(5)),
         "Longest time to connect to a shard, authentication included.")
 
+    package static let fetchedMax = SettingDeclaration(
+        "across.fetched_max", .bytes(1024...(1 << 40)), default: .bytes(256 << 20),
+        "Most bytes of rows that are brought to the home shard for one statement, into temporary tables there; a statement that needs more fails with 54000.")
     package static let replicaLagMax = SettingDeclaration(
         "replica.lag_max", .duration(.milliseconds(100) ... .seconds(86_400)), default: .duration(.seconds(10)),
         "Replicas that are further behind their primary are not read from.")
@@ -254,7 +257,7 @@ package enum SettingsCatalogue {
         authKeySetFile, authKeySetIssuer, insecure, httpBodyMax, httpConnectionsMax, httpIdleTimeout, restRowsMax, restBytesMax,
         restSQLComments, statementTimeout, lockTimeout, textCacheMax, shapeCacheMax,
         poolSizeMax, poolSizeMin, poolIdleTimeout, poolLifetimeMax, poolWaitersMax, poolWaitTimeout, poolHealthCheckAfter,
-        poolConnectTimeout, poolShareWait, replicaLagMax, replicaProbeInterval, replicaProbeTimeout,
+        poolConnectTimeout, poolShareWait, fetchedMax, replicaLagMax, replicaProbeInterval, replicaProbeTimeout,
     ] + access + audit + [auditStatements, logLevel, logLevels, logFormat, shutdownGrace]
 
     /// What a router takes up when it is told to reload; the others are read at its start only.
@@ -263,7 +266,7 @@ package enum SettingsCatalogue {
         heldStatementsMax, heldBytesMax, clientsPerUserMax, clientsPerDatabaseMax, pinnedSessionsMax,
         consoleUsers, tlsMode, tlsCertificateFile, tlsKeyFile, tlsClientAuth, tlsClientCAFile, httpTLSCertificateFile, httpTLSKeyFile, httpTLSClientCAFile,
         restRowsMax, restBytesMax, restSQLComments, statementTimeout, lockTimeout, textCacheMax, shapeCacheMax, poolSizeMax, poolSizeMin, poolIdleTimeout, poolLifetimeMax, poolWaitersMax,
-        poolWaitTimeout, poolHealthCheckAfter, poolConnectTimeout, poolShareWait, logLevel, logLevels, shutdownGrace,
+        poolWaitTimeout, poolHealthCheckAfter, poolConnectTimeout, poolShareWait, fetchedMax, logLevel, logLevels, shutdownGrace,
     ]
 
     // Manager

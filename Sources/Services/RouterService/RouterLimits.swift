@@ -36,6 +36,8 @@ struct RouterLimits: Sendable {
     var transactionHistoryMax = 65_536
     /// Bytes of a statement's answer that runs on every shard.
     var coordinatedAnswerMax = 16 << 20
+    /// Bytes of the rows that are brought to the home shard for one statement.
+    var fetchedMax: Int
     /// Of a transaction that has several shards.
     var lockTimeoutMilliseconds: Int64
     /// Each phase of a two-phase commit.
@@ -74,6 +76,7 @@ struct RouterLimits: Sendable {
         loginsMax = max(1, (settings.loginsMax + loops - 1) / loops)
         startupTimeout = TimeAmount(settings.startupTimeout)
         heldStatementsMax = (settings.heldStatementsMax + loops - 1) / loops
+        fetchedMax = settings.fetchedMax
         heldStatementBytesMax = (settings.heldBytesMax + loops - 1) / loops
         preparedStatementsMax = settings.preparedStatementsMax
         shapeCacheMax = settings.shapeCacheMax

@@ -57,6 +57,7 @@ extension QueryAnalyzer {
         switch resolved.placement {
         case .reference:
             findings.references.insert(resolved.name)
+            findings.referenceMentions.append((resolved.name, location))
             if use != .read {
                 findings.writtenReferences.insert(resolved.name)
                 if hasTriggers(relation) { throw Refusal(.referenceTrigger, resolved.name.description, at: location) }

@@ -74,6 +74,8 @@ struct Findings {
     /// Each mention is an entry of its own.
     var sharded: [ShardedTable] = []
     var references: Set<QualifiedName> = []
+    /// Each mention of a reference table.
+    var referenceMentions: [(name: QualifiedName, location: Int)] = []
     var locals: Set<QualifiedName> = []
     var catalogs: Set<QualifiedName> = []
     var tables: [QualifiedName] = []

@@ -27,12 +27,12 @@ struct Verdict {
                 sources = try Self.keys(analyzer, statement)
             } catch {
                 guard mayGather, error.code == .noKey else { throw error }
-                if let gather = GatherPlanner.plan(statement, analyzer) {
-                    route = .gatherRows(gather)
-                    reason = "\(findings.sharded[0].name): each shard answers for its own keys"
-                } else if let write = EveryKeyPlanner.plan(statement, analyzer) ?? GatherPlanner.locks(statement, analyzer) {
+                if let write = EveryKeyPlanner.plan(statement, analyzer) ?? GatherPlanner.locks(statement, analyzer) {
                     route = .everyKey(write)
                     reason = "\(findings.sharded[0].name): each shard \(write.rule == .rowsLocked ? "locks" : "writes") the rows of its own keys (\(write.rule.rawValue))"
+                } else if let gather = try StatementPlanner.across(statement, analyzer) {
+                    route = .gatherRows(gather)
+                    reason = "\(findings.sharded[0].name): \(gather.isFinished ? "its rows are brought to the home shard" : "each shard answers for its own keys")"
                 } else {
                     throw error
                 }

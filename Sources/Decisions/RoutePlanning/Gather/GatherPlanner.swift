@@ -63,8 +63,9 @@ struct GatherPlanner {
         }
     }
 
-    var clockParameters: [Int] {
-        let findings = analyzer.findings
+    var clockParameters: [Int] { Self.clockParameters(analyzer.findings) }
+
+    static func clockParameters(_ findings: Findings) -> [Int] {
         let nodes = findings.parameters.filter { !findings.timelessNodes.contains($0) }
         return Set(nodes.map { Int($0.pointee.param_ref.pointee.number) }).sorted()
     }

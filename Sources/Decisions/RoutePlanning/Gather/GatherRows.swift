@@ -7,6 +7,14 @@ package struct GatherRows: Hashable, Sendable {
     package var clockParameters: [Int]
     /// nil: the shards' rows are the answer's.
     package var combination: GatherCombination?
+    /// The home shard makes the answer of rows that are brought to it: with other rules only where the columns' types, which the shards tell, are none for them.
+    package var finish: FinishPlan?
+    package var isFinished: Bool { rules == [.finished] }
+
+    init(finish: FinishPlan, clockParameters: [Int]) {
+        self.init(rules: [.finished], clockParameters: clockParameters)
+        self.finish = finish
+    }
 
     package init(rules: [GatherRule], clockParameters: [Int] = [], combination: GatherCombination? = nil) {
         self.rules = rules
@@ -36,4 +44,6 @@ package enum GatherRule: String, Hashable, Sendable, CaseIterable {
     case distinctCombined = "distinct-combined"
     /// ORDER BY, LIMIT and OFFSET over rows of which each shard gives those that may be among the first.
     case ordered = "ordered"
+    /// None of these, and none is needed: PostgreSQL runs the statement over all rows of the tables that it names (`FinishPlan`).
+    case finished = "finished"
 }

@@ -10,8 +10,11 @@ extension ClientSession {
     private static let portal = "pgmosaic_part"
 
     /// Precondition: every shard is a participant, and may be asked.
-    func combine(_ combination: GatherCombination, _ origin: GatherOrigin, isImplicit: Bool) {
+    ///
+    /// - goesOn: whether the statement goes on in another way after this error.
+    func combine(_ combination: GatherCombination, _ origin: GatherOrigin, isImplicit: Bool, goesOn: @escaping (ServerError) -> Bool) {
         let done = { [self] (outcome: EverywhereOutcome) in
+            if case .failure(let error) = outcome, goesOn(error) { return }
             if !origin.isExecution { return conclude(outcome, isImplicit: isImplicit) }
             switch outcome {
             case .failure(let error): failBatch(error)

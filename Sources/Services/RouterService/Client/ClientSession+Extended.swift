@@ -318,19 +318,6 @@ extension ClientSession {
         setPortal(message, Portal(statement: statement, target: effect.map { .effect(backend, $0) } ?? .backend(backend)))
     }
 
-    /// A Bind whose keys do not name one shard.
-    private func bindSpread(
-        _ message: BindMessage, _ statement: Statement, _ sources: [KeySource], _ plan: CachedPlan, _ inputs: KeyInputs, _ problem: KeyProblem
-    ) {
-        do throws(ServerError) {
-            let work = try spread(sources, plan, inputs, .execution(statement, message), problem)
-            bindBehindHeld(message, statement, .spread(work))
-        } catch {
-            // PostgreSQL looks at the portal's name before it reads the parameters.
-            if isTaken(message) { failBatch(.duplicatePortal(String(buffer: message.portal))) } else { failBatch(error, leaving: (message, statement)) }
-        }
-    }
-
     /// A portal that only the router knows.
     func bindHere(_ message: BindMessage, _ statement: Statement, _ target: Portal.Target) {
         if case .router = target, message.parameterCount > 0 { return failBatch(.parameterCount(message.parameterCount, wanted: 0)) }

@@ -23,7 +23,9 @@ extension ClientSession {
             guard let key = hint(for: statement.planned) else { return failBatch(.refusal(Refusal(.noKey))) }
             return bindHinted(message, statement, key)
         }
-        if inputs.clockText(in: plan.clockParameters) != nil { return failBatch(.refusal(Refusal(.noKey, "a parameter that names the present"))) }
+        // The home shard's session tells the time as one PostgreSQL would, but in a transaction of another.
+        let isAlone = plan.isFinished && transaction.isIdle && participants.isEmpty
+        if !isAlone, inputs.clockText(in: plan.clockParameters) != nil { return failBatch(.refusal(Refusal(.noKey, "a parameter that names the present"))) }
         bindBehindHeld(message, statement, .gather(plan, message))
     }
 
@@ -45,28 +47,32 @@ extension ClientSession {
 
     // MARK: Beginning
 
-    private func beginGather(_ plan: GatherRows, _ origin: GatherOrigin) {
+    func beginGather(_ plan: GatherRows, _ origin: GatherOrigin) {
         unit.ranEverywhere = true
         if let refusal = refusalOfStrays { return failUnit(refusal) }
+        if plan.isFinished, let finish = plan.finish { return beginFinish(finish, origin) }
         let isAlone = transaction.isIdle && participants.isEmpty
         let isImplicit = transaction.isIdle && !batch.isOpen
         enlistAll { [self] in
             // A transaction of one statement, at an isolation that takes a snapshot for each.
             let isPlain = isAlone && !settings.namesIsolation && !database.pools.contains(where: \.isStrict)
-            guard !isPlain, participants.count > 1 else { return start(plan, origin, isImplicit: isImplicit) }
+            guard !isPlain, participants.count > 1 else { return start(plan, origin, isImplicit: isImplicit, isAlone: isAlone) }
             for index in participants.indices { participants[index].role = .bound }
             boundLocks(of: Array(participants.indices)) { [self] error in
-                guard let error else { return start(plan, origin, isImplicit: isImplicit) }
+                guard let error else { return start(plan, origin, isImplicit: isImplicit, isAlone: isAlone) }
                 if isImplicit { rollBackAll { [self] in failUnit(error) } } else { failUnit(error) }
             }
         }
     }
 
-    private func start(_ plan: GatherRows, _ origin: GatherOrigin, isImplicit: Bool) {
+    private func start(_ plan: GatherRows, _ origin: GatherOrigin, isImplicit: Bool, isAlone: Bool) {
         let backends = database.pools.compactMap { pool in participants.first { $0.backend.pool === pool }?.backend }
         guard backends.count == database.pools.count else { return failUnit(.shardsChanged) }
-        if let combination = plan.combination { return combine(combination, origin, isImplicit: isImplicit) }
+        if let combination = plan.combination {
+            return combine(combination, origin, isImplicit: isImplicit) { [self] error in finishInstead(plan, origin, after: error, isAlone: isAlone) }
+        }
         let state = RowGather(origin, backends, isImplicit: isImplicit, isInBatch: batch.isOpen, moves: database.moves)
+        state.goesOn = { [self] error in finishInstead(plan, origin, after: error, isAlone: isAlone) }
         gather = state
         batch.rawUnnamed = nil
         suspend()
@@ -172,6 +178,7 @@ extension ClientSession {
         guard resume() else { return }
         defer { pump() }
         if let error = state.error {
+            if state.goesOn?(error) ?? false { return }
             if state.isImplicit { rollBackAll { [self] in failUnit(error) } } else { failUnit(error) }
             return
         }

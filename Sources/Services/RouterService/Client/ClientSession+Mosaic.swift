@@ -134,7 +134,7 @@ extension ClientSession {
         do throws(KeyProblem) {
             return try pool(for: sources, plan, inputs).shardID.name
         } catch {
-            guard case .several = error, let spread = plan.value.spread else { throw error.error }
+            guard case .several = error, let spread = plan.value.spread ?? (plan.kind == .select && !plan.writes ? .sameText : nil) else { throw error.error }
             return try parts(of: spread, sources, inputs).map(\.pool.shardID.name).joined(separator: ", ")
         }
     }

@@ -276,6 +276,7 @@ extension ClientSession {
     /// Its end releases it.
     func abandonBorrowed() {
         guard let borrowed, !isPinned(borrowed) else { return }
+        guard borrowed.hasExchange else { return borrowed.close() }
         borrowed.pool.cancel(borrowed)
         borrowed.boundExchange(to: limits.abandonedTime)
     }

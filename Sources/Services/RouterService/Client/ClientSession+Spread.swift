@@ -47,11 +47,32 @@ extension ClientSession {
     func spreadSimple(
         _ sources: [KeySource], _ plan: CachedPlan, _ inputs: KeyInputs, _ frame: ByteBuffer, _ text: ByteBuffer, _ problem: KeyProblem
     ) {
+        if let gather = across(plan, problem, text, []) { return beginGather(gather, .query(frame)) }
         do throws(ServerError) {
             run(try spread(sources, plan, inputs, .query(frame, text: text), problem))
         } catch {
             failUnit(error)
         }
+    }
+
+    /// A Bind whose keys do not name one shard.
+    func bindSpread(
+        _ message: BindMessage, _ statement: Statement, _ sources: [KeySource], _ plan: CachedPlan, _ inputs: KeyInputs, _ problem: KeyProblem
+    ) {
+        if let gather = across(plan, problem, statement.parse.query, statement.parameterTypes) { return bindGather(gather, message, statement, inputs) }
+        do throws(ServerError) {
+            let work = try spread(sources, plan, inputs, .execution(statement, message), problem)
+            bindBehindHeld(message, statement, .spread(work))
+        } catch {
+            // PostgreSQL looks at the portal's name before it reads the parameters.
+            if isTaken(message) { failBatch(.duplicatePortal(String(buffer: message.portal))) } else { failBatch(error, leaving: (message, statement)) }
+        }
+    }
+
+    /// How all shards answer a SELECT whose keys live on several; nil: it is none, or they do not.
+    private func across(_ plan: CachedPlan, _ problem: KeyProblem, _ text: ByteBuffer, _ parameterTypes: [UInt32]) -> GatherRows? {
+        guard case .several = problem, plan.kind == .select, !plan.writes, !plan.isTraced, variables.shardKey == nil, plan.hint == nil, let scope else { return nil }
+        return StatementPlanner.across(bytes: Array(buffer: text), parameterTypes: parameterTypes, context: scope.context)
     }
 
     func run(_ work: SpreadWork) {

@@ -68,6 +68,9 @@ final class RowGather: Gather {
     /// The first error: what comes after it is passed over.
     var error: ServerError?
 
+    /// Whether the statement goes on in another way after this error, which came before the client has had anything.
+    var goesOn: ((ServerError) -> Bool)?
+
     /// `DatabaseState.moves` at the beginning.
     let moves: UInt64
 

@@ -141,6 +141,12 @@ extension ServerError {
         hint: "End LISTEN, advisory locks, cursors WITH HOLD and temporary tables that are done, or raise the router's wire.pinned_sessions_max.")
     static let answerTooLarge = ServerError(
         sqlState: .programLimitExceeded, message: "the answer of a statement that runs on several shards is too large")
+    static func fetchedTooLarge(_ limit: Int) -> ServerError {
+        ServerError(
+            sqlState: .programLimitExceeded, message: "the statement needs more rows of other shards than may be brought together",
+            detail: "They have more than \(limit) bytes (across.fetched_max).",
+            hint: "Narrow it down with conditions on the tables' columns, or on the shard key; or raise across.fetched_max.")
+    }
     static let shuttingDown = ServerError(
         severity: .fatal, sqlState: .adminShutdown, message: "terminating connection due to administrator command")
     /// The router ends while a statement that it cannot stop may yet take effect.

@@ -120,7 +120,7 @@ struct StatementCheck {
         let all = database.topology.shards.map(\.id.name)
         let home = [database.home.shardID.name]
         switch plan.route {
-        case .keyed(let sources): return ("keyed", try owners(sources, maySpread: plan.spread != nil))
+        case .keyed(let sources): return ("keyed", try owners(sources, maySpread: plan.spread != nil || plan.kind == .select && !plan.writes))
         case .anyShard: return ("any_shard", all)
         case .homeShard: return ("home_shard", home)
         case .currentShard: return ("current_shard", home)

@@ -1,0 +1,333 @@
+internal import NIOCore
+internal import PGWire
+internal import RoutePlanning
+internal import SessionCore
+internal import ShardModel
+
+/// SELECT whose answer the home shard makes of rows that are brought to it (docs/internals/scatter.md).
+extension ClientSession {
+    // MARK: Beginning
+
+    func beginFinish(_ plan: FinishPlan, _ origin: GatherOrigin) {
+        let isFree = transaction.isIdle && participants.isEmpty
+        // Otherwise its isolation must be asked first, in a transaction that begins as the client's do.
+        let isAlone = isFree && !settings.namesIsolation && !database.pools.contains(where: \.isStrict)
+        let isImplicit = transaction.isIdle && !batch.isOpen
+        guard isAlone else { return enlistAll { [self] in beginFinish(plan, origin, isImplicit: isImplicit) } }
+        enlistAll { [self] in
+            guard let home = participants.first(where: { $0.backend.pool === database.home })?.backend else { return failUnit(.shardsChanged) }
+            let sources = participants.map(\.backend).filter { $0 !== home }
+            start(RowFinish(plan, origin, home: home, sources, homePool: database.home, isAlone: true, isImplicit: false, isInBatch: batch.isOpen, moves: database.moves))
+        }
+    }
+
+    /// The answer in this way, after the shards' columns have turned out to be of types that another way cannot put together; false: it is none, or nothing of the sort.
+    func finishInstead(_ plan: GatherRows, _ origin: GatherOrigin, after error: ServerError, isAlone: Bool) -> Bool {
+        guard let finish = plan.finish, let detail = error[.detail] else { return false }
+        // Where the shards disagree their work has been cut short, which a transaction of the client's does not survive.
+        let isCured = detail.hasPrefix(RefusalCode.combinedType.rawValue) || isAlone && detail.hasPrefix(RefusalCode.typesDiffer.rawValue)
+        guard isCured else { return false }
+        if isAlone { rollBackAll { [self] in beginFinish(finish, origin) } } else { beginFinish(finish, origin) }
+        return true
+    }
+
+    /// In the client's transaction: its shards give their rows, and a session of its own makes the answer. One that has had temporary tables cannot be prepared.
+    private func beginFinish(_ plan: FinishPlan, _ origin: GatherOrigin, isImplicit: Bool) {
+        let fail = { [self] (error: ServerError) in if isImplicit { rollBackAll { [self] in failUnit(error) } } else { failUnit(error) } }
+        if let refusal = refusal(inTransaction: plan) { return fail(refusal) }
+        for index in participants.indices { participants[index].role = .bound }
+        boundLocks(of: Array(participants.indices)) { [self] error in
+            if let error { return fail(error) }
+            borrowHome { [self] home in
+                let state = RowFinish(
+                    plan, origin, home: home, participants.map(\.backend), homePool: database.home, isAlone: false, isImplicit: isImplicit, isInBatch: batch.isOpen, moves: database.moves)
+                borrowed = home
+                home.lend(to: self)
+                start(state)
+            }
+        }
+    }
+
+    private func refusal(inTransaction plan: FinishPlan) -> ServerError? {
+        if plan.readsClock { return .refusal(Refusal(.noKey, "the transaction's time")) }
+        // The other session would not see what has been defined, and would wait for its locks.
+        if privateSchema != nil { return .refusal(Refusal(.noKey, "a transaction that has changed definitions")) }
+        if let table = (plan.sharded + plan.references).first(where: \.isText) { return .refusal(Refusal(.combinedType, table.name.description)) }
+        return nil
+    }
+
+    /// A backend of the home shard that has no part in the transaction, whatever else the session has there.
+    private func borrowHome(_ then: @escaping (Backend) -> Void) {
+        if let backend = database.home.take() { return adoptSettings(backend, then) }
+        let suspension = suspend()
+        waiter = database.home.wait { [self] result in
+            waiter = nil
+            guard resume(suspension) else {
+                if case .success(let backend) = result { backend.pool.release(backend) }
+                return
+            }
+            switch result {
+            case .success(let backend): adoptSettings(backend, then)
+            case .failure(let error): failUnit(error)
+            }
+            pump()
+        }
+    }
+
+    // MARK: The shards
+
+    private func start(_ state: RowFinish) {
+        gather = state
+        batch.rawUnnamed = nil
+        suspend()
+        // It is not over before all have been asked, should one be lost already.
+        state.outstanding += 1
+        prepareHome(state)
+        for source in state.sources { fetch(from: source, state) }
+        state.outstanding -= 1
+        if state.outstanding == 0 { endFinish(state) }
+    }
+
+    /// Has the home shard read the statement as it is, so that its errors are those of the client's text, and make the temporary tables.
+    private func prepareHome(_ state: RowFinish) {
+        var prelude = ["BEGIN READ WRITE"] + settings.settings.statements(from: state.home.settings.settings) + ["SET LOCAL lock_timeout = '\(limits.lockTimeoutMilliseconds)ms'"]
+        if state.isAlone, let index = participants.firstIndex(where: { $0.backend === state.home }) {
+            prelude = ["BEGIN ISOLATION LEVEL REPEATABLE READ, READ WRITE"] + self.prelude(of: index, wrote: false).dropFirst()
+        }
+        let definitions = state.plan.definitions(inTransaction: !state.isAlone, fillsThem: state.isAlone)
+        run(on: state.home, state, prelude, readies: 2, nil) { buffer in
+            state.origin.writeParse(into: &buffer)
+            buffer.writeDescribe(.statement, name: "")
+            buffer.writeSync()
+            buffer.writeQuery("\(definitions); \(state.plan.sizeQuery(inTransaction: !state.isAlone))")
+        } done: { [self] exchange in
+            guard state.read(preparation: exchange) else { return stop(state, .shardsDisagree(state.home.pool.shardID)) }
+            state.step = .waiting
+        }
+    }
+
+    private func fetch(from source: RowFinish.Source, _ state: RowFinish) {
+        guard let index = participants.firstIndex(where: { $0.backend === source.backend }) else { return stop(state, .shardsChanged) }
+        var prelude = prelude(of: index, wrote: participants[index].wrote)
+        if state.isAlone {
+            prelude[0] = "BEGIN READ ONLY"
+            if state.tables.contains(where: \.isText) { prelude.append(Self.exactText) }
+        }
+        let onRow = { [self] (frame: Frame) in
+            if frame.kind == BackendKind.rowDescription {
+                source.columns = (try? RowDescription(body: frame.body))?.columns
+                if let column = state.disagreement(of: source) { stop(state, .refusal(Refusal(.typesDiffer, column))) }
+                return
+            }
+            guard state.take(frame.body, from: source) else { return stop(state, .shardsDisagree(source.backend.pool.shardID)) }
+            if state.bytes > limits.fetchedMax { return stop(state, .fetchedTooLarge(limits.fetchedMax)) }
+            goOn(state)
+        }
+        run(on: source.backend, state, prelude, readies: 1, onRow) { buffer in
+            state.writeFetch(from: source, into: &buffer)
+        } done: { [self] exchange in
+            source.isDone = true
+            if exchange.tags != ["SELECT \(source.rows)"] { stop(state, .shardsDisagree(source.backend.pool.shardID)) }
+        }
+    }
+
+    /// Texts that are read as the values they stand for, whatever the session's settings are.
+    private static let exactText =
+        "SET LOCAL client_encoding = 'UTF8'; SET LOCAL DateStyle = 'ISO'; SET LOCAL IntervalStyle = 'postgres'; SET LOCAL extra_float_digits = 3; SET LOCAL bytea_output = 'hex'"
+
+    // MARK: The home shard
+
+    /// Gives the home shard its next piece of work, when it has none and there is one.
+    private func goOn(_ state: RowFinish) {
+        guard state.error == nil, state.step == .waiting else { return }
+        let isFetched = state.isFetched
+        let number = state.rows.indices.max { state.rows[$0].bytes < state.rows[$1].bytes } ?? 0
+        if state.rows[number].bytes >= RowFinish.copyBytes || isFetched && state.rows[number].count > 0 {
+            copy(number, state)
+        } else if isFetched {
+            finish(state)
+        }
+        steer(state)
+    }
+
+    private func copy(_ number: Int, _ state: RowFinish) {
+        state.step = .copying
+        let (data, count) = state.rows[number].take()
+        run(on: state.home, state, [], readies: 1, nil) { buffer in
+            buffer.writeQuery(state.plan.copy(into: number, isText: state.rows[number].isText))
+            buffer.writeCopyData(data)
+            buffer.writeCopyDone()
+        } done: { [self] exchange in
+            guard exchange.tags == ["COPY \(count)"] else { return stop(state, .shardsDisagree(state.home.pool.shardID)) }
+            state.step = .waiting
+        }
+    }
+
+    /// All rows are there.
+    private func finish(_ state: RowFinish) {
+        if let refusal = refusalOfStrays(since: state.moves) { return stop(state, refusal) }
+        state.step = .answering
+        var prelude = [String]()
+        if !state.isAlone { prelude = transaction.replay(after: 0, from: settings.settings, to: settings.settings) }
+        prelude += state.plan.preparations(inTransaction: !state.isAlone)
+        let onRow = { [self] (frame: Frame) in
+            if frame.kind == BackendKind.rowDescription {
+                guard let made = try? RowDescription(body: frame.body), state.isLike(made.columns) else { return stop(state, .planChanged) }
+                if !state.origin.isExecution { answer { $0.writeRowDescription(state.columns) } }
+                return
+            }
+            state.answered += 1
+            answer { buffer in buffer.writeFrame(frame.kind) { $0.writeImmutableBuffer(frame.body) } }
+        }
+        run(on: state.home, state, prelude, readies: 1, onRow) { buffer in
+            state.writeStatement(into: &buffer)
+        } done: { [self] exchange in
+            state.step = .over
+            if exchange.tags != ["SELECT \(state.answered)"] { stop(state, .shardsDisagree(state.home.pool.shardID)) }
+        }
+    }
+
+    /// One exchange of the statement's. `done` is called for one that has gone well, while nothing else has failed.
+    private func run(
+        on backend: Backend, _ state: RowFinish, _ prelude: [String], readies: Int, _ onRow: ((Frame) -> Void)?, _ messages: (inout ByteBuffer) -> Void,
+        done: @escaping (Exchange) -> Void
+    ) {
+        state.outstanding += 1
+        let exchange = Exchange(.simpleQuery, preludes: prelude.count, readies: readies) { [self] exchange, result in
+            guard work != .closed else { return afterClient(exchange, result, backend) }
+            state.outstanding -= 1
+            if let error = Self.failure(exchange, result, backend) {
+                stop(state, state.told(error, of: backend))
+            } else if state.error == nil {
+                done(exchange)
+            }
+            guard gather === state else { return }
+            if state.error == nil, state.step != .over { goOn(state) }
+            if state.outstanding == 0 { endFinish(state) }
+        }
+        if let onRow {
+            exchange.onRow = { [self] frame in
+                guard gather === state, state.error == nil else { return }
+                onRow(frame)
+            }
+        }
+        backend.run(exchange) { buffer in
+            for statement in prelude { buffer.writeQuery(statement) }
+            messages(&buffer)
+        }
+    }
+
+    // MARK: Back-pressure
+
+    /// The shards are read while the home shard takes what came, and the home shard while the client does; after an error all are, to come to their ends.
+    func steer(_ state: RowFinish) {
+        let takesMore = state.error != nil || state.waitingBytes < RowFinish.waitingMax
+        for source in state.sources where !source.isDone { source.backend.setReading(takesMore) }
+        state.home.setReading(state.error != nil || state.step != .answering || isClientWritable)
+    }
+
+    // MARK: Ends
+
+    func stop(_ state: RowFinish, _ error: ServerError) {
+        guard state.error == nil else { return }
+        state.error = error
+        for backend in state.sources.map(\.backend) + [state.home] where backend.hasExchange { backend.pool.cancel(backend) }
+        steer(state)
+    }
+
+    private func endFinish(_ state: RowFinish) {
+        gather = nil
+        state.home.setReading(true)
+        if !state.isAlone { giveBack(home: state.home) }
+        guard resume() else { return }
+        defer { pump() }
+        let end: (ServerError?) -> Void = { [self] error in
+            if let error { return failUnit(error) }
+            let tag = { (buffer: inout ByteBuffer) in buffer.writeCommandComplete(tag: "SELECT \(state.answered)") }
+            if state.isInBatch { answer(tag) } else { completeUnit(tag) }
+        }
+        if state.isAlone || state.isImplicit { rollBackAll { end(state.error) } } else { end(state.error) }
+    }
+
+    /// Its transaction is rolled back, and with it the temporary tables go.
+    private func giveBack(home: Backend) {
+        borrowed = nil
+        home.takeBack()
+        let exchange = Exchange { exchange, result in
+            if result == .done { home.pool.release(home, isReusable: exchange.error == nil && exchange.status == TransactionState.Phase.idle.rawValue) }
+        }
+        home.run(exchange) { $0.writeQuery("ROLLBACK") }
+        home.boundExchange(to: limits.abandonedTime)
+    }
+}
+
+extension RowFinish {
+    /// What the home shard has made of the statement, and how large its own part is; false: it cannot be read.
+    fileprivate func read(preparation exchange: Exchange) -> Bool {
+        var rest = exchange.answers
+        var hasTypes = false
+        while let frame = try? rest.readFrame(limit: .max) {
+            switch frame.kind {
+            case BackendKind.parameterDescription:
+                guard let types = try? ParameterDescription(body: frame.body).types.array else { return false }
+                (parameterTypes, hasTypes) = (types, true)
+            // The first is the statement's; the other is that of the size.
+            case BackendKind.rowDescription where !hasColumns:
+                guard let description = try? RowDescription(body: frame.body) else { return false }
+                (columns, hasColumns) = (description.columns, true)
+            case BackendKind.dataRow:
+                guard let row = try? DataRow(body: frame.body), let value = Array(row.columns).first ?? nil, let size = Int(String(buffer: value)) else { return false }
+                bytes += size
+            default: break
+            }
+        }
+        return hasTypes && hasColumns
+    }
+
+    /// Whether the rewritten statement gives what the client's gives; the formats of its columns are known from it.
+    fileprivate func isLike(_ made: [RowDescription.Column]) -> Bool {
+        guard made.count == columns.count else { return false }
+        for place in made.indices {
+            guard made[place].name == columns[place].name, made[place].typeOID == columns[place].typeOID, made[place].typeModifier == columns[place].typeModifier else { return false }
+            columns[place].format = made[place].format
+        }
+        return true
+    }
+
+    fileprivate func writeStatement(into buffer: inout ByteBuffer) {
+        buffer.writeParse(name: "", query: ByteBuffer(bytes: plan.text(inTransaction: !isAlone)), parameterTypes: parameterTypes)
+        if case .execution(_, let bind) = origin {
+            buffer.writeBind(selecting: Array(1..<(bind.parameterCount + 1)), of: bind, portal: Self.portal, statement: "")
+        } else {
+            buffer.writeBind(portal: Self.portal, statement: "", parameters: [], resultFormat: .text)
+        }
+        buffer.writeDescribe(.portal, name: Self.portal)
+        buffer.writeExecute(portal: Self.portal)
+        buffer.writeClose(.portal, name: Self.portal)
+        buffer.writeSync()
+    }
+
+    /// The error as the client is to hear it.
+    fileprivate func told(_ error: ServerError, of backend: Backend) -> ServerError {
+        if backend === home, step == .preparing { return error }
+        if step == .copying, backend === home, error.sqlState.code == "42804" { return .refusal(Refusal(.combinedType, tables.map(\.name.description).joined(separator: ", "))) }
+        // It is a place in another text.
+        var error = error
+        error[.position] = nil
+        return error
+    }
+}
+
+extension GatherOrigin {
+    /// The client's statement as the unnamed one.
+    fileprivate func writeParse(into buffer: inout ByteBuffer) {
+        switch self {
+        case .query(let frame):
+            var text = frame
+            text.moveReaderIndex(forwardBy: FrameHeader.length)
+            text.moveWriterIndex(to: text.writerIndex - 1)
+            buffer.writeParse(name: "", query: text)
+        case .execution(let statement, _): buffer.writeParse(rewriting: statement.parse, name: "")
+        }
+    }
+}
