@@ -107,7 +107,7 @@ extension FaultTests {
             let keys = try await keys()
             let client = try await cluster.login()
             for statement in [
-                "SELECT v FROM kv WHERE k IN (\(list(keys)))", "UPDATE kv SET v = (SELECT max(v) FROM kv WHERE k IN (\(list(keys)))) WHERE k IN (\(list(keys)))",
+                "SELECT v FROM kv WHERE k IN (\(list(keys))) FOR UPDATE", "UPDATE kv SET v = (SELECT max(v) FROM kv WHERE k IN (\(list(keys)))) WHERE k IN (\(list(keys)))",
                 "UPDATE kv SET v = (SELECT (random() * 100)::int) WHERE k IN (\(list(keys)))", "DELETE FROM kv USING ref WHERE k IN (\(list(keys))) AND v = (SELECT id FROM ref LIMIT 1)",
                 "WITH gone AS (DELETE FROM kv WHERE k IN (\(list(keys))) RETURNING k) SELECT count(*) FROM gone",
                 "INSERT INTO kv VALUES (\(keys[0]), generate_series(1, 1)), (\(keys[1]), 2)", "EXPLAIN UPDATE kv SET v = 1 WHERE k IN (\(list(keys)))",
@@ -150,7 +150,7 @@ extension FaultTests {
             let client = try await cluster.login()
             for name in ["", "s"] {
                 for beginning in [[UInt8](), WireMessages.query("BEGIN")] {
-                    try await client.send(beginning + WireMessages.parse(name, "select a.k, b.v from kv a join kv b on a.v = b.v") + WireMessages.describe("S", name) + WireMessages.sync)
+                    try await client.send(beginning + WireMessages.parse(name, "select a.k, b.v from kv a join kv b on a.v = b.v for update") + WireMessages.describe("S", name) + WireMessages.sync)
                     if !beginning.isEmpty { _ = try await client.until("Z") }
                     #expect(try await client.until("Z").dropLast().map(\.description) == ["1", "t", "T"])
                     try await client.send(WireMessages.bind("", name) + WireMessages.execute("") + WireMessages.sync)
