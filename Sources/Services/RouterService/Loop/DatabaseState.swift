@@ -226,10 +226,22 @@ extension Topology {
         guard !old.placements.isEmpty else { return [] }
         let robbed = old.shards.filter { shard in
             guard let index = index(of: shard.id), shards[index.value].vnodes != shard.vnodes else { return false }
-            let kept = Set(shards[index.value].vnodes)
-            return shard.vnodes.contains { !kept.contains($0) && !isDrained(shard.id, $0.range) }
+            let now = shards[index.value].vnodes
+            let kept = Set(now)
+            return shard.vnodes.contains { !kept.contains($0) && !isDrained(shard.id, $0.range) && !Self.covers(now, $0.range) }
         }
         return Set(robbed.map(\.id))
+    }
+
+    /// A vnode that was cut is there in two, and nothing has gone.
+    private static func covers(_ vnodes: [VNode], _ range: TokenRange) -> Bool {
+        var next: UInt64? = range.start
+        for own in vnodes.map(\.range).sorted(by: { $0.start < $1.start }) where own.end >= range.start {
+            guard let start = next, start <= range.end else { return true }
+            if own.start > start { return false }
+            next = own.end == .max ? nil : own.end + 1
+        }
+        return next.map { $0 > range.end } ?? true
     }
 
     /// Plans name no shard but the home shard, and no key's owner: a ring of another cut leaves them as they are.

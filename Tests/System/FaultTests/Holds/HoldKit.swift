@@ -56,6 +56,19 @@ extension TestCluster {
         }
     }
 
+    /// As a job does when it begins: no token has another owner by it.
+    func cutAVNode(of index: Int) async throws {
+        try await commit { catalog in
+            var shard = try #require(catalog.shards[Self.id(of: index)])
+            let last = catalog.shards.values.flatMap(\.vnodes).map(\.id).max() ?? 0
+            let range = shard.vnodes.removeFirst().range
+            let border = range.start + (range.end - range.start) / 2
+            shard.vnodes = [VNode(id: last + 1, range: TokenRange(range.start...border)), VNode(id: last + 2, range: TokenRange((border + 1)...range.end))] + shard.vnodes
+            return [.putShard(shard)]
+        }
+        try await eventually("the router serves the cut") { try await isEpochServed() }
+    }
+
     /// Runs a test inside a job, and brings the ring back to what it was.
     func withJob(_ body: () async throws -> Void) async throws {
         let before = try await store.load().shards

@@ -73,6 +73,19 @@ extension FaultTests {
             }
         }
 
+        /// When a job begins it may cut vnodes of its source: they are others then, and the source has all that it had.
+        @Test func aCutOfAVNodeEndsNothing() async throws {
+            try await Self.with { cluster in
+                let keys = try await cluster.keys(on: 1, from: 1, count: 2)
+                let client = try await cluster.login()
+                for sql in ["BEGIN", "INSERT INTO kv VALUES (\(keys[0]), 1)"] { #expect(try await client.failure(sql) == nil) }
+                try await cluster.cutAVNode(of: 1)
+                for sql in ["INSERT INTO kv VALUES (\(keys[1]), 1)", "COMMIT"] { #expect(try await client.failure(sql) == nil) }
+                #expect(try await cluster.onShard(1, "SELECT count(*) FROM kv") == "2")
+                try await cluster.expectNoLeak()
+            }
+        }
+
         /// The next statement of the same session would be sent to another connection, and find an ordinary table of the same name.
         @Test func aSessionThatIsBoundToAConnectionToTheOldOwnerDoesNotGoOnWithAnother() async throws {
             try await Self.with { cluster in
