@@ -63,7 +63,7 @@ enum FinisherStatements {
     ]
 
     private static let commons = [
-        "WITH w AS (SELECT n, sum(m) AS t FROM a GROUP BY n) SELECT w.n, t, count(b.k) FROM w JOIN b ON b.no = w.n GROUP BY 1, 2", "WITH few AS (SELECT k FROM a WHERE k < 3) SELECT few.k, none.v FROM few LEFT JOIN none ON none.v = few.k",
+        "WITH w AS (SELECT n, sum(m) AS t FROM a GROUP BY n) SELECT w.n, w.t, count(b.k) FROM w JOIN b ON b.no = w.n GROUP BY 1, 2", "WITH few AS (SELECT k FROM a WHERE k < 3) SELECT few.k, none.v FROM few LEFT JOIN none ON none.v = few.k",
         "WITH a AS (SELECT n FROM a) SELECT count(DISTINCT n) FROM a", "WITH x AS (SELECT k FROM a), y AS MATERIALIZED (SELECT k FROM x WHERE k > 100) SELECT (SELECT count(*) FROM x), (SELECT count(*) FROM y)",
         "WITH RECURSIVE t AS (SELECT k, name, 0 AS depth FROM tree WHERE parent IS NULL UNION ALL SELECT c.k, c.name, depth + 1 FROM t JOIN tree c ON c.parent = t.k) SELECT depth, count(*), min(name) FROM t GROUP BY depth",
         "WITH RECURSIVE s(n) AS (SELECT 1 UNION SELECT s.n + 1 FROM s JOIN a ON a.k = s.n WHERE s.n < 9) SELECT n FROM s", "WITH unused AS (SELECT max(k) FROM a), w(x, y) AS (SELECT * FROM few) SELECT x + 1, y FROM w ORDER BY x - 1",
