@@ -40,8 +40,8 @@ extension RefusalCode {
         case .rowLimit:
             ("rows of several shards cannot be fetched a number at a time", "Fetch all of the statement's rows at once, as drivers do without a fetch size.")
         case .combinedType:
-            ("values of this column's type cannot be combined exactly from those of several shards",
-             "Cast the column: floating point numbers to numeric, arrays and enums to text; order texts with COLLATE \"C\"; or group by the shard key.")
+            ("values of this column's type mean something on their own shard only",
+             "Cast the column to text, leave it out, or run the statement outside of a transaction.")
         case .typesDiffer:
             ("the shards know the column's type by different numbers", "Cast the column to text, or read it by its key.")
         case .replicaSnapshot:

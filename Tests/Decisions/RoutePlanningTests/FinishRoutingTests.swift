@@ -16,7 +16,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("SELECT count(DISTINCT note) FROM orders", "orders(note)"), ("SELECT avg(total) FROM orders WHERE id > 3", "orders(id total)"),
+        ("SELECT count(DISTINCT note) FROM orders", "orders(note)"), ("SELECT stddev(total) FROM orders WHERE id > 3", "orders(id total)"),
         // Nothing but their number counts.
         ("SELECT count(*) FROM orders HAVING true", "orders(id)"), ("SELECT 1 WHERE EXISTS (SELECT FROM orders)", "orders(id)"),
         ("SELECT o.note, p.name FROM orders o FULL JOIN products p ON p.id = o.id", "orders(id note) | products(id name)"),
@@ -29,7 +29,7 @@ import Testing
         ("SELECT 1 FROM items NATURAL FULL JOIN loose", "items(order_id customer_id product_id qty) loose(customer_id x)"), ("TABLE loose UNION TABLE loose", "loose(customer_id x)"),
         // Columns of a group that its key decides.
         ("SELECT note, count(*) FROM orders GROUP BY customer_id + 0, orders.id, note", "orders(id customer_id note)*"),
-        ("SELECT note, avg(total) FROM orders GROUP BY note", "orders(total note)"), ("SELECT customer_id, id, avg(total) FROM orders GROUP BY 1, 2 HAVING random() < 2", "orders(id customer_id total)*"),
+        ("SELECT note, stddev(total) FROM orders GROUP BY note", "orders(total note)"), ("SELECT customer_id, id, stddev(total) FROM orders GROUP BY 1, 2 HAVING random() < 2", "orders(id customer_id total)*"),
         ("WITH o AS (SELECT note FROM orders), items AS (SELECT 1 AS qty) SELECT count(DISTINCT note), max(qty) FROM o, items", "orders(note)"),
         ("WITH orders AS (SELECT note FROM orders) SELECT count(DISTINCT note) FROM orders", "orders(note)"),
         ("SELECT rank() OVER (PARTITION BY note ORDER BY total) FROM orders", "orders(total note)"), ("SELECT count(DISTINCT \"K\") FROM \"Mixed Case\"", "Mixed Case(K)"),
@@ -43,12 +43,12 @@ import Testing
 
     @Test(arguments: [
         ("SELECT count(DISTINCT note) FROM orders", "SELECT count(DISTINCT note) FROM pg_temp.pgmosaic_f1 AS \"orders\""),
-        ("SELECT avg(o.total) FROM public.orders o -- FROM orders", "SELECT avg(o.total) FROM pg_temp.pgmosaic_f1 o -- FROM orders"),
-        ("SELECT avg(total), 'orders' FROM public /* x */ . \"orders\" AS o, products", "SELECT avg(total), 'orders' FROM pg_temp.pgmosaic_f1 AS o, products"),
+        ("SELECT stddev(o.total) FROM public.orders o -- FROM orders", "SELECT stddev(o.total) FROM pg_temp.pgmosaic_f1 o -- FROM orders"),
+        ("SELECT stddev(total), 'orders' FROM public /* x */ . \"orders\" AS o, products", "SELECT stddev(total), 'orders' FROM pg_temp.pgmosaic_f1 AS o, products"),
         ("TABLE loose UNION TABLE loose", "TABLE pg_temp.pgmosaic_f1 UNION TABLE pg_temp.pgmosaic_f1"),
         ("WITH orders AS (SELECT note FROM orders) SELECT count(DISTINCT note) FROM orders", "WITH orders AS (SELECT note FROM pg_temp.pgmosaic_f1 AS \"orders\") SELECT count(DISTINCT note) FROM orders"),
         ("SELECT a.note FROM orders a JOIN items b ON a.id = b.order_id;", "SELECT a.note FROM pg_temp.pgmosaic_f1 a JOIN pg_temp.pgmosaic_f2 b ON a.id = b.order_id;"),
-        ("SELECT avg(\"K\") FROM \"Mixed Case\"", "SELECT avg(\"K\") FROM pg_temp.pgmosaic_f1 AS \"Mixed Case\""), ("SELECT 'ü', avg(total) FROM orders", "SELECT 'ü', avg(total) FROM pg_temp.pgmosaic_f1 AS \"orders\""),
+        ("SELECT stddev(\"K\") FROM \"Mixed Case\"", "SELECT stddev(\"K\") FROM pg_temp.pgmosaic_f1 AS \"Mixed Case\""), ("SELECT 'ü', stddev(total) FROM orders", "SELECT 'ü', stddev(total) FROM pg_temp.pgmosaic_f1 AS \"orders\""),
     ] as [(String, String)])
     func theTextNamesWhatWasFetched(_ sql: String, _ text: String) throws {
         let plan = try #require(try Self.plan(sql))
@@ -56,8 +56,8 @@ import Testing
     }
 
     @Test func inATransactionReferenceTablesAreFetchedToo() throws {
-        let plan = try #require(try Self.plan("SELECT p.name, avg(o.total) FROM orders o JOIN products p ON p.id = o.id GROUP BY 1 HAVING true"))
-        #expect(String(decoding: plan.textInTransaction, as: UTF8.self) == "SELECT p.name, avg(o.total) FROM pg_temp.pgmosaic_f1 o JOIN pg_temp.pgmosaic_f2 p ON p.id = o.id GROUP BY 1 HAVING true")
+        let plan = try #require(try Self.plan("SELECT p.name, stddev(o.total) FROM orders o JOIN products p ON p.id = o.id GROUP BY 1 HAVING true"))
+        #expect(String(decoding: plan.textInTransaction, as: UTF8.self) == "SELECT p.name, stddev(o.total) FROM pg_temp.pgmosaic_f1 o JOIN pg_temp.pgmosaic_f2 p ON p.id = o.id GROUP BY 1 HAVING true")
         #expect(
             plan.fetch([0, 1], inTransaction: true)
                 == "SELECT 0::pg_catalog.int2, t.\"id\", t.\"total\", (NULL::\"public\".\"products\").\"id\", (NULL::\"public\".\"products\").\"name\" FROM \"public\".\"orders\" AS t"
@@ -66,16 +66,16 @@ import Testing
     }
 
     @Test(arguments: [
-        ("SELECT avg(total) FROM orders WHERE id > 3 AND note LIKE 'a%' AND 5 >= total", ["t.\"id\" > (3)", "t.\"note\" LIKE 'a%'", "(5) >= t.\"total\""]),
-        ("SELECT avg(total) FROM orders o WHERE o.id IN (1, 2) AND note IS NOT NULL AND id NOT IN (3) AND total BETWEEN -1.5 AND 2", ["t.\"id\" IN ((1), (2))", "t.\"note\" IS NOT NULL", "t.\"id\" NOT IN ((3))", "t.\"total\" BETWEEN (-1.5) AND (2)"]),
-        ("SELECT avg(total) FROM orders WHERE note = 'it''s' OR id = 1", []), ("SELECT avg(total) FROM orders WHERE note = 'it''s' AND (id = 1 OR id = 2) AND NOT id = 5", ["t.\"note\" = 'it''s'"]),
-        ("SELECT avg(total) FROM orders WHERE placed_at < 'tomorrow' AND placed_at > '2026-01-01'", ["t.\"placed_at\" > '2026-01-01'"]), ("SELECT avg(total) FROM orders WHERE id = $1 AND upper(note) = 'X' AND note = E'\\\\'", []),
+        ("SELECT stddev(total) FROM orders WHERE id > 3 AND note LIKE 'a%' AND 5 >= total", ["t.\"id\" > (3)", "t.\"note\" LIKE 'a%'", "(5) >= t.\"total\""]),
+        ("SELECT stddev(total) FROM orders o WHERE o.id IN (1, 2) AND note IS NOT NULL AND id NOT IN (3) AND total BETWEEN -1.5 AND 2", ["t.\"id\" IN ((1), (2))", "t.\"note\" IS NOT NULL", "t.\"id\" NOT IN ((3))", "t.\"total\" BETWEEN (-1.5) AND (2)"]),
+        ("SELECT stddev(total) FROM orders WHERE note = 'it''s' OR id = 1", []), ("SELECT stddev(total) FROM orders WHERE note = 'it''s' AND (id = 1 OR id = 2) AND NOT id = 5", ["t.\"note\" = 'it''s'"]),
+        ("SELECT stddev(total) FROM orders WHERE placed_at < 'tomorrow' AND placed_at > '2026-01-01'", ["t.\"placed_at\" > '2026-01-01'"]), ("SELECT stddev(total) FROM orders WHERE id = $1 AND upper(note) = 'X' AND note = E'\\\\'", []),
         // Of a list with others only what is qualified; on the side that is filled up nothing.
         ("SELECT o.id, p.name FROM orders o JOIN products p ON p.name = o.note WHERE o.id > 3 AND total > 5 AND p.price > 1 ORDER BY o.id + 1", ["t.\"id\" > (3)"]),
         ("SELECT p.name FROM products p LEFT JOIN orders o ON o.id = p.id WHERE o.id > 3", []), ("SELECT o.id, p.name FROM orders o LEFT JOIN products p ON p.name = o.note WHERE o.id > 3 ORDER BY random()", ["t.\"id\" > (3)"]),
         ("SELECT 1 FROM products p FULL JOIN orders o ON o.id = p.id WHERE o.id > 3", []), ("SELECT 1 FROM orders AS o(id, a) WHERE o.id > 3 ORDER BY random()", []), ("SELECT 1 FROM (orders o CROSS JOIN products) AS o WHERE o.id > 3 ORDER BY random()", []),
         // Named twice, or in another query than the condition's.
-        ("SELECT 1 FROM orders a, orders b WHERE a.id > 3", []), ("SELECT 1 FROM products WHERE EXISTS (SELECT 1 FROM orders) AND id > 3", []), ("SELECT avg(n) FROM (SELECT id AS n FROM orders WHERE id > 3) x WHERE n > 4", ["t.\"id\" > (3)"]),
+        ("SELECT 1 FROM orders a, orders b WHERE a.id > 3", []), ("SELECT 1 FROM products WHERE EXISTS (SELECT 1 FROM orders) AND id > 3", []), ("SELECT stddev(n) FROM (SELECT id AS n FROM orders WHERE id > 3) x WHERE n > 4", ["t.\"id\" > (3)"]),
         ("WITH w AS (SELECT id FROM orders WHERE id > 3 LIMIT 5) SELECT 1 FROM w a, w b", ["t.\"id\" > (3)"]), ("SELECT sum(id) OVER () FROM orders WHERE id < 9 LIMIT 1", ["t.\"id\" < (9)"]), ("SELECT 1 FROM orders o WHERE EXISTS (SELECT 1 FROM products o WHERE o.id > 3) ORDER BY random()", []),
     ] as [(String, [String])])
     func rowsThatEveryAnswerLeavesOutStayWhereTheyAre(_ sql: String, _ conditions: [String]) throws {
@@ -84,8 +84,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("SELECT count(DISTINCT note), now() FROM orders", true), ("SELECT avg(total), CURRENT_DATE FROM orders", true), ("SELECT avg(total) FROM orders WHERE placed_at > 'yesterday'", true),
-        ("SELECT max(age(placed_at)) || 'x' FROM orders", true), ("SELECT avg(total), clock_timestamp(), random() FROM orders", false), ("SELECT max(age(placed_at, placed_at)) || 'x' FROM orders", false),
+        ("SELECT count(DISTINCT note), now() FROM orders", true), ("SELECT stddev(total), CURRENT_DATE FROM orders", true), ("SELECT stddev(total) FROM orders WHERE placed_at > 'yesterday'", true),
+        ("SELECT max(age(placed_at)) || 'x' FROM orders", true), ("SELECT stddev(total), clock_timestamp(), random() FROM orders", false), ("SELECT max(age(placed_at, placed_at)) || 'x' FROM orders", false),
     ] as [(String, Bool)])
     func theTransactionsTimeIsNoticed(_ sql: String, _ reads: Bool) throws {
         #expect(try #require(try Self.plan(sql)).readsClock == reads)
@@ -93,22 +93,22 @@ import Testing
 
     @Test(arguments: [
         // Another table's system columns, its row, its schema.
-        "SELECT ctid, avg(total) FROM orders GROUP BY 1", "SELECT count(DISTINCT orders) FROM orders", "SELECT count(DISTINCT o.*) FROM orders o", "SELECT avg(total), row_to_json(o) FROM orders o GROUP BY 2", "SELECT o FROM orders o ORDER BY random()",
-        "SELECT o.row_to_json FROM orders o ORDER BY id + 1", "SELECT avg(public.orders.total) FROM orders", "SELECT avg(orders.total), public.orders.* FROM public.orders GROUP BY 2",
+        "SELECT ctid, stddev(total) FROM orders GROUP BY 1", "SELECT count(DISTINCT orders) FROM orders", "SELECT count(DISTINCT o.*) FROM orders o", "SELECT stddev(total), row_to_json(o) FROM orders o GROUP BY 2", "SELECT o FROM orders o ORDER BY random()",
+        "SELECT o.row_to_json FROM orders o ORDER BY id + 1", "SELECT stddev(public.orders.total) FROM orders", "SELECT stddev(orders.total), public.orders.* FROM public.orders GROUP BY 2",
         // Not all rows, or more than rows.
-        "SELECT avg(total) FROM ONLY orders", "SELECT id FROM orders ORDER BY id + 1 FOR UPDATE", "SELECT avg(total) FROM order_view", "SELECT avg(total) FROM orders *",
+        "SELECT stddev(total) FROM ONLY orders", "SELECT id FROM orders ORDER BY id + 1 FOR UPDATE", "SELECT stddev(total) FROM order_view", "SELECT stddev(total) FROM orders *",
         // The session, the catalog, the text.
-        "SELECT avg(total), current_query() FROM orders", "SELECT avg(total), current_user FROM orders", "SELECT avg(total), 'orders'::regclass FROM orders", "SELECT avg(total), to_regclass('orders') FROM orders",
-        "SELECT avg(pg_column_size(note)) FROM orders", "SELECT avg(total), current_setting('work_mem') FROM orders", "SELECT avg(total), has_table_privilege('orders', 'select') FROM orders",
+        "SELECT stddev(total), current_query() FROM orders", "SELECT stddev(total), current_user FROM orders", "SELECT stddev(total), 'orders'::regclass FROM orders", "SELECT stddev(total), to_regclass('orders') FROM orders",
+        "SELECT stddev(pg_column_size(note)) FROM orders", "SELECT stddev(total), current_setting('work_mem') FROM orders", "SELECT stddev(total), has_table_privilege('orders', 'select') FROM orders",
     ])
     func whatWouldMeanSomethingElseThereIsRefused(_ sql: String) {
         #expect(Fixture.route(sql) == "PGM-NO-KEY", "\(sql): \(Fixture.route(sql))")
     }
 
     @Test(arguments: [
-        ("SELECT avg(o.total) FROM orders o, settings", "PGM-MIXED-PLACEMENTS"), ("SELECT avg(o.total) FROM orders o, pg_class", "PGM-CATALOG-JOIN"), ("SELECT avg(total), my_constant() FROM orders", "PGM-USER-FUNCTION"),
-        ("SELECT avg(total), nextval('ids') FROM orders", "PGM-SEQUENCE"), ("WITH d AS (DELETE FROM orders) SELECT avg(total) FROM orders", "PGM-NO-KEY"), ("SELECT avg(total) INTO x FROM orders", "PGM-CREATE-TABLE-AS"),
-        ("EXPLAIN SELECT avg(total) FROM orders", "PGM-NO-KEY"), ("DECLARE c CURSOR FOR SELECT avg(total) FROM orders", "PGM-NO-KEY"), ("SELECT avg(total) FROM orders TABLESAMPLE SYSTEM (5)", "PGM-SAMPLING"),
+        ("SELECT stddev(o.total) FROM orders o, settings", "PGM-MIXED-PLACEMENTS"), ("SELECT stddev(o.total) FROM orders o, pg_class", "PGM-CATALOG-JOIN"), ("SELECT stddev(total), my_constant() FROM orders", "PGM-USER-FUNCTION"),
+        ("SELECT stddev(total), nextval('ids') FROM orders", "PGM-SEQUENCE"), ("WITH d AS (DELETE FROM orders) SELECT stddev(total) FROM orders", "PGM-NO-KEY"), ("SELECT stddev(total) INTO x FROM orders", "PGM-CREATE-TABLE-AS"),
+        ("EXPLAIN SELECT stddev(total) FROM orders", "PGM-NO-KEY"), ("DECLARE c CURSOR FOR SELECT stddev(total) FROM orders", "PGM-NO-KEY"), ("SELECT stddev(total) FROM orders TABLESAMPLE SYSTEM (5)", "PGM-SAMPLING"),
     ] as [(String, String)])
     func itsOwnCodeStays(_ sql: String, _ code: String) {
         #expect(Fixture.route(sql) == code)

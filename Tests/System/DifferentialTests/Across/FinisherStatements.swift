@@ -89,7 +89,7 @@ enum FinisherStatements {
 
     /// With the code of each.
     static let refused: [(String, String)] = [
-        ("SELECT ctid, count(*) FROM a GROUP BY ctid", "PGM-NO-KEY"), ("SELECT k FROM a FOR UPDATE", "PGM-NO-KEY"), ("SELECT count(DISTINCT a) FROM a", "PGM-NO-KEY"), ("SELECT count(DISTINCT x.*) FROM a x", "PGM-NO-KEY"),
+        ("SELECT ctid, count(*) FROM a GROUP BY ctid", "PGM-NO-KEY"), ("SELECT k FROM a ORDER BY k FOR UPDATE", "PGM-NO-KEY"), ("SELECT count(DISTINCT a) FROM a", "PGM-NO-KEY"), ("SELECT count(DISTINCT x.*) FROM a x", "PGM-NO-KEY"),
         ("SELECT count(DISTINCT public.a.n) FROM public.a", "PGM-NO-KEY"), ("SELECT count(DISTINCT n) FROM ONLY a", "PGM-NO-KEY"), ("SELECT max(k), 'a'::regclass FROM a HAVING true", "PGM-NO-KEY"), ("SELECT count(DISTINCT pg_column_size(s)) FROM a", "PGM-NO-KEY"),
         ("SELECT count(DISTINCT n), current_query() FROM a", "PGM-NO-KEY"), ("SELECT row_to_json(a) FROM a ORDER BY random()", "PGM-NO-KEY"), ("SELECT avg(n), current_user FROM a", "PGM-NO-KEY"), ("SELECT count(DISTINCT n) FROM a, pg_class", "PGM-CATALOG-JOIN"),
     ]

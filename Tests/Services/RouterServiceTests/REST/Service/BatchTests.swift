@@ -100,7 +100,7 @@ struct BatchTests {
     @Test(arguments: [
         ("BEGIN", "PGM-REST-TRANSACTION"), ("COMMIT", "PGM-REST-TRANSACTION"), ("ROLLBACK", "PGM-REST-TRANSACTION"),
         ("SAVEPOINT a", "PGM-REST-TRANSACTION"), ("SET work_mem = '1MB'", "PGM-REST-SESSION"), ("SET LOCAL work_mem = '1MB'", "PGM-REST-SESSION"),
-        ("COPY orders TO STDOUT", "PGM-REST-COPY"), ("SELECT 1; COMMIT", "PGM-MULTIPLE-STATEMENTS"), ("SELECT id FROM orders FOR UPDATE", "PGM-NO-KEY"),
+        ("COPY orders TO STDOUT", "PGM-REST-COPY"), ("SELECT 1; COMMIT", "PGM-MULTIPLE-STATEMENTS"), ("SELECT id FROM orders ORDER BY id FOR UPDATE", "PGM-NO-KEY"),
     ])
     func whatCannotRunInABatchIsRefusedWithItsIndex(_ query: String, _ code: String) async throws {
         let error = try await failure([(Self.insert, [60, 1, 0]), (query, [])])

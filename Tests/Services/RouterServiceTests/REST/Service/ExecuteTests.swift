@@ -80,7 +80,7 @@ struct ExecuteTests {
         ("BEGIN", "PGM-REST-TRANSACTION"), ("COMMIT", "PGM-REST-TRANSACTION"), ("SET work_mem = '1MB'", "PGM-REST-SESSION"),
         ("DISCARD ALL", "PGM-REST-SESSION"), ("SET pgmosaic.explain = on", "PGM-REST-SESSION"), ("COPY notes TO STDOUT", "PGM-REST-COPY"),
         ("COPY orders FROM STDIN", "PGM-REST-COPY"), ("LISTEN x", "PGM-REST-SESSION"), ("SELECT pg_advisory_lock(1)", "PGM-REST-SESSION"), ("SELECT 1; SELECT 2", "PGM-MULTIPLE-STATEMENTS"),
-        ("SELECT id FROM orders FOR UPDATE", "PGM-NO-KEY"), ("SELECT * FROM nowhere", "PGM-UNKNOWN-TABLE"),
+        ("SELECT id FROM orders ORDER BY id FOR UPDATE", "PGM-NO-KEY"), ("SELECT * FROM nowhere", "PGM-UNKNOWN-TABLE"),
     ])
     func whatCannotRunIsRefusedWithItsCode(_ query: String, _ code: String) async throws {
         let error = try await cluster.failure(query)
