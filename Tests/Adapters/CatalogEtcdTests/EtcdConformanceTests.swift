@@ -37,8 +37,9 @@ private struct HarmableEtcd: HarmableCatalog {
     func mend() async throws { line.set(.open) }
 }
 
-@Suite(.serialized) struct EtcdConformanceTests {
-    @Suite(.sharedEtcd) struct Plain {
+/// Each half in order, and the two side by side: each has servers of its own.
+@Suite struct EtcdConformanceTests {
+    @Suite(.sharedEtcd, .serialized) struct Plain {
         @Test(arguments: CatalogConformance.checks)
         func etcdConforms(to check: CatalogConformance.Check) async throws {
             try await check.run(PlainCatalog(cluster: try SharedEtcd.current))

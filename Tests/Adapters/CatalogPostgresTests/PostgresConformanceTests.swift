@@ -44,8 +44,9 @@ private struct HarmablePostgres: HarmableCatalog {
     func mend() async throws { line.set(.open) }
 }
 
-@Suite(.serialized) struct PostgresConformanceTests {
-    @Suite(.catalogServer) struct Plain {
+/// Each half in order, and the two side by side: each has servers of its own.
+@Suite struct PostgresConformanceTests {
+    @Suite(.catalogServer, .serialized) struct Plain {
         @Test(arguments: CatalogConformance.checks)
         func postgresConforms(to check: CatalogConformance.Check) async throws {
             try await check.run(PostgresCatalog(server: try await CatalogServer.current.withDatabase()))
