@@ -36,7 +36,7 @@ extension FaultTests {
                     for lane in 0..<2 {
                         group.addTask {
                             let client = try await cluster.login()
-                            for number in 0..<10 {
+                            for number in 0..<4 {
                                 for sql in ["SELECT pgmosaic.shard_table('t\(lane)_\(number)', 'k')", "CREATE TABLE t\(lane)_\(number) (k bigint)"] {
                                     let error = try await client.query(sql).first { $0.kind == "E" }
                                     #expect(error == nil, "\(sql): \(error?.field("M") ?? "")")
