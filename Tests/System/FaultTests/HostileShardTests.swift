@@ -13,7 +13,7 @@ extension FaultTests {
     @Suite(
         .faultCluster(shards: 2) { settings in
             settings.loops = 1
-            settings.transactionTimeout = .milliseconds(500)
+            settings.transactionTimeout = .seconds(2)
         }, .serialized)
     struct HostileShardTests {
         private let cluster: TestCluster
