@@ -118,7 +118,7 @@ import Testing
             #expect(await epochs.next(isolation: nil) == Epoch(2))
             var elsewhere = location
             elsewhere.prefix = "/other/"
-            guard case .unavailable(let denied) = try await catalogError({ try await Self.store(elsewhere, .brief) }) else { throw UnexpectedError() }
+            guard case .unavailable(let denied) = try await catalogError({ try await Self.store(elsewhere, .patient) }) else { throw UnexpectedError() }
             #expect(denied.contains("permission denied"))
             await store.close()
         }
@@ -129,7 +129,7 @@ import Testing
             await (try await Self.store(location)).close()
             var wrong = location
             wrong.password = .literal("falsch")
-            guard case .unavailable(let text) = try await catalogError({ try await Self.store(wrong, .brief) }) else { throw UnexpectedError() }
+            guard case .unavailable(let text) = try await catalogError({ try await Self.store(wrong, .patient) }) else { throw UnexpectedError() }
             #expect(text.contains("authentication failed") && !text.contains("falsch"))
             var nobody = location
             (nobody.user, nobody.password) = (nil, nil)

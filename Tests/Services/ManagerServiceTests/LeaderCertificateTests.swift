@@ -102,7 +102,9 @@ import Testing
     @Test(arguments: [nil, "stranger"]) func aFollowerWithoutTheRightCertificateSaysSoAndNothingIsChanged(_ shown: String?) async throws {
         try await withCertificates(["leader", "friend", "stranger"]) { files in
             try await withManagers(files, authority: "friend", shown: shown) { managers in
-                let answer = try await make("app", managers)
+                var answer = try await make("app", managers)
+                // On a busy machine the leader may take no connection in time.
+                for _ in 0..<10 where answer.text.contains("it takes no connection") { answer = try await make("app", managers) }
                 #expect(answer.status == 503 && answer.error?.code == .noLeader && answer.text.contains("leader.certificate_file"), "\(answer.text)")
                 let isEmpty = try await managers.store.load().databases.isEmpty
                 #expect(isEmpty)
