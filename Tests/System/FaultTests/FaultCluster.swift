@@ -137,9 +137,9 @@ extension TestCluster {
     }
 }
 
-/// How often a random test repeats: `PGMOSAIC_FAULT_ROUNDS`, or its own number; a third of that in continuous integration, which has 45 minutes for everything.
+/// How often a random test repeats: `PGMOSAIC_FAULT_ROUNDS`, or its own number; a fifth of that in continuous integration, which has 45 minutes for everything.
 func rounds(_ count: Int) -> Int {
     let environment = ProcessInfo.processInfo.environment
     if let given = environment["PGMOSAIC_FAULT_ROUNDS"].flatMap({ Int($0) }) { return given }
-    return environment["CI"] != nil && count >= 20 ? count / 3 : count
+    return environment["CI"] != nil && count >= 20 ? count / 5 : count
 }
