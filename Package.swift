@@ -196,7 +196,7 @@ let package = Package(
         test("LeaderCoreTests", in: "Decisions", ["LeaderCore"]),
         test("HealthCoreTests", in: "Decisions", ["HealthCore"]),
         test("CatalogRecoveryTests", in: "Decisions", ["CatalogRecovery", "ShardModel"]),
-        test("CommitCoreTests", in: "Decisions", ["CommitCore", "ShardModel"]),
+        test("CommitCoreTests", in: "Decisions", ["CommitCore", "ShardModel", "TestKit"]),
         test("PoolCoreTests", in: "Decisions", ["PoolCore", "TestKit"]),
         test("ReplicaCoreTests", in: "Decisions", ["ReplicaCore", "PoolCore", "TestKit"]),
         test(

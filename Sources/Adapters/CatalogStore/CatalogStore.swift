@@ -102,11 +102,15 @@ package struct MemberRecord: Hashable, Sendable, Codable {
     package var overfull: [HoldAttempt]?
     /// Of a router, while there is a job: see `SessionReport`.
     package var sessions: SessionReport?
+    /// Of a router: its transactions of several shards that wait for locks. nil: none.
+    package var waiting: [SpanningTransaction]?
 
     package init(
         id: String, kind: String, url: String, wireAddress: String, epoch: Epoch, startedAt: Double, version: String, leadsSince: Double? = nil,
-        acknowledgements: [HoldAcknowledgement]? = nil, overfull: [HoldAttempt]? = nil, sessions: SessionReport? = nil
+        acknowledgements: [HoldAcknowledgement]? = nil, overfull: [HoldAttempt]? = nil, sessions: SessionReport? = nil,
+        waiting: [SpanningTransaction]? = nil
     ) {
+        self.waiting = waiting
         self.sessions = sessions
         self.leadsSince = leadsSince
         self.overfull = overfull

@@ -195,7 +195,7 @@ package enum SettingsCatalogue {
         "Longest run of a REST statement that names no `timeout_ms`; 0: no limit. Wire sessions set PostgreSQL's own statement_timeout.")
     package static let lockTimeout = SettingDeclaration(
         "transaction.lock_timeout", .duration(.milliseconds(10) ... .seconds(3600)), default: .duration(.seconds(10)),
-        "Longest wait for a lock of a transaction that has several shards, where no PostgreSQL sees a deadlock between them; then 55P03. A session's own lock_timeout takes its place.")
+        "Longest wait for a lock of a transaction that has several shards; then 55P03. Deadlocks over shards end sooner, with 40P01. A session's own lock_timeout takes its place.")
     package static let textCacheMax = SettingDeclaration(
         "statement.text_cache_max", .integer(0...1_000_000), default: .integer(2000), "Plans kept by statement text, on each event loop.")
     package static let shapeCacheMax = SettingDeclaration(

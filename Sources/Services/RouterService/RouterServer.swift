@@ -105,6 +105,7 @@ package struct RouterServer: Service {
                 }
             }
             tasks.addTask { await Recovery(control: control, logger: logger.of(.recovery)).run() }
+            tasks.addTask { await DeadlockWatch(control: control, shared: shared, logger: logger.of(.recovery)).run() }
             tasks.addTask { await ReplicaMonitor(control: control, servers: shared.replicas, times: .init(settings), logger: logger.of(.replicas)).run() }
             tasks.addTask {
                 defer { restHasEnded.set() }

@@ -168,6 +168,21 @@ package struct TestCluster: Sendable {
         _ store: InMemoryCatalogStore, _ servers: [PostgresServer], _ replicas: [[PostgresServer]], _ options: Options,
         _ body: @Sendable (TestCluster) async throws -> Value
     ) async throws -> Value {
+        try await withRouter(on: store, options) { addresses in
+            try await body(
+                TestCluster(
+                    store: store, servers: servers, replicas: replicas, wirePort: addresses.wirePort, httpPort: addresses.httpPort))
+        }
+    }
+
+    /// Runs `body`, which gets its wire port, with one more router on the same catalog.
+    package func withAnotherRouter<Value: Sendable>(_ options: Options, _ body: @Sendable (Int) async throws -> Value) async throws -> Value {
+        try await Self.withRouter(on: store, options) { addresses in try await body(addresses.wirePort) }
+    }
+
+    private static func withRouter<Value: Sendable>(
+        on store: InMemoryCatalogStore, _ options: Options, _ body: @Sendable (RouterServer.Addresses) async throws -> Value
+    ) async throws -> Value {
         var settings = RouterSettings.defaults(catalog: "memory:")
         settings.wirePort = 0
         settings.httpPort = 0
@@ -191,9 +206,7 @@ package struct TestCluster: Sendable {
                 try await group.next()
                 throw TestClusterError.routerEnded
             }
-            return try await body(
-                TestCluster(
-                    store: store, servers: servers, replicas: replicas, wirePort: addresses.wirePort, httpPort: addresses.httpPort))
+            return try await body(addresses)
         }
     }
 }

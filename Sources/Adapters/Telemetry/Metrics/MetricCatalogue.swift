@@ -24,6 +24,8 @@ package enum MetricCatalogue {
         "pgmosaic_held_statements_total", .counter, labels: [], "Statements that waited while vnodes changed their owner.")
     package static let endedTransactions = MetricFamily(
         "pgmosaic_ended_transactions_total", .counter, labels: [], "Open transactions that were ended with 40001, because rows of their shard were to change their owner.")
+    package static let deadlocks = MetricFamily(
+        "pgmosaic_deadlocks_total", .counter, labels: [], "Transactions that were ended with 40P01, because they and others waited for each other on several shards.")
     package static let heldSeconds = MetricFamily(
         "pgmosaic_held_seconds", .histogram, labels: [], "How long they waited.")
 
@@ -169,7 +171,7 @@ package enum MetricCatalogue {
 
     /// In the order of exposition and of the reference.
     package static let all: [MetricFamily] = [
-        statements, statementSeconds, refusals, twoPhase, scattered, heldStatements, endedTransactions, heldSeconds,
+        statements, statementSeconds, refusals, twoPhase, deadlocks, scattered, heldStatements, endedTransactions, heldSeconds,
         clients, clientsTotal, pinnedSessions, bytes,
         poolBackends, poolWaiting, poolWaitSeconds, poolSharedReads, poolFailures,
         replicaUsable, replicaLagSeconds, replicaBackends, eventualReads,

@@ -7,7 +7,7 @@ internal import ShardModel
 /// Statements that run on every shard, and the ends of transactions that have several.
 ///
 /// The home shard always goes first: whoever gets its locks there is the one to go on to the others, so that two such statements cannot
-/// wait for each other on different shards, where no PostgreSQL would see the deadlock.
+/// wait for each other on different shards, and one of them need not be ended (`DeadlockWatch`).
 extension ClientSession {
     /// What ran on the home shard, when the others agreed.
     typealias EverywhereOutcome = Result<ByteBuffer, ServerError>
@@ -193,7 +193,7 @@ extension ClientSession {
         return ["LOCK TABLE \(names) IN SHARE ROW EXCLUSIVE MODE"]
     }
 
-    /// A follower that waits for a lock longer than this is part of a deadlock that spans shards.
+    /// A follower that waits for a lock longer than this may be part of a deadlock that spans shards, and that nobody has found.
     ///
     /// A bound that the client has set for its session stays.
     private func followerLockBound(of index: Int) -> [String] {
@@ -233,6 +233,7 @@ extension ClientSession {
                 Participant(
                     backend: backend, wrote: false, role: .passing, historyApplied: 0, hasBegun: false,
                     settingsInside: backend.settings, settingsOutside: backend.settings))
+            if participants.count == 2 { loop.spans(self) }
             enlist(pools[(missing + 1)...], then)
         }
     }

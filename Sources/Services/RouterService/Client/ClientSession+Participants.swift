@@ -140,6 +140,7 @@ extension ClientSession {
             Participant(
                 backend: backend, wrote: writes, role: role, historyApplied: 0, hasBegun: isAlone, settingsInside: backend.settings, settingsOutside: backend.settings))
         speaker = participants.count - 1
+        if participants.count == 2 { loop.spans(self) }
         if isInternal { reportShard(backend.pool) }
         guard isAlone else { return catchUp(then) }
         if transaction.isIdle { return catchUp(then) }

@@ -166,6 +166,12 @@ extension ServerError {
     static let transactionEndedForMove = ServerError(
         sqlState: .serializationFailure, message: "the transaction was ended, for rows of its shard are changing their shard", detail: "PGM-MOVING",
         hint: "Nothing of it was done: repeat the whole transaction.")
+    static func deadlock(over shards: [ShardID]) -> ServerError {
+        ServerError(
+            sqlState: .deadlockDetected, message: "deadlock detected",
+            detail: "Transactions that have parts on several shards wait for each other; this one, on \(shards.map(\.description).sorted().joined(separator: ", ")), was chosen to end.",
+            hint: "Nothing of it was done: repeat the whole transaction.")
+    }
     static func schemaUnknown(_ database: String) -> ServerError {
         ServerError(
             sqlState: .cannotConnectNow, message: "the schema of database \"\(database)\" could not be read yet",

@@ -172,10 +172,10 @@ actor ShardClients {
 
     init(control: ControlPlane) { self.control = control }
 
-    func query(_ sql: String, at shard: ShardRecord) async throws -> PGResult {
+    func query(_ sql: String, at shard: ShardRecord, within limit: TimeAmount = timeout) async throws -> PGResult {
         let client = try await client(of: shard)
         do {
-            return try await client.query(sql, options: .init(timeout: Self.timeout))
+            return try await client.query(sql, options: .init(timeout: limit))
         } catch {
             await drop(shard.id)
             throw error

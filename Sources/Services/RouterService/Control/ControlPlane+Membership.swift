@@ -31,7 +31,7 @@ extension ControlPlane {
         let member = MemberRecord(
             id: settings.id, kind: "router", url: "\(settings.httpTLS == nil ? "http" : "https")://\(settings.httpHost):\(httpPort)",
             wireAddress: "\(settings.wireHost):\(wirePort)", epoch: servedEpoch, startedAt: startedAt, version: BuildVersion.current,
-            acknowledgements: acknowledgements, overfull: overfull, sessions: sessions)
+            acknowledgements: acknowledgements, overfull: overfull, sessions: sessions, waiting: waiting)
         do {
             try await place(member)
         } catch {

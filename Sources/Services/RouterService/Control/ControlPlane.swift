@@ -34,6 +34,7 @@ final class ControlPlane: Sendable {
         var acknowledgements = HoldAcknowledgements()
         var overfull: Set<HoldAttempt> = []
         var sessions = SessionReports()
+        var waiting: [SpanningTransaction] = []
     }
     /// Something of the announcement has changed that somebody waits for.
     let announcementBell = Bell()
@@ -75,6 +76,21 @@ final class ControlPlane: Sendable {
     }
 
     func noteOverfull(_ attempt: HoldAttempt) { state.withLock { _ = $0.overfull.insert(attempt) } }
+
+    /// Transactions of several shards that wait for locks; nil: none.
+    var waiting: [SpanningTransaction]? {
+        let all = state.withLock(\.waiting)
+        return all.isEmpty ? nil : all
+    }
+
+    /// Returns whether they are others than before.
+    func noteWaiting(_ transactions: [SpanningTransaction]) -> Bool {
+        let sorted = transactions.sorted { $0.id < $1.id }
+        return state.withLock { state in
+            defer { state.waiting = sorted }
+            return state.waiting != sorted
+        }
+    }
 
     /// nil: there is no job, or some loop has not reported yet.
     var sessions: SessionReport? { state.withLock(\.sessions.complete) }

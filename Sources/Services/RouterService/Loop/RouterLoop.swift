@@ -1,5 +1,6 @@
 internal import Audit
 internal import CommitCore
+internal import Foundation
 internal import Listening
 internal import Logging
 internal import NIOCore
@@ -30,6 +31,8 @@ final class RouterLoop {
     private(set) var catalog: CatalogSnapshot
     private(set) var databases: [String: DatabaseState] = [:]
     private(set) var sessions: [Int32: ClientSession] = [:]
+    /// Those whose transaction has come to a second shard, and when, in seconds since 1970; some of them are done with it (`DeadlockWatch`).
+    var spanning: [Int32: Double] = [:]
     private var nextSession: Int32 = 0
     private var settingsTable = SettingsTable()
     /// Storage for the statement that is being looked up.
@@ -272,7 +275,12 @@ final class RouterLoop {
         return Int32(number) << 24 | nextSession
     }
 
-    func unregister(processID: Int32) { sessions[processID & 0x00FF_FFFF] = nil }
+    func unregister(processID: Int32) {
+        sessions[processID & 0x00FF_FFFF] = nil
+        spanning[processID & 0x00FF_FFFF] = nil
+    }
+
+    func spans(_ session: ClientSession) { spanning[session.processID & 0x00FF_FFFF] = Date().timeIntervalSince1970 }
 
     func session(processID: Int32) -> ClientSession? { sessions[processID & 0x00FF_FFFF] }
 

@@ -15,6 +15,8 @@ final class LoopMetrics {
     var scattered = ScatterCounts()
     var clients = ClientCounts()
     var holds = HoldCounts()
+    /// Transactions that were ended so that others could go on.
+    var deadlocks: UInt64 = 0
 
     private static let kinds = StatementKind.allCases
     private static let outcomes = ["ok", "error", "refused", "cancelled", "unknown"]
@@ -75,6 +77,7 @@ final class LoopMetrics {
         for (outcome, count) in [("answered", scattered.answered), ("failed", scattered.failed), ("left", scattered.left)] {
             result.add(MetricCatalogue.scattered, [outcome], counter: count)
         }
+        result.add(MetricCatalogue.deadlocks, counter: deadlocks)
         result.add(MetricCatalogue.heldStatements, counter: holds.held)
         result.add(MetricCatalogue.endedTransactions, counter: holds.ended)
         if holds.seconds.count > 0 { result.add(MetricCatalogue.heldSeconds, histogram: holds.seconds) }
