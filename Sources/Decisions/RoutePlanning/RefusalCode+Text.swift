@@ -207,7 +207,7 @@ extension RefusalCode {
             ("rows are moving between shards, which hold some of them twice meanwhile, and the statement would count both",
              "Run it once for each key, or repeat it when the job is over; `pgmosaic reshard list` shows it.")
         case .concurrently:
-            ("CONCURRENTLY cannot be done for all shards or none", "Leave out CONCURRENTLY.")
+            ("CONCURRENTLY cannot be undone here where a shard fails", "Give the index a name, or leave out CONCURRENTLY.")
         case .definition:
             ("this definition is not routed", "See docs/reference/refusals.md.")
         case .serverDefinition:

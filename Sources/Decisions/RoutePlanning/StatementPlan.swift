@@ -122,6 +122,8 @@ package struct EveryShard: Hashable, Sendable {
     /// Reference tables that the statement reads beside the rows it writes. Their writers commit on one shard after the other, so the statement keeps
     /// them out, or two shards could read different rows.
     package var readTables: [QualifiedName] = []
+    /// nil: it is none.
+    package var concurrentIndex: ConcurrentIndex?
     /// Whether it may have made a sequence, whose values the shards must share out (`SequenceSlicing`).
     package var sequences = Sequences.untouched
     package enum Sequences: Hashable, Sendable {

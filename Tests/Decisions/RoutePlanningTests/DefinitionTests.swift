@@ -173,8 +173,9 @@ import Testing
         Routing("CREATE UNIQUE INDEX i ON orders (id) WHERE customer_id = 5", "PGM-UNIQUE-WITHOUT-KEY"),
         Routing("CREATE UNIQUE INDEX i ON orders ((customer_id + 0), id)", "PGM-UNIQUE-WITHOUT-KEY"),
         Routing("CREATE UNIQUE INDEX i ON docs (slug COLLATE folded)", "PGM-UNIQUE-WITHOUT-KEY"),
-        Routing("CREATE UNIQUE INDEX i ON countries (name)", "every"), Routing("CREATE INDEX CONCURRENTLY i ON orders (note)", "PGM-CONCURRENTLY"),
-        Routing("DROP INDEX CONCURRENTLY i", "PGM-CONCURRENTLY"), Routing("DROP INDEX IF EXISTS i", "every"),
+        Routing("CREATE UNIQUE INDEX i ON countries (name)", "every"), Routing("CREATE INDEX CONCURRENTLY i ON orders (note)", "every"), Routing("CREATE INDEX CONCURRENTLY ON orders (note)", "PGM-CONCURRENTLY"),
+        Routing("CREATE UNIQUE INDEX CONCURRENTLY i ON orders (note)", "PGM-UNIQUE-WITHOUT-KEY"),
+        Routing("DROP INDEX CONCURRENTLY i", "every"), Routing("DROP INDEX IF EXISTS i", "every"),
     ])
     func aTableStaysWhatItsPlacementNeeds(_ line: Routing) {
         #expect(Fixture.route(line.sql, in: Self.context) == line.route)

@@ -27,6 +27,14 @@ struct UnsteadyControl: ControlRequests {
     func publish(_ changes: [PlacementChange], database: String, author: String) -> EventLoopFuture<ServerError?> { answer(nil) }
     func declare(_ statement: MosaicStatement, database: String, author: String) -> EventLoopFuture<Void> { answer(()) }
 
+    func run(
+        _ work: ConcurrentIndex, statement: String, settings: [String], database: String, progress: @escaping @Sendable (String) -> Void,
+        done: @escaping @Sendable (Result<String, ServerError>) -> Void
+    ) -> Task<Void, Never> {
+        answer(work.tag).whenComplete { result in done(result.mapError { _ in .canceled }) }
+        return Task {}
+    }
+
     func drained(_ acknowledgement: HoldAcknowledgement, loop: Int) {}
 
     func overfull(_ attempt: HoldAttempt) {}

@@ -9,7 +9,6 @@ struct DropPlanner {
     func plan(_ node: UnsafeMutablePointer<PgQuery__DropStmt>) throws(Refusal) -> StatementPlan {
         let objects = NodeList(node.pointee.n_objects, node.pointee.objects)
         let cascades = node.pointee.behavior == PG_QUERY__DROP_BEHAVIOR__DROP_CASCADE
-        if node.pointee.concurrent != 0 { throw Refusal(.concurrently, "DROP INDEX") }
         switch node.pointee.remove_type {
         case PG_QUERY__OBJECT_TYPE__OBJECT_TABLE, PG_QUERY__OBJECT_TYPE__OBJECT_VIEW, PG_QUERY__OBJECT_TYPE__OBJECT_MATVIEW:
             return try drop(relations: objects, cascades: cascades)
@@ -34,7 +33,8 @@ struct DropPlanner {
         default:
             throw Refusal(.definition, "DROP of this kind of object")
         }
-        return DDLPlanner.everywhere([], "the definition is the same on every shard")
+        let plan = DDLPlanner.everywhere([], "the definition is the same on every shard")
+        return node.pointee.concurrent == 0 ? plan : plan.concurrently(ConcurrentIndex())
     }
 
     // MARK: Tables and views

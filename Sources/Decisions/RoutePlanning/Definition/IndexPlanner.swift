@@ -2,13 +2,12 @@ internal import CPGQuery
 internal import ShardModel
 internal import SQLSyntax
 
-/// CREATE INDEX.
+/// CREATE INDEX, of all shards at once or of each by itself.
 struct IndexPlanner {
     let context: PlanningContext
 
     func plan(_ node: UnsafeMutablePointer<PgQuery__IndexStmt>) throws(Refusal) -> StatementPlan {
         guard let target = node.pointee.relation else { throw Refusal(.definition, "CREATE INDEX") }
-        if node.pointee.concurrent != 0 { throw Refusal(.concurrently, string(node.pointee.idxname)) }
         let table = try TableResolver(context: context).resolve(target)
         try DefinitionNames(context: context).check(schema: table.name.schema, at: Int(target.pointee.location))
         if node.pointee.unique != 0, case .sharded(let key) = table.placement {
@@ -19,6 +18,10 @@ struct IndexPlanner {
                 throw Refusal(.uniqueWithoutKey, name.isEmpty ? "\(table.name)" : "\(name) of \(table.name)")
             }
         }
-        return DDLPlanner.everywhere([table.name], "\(table.name) is \(table.placement.words)")
+        let plan = DDLPlanner.everywhere([table.name], "\(table.name) is \(table.placement.words)")
+        guard node.pointee.concurrent != 0 else { return plan }
+        // Where it fails it must be found again.
+        guard node.pointee.idxname != nil else { throw Refusal(.concurrently, "CREATE INDEX without a name") }
+        return plan.concurrently(ConcurrentIndex(made: QualifiedName(schema: table.name.schema, name: string(node.pointee.idxname))))
     }
 }

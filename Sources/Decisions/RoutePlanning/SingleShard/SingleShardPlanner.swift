@@ -10,7 +10,7 @@ enum SingleShardPlanner {
     /// A plan whose route is for several shards, made plain.
     static func simplified(_ plan: StatementPlan, _ node: SQLNode, _ context: PlanningContext) -> StatementPlan {
         var plan = plan
-        if node.kind == PG_QUERY__NODE__NODE_DROP_STMT, case .everyShard(var everyShard) = plan.route {
+        if node.kind == PG_QUERY__NODE__NODE_DROP_STMT, case .everyShard(var everyShard) = plan.route, everyShard.concurrentIndex == nil {
             everyShard.placementChanges = forgettingDropped(context)
             plan.route = .everyShard(everyShard)
             return plan
@@ -18,9 +18,9 @@ enum SingleShardPlanner {
         switch plan.route {
         // The row of a NULL key would belong to no shard: what inserts goes on looking at its keys.
         case .keyed where !plan.writes || !inserts(node): plan.keyLengthMax = nil
-        case .everyShard(let everyShard):
+        case .everyShard(let everyShard) where everyShard.concurrentIndex == nil:
             guard !everyShard.changesSchema, everyShard.placementChanges.isEmpty, everyShard.sequences == .untouched else { return plan }
-        case .gatherCopy, .gatherRows, .everyKey: break
+        case .everyShard, .gatherCopy, .gatherRows, .everyKey: break
         default: return plan
         }
         plan.route = .homeShard

@@ -18,6 +18,7 @@ extension ClientSession {
         unit.ranEverywhere = true
         if let refusal = refusalDuringJob(of: everyShard) { return failUnit(refusal) }
         if everyShard.changesSchema { doubtTemporaryObjects() }
+        if let index = everyShard.concurrentIndex { return runConcurrently(index, text) }
         guard everyShard.transactional else { return runUntransactional(everyShard, text) }
         let isImplicit = transaction.isIdle
         onEveryShard({ $0.writeQuery(text) }, keep: .simpleQuery, everyShard) { [self] outcome in
@@ -74,6 +75,7 @@ extension ClientSession {
         unit.ranEverywhere = true
         if let refusal = refusalDuringJob(of: everyShard) { return failBatch(refusal) }
         if everyShard.changesSchema { doubtTemporaryObjects() }
+        if let index = everyShard.concurrentIndex { return executeConcurrently(index, String(buffer: statement.parse.query)) }
         guard everyShard.transactional else { return failBatch(.refusal(Refusal(.extendedMaintenance))) }
         // Its portal is older than a read of the same pipeline.
         if isOnReplica { return leaveReplica { [self] in executeEverywhere(everyShard, statement, bind) } }

@@ -235,6 +235,7 @@ extension ClientSession {
     /// The client has gone: what is open is rolled back, what is running is stopped.
     func abandonParticipants() {
         if leaveRide() { return }
+        unit.task?.cancel()
         // Messages without their Sync have an open implicit transaction behind them, which must not reach the next session.
         let isBusy = !script.isEmpty || onDrained != nil || batch.needsSync
         onDrained = nil

@@ -154,8 +154,7 @@ final class ClientSession: ChannelInboundHandler {
     /// The transaction that was seen by the sweep last, and since when.
     var seenTransaction: (number: UInt32, since: PoolInstant) = (0, PoolInstant(nanoseconds: 0))
     var idleInTransactionSince = PoolInstant(nanoseconds: 0)
-    /// What the channel last told: asking it costs a lookup and an atomic read. A client that sends without reading the answers is not
-    /// read either.
+    /// What the channel last told: asking it costs a lookup and an atomic read. A client that does not read is not read either.
     private(set) var isClientWritable = true
 
     init(
@@ -488,6 +487,7 @@ final class ClientSession: ChannelInboundHandler {
         }
         if cancelHeld() { return }
         guard work != .ready, work != .closed else { return }
+        unit.task?.cancel()
         if leaveRide() { return failRide(.canceled) }
         if scatter == nil {
             for participant in participants {

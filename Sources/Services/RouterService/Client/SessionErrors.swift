@@ -166,6 +166,9 @@ extension ServerError {
     static let transactionEndedForMove = ServerError(
         sqlState: .serializationFailure, message: "the transaction was ended, for rows of its shard are changing their shard", detail: "PGM-MOVING",
         hint: "Nothing of it was done: repeat the whole transaction.")
+    static let tooManyConcurrentIndexes = ServerError(
+        sqlState: .tooManyConnections, message: "\(ConcurrentIndexRun.runsMax) indexes are being made or dropped CONCURRENTLY through this router already",
+        hint: "Wait until one of them is done.")
     static func deadlock(over shards: [ShardID]) -> ServerError {
         ServerError(
             sqlState: .deadlockDetected, message: "deadlock detected",

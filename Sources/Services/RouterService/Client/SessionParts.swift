@@ -199,6 +199,8 @@ struct UnitRecord {
     var shard: BackendPool?
     var ranEverywhere = false
     var outcome = Outcome.ok
+    /// Does what the session waits for (`ClientSession+Concurrently`).
+    var task: Task<Void, Never>?
     /// An error was already passed on for this unit.
     var hasFailed = false
     /// A COMMIT of the client's succeeded in it.

@@ -35,6 +35,7 @@ final class ControlPlane: Sendable {
         var overfull: Set<HoldAttempt> = []
         var sessions = SessionReports()
         var waiting: [SpanningTransaction] = []
+        var concurrentRuns = 0
     }
     /// Something of the announcement has changed that somebody waits for.
     let announcementBell = Bell()
@@ -76,6 +77,17 @@ final class ControlPlane: Sendable {
     }
 
     func noteOverfull(_ attempt: HoldAttempt) { state.withLock { _ = $0.overfull.insert(attempt) } }
+
+    /// False where there are too many.
+    func beginConcurrentRun() -> Bool {
+        state.withLock { state in
+            guard state.concurrentRuns < ConcurrentIndexRun.runsMax else { return false }
+            state.concurrentRuns += 1
+            return true
+        }
+    }
+
+    func endConcurrentRun() { state.withLock { $0.concurrentRuns -= 1 } }
 
     /// Transactions of several shards that wait for locks; nil: none.
     var waiting: [SpanningTransaction]? {

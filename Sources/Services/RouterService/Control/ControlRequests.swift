@@ -12,6 +12,11 @@ protocol ControlRequests: Sendable {
     func publish(_ changes: [PlacementChange], database: String, author: String) -> EventLoopFuture<ServerError?>
     /// `SELECT pgmosaic.shard_table(…)` and its siblings.
     func declare(_ statement: MosaicStatement, database: String, author: String) -> EventLoopFuture<Void>
+    /// CREATE INDEX CONCURRENTLY and its like. Cancelling the task ends it.
+    func run(
+        _ work: ConcurrentIndex, statement: String, settings: [String], database: String, progress: @escaping @Sendable (String) -> Void,
+        done: @escaping @Sendable (Result<String, ServerError>) -> Void
+    ) -> Task<Void, Never>
     /// All of this loop's sessions have let go of what the hold is for. Once for each loop.
     func drained(_ acknowledgement: HoldAcknowledgement, loop: Int)
     /// More waits for the end of the hold than the loop is to keep. Once for each attempt.

@@ -158,6 +158,7 @@ final class Statement {
     var endsPipeline: Bool {
         switch planned.plan?.route {
         case .transaction, .session(.discardAll), .empty: true
+        case .everyShard(let everyShard): everyShard.concurrentIndex != nil
         default: false
         }
     }

@@ -1,0 +1,179 @@
+internal import NIOCore
+internal import PGChannel
+internal import PGWire
+internal import RoutePlanning
+internal import SessionCore
+internal import ShardModel
+
+/// CREATE INDEX CONCURRENTLY and its like: every shard by itself, all at the same time, on connections beside the pools, for they may take hours
+/// (docs/decisions/0086-indexes-concurrently.md).
+///
+/// PostgreSQL leaves an invalid index behind where making it fails. Over shards that would be one here, and a good one there: so what was made is taken away again.
+struct ConcurrentIndexRun: Sendable {
+    let control: ControlPlane
+    let statement: String
+    /// What makes a new session like the client's.
+    let settings: [String]
+    let work: ConcurrentIndex
+    let shards: [ShardRecord]
+    /// Told once for each shard that is done.
+    let progress: @Sendable (String) -> Void
+
+    /// Clients wait for the clean-up; a shard that is away for longer keeps what it has.
+    private static let cleanUpLimit = Duration.seconds(60)
+    private static let shortLimit = TimeAmount.seconds(10)
+    private static let noLimit = TimeAmount.hours(24 * 365)
+    static let runsMax = 4
+
+    private struct Session: Sendable {
+        var shard: ShardRecord
+        var client: PGClient
+        /// There is something of this name already.
+        var isTaken: Bool
+    }
+
+    /// Returns the command tag. A task that is cancelled ends with 57014, and nothing is left then either.
+    func run() async throws(ServerError) -> String {
+        let sessions = try await open()
+        let failures = await runEverywhere(sessions)
+        for session in sessions { await session.client.close() }
+        guard let (shard, error) = failures.min(by: { $0.key < $1.key }) else { return work.tag }
+        throw await ended(error, of: shard, cleanUp(sessions, failures))
+    }
+
+    private func open() async throws(ServerError) -> [Session] {
+        let opened = await withTaskGroup(of: Result<Session, ServerError>.self) { group in
+            for shard in shards { group.addTask { await open(shard) } }
+            return await group.reduce(into: [Result<Session, ServerError>]()) { $0.append($1) }
+        }
+        let sessions = opened.compactMap { try? $0.get() }
+        guard sessions.count < shards.count else { return sessions }
+        for session in sessions { await session.client.close() }
+        for case .failure(let error) in opened { throw error }
+        return []
+    }
+
+    private func open(_ shard: ShardRecord) async -> Result<Session, ServerError> {
+        do {
+            let client = try await control.connect(shard.primaryEndpoint)
+            do {
+                for setting in settings { _ = try await client.query(setting, options: .init(timeout: Self.shortLimit)) }
+                var session = Session(shard: shard, client: client, isTaken: false)
+                if let name = work.made { session.isTaken = try await isTaken(name, client) }
+                return .success(session)
+            } catch {
+                await client.close()
+                return .failure(serverError(error, of: shard))
+            }
+        } catch {
+            return .failure(serverError(error, of: shard))
+        }
+    }
+
+    private func isTaken(_ name: QualifiedName, _ client: PGClient) async throws -> Bool {
+        try await client.query("SELECT pg_catalog.to_regclass(\(quoteLiteral(Self.quoted(name)))) IS NOT NULL", options: .init(timeout: Self.shortLimit)).rows.first?.bool(0) ?? true
+    }
+
+    private func runEverywhere(_ sessions: [Session]) async -> [ShardID: ServerError] {
+        await withTaskGroup(of: (ShardRecord, ServerError?).self) { group in
+            for session in sessions {
+                group.addTask {
+                    do {
+                        _ = try await session.client.query(statement, options: .init(timeout: Self.noLimit))
+                        return (session.shard, nil)
+                    } catch {
+                        return (session.shard, serverError(error, of: session.shard))
+                    }
+                }
+            }
+            var failures: [ShardID: ServerError] = [:]
+            var done = 0
+            for await (shard, error) in group {
+                failures[shard.id] = error
+                guard error == nil else {
+                    // It fails as a whole: the others need not go on.
+                    group.cancelAll()
+                    continue
+                }
+                done += 1
+                if failures.isEmpty, sessions.count > 1 { progress("\(work.tag) on shard \(shard.id.description): \(done) of \(sessions.count)") }
+            }
+            // Those that were stopped for it are not the reason.
+            let reasons = failures.filter { $0.value.sqlState != .queryCanceled }
+            return Task.isCancelled || reasons.isEmpty ? failures : reasons
+        }
+    }
+
+    // MARK: The clean-up
+
+    /// Takes the index away where this run may have made it; the shards where that could not be done.
+    private func cleanUp(_ sessions: [Session], _ failures: [ShardID: ServerError]) async -> [ShardID] {
+        guard let name = work.made else { return [] }
+        let mine = sessions.filter { !$0.isTaken && failures[$0.shard.id]?.sqlState != .duplicateTable }.map(\.shard)
+        let control = control
+        // Whoever has cancelled the run wants this to happen.
+        return await Task {
+            await withTaskGroup(of: ShardID?.self) { group in
+                for shard in mine { group.addTask { await Self.drop(name, on: shard, control) ? nil : shard.id } }
+                return await group.reduce(into: [ShardID]()) { if let left = $1 { $0.append(left) } }.sorted()
+            }
+        }.value
+    }
+
+    private static func drop(_ name: QualifiedName, on shard: ShardRecord, _ control: ControlPlane) async -> Bool {
+        let deadline = ContinuousClock.now + cleanUpLimit
+        repeat {
+            do {
+                return try await control.withClient(shard.primaryEndpoint) { client in
+                    // What made it may be at it still.
+                    _ = try await client.query("DROP INDEX CONCURRENTLY IF EXISTS \(Self.quoted(name))", options: .init(timeout: shortLimit))
+                    return true
+                }
+            } catch {
+                try? await Task.sleep(for: .milliseconds(500))
+            }
+        } while ContinuousClock.now < deadline
+        return false
+    }
+
+    private static func quoted(_ name: QualifiedName) -> String { "\(quoteIdentifier(name.schema)).\(quoteIdentifier(name.name))" }
+
+    private func ended(_ error: ServerError, of shard: ShardID, _ left: [ShardID]) -> ServerError {
+        var error = error
+        if error[.detail] == nil { error[.detail] = "On shard \(shard.description)." }
+        if let name = work.made, !left.isEmpty {
+            error[.hint] = "An invalid index may be left on \(left.map(\.description).joined(separator: ", ")): DROP INDEX IF EXISTS \(Self.quoted(name))."
+        } else if work.made == nil, shards.count > 1 {
+            error[.hint] = "It may be done on other shards: repeat it with IF EXISTS."
+        }
+        return error
+    }
+
+    private func serverError(_ error: any Error, of shard: ShardRecord) -> ServerError {
+        guard let error = error as? PGClientError else { return error is CancellationError ? .canceled : .shardLost(shard.id, mayHaveRun: false) }
+        if case .cancelled = error.cause { return .canceled }
+        return error.serverError ?? .shardLost(shard.id, mayHaveRun: false)
+    }
+}
+
+extension ControlPlane {
+    /// Runs it beside everything else; cancelling the task ends it, and takes back what it has done.
+    func run(
+        _ work: ConcurrentIndex, statement: String, settings: [String], database: String, progress: @escaping @Sendable (String) -> Void,
+        done: @escaping @Sendable (Result<String, ServerError>) -> Void
+    ) -> Task<Void, Never> {
+        Task {
+            guard beginConcurrentRun() else { return done(.failure(.tooManyConcurrentIndexes)) }
+            defer { endConcurrentRun() }
+            let shards = (catalog?.shards.values.filter { $0.database == database && !$0.isJoining } ?? []).sorted { $0.id < $1.id }
+            let run = ConcurrentIndexRun(control: self, statement: statement, settings: settings, work: work, shards: shards, progress: progress)
+            do throws(ServerError) {
+                let tag = try await run.run()
+                _ = try? await publish([], database: database, author: "").get()
+                done(.success(tag))
+            } catch {
+                done(.failure(error))
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+import ClusterTestKit
+import PostgresProcess
+import Testing
+
+extension FaultTests {
+    /// CREATE INDEX CONCURRENTLY: a good index on every shard, or none on any, whatever gives up in the middle.
+    @Suite(.faultCluster(), .serialized)
+    struct ConcurrentIndexTests {
+        private typealias W = WireMessages
+        private let cluster: TestCluster
+        private let index = "i_\(UInt32.random(in: 0 ... .max))"
+
+        init() throws { cluster = try TestCluster.current }
+
+        /// How many indexes of the name each shard has, and how many of them are good.
+        private func indexes() async throws -> [String] {
+            var found: [String] = []
+            for shard in cluster.servers.indices {
+                found.append(try await cluster.onShard(shard, "SELECT count(*) || '/' || count(*) FILTER (WHERE indisvalid AND indisready) FROM pg_index WHERE indexrelid = to_regclass('\(index)')"))
+            }
+            return found
+        }
+
+        private let none = Array(repeating: "0/0", count: 3)
+        private let everywhere = Array(repeating: "1/1", count: 3)
+
+        private var create: String { "CREATE INDEX CONCURRENTLY \(index) ON kv (v)" }
+
+        /// Holds the table's rows on the shard, so that whoever makes an index there waits.
+        private func holder(_ shard: Int) async throws -> WireClient {
+            let key = try await cluster.key(on: shard, from: Int64.random(in: 1...1_000_000_000_000))
+            let client = try await cluster.shardSession(shard)
+            for sql in ["BEGIN", "INSERT INTO kv VALUES (\(key), 1)"] { #expect(try await client.failure(sql) == nil) }
+            return client
+        }
+
+        private func waits(on shard: Int) async throws {
+            try await eventually("it waits") {
+                try await cluster.onShard(shard, "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX%\(index)%' AND wait_event_type = 'Lock'") == "t"
+            }
+        }
+
+        @Test func everyShardHasItAndTellsWhenItIsDone() async throws {
+            let client = try await cluster.login()
+            let answer = try await client.query(create, within: .seconds(60))
+            #expect(answer.filter { $0.kind == "N" }.count == 3)
+            #expect(answer.suffix(2).map(\.description) == ["C(CREATE INDEX)", "Z(I)"])
+            #expect(try await indexes() == everywhere)
+            #expect(try await client.failure(create, within: .seconds(60)) == "42P07")
+            #expect(try await indexes() == everywhere)
+            #expect(try await client.query("CREATE INDEX CONCURRENTLY IF NOT EXISTS \(index) ON kv (v)", within: .seconds(60)).suffix(2).map(\.description) == ["C(CREATE INDEX)", "Z(I)"])
+            #expect(try await client.query("DROP INDEX CONCURRENTLY \(index)", within: .seconds(60)).suffix(2).map(\.description) == ["C(DROP INDEX)", "Z(I)"])
+            #expect(try await indexes() == none)
+            // The extended protocol; and no transaction.
+            try await client.send(W.parse("", create) + W.bind("", "") + W.describe("P", "") + W.execute("") + W.sync)
+            #expect(try await client.until("Z", within: .seconds(60)).filter { $0.kind != "N" }.map(\.description) == ["1", "2", "n", "C(CREATE INDEX)", "Z(I)"])
+            for sql in ["BEGIN; \(create)", "SELECT 1; \(create)"] {
+                #expect(try await client.failure(sql) == "25001")
+                _ = try await client.query("ROLLBACK")
+            }
+            try await client.send(W.parse("", "SELECT 1") + W.bind("", "") + W.execute("") + W.parse("", create) + W.bind("", "") + W.execute("") + W.sync)
+            #expect(try await client.until("Z").first { $0.kind == "E" }?.sqlState == "25001")
+            #expect(try await client.failure("DROP INDEX \(index)") == nil)
+            client.close()
+            try await cluster.expectNoLeak()
+        }
+
+        @Test func whereOneShardFailsNoneHasIt() async throws {
+            let client = try await cluster.login()
+            let key = try await cluster.key(on: 1, from: Int64.random(in: 1...1_000_000_000_000))
+            #expect(try await client.failure("INSERT INTO kv VALUES (\(key), -7)") == nil)
+            let answer = try await client.query("CREATE INDEX CONCURRENTLY \(index) ON kv ((1 / (v + 7)))", within: .seconds(90))
+            let error = try #require(answer.first { $0.kind == "E" })
+            #expect(error.sqlState == "22012" && error.field("D") == "On shard s2.")
+            #expect(try await indexes() == none)
+            // What somebody else has made stays.
+            try await cluster.onShard(2, "CREATE INDEX \(index) ON kv (k)")
+            #expect(try await client.failure(create, within: .seconds(90)) == "42P07")
+            #expect(try await indexes() == ["0/0", "0/0", "1/1"])
+            try await cluster.onShard(2, "DROP INDEX \(index)")
+            client.close()
+        }
+
+        @Test(arguments: [true, false]) func whoGivesUpLeavesNothing(_ cancels: Bool) async throws {
+            let held = try await holder(1)
+            let client = try await cluster.login()
+            try await client.send(W.query(create))
+            try await waits(on: 1)
+            if cancels {
+                try await client.cancel(port: cluster.wirePort)
+                #expect(try await client.until("Z", within: .seconds(120)).first { $0.kind == "E" }?.sqlState == "57014")
+                #expect(try await client.failure("SELECT v FROM kv WHERE k = 1") == nil)
+            }
+            client.close()
+            held.close()
+            try await eventually("nothing is left", within: .seconds(90)) { try await indexes() == none }
+            try await cluster.expectNoLeak()
+        }
+
+        @Test func aShardThatIsKilledInTheMiddleHasNoneWhenItIsBack() async throws {
+            let held = try await holder(2)
+            let client = try await cluster.login()
+            try await client.send(W.query(create))
+            try await waits(on: 2)
+            await cluster.servers[2].kill()
+            try await Task.sleep(for: .seconds(1))
+            try await cluster.servers[2].start()
+            #expect(try await client.until("Z", within: .seconds(120)).first { $0.kind == "E" }?.sqlState.map { $0.hasPrefix("08") || $0 == "57P02" } == true)
+            #expect(try await indexes() == none)
+            held.close()
+            client.close()
+            try await cluster.regain(2)
+        }
+    }
+}
