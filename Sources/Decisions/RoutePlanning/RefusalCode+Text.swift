@@ -139,6 +139,8 @@ extension RefusalCode {
             ("SELECT INTO and CREATE TABLE AS are not routed", "CREATE TABLE, then INSERT ... SELECT.")
         case .explainAnalyze:
             ("EXPLAIN ANALYZE of a statement for every shard is refused", "Leave out ANALYZE.")
+        case .explainFormat:
+            ("the plans of several shards are put together as text or JSON only", "Use FORMAT text or FORMAT json.")
         case .sqlPrepare:
             ("this form of PREPARE or EXECUTE is not routed",
              "Use types of PostgreSQL's own, plain values for arguments, and EXECUTE as a statement of its own; or the driver's prepared statements.")

@@ -50,6 +50,7 @@ package enum RefusalCode: String, Hashable, Sendable, CaseIterable {
     case merge = "PGM-MERGE"
     case createTableAs = "PGM-CREATE-TABLE-AS"
     case explainAnalyze = "PGM-EXPLAIN-ANALYZE"
+    case explainFormat = "PGM-EXPLAIN-FORMAT"
     case sqlPrepare = "PGM-SQL-PREPARE"
     case cannotPrepare = "PGM-CANNOT-PREPARE"
     case lockTable = "PGM-LOCK-TABLE"

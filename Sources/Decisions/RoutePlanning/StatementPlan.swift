@@ -88,6 +88,8 @@ package enum Route: Hashable, Sendable {
     case gatherRows(GatherRows)
     /// UPDATE and DELETE without a key, SELECT … FOR UPDATE: every shard, for its own rows.
     case everyKey(EveryKey)
+    /// EXPLAIN of one of these two: the plan of every shard.
+    case explain(ExplainPlan)
     /// Several statements, one after another.
     case statements
     case transaction(TransactionStatement)

@@ -44,7 +44,7 @@ package enum StatementPlanner {
         case PG_QUERY__NODE__NODE_COPY_STMT: return try CopyPlanner.plan(node.pointee.copy_stmt, request)
         case PG_QUERY__NODE__NODE_TRANSACTION_STMT:
             return try TransactionPlanner.plan(node.pointee.transaction_stmt, request)
-        case PG_QUERY__NODE__NODE_EXPLAIN_STMT: return try CursorPlanner.plan(explain: node.pointee.explain_stmt, request)
+        case PG_QUERY__NODE__NODE_EXPLAIN_STMT: return try ExplainPlanner.plan(node.pointee.explain_stmt, request)
         case PG_QUERY__NODE__NODE_DECLARE_CURSOR_STMT:
             return try CursorPlanner.plan(declare: node.pointee.declare_cursor_stmt, request)
         case PG_QUERY__NODE__NODE_FETCH_STMT, PG_QUERY__NODE__NODE_CLOSE_PORTAL_STMT:

@@ -190,7 +190,7 @@ import Testing
         "SELECT gen_random_uuid(), id FROM orders", "SELECT clock_timestamp(), id FROM orders", "SELECT current_user, id FROM orders",
         "SELECT 'orders'::regclass, id FROM orders", "SELECT id, (SELECT name FROM products LIMIT 1) FROM orders", "SELECT * FROM order_view",
         // Only as a statement of its own.
-        "EXPLAIN SELECT * FROM orders", "DECLARE c CURSOR FOR SELECT * FROM orders", "COPY (SELECT * FROM orders) TO STDOUT",
+        "DECLARE c CURSOR FOR SELECT * FROM orders", "COPY (SELECT * FROM orders) TO STDOUT",
         "INSERT INTO settings SELECT note, note FROM orders", "DELETE FROM orders WHERE total < (SELECT max(total) FROM orders)",
     ])
     func whatNoRuleAcceptsIsFinishedOrRefused(_ sql: String) {

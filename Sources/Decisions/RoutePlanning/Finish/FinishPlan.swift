@@ -15,6 +15,18 @@ package struct FinishPlan: Hashable, Sendable {
     package var textInTransaction: [UInt8]
     /// It asks for the transaction's time: it cannot run in another session than the transaction's.
     package var readsClock: Bool
+    package var output = Output.rows
+
+    /// What the client gets of the home shard.
+    package enum Output: Hashable, Sendable {
+        case rows
+        /// `COPY (query) TO STDOUT`: what PostgreSQL makes of them.
+        case copy
+        /// EXPLAIN. `runs`: of the statement as it has run over the rows; else over empty tables.
+        case plan(runs: Bool)
+    }
+    /// Rows are brought at all.
+    package var fetches: Bool { output != .plan(runs: false) }
 
     /// The temporary tables that there are.
     package func tables(inTransaction: Bool) -> [FetchedTable] { inTransaction ? sharded + references : sharded }
@@ -43,7 +55,7 @@ package struct FetchedTable: Hashable, Sendable {
     static let temporaryPrefix = "pgmosaic_f"
 
     /// Behind SELECT and its list.
-    fileprivate var source: String { "FROM \(quotedName) AS t" + (conditions.isEmpty ? "" : " WHERE \(conditions.joined(separator: " AND "))") }
+    var source: String { "FROM \(quotedName) AS t" + (conditions.isEmpty ? "" : " WHERE \(conditions.joined(separator: " AND "))") }
 
     var quotedName: String { "\(Self.quoted(name.schema)).\(Self.quoted(name.name))" }
     static func quoted(_ name: String) -> String { "\"" + name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\"" }
@@ -78,7 +90,8 @@ extension FinishPlan {
             if !table.primaryKey.isEmpty {
                 statements.append("ALTER TABLE pg_temp.\(FetchedTable.temporary(number)) ADD PRIMARY KEY (\(table.primaryKey.map(FetchedTable.quoted).joined(separator: ", ")))")
             }
-            statements.append("ANALYZE pg_temp.\(FetchedTable.temporary(number))")
+            // PostgreSQL plans for a table that has grown since, where it is not told that it is empty.
+            if fetches { statements.append("ANALYZE pg_temp.\(FetchedTable.temporary(number))") }
         }
         return statements + ["SET TRANSACTION READ ONLY"]
     }

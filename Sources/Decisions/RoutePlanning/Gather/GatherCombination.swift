@@ -24,6 +24,10 @@ package struct GatherCombination: Hashable, Sendable {
     package var hasDatabaseCollation = false
     /// What the shards are sent in place of the statement's own text: with another LIMIT, so that they give every row that may be in the answer.
     package var partText: [UInt8]?
+    /// Places in that text say nothing of the client's: it has its views expanded.
+    var isOfOtherText = false
+    /// An error's place in the text that the shards get is one in the client's.
+    package var keepsPlaces: Bool { hidden == 0 && !isOfOtherText }
 
     /// One item of ORDER BY.
     package struct Order: Hashable, Sendable {

@@ -20,7 +20,7 @@ enum SingleShardPlanner {
         case .keyed where !plan.writes || !inserts(node): plan.keyLengthMax = nil
         case .everyShard(let everyShard) where everyShard.concurrentIndex == nil:
             guard !everyShard.changesSchema, everyShard.placementChanges.isEmpty, everyShard.sequences == .untouched else { return plan }
-        case .everyShard, .gatherCopy, .gatherRows, .everyKey: break
+        case .everyShard, .gatherCopy, .gatherRows, .everyKey, .explain: break
         default: return plan
         }
         plan.route = .homeShard
@@ -97,7 +97,7 @@ enum SingleShardPlanner {
         case .noKey, .manyShards, .isolation, .mixedPlacements, .catalogJoin, .keyType, .keyMissing, .keyExpression, .keyUpdate, .keyColumn,
             .keyMalformed, .unknownTable, .unknownFunction, .userFunction, .serverFunction, .sessionFunction, .sequenceState, .sequenceFunction, .shardSize, .userOperator, .view,
             .viewWrite, .relationKind, .rules, .temporary, .sampling, .volatileReferenceWrite, .unorderedReferenceWrite, .referenceWriteSource,
-            .referenceLock, .uncertainName, .merge, .createTableAs, .explainAnalyze, .lockTable, .copyFile, .copyFormat, .copyOption, .concurrently, .definition,
+            .referenceLock, .uncertainName, .merge, .createTableAs, .explainAnalyze, .explainFormat, .lockTable, .copyFile, .copyFormat, .copyOption, .concurrently, .definition,
             .serverDefinition, .unsupported:
             true
         }

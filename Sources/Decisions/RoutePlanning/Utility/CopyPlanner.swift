@@ -35,9 +35,25 @@ enum CopyPlanner {
             PG_QUERY__NODE__NODE_DELETE_STMT: break
         default: throw Refusal(.unsupported, query.kindName)
         }
-        let plan = try StatementPlanner.planQuery(query, .copy, request)
-        if case .everyShard = plan.route { throw Refusal(.unsupported, "COPY of a write to a reference table") }
+        let mayGather = query.kind == PG_QUERY__NODE__NODE_SELECT_STMT
+        var plan = try StatementPlanner.planQuery(query, .copy, request, mayGather: mayGather)
+        switch plan.route {
+        case .everyShard: throw Refusal(.unsupported, "COPY of a write to a reference table")
+        case .gatherRows(let gather):
+            guard let finished = finished(gather) else { throw Refusal(.noKey, plan.tables.first?.description ?? "") }
+            plan.route = .gatherRows(finished)
+        // Locks of rows are taken shard by shard, and their rows are not brought together.
+        case .everyKey: throw Refusal(.noKey, plan.tables.first?.description ?? "")
+        default: break
+        }
         return plan
+    }
+
+    /// The home shard makes the copy of rows that are brought to it: every option of COPY is about the whole of them. nil: they cannot be.
+    static func finished(_ gather: GatherRows) -> GatherRows? {
+        guard var finish = gather.finish else { return nil }
+        finish.output = .copy
+        return GatherRows(finish: finish, clockParameters: [])
     }
 
     private static func planTo(

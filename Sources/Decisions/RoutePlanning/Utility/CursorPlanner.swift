@@ -1,42 +1,8 @@
 internal import CPGQuery
 internal import SQLSyntax
 
-/// Statements around a query: EXPLAIN, DECLARE, FETCH.
+/// Cursors: DECLARE, FETCH, CLOSE.
 enum CursorPlanner {
-    /// EXPLAIN goes where its statement would.
-    static func plan(
-        explain: UnsafeMutablePointer<PgQuery__ExplainStmt>, _ request: PlanningRequest
-    ) throws(Refusal) -> StatementPlan {
-        guard let query = explain.pointee.query else { throw Refusal(.unsupported, "EXPLAIN") }
-        var plan: StatementPlan
-        switch query.kind {
-        case PG_QUERY__NODE__NODE_SELECT_STMT, PG_QUERY__NODE__NODE_INSERT_STMT, PG_QUERY__NODE__NODE_UPDATE_STMT,
-            PG_QUERY__NODE__NODE_DELETE_STMT:
-            plan = try StatementPlanner.planQuery(query, .utility, request)
-        case PG_QUERY__NODE__NODE_DECLARE_CURSOR_STMT:
-            plan = try self.plan(declare: query.pointee.declare_cursor_stmt, request)
-        case PG_QUERY__NODE__NODE_MERGE_STMT: throw Refusal(.merge)
-        case PG_QUERY__NODE__NODE_CREATE_TABLE_AS_STMT: throw Refusal(.createTableAs)
-        case PG_QUERY__NODE__NODE_EXECUTE_STMT: return try PreparedPlanner.plan(explained: query.pointee.execute_stmt, request)
-        default: throw Refusal(.unsupported, query.kindName)
-        }
-        plan.kind = .utility
-        plan.spread = nil
-        plan.cursor = nil
-        let runs = NodeList(explain.pointee.n_options, explain.pointee.options).contains { node in
-            node.kind == PG_QUERY__NODE__NODE_DEF_ELEM && string(node.pointee.def_elem.pointee.defname) == "analyze"
-                && DefinitionValue(node.pointee.def_elem).boolean != false
-        }
-        // The options are literals: another text of the shape may be one that runs.
-        if plan.reuse == .shape { plan.reuse = .text }
-        if !runs { plan.writes = false }
-        if case .everyShard = plan.route {
-            if runs { throw Refusal(.explainAnalyze) }
-            plan.route = .homeShard
-        }
-        return plan
-    }
-
     /// CURSOR_OPT_HOLD of PostgreSQL's parsenodes.h.
     private static let holdOption: Int32 = 0x20
 

@@ -34,7 +34,7 @@ extension ClientSession {
             error = Self.failure(exchange, result, backend).map { error in
                 var error = error
                 // With more columns before the select list's own it is another place in the client's text.
-                if combination.hidden > 0 { error[.position] = nil }
+                if !combination.keepsPlaces { error[.position] = nil }
                 return error
             } ?? rows.add(exchange.answers, isHome: backend.pool === database.home).map { .refusal(Refusal(.typesDiffer, $0)) }
             // Nobody waits for the rest of it.

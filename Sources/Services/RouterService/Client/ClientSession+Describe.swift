@@ -22,7 +22,7 @@ extension ClientSession {
                 answerInTurn(as: .describePortal) { $0.writeNoData() }
             case .explanation:
                 answerInTurn(as: .describePortal) { $0.writeRowDescription(Self.explanationColumns) }
-            case .everyShard(_, let bind), .gather(_, let bind):
+            case .everyShard(_, let bind), .gather(_, let bind), .explained(_, let bind):
                 describeAside(portal.statement, resultFormats: bind.resultFormats)
             case .spread(let work):
                 describeAside(portal.statement, resultFormats: work.resultFormats)

@@ -97,7 +97,7 @@ extension ClientSession {
     func drawsOnSeveral(_ plan: CachedPlan, _ inputs: KeyInputs) -> Bool {
         guard plan.value.traces.drawsSequences else { return false }
         switch plan.route {
-        case .everyShard, .splitCopy, .broadcastCopy, .gatherCopy, .gatherRows, .everyKey, .statements: break
+        case .everyShard, .splitCopy, .broadcastCopy, .gatherCopy, .gatherRows, .everyKey, .explain, .statements: break
         case .keyed(let sources) where plan.value.spread != nil:
             guard isOnSeveral(sources, plan, inputs) else { return false }
         default: return false
@@ -128,7 +128,7 @@ extension ClientSession {
         let traces = plan.value.traces
         guard traces.readsSequences || traces.drawsSequences else { return nil }
         switch portal.target {
-        case .everyShard, .spread, .copy:
+        case .everyShard, .spread, .copy, .explained:
             if traces.drawsSequences { drawEverywhere() }
         case .backend(let owner), .effect(let owner, _): return noteExecution(traces, on: owner)
         case .router, .gather, .hinted, .explanation, .failing: break

@@ -267,6 +267,7 @@ extension ClientSession {
         case .gatherCopy(let gather): bindCopy(message, statement, .out(gather))
         case .gatherRows(let gather): bindGather(gather, message, statement, inputs)
         case .everyKey(let write): bindEverywhere(write, message, statement, inputs)
+        case .explain(let explain): bindExplain(explain, message, statement, inputs)
         case .statements:
             failBatch(.refusal(Refusal(.statementList)))
         case .transaction(let transactionStatement):
@@ -398,6 +399,7 @@ extension ClientSession {
             guard useUp(portal, message.portal) else { return }
             executeCopy(work, text: portal.statement.parse.query)
         case .gather(let plan, let bind): executeGather(plan, portal, bind, message)
+        case .explained(let plan, let bind): executeExplain(plan, portal, bind, message)
         case .hinted(let work):
             if portal.isUsedUp, !transaction.isFailed { return failBatch(.refusal(Refusal(.hint, "the rest of a portal's rows"))) }
             guard useUp(portal, message.portal) else { return }

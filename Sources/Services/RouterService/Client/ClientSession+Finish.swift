@@ -8,16 +8,18 @@ internal import ShardModel
 extension ClientSession {
     // MARK: Beginning
 
-    func beginFinish(_ plan: FinishPlan, _ origin: GatherOrigin) {
+    func beginFinish(_ plan: FinishPlan, _ origin: GatherOrigin, explaining explanation: Explanation? = nil) {
         let isFree = transaction.isIdle && participants.isEmpty
         // Otherwise its isolation must be asked first, in a transaction that begins as the client's do.
         let isAlone = isFree && !settings.namesIsolation && !database.pools.contains(where: \.isStrict)
         let isImplicit = transaction.isIdle && !batch.isOpen
-        guard isAlone else { return enlistAll { [self] in beginFinish(plan, origin, isImplicit: isImplicit) } }
+        guard isAlone else { return enlistAll { [self] in beginFinish(plan, origin, isImplicit: isImplicit, explanation) } }
         enlistAll { [self] in
             guard let home = participants.first(where: { $0.backend.pool === database.home })?.backend else { return failUnit(.shardsChanged) }
-            let sources = participants.map(\.backend).filter { $0 !== home }
-            start(RowFinish(plan, origin, home: home, sources, homePool: database.home, isAlone: true, isImplicit: false, isInBatch: batch.isOpen, moves: database.moves))
+            let sources = plan.fetches ? participants.map(\.backend).filter { $0 !== home } : []
+            let state = RowFinish(plan, origin, home: home, sources, homePool: database.home, isAlone: true, isImplicit: false, isInBatch: batch.isOpen, moves: database.moves)
+            state.explanation = explanation
+            start(state)
         }
     }
 
@@ -32,7 +34,7 @@ extension ClientSession {
     }
 
     /// In the client's transaction: its shards give their rows, and a session of its own makes the answer. One that has had temporary tables cannot be prepared.
-    private func beginFinish(_ plan: FinishPlan, _ origin: GatherOrigin, isImplicit: Bool) {
+    private func beginFinish(_ plan: FinishPlan, _ origin: GatherOrigin, isImplicit: Bool, _ explanation: Explanation?) {
         let fail = { [self] (error: ServerError) in if isImplicit { rollBackAll { [self] in failUnit(error) } } else { failUnit(error) } }
         if let refusal = refusal(inTransaction: plan) { return fail(refusal) }
         for index in participants.indices { participants[index].role = .bound }
@@ -40,7 +42,8 @@ extension ClientSession {
             if let error { return fail(error) }
             borrowHome { [self] home in
                 let state = RowFinish(
-                    plan, origin, home: home, participants.map(\.backend), homePool: database.home, isAlone: false, isImplicit: isImplicit, isInBatch: batch.isOpen, moves: database.moves)
+                    plan, origin, home: home, plan.fetches ? participants.map(\.backend) : [], homePool: database.home, isAlone: false, isImplicit: isImplicit, isInBatch: batch.isOpen, moves: database.moves)
+                state.explanation = explanation
                 borrowed = home
                 home.lend(to: self)
                 start(state)
@@ -94,7 +97,7 @@ extension ClientSession {
         if state.isAlone, let index = participants.firstIndex(where: { $0.backend === state.home }) {
             prelude = ["BEGIN ISOLATION LEVEL REPEATABLE READ, READ WRITE"] + self.prelude(of: index, wrote: false).dropFirst()
         }
-        let definitions = state.plan.definitions(inTransaction: !state.isAlone, fillsThem: state.isAlone)
+        let definitions = state.plan.definitions(inTransaction: !state.isAlone, fillsThem: state.isAlone && state.plan.fetches)
         run(on: state.home, state, prelude, readies: 2, nil) { buffer in
             state.origin.writeParse(into: &buffer)
             buffer.writeDescribe(.statement, name: "")
@@ -170,20 +173,25 @@ extension ClientSession {
         var prelude = [String]()
         if !state.isAlone { prelude = transaction.replay(after: 0, from: settings.settings, to: settings.settings) }
         prelude += state.plan.preparations(inTransaction: !state.isAlone)
-        let onRow = { [self] (frame: Frame) in
-            if frame.kind == BackendKind.rowDescription {
-                guard let made = try? RowDescription(body: frame.body), state.isLike(made.columns) else { return stop(state, .planChanged) }
-                if !state.origin.isExecution { answer { $0.writeRowDescription(state.columns) } }
-                return
-            }
-            state.answered += 1
-            answer { buffer in buffer.writeFrame(frame.kind) { $0.writeImmutableBuffer(frame.body) } }
-        }
-        run(on: state.home, state, prelude, readies: 1, onRow) { buffer in
+        run(on: state.home, state, prelude, readies: 1, { [self] in answered(with: $0, state) }) { buffer in
             state.writeStatement(into: &buffer)
         } done: { [self] exchange in
             state.step = .over
-            if exchange.tags != ["SELECT \(state.answered)"] { stop(state, .shardsDisagree(state.home.pool.shardID)) }
+            guard state.isWhole(exchange.tags) else { return stop(state, .shardsDisagree(state.home.pool.shardID)) }
+            state.tag = exchange.tags[0]
+        }
+    }
+
+    /// A part of the home shard's answer.
+    private func answered(with frame: Frame, _ state: RowFinish) {
+        if let explanation = state.explanation { return explanation.takeHomes(frame) }
+        switch frame.kind {
+        case BackendKind.rowDescription:
+            guard let made = try? RowDescription(body: frame.body), state.isLike(made.columns) else { return stop(state, .planChanged) }
+            if !state.origin.isExecution { answer { $0.writeRowDescription(state.columns) } }
+        default:
+            if frame.kind == BackendKind.dataRow { state.answered += 1 }
+            answer { buffer in buffer.writeFrame(frame.kind) { $0.writeImmutableBuffer(frame.body) } }
         }
     }
 
@@ -206,10 +214,11 @@ extension ClientSession {
             if state.outstanding == 0 { endFinish(state) }
         }
         if let onRow {
-            exchange.onRow = { [self] frame in
+            let isHeard = { [self] (frame: Frame) in
                 guard gather === state, state.error == nil else { return }
                 onRow(frame)
             }
+            (exchange.onRow, exchange.onCopyOut) = (isHeard, isHeard)
         }
         backend.run(exchange) { buffer in
             for statement in prelude { buffer.writeQuery(statement) }
@@ -243,7 +252,11 @@ extension ClientSession {
         defer { pump() }
         let end: (ServerError?) -> Void = { [self] error in
             if let error { return failUnit(error) }
-            let tag = { (buffer: inout ByteBuffer) in buffer.writeCommandComplete(tag: "SELECT \(state.answered)") }
+            if let explanation = state.explanation { return endExplain(explanation) }
+            let tag = { (buffer: inout ByteBuffer) in
+                if state.plan.output == .copy { buffer.writeCopyDone() }
+                buffer.writeCommandComplete(tag: state.tag)
+            }
             if state.isInBatch { answer(tag) } else { completeUnit(tag) }
         }
         if state.isAlone || state.isImplicit { rollBackAll { end(state.error) } } else { end(state.error) }
@@ -271,6 +284,7 @@ extension RowFinish {
             case BackendKind.parameterDescription:
                 guard let types = try? ParameterDescription(body: frame.body).types.array else { return false }
                 (parameterTypes, hasTypes) = (types, true)
+            case BackendKind.noData: hasColumns = true
             // The first is the statement's; the other is that of the size.
             case BackendKind.rowDescription where !hasColumns:
                 guard let description = try? RowDescription(body: frame.body) else { return false }
@@ -282,6 +296,15 @@ extension RowFinish {
             }
         }
         return hasTypes && hasColumns
+    }
+
+    /// Whether the home shard has said that it has given all, and how much.
+    fileprivate func isWhole(_ tags: [String]) -> Bool {
+        switch plan.output {
+        case .rows: tags == ["SELECT \(answered)"]
+        case .copy: tags.count == 1 && tags[0].hasPrefix("COPY ")
+        case .plan: tags == ["EXPLAIN"]
+        }
     }
 
     /// Whether the rewritten statement gives what the client's gives; the formats of its columns are known from it.

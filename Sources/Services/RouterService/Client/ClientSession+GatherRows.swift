@@ -31,7 +31,7 @@ extension ClientSession {
 
     /// At Execute: a part of the pipeline's transaction.
     func executeGather(_ plan: GatherRows, _ portal: Portal, _ bind: BindMessage, _ message: ExecuteMessage) {
-        guard message.rowsMax <= 0 else { return failBatch(.refusal(Refusal(.rowLimit))) }
+        guard message.rowsMax <= 0 || plan.finish?.output == .copy else { return failBatch(.refusal(Refusal(.rowLimit))) }
         guard useUp(portal, message.portal) else { return }
         executeGather(plan, portal.statement, bind)
     }

@@ -31,7 +31,7 @@ extension ClientSession {
     func waits(for target: Portal.Target, _ again: @escaping () -> Void) -> Bool {
         switch target {
         case .everyShard, .spread, .copy(.into): break
-        case .backend, .effect, .router, .copy, .gather, .hinted, .explanation, .failing: return false
+        case .backend, .effect, .router, .copy, .gather, .explained, .hinted, .explanation, .failing: return false
         }
         guard let hold = hold(where: { _ in true }) else { return false }
         // Its values are kept with the portal, held or not.
@@ -52,7 +52,8 @@ extension ClientSession {
         case .anyShard, .homeShard, .currentShard:
             // With one shard nobody has looked for keys.
             return database.topology.shards.count > 1 ? nil : hold { !isLoneRead || $0.isOld(at: loop.lately) }
-        case .gatherCopy, .gatherRows, .statements, .transaction, .session, .mosaic, .empty:
+        // What it would run is refused while there is a job.
+        case .gatherCopy, .gatherRows, .explain, .statements, .transaction, .session, .mosaic, .empty:
             return nil
         }
     }

@@ -119,7 +119,7 @@ extension ClientSession {
             case .everyShard: ("every shard", nil)
             case .splitCopy: ("split copy", nil)
             case .broadcastCopy: ("every shard", nil)
-            case .gatherCopy, .gatherRows, .everyKey: ("every shard", nil)
+            case .gatherCopy, .gatherRows, .everyKey, .explain: ("every shard", nil)
             case .statements: ("one after another", nil)
             case .transaction, .session, .mosaic, .empty: ("router", nil)
             }

@@ -88,6 +88,8 @@ extension ClientSession {
             gatherSimple(gather, planned, frame, text)
         case .everyKey:
             writeEverywhere(planned, .query(frame, text: text))
+        case .explain(let explain):
+            explainEverywhere(explain, planned, frame)
         case .statements:
             run(statementsOf: text)
         case .transaction(let statement):

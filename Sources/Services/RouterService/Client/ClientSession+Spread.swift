@@ -47,7 +47,11 @@ extension ClientSession {
     func spreadSimple(
         _ sources: [KeySource], _ plan: CachedPlan, _ inputs: KeyInputs, _ frame: ByteBuffer, _ text: ByteBuffer, _ problem: KeyProblem
     ) {
-        if let gather = across(plan, problem, text, []) { return beginGather(gather, .query(frame)) }
+        switch across(plan, problem, text, []) {
+        case .gatherRows(let gather): return beginGather(gather, .query(frame))
+        case .explain(let explain): return beginExplain(explain, .query(frame))
+        default: break
+        }
         do throws(ServerError) {
             run(try spread(sources, plan, inputs, .query(frame, text: text), problem))
         } catch {
@@ -59,7 +63,11 @@ extension ClientSession {
     func bindSpread(
         _ message: BindMessage, _ statement: Statement, _ sources: [KeySource], _ plan: CachedPlan, _ inputs: KeyInputs, _ problem: KeyProblem
     ) {
-        if let gather = across(plan, problem, statement.parse.query, statement.parameterTypes) { return bindGather(gather, message, statement, inputs) }
+        switch across(plan, problem, statement.parse.query, statement.parameterTypes) {
+        case .gatherRows(let gather): return bindGather(gather, message, statement, inputs)
+        case .explain(let explain): return bindExplain(explain, message, statement, inputs)
+        default: break
+        }
         do throws(ServerError) {
             let work = try spread(sources, plan, inputs, .execution(statement, message), problem)
             bindBehindHeld(message, statement, .spread(work))
@@ -69,9 +77,9 @@ extension ClientSession {
         }
     }
 
-    /// How all shards answer a SELECT whose keys live on several; nil: it is none, or they do not.
-    private func across(_ plan: CachedPlan, _ problem: KeyProblem, _ text: ByteBuffer, _ parameterTypes: [UInt32]) -> GatherRows? {
-        guard case .several = problem, plan.kind == .select, !plan.writes, !plan.isTraced, variables.shardKey == nil, plan.hint == nil, let scope else { return nil }
+    /// How all shards answer a SELECT whose keys live on several, or a COPY or an EXPLAIN of it; nil: it is none, or they do not.
+    private func across(_ plan: CachedPlan, _ problem: KeyProblem, _ text: ByteBuffer, _ parameterTypes: [UInt32]) -> Route? {
+        guard case .several = problem, [.select, .copy, .utility].contains(plan.kind), !plan.writes, !plan.isTraced, variables.shardKey == nil, plan.hint == nil, let scope else { return nil }
         return StatementPlanner.across(bytes: Array(buffer: text), parameterTypes: parameterTypes, context: scope.context)
     }
 

@@ -53,7 +53,12 @@ final class RowFinish: Gather {
     var parameterTypes: [UInt32] = []
     var columns: [RowDescription.Column] = []
     var hasColumns = false
+    /// What is asked for is a plan.
+    var explanation: Explanation?
+    /// Rows for the client.
     var answered = 0
+    /// The home shard's command tag.
+    var tag = ""
     /// The first error: what comes after it is passed over.
     var error: ServerError?
 

@@ -147,6 +147,8 @@ struct Portal {
         indirect case copy(CopyWork)
         /// Reads the rows of every shard, with these parameters.
         indirect case gather(GatherRows, BindMessage)
+        /// Explains a statement for every shard, with these parameters.
+        indirect case explained(ExplainPlan, BindMessage)
         /// Runs on the shard of its hint.
         indirect case hinted(HintedWork)
         /// The plan is told instead.
@@ -167,7 +169,7 @@ struct Portal {
     var owner: Backend? {
         switch target {
         case .backend(let backend), .effect(let backend, _): backend
-        case .router, .everyShard, .spread, .copy, .gather, .hinted, .explanation, .failing: nil
+        case .router, .everyShard, .spread, .copy, .gather, .explained, .hinted, .explanation, .failing: nil
         }
     }
 }

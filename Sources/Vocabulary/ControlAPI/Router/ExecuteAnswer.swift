@@ -56,7 +56,7 @@ extension JSONValue {
 package struct RouteExplanation: Codable, Hashable, Sendable {
     /// "select", "insert", … (`StatementKind`)
     package var kind: String
-    /// "keyed", "any_shard", "home_shard", "current_shard", "every_shard", "split_copy", "gather_rows", "every_key", "transaction", "session", "mosaic", "empty", "refused"
+    /// "keyed", "any_shard", "home_shard", "current_shard", "every_shard", "split_copy", "gather_rows", "every_key", "explain", "transaction", "session", "mosaic", "empty", "refused"
     package var route: String
     /// The shards it would run on; empty when the router answers itself or refuses.
     package var shards: [String]

@@ -33,7 +33,7 @@ struct StatementCheck {
         if let refusal = RESTRefusal(plan.value) { throw APIError(refusal) }
         if request.shardKey != nil {
             switch plan.route {
-            case .gatherRows, .everyKey: throw APIError(ServerError.refusal(Refusal(.noKey)))
+            case .gatherRows, .everyKey, .explain: throw APIError(ServerError.refusal(Refusal(.noKey)))
             default: break
             }
         }
@@ -130,6 +130,7 @@ struct StatementCheck {
         case .gatherCopy: return ("gather_copy", all)
         case .gatherRows: return ("gather_rows", all)
         case .everyKey: return ("every_key", all)
+        case .explain: return ("explain", all)
         case .statements: return ("statements", [])
         case .transaction: return ("transaction", [])
         case .session: return ("session", [])
