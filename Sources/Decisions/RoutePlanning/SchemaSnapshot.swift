@@ -11,6 +11,8 @@ package struct SchemaSnapshot: Sendable {
     /// `search_path` of a fresh session (role and database settings applied).
     package var defaultSearchPath: [String]
     package var generation: SchemaGeneration
+    /// The search_path under which the names in views' definitions are to be read; `"$user"` and schemas that do not exist left out.
+    package var definitionPath: [String] = []
     /// Collations under which texts of different bytes can be equal.
     package var nondeterministicCollations: Set<QualifiedName> = []
     /// Types that bring a default of their own (domains), by name.
@@ -75,6 +77,8 @@ package struct Relation: Hashable, Sendable {
     package var parent: QualifiedName?
     /// The tables a view reads, directly or through other views; empty for others.
     package var viewSources: [QualifiedName]
+    /// A view's query, as text for `SchemaSnapshot.definitionPath`; nil for others.
+    package var definition: String?
     /// The functions that a view calls, directly or through other views, and that are volatile or may leave something in a server session.
     package var viewFunctions: [QualifiedName] = []
     /// Emptied by a crash of its server.

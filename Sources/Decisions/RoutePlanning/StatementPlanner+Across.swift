@@ -7,6 +7,11 @@ extension StatementPlanner {
     ///
     /// - bytes: a text that has a plan, by its keys.
     package static func across(bytes: [UInt8], parameterTypes: [UInt32] = [], context: PlanningContext, limits: ParsedSQL.Limits = .init()) -> Route? {
+        if let route = acrossAsIs(bytes, parameterTypes, context, limits) { return route }
+        return ViewExpansion.expanded(bytes, context).flatMap { acrossAsIs($0, parameterTypes, context, limits) }
+    }
+
+    private static func acrossAsIs(_ bytes: [UInt8], _ parameterTypes: [UInt32], _ context: PlanningContext, _ limits: ParsedSQL.Limits) -> Route? {
         guard let statements = try? ParsedSQL.parse(bytes: bytes, limits: limits).statements, statements.count == 1, let statement = statements.first else { return nil }
         let gathered = { (query: SQLNode?) throws(Refusal) -> GatherRows? in
             guard let query, query.kind == PG_QUERY__NODE__NODE_SELECT_STMT else { return nil }

@@ -22,7 +22,14 @@ package enum StatementPlanner {
     }
 
     private static func placed(_ node: SQLNode, _ request: PlanningRequest) throws(Refusal) -> StatementPlan {
-        guard request.context.shardCount == 1 else { return try plan(node, request) }
+        guard request.context.shardCount == 1 else {
+            do throws(Refusal) {
+                return try plan(node, request)
+            } catch {
+                if let plan = try planExpanded(request, refused: error) { return plan }
+                throw error
+            }
+        }
         do throws(Refusal) {
             return SingleShardPlanner.simplified(try plan(node, request), node, request.context)
         } catch {

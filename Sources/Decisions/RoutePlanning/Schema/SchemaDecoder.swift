@@ -72,6 +72,7 @@ package enum SchemaDecoder {
             guard try row.bool(3) else { return }
             snapshot.userOperators.insert(try row.name(0))
             if try row.bool(4) { snapshot.volatileOperators.insert(try row.name(0)) }
+        case .definitions: try readDefinition(row, &snapshot)
         }
     }
 
@@ -84,6 +85,13 @@ package enum SchemaDecoder {
         relation.isUnlogged = try row.bool(6)
         relation.isSlicedSequence = try row.bool(9)
         snapshot.relations[name] = relation
+    }
+
+    private static func readDefinition(_ row: Row, _ snapshot: inout SchemaSnapshot) throws(Malformed) {
+        var text = try row.text(2)[...]
+        while let last = text.last, last == ";" || last.isWhitespace { text.removeLast() }
+        snapshot.relations[try row.name(0)]?.definition = String(text)
+        snapshot.definitionPath = try row.text(3).split(separator: "\u{1}").map(String.init)
     }
 
     private static func readColumn(_ row: Row, _ snapshot: inout SchemaSnapshot) throws(Malformed) {

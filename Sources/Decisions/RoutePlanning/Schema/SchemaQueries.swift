@@ -10,7 +10,7 @@ package enum SchemaQueries {
     package static let names: [String] = Part.allCases.map { "\($0)" }
 
     enum Part: Int, CaseIterable {
-        case session, schemas, relations, columns, uniqueKeys, foreignKeys, views, viewFunctions, functions, collations, typeDefaults, operators
+        case session, schemas, relations, columns, uniqueKeys, foreignKeys, views, viewFunctions, functions, collations, typeDefaults, operators, definitions
 
         var query: String {
             switch self {
@@ -26,6 +26,7 @@ package enum SchemaQueries {
             case .collations: SchemaQueries.collations
             case .typeDefaults: SchemaQueries.typeDefaults
             case .operators: SchemaQueries.operators
+            case .definitions: SchemaQueries.definitions
             }
         }
     }
@@ -66,9 +67,9 @@ package enum SchemaQueries {
     }()
 
     /// One row, one text: equal on two shards exactly when the rows of all queries are (those of the session left out, and PostgreSQL's own
-    /// functions, which only another server version changes). Costs about as much as reading the schema.
+    /// functions and the texts that it makes of views, which only another server version changes). Costs about as much as reading the schema.
     package static let digest: String = {
-        let parts = Part.allCases.filter { $0 != .session }.map { part in
+        let parts = Part.allCases.filter { $0 != .session && $0 != .definitions }.map { part in
             let query = part == .functions ? functions("p.oid >= 16384") : part.query
             return """
                 SELECT \(part.rawValue) AS part, pg_catalog.md5(coalesce(pg_catalog.string_agg(q::text, E'\\n' ORDER BY q::text COLLATE "C"), '')) AS digest
@@ -215,6 +216,13 @@ package enum SchemaQueries {
                 AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid <> c.oid
             JOIN pg_catalog.pg_class sc ON sc.oid = d.refobjid JOIN pg_catalog.pg_namespace sn ON sn.oid = sc.relnamespace
         WHERE \(isUserSchema)
+        """
+
+    /// A row for each view, with the effective search_path, by which the text leaves out schemas.
+    private static let definitions = """
+        SELECT n.nspname, c.relname, pg_catalog.pg_get_viewdef(c.oid), pg_catalog.array_to_string(pg_catalog.current_schemas(false), E'\\x01')
+        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind = 'v' AND \(isUserSchema)
         """
 
     /// PostgreSQL records dependencies on users' functions only, so the view's tree is searched.
