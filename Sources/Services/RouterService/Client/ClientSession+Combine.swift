@@ -12,13 +12,16 @@ extension ClientSession {
     /// Precondition: every shard is a participant, and may be asked.
     ///
     /// - goesOn: whether the statement goes on in another way after this error.
-    func combine(_ combination: GatherCombination, _ origin: GatherOrigin, isImplicit: Bool, goesOn: @escaping (ServerError) -> Bool) {
+    func combine(_ combination: GatherCombination, _ origin: GatherOrigin, isImplicit: Bool, keeping parts: PartlyFetched? = nil, goesOn: @escaping (ServerError) -> Bool) {
         let done = { [self] (outcome: EverywhereOutcome) in
             if case .failure(let error) = outcome, goesOn(error) { return }
             if !origin.isExecution { return conclude(outcome, isImplicit: isImplicit) }
             switch outcome {
             case .failure(let error): failBatch(error)
-            case .success(let answers): answer { $0.writeImmutableBuffer(answers) }
+            case .success(let answers):
+                guard let parts else { return answer { $0.writeImmutableBuffer(answers) } }
+                parts.keep(answers)
+                if keepsTooMuch { failBatch(.answerTooLarge) } else { give(parts) }
             }
         }
         let indices = participants.indices.filter { index in database.pools.contains { $0 === participants[index].backend.pool } }

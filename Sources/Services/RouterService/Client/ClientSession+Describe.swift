@@ -26,6 +26,8 @@ extension ClientSession {
                 describeAside(portal.statement, resultFormats: bind.resultFormats)
             case .spread(let work):
                 describeAside(portal.statement, resultFormats: work.resultFormats)
+            case .parts(let parts):
+                describeAside(portal.statement, resultFormats: parts.bind.resultFormats)
             case .hinted(let work):
                 describeAside(work.statement, resultFormats: work.bind.resultFormats)
             }

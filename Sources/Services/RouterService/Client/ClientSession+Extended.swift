@@ -400,6 +400,7 @@ extension ClientSession {
             executeCopy(work, text: portal.statement.parse.query)
         case .gather(let plan, let bind): executeGather(plan, portal, bind, message)
         case .explained(let plan, let bind): executeExplain(plan, portal, bind, message)
+        case .parts(let parts): executeParts(parts, rowsMax: message.rowsMax)
         case .hinted(let work):
             if portal.isUsedUp, !transaction.isFailed { return failBatch(.refusal(Refusal(.hint, "the rest of a portal's rows"))) }
             guard useUp(portal, message.portal) else { return }

@@ -8,33 +8,33 @@ internal import ShardModel
 extension ClientSession {
     // MARK: Beginning
 
-    func beginFinish(_ plan: FinishPlan, _ origin: GatherOrigin, explaining explanation: Explanation? = nil) {
+    func beginFinish(_ plan: FinishPlan, _ origin: GatherOrigin, explaining explanation: Explanation? = nil, keeping parts: PartlyFetched? = nil) {
         let isFree = transaction.isIdle && participants.isEmpty
         // Otherwise its isolation must be asked first, in a transaction that begins as the client's do.
         let isAlone = isFree && !settings.namesIsolation && !database.pools.contains(where: \.isStrict)
         let isImplicit = transaction.isIdle && !batch.isOpen
-        guard isAlone else { return enlistAll { [self] in beginFinish(plan, origin, isImplicit: isImplicit, explanation) } }
+        guard isAlone else { return enlistAll { [self] in beginFinish(plan, origin, isImplicit: isImplicit, explanation, parts) } }
         enlistAll { [self] in
             guard let home = participants.first(where: { $0.backend.pool === database.home })?.backend else { return failUnit(.shardsChanged) }
             let sources = plan.fetches ? participants.map(\.backend).filter { $0 !== home } : []
             let state = RowFinish(plan, origin, home: home, sources, homePool: database.home, isAlone: true, isImplicit: false, isInBatch: batch.isOpen, moves: database.moves)
-            state.explanation = explanation
+            (state.explanation, state.parts) = (explanation, parts)
             start(state)
         }
     }
 
     /// The answer in this way, after the shards' columns have turned out to be of types that another way cannot put together; false: it is none, or nothing of the sort.
-    func finishInstead(_ plan: GatherRows, _ origin: GatherOrigin, after error: ServerError, isAlone: Bool) -> Bool {
+    func finishInstead(_ plan: GatherRows, _ origin: GatherOrigin, after error: ServerError, isAlone: Bool, keeping parts: PartlyFetched?) -> Bool {
         guard let finish = plan.finish, let detail = error[.detail] else { return false }
         // Where the shards disagree their work has been cut short, which a transaction of the client's does not survive.
         let isCured = detail.hasPrefix(RefusalCode.combinedType.rawValue) || isAlone && detail.hasPrefix(RefusalCode.typesDiffer.rawValue)
         guard isCured else { return false }
-        if isAlone { rollBackAll { [self] in beginFinish(finish, origin) } } else { beginFinish(finish, origin) }
+        if isAlone { rollBackAll { [self] in beginFinish(finish, origin, keeping: parts) } } else { beginFinish(finish, origin, keeping: parts) }
         return true
     }
 
     /// In the client's transaction: its shards give their rows, and a session of its own makes the answer. One that has had temporary tables cannot be prepared.
-    private func beginFinish(_ plan: FinishPlan, _ origin: GatherOrigin, isImplicit: Bool, _ explanation: Explanation?) {
+    private func beginFinish(_ plan: FinishPlan, _ origin: GatherOrigin, isImplicit: Bool, _ explanation: Explanation?, _ parts: PartlyFetched?) {
         let fail = { [self] (error: ServerError) in if isImplicit { rollBackAll { [self] in failUnit(error) } } else { failUnit(error) } }
         if let refusal = refusal(inTransaction: plan) { return fail(refusal) }
         for index in participants.indices { participants[index].role = .bound }
@@ -43,7 +43,7 @@ extension ClientSession {
             borrowHome { [self] home in
                 let state = RowFinish(
                     plan, origin, home: home, plan.fetches ? participants.map(\.backend) : [], homePool: database.home, isAlone: false, isImplicit: isImplicit, isInBatch: batch.isOpen, moves: database.moves)
-                state.explanation = explanation
+                (state.explanation, state.parts) = (explanation, parts)
                 borrowed = home
                 home.lend(to: self)
                 start(state)
@@ -81,6 +81,7 @@ extension ClientSession {
 
     private func start(_ state: RowFinish) {
         gather = state
+        state.parts?.rows = .kept(ByteBuffer())
         batch.rawUnnamed = nil
         suspend()
         // It is not over before all have been asked, should one be lost already.
@@ -191,6 +192,11 @@ extension ClientSession {
             if !state.origin.isExecution { answer { $0.writeRowDescription(state.columns) } }
         default:
             if frame.kind == BackendKind.dataRow { state.answered += 1 }
+            if let parts = state.parts {
+                parts.keep(frame)
+                if keepsTooMuch { stop(state, .answerTooLarge) }
+                return
+            }
             answer { buffer in buffer.writeFrame(frame.kind) { $0.writeImmutableBuffer(frame.body) } }
         }
     }
@@ -253,6 +259,7 @@ extension ClientSession {
         let end: (ServerError?) -> Void = { [self] error in
             if let error { return failUnit(error) }
             if let explanation = state.explanation { return endExplain(explanation) }
+            if let parts = state.parts { return give(parts) }
             let tag = { (buffer: inout ByteBuffer) in
                 if state.plan.output == .copy { buffer.writeCopyDone() }
                 buffer.writeCommandComplete(tag: state.tag)

@@ -31,7 +31,7 @@ extension ClientSession {
 
     /// At Execute: a part of the pipeline's transaction.
     func executeGather(_ plan: GatherRows, _ portal: Portal, _ bind: BindMessage, _ message: ExecuteMessage) {
-        guard message.rowsMax <= 0 || plan.finish?.output == .copy else { return failBatch(.refusal(Refusal(.rowLimit))) }
+        if message.rowsMax > 0, plan.finish?.output != .copy { return executeInParts(plan, portal, bind, message) }
         guard useUp(portal, message.portal) else { return }
         executeGather(plan, portal.statement, bind)
     }
@@ -47,32 +47,33 @@ extension ClientSession {
 
     // MARK: Beginning
 
-    func beginGather(_ plan: GatherRows, _ origin: GatherOrigin) {
+    /// - keeping: the portal that gives the rows, where the client takes them a number at a time.
+    func beginGather(_ plan: GatherRows, _ origin: GatherOrigin, keeping parts: PartlyFetched? = nil) {
         unit.ranEverywhere = true
         if let refusal = refusalOfStrays { return failUnit(refusal) }
-        if plan.isFinished, let finish = plan.finish { return beginFinish(finish, origin) }
+        if plan.isFinished, let finish = plan.finish { return beginFinish(finish, origin, keeping: parts) }
         let isAlone = transaction.isIdle && participants.isEmpty
         let isImplicit = transaction.isIdle && !batch.isOpen
         enlistAll { [self] in
             // A transaction of one statement, at an isolation that takes a snapshot for each.
             let isPlain = isAlone && !settings.namesIsolation && !database.pools.contains(where: \.isStrict)
-            guard !isPlain, participants.count > 1 else { return start(plan, origin, isImplicit: isImplicit, isAlone: isAlone) }
+            guard !isPlain, participants.count > 1 else { return start(plan, origin, isImplicit: isImplicit, isAlone: isAlone, parts) }
             for index in participants.indices { participants[index].role = .bound }
             boundLocks(of: Array(participants.indices)) { [self] error in
-                guard let error else { return start(plan, origin, isImplicit: isImplicit, isAlone: isAlone) }
+                guard let error else { return start(plan, origin, isImplicit: isImplicit, isAlone: isAlone, parts) }
                 if isImplicit { rollBackAll { [self] in failUnit(error) } } else { failUnit(error) }
             }
         }
     }
 
-    private func start(_ plan: GatherRows, _ origin: GatherOrigin, isImplicit: Bool, isAlone: Bool) {
+    private func start(_ plan: GatherRows, _ origin: GatherOrigin, isImplicit: Bool, isAlone: Bool, _ parts: PartlyFetched?) {
         let backends = database.pools.compactMap { pool in participants.first { $0.backend.pool === pool }?.backend }
         guard backends.count == database.pools.count else { return failUnit(.shardsChanged) }
-        if let combination = plan.combination {
-            return combine(combination, origin, isImplicit: isImplicit) { [self] error in finishInstead(plan, origin, after: error, isAlone: isAlone) }
-        }
+        let goesOn = { [self] (error: ServerError) in finishInstead(plan, origin, after: error, isAlone: isAlone, keeping: parts) }
+        if let combination = plan.combination { return combine(combination, origin, isImplicit: isImplicit, keeping: parts, goesOn: goesOn) }
+        if let parts { return openParts(parts, goesOn: goesOn) }
         let state = RowGather(origin, backends, isImplicit: isImplicit, isInBatch: batch.isOpen, moves: database.moves)
-        state.goesOn = { [self] error in finishInstead(plan, origin, after: error, isAlone: isAlone) }
+        state.goesOn = goesOn
         gather = state
         batch.rawUnnamed = nil
         suspend()

@@ -55,6 +55,8 @@ final class RowFinish: Gather {
     var hasColumns = false
     /// What is asked for is a plan.
     var explanation: Explanation?
+    /// The portal that keeps the answer's rows.
+    var parts: PartlyFetched?
     /// Rows for the client.
     var answered = 0
     /// The home shard's command tag.

@@ -149,6 +149,8 @@ struct Portal {
         indirect case gather(GatherRows, BindMessage)
         /// Explains a statement for every shard, with these parameters.
         indirect case explained(ExplainPlan, BindMessage)
+        /// The same; some of the rows may have been given.
+        indirect case parts(PartlyFetched)
         /// Runs on the shard of its hint.
         indirect case hinted(HintedWork)
         /// The plan is told instead.
@@ -169,7 +171,7 @@ struct Portal {
     var owner: Backend? {
         switch target {
         case .backend(let backend), .effect(let backend, _): backend
-        case .router, .everyShard, .spread, .copy, .gather, .explained, .hinted, .explanation, .failing: nil
+        case .router, .everyShard, .spread, .copy, .gather, .explained, .parts, .hinted, .explanation, .failing: nil
         }
     }
 }
