@@ -11,8 +11,11 @@ extension ClientSession {
 
     /// Precondition: every shard is a participant, and may be asked.
     ///
+    /// - isBare: without BEGIN (`start`).
     /// - goesOn: whether the statement goes on in another way after this error.
-    func combine(_ combination: GatherCombination, _ origin: GatherOrigin, isImplicit: Bool, keeping parts: PartlyFetched? = nil, goesOn: @escaping (ServerError) -> Bool) {
+    func combine(
+        _ combination: GatherCombination, _ origin: GatherOrigin, isImplicit: Bool, isBare: Bool, keeping parts: PartlyFetched? = nil, goesOn: @escaping (ServerError) -> Bool
+    ) {
         let done = { [self] (outcome: EverywhereOutcome) in
             if case .failure(let error) = outcome, goesOn(error) { return }
             if !origin.isExecution { return conclude(outcome, isImplicit: isImplicit) }
@@ -29,7 +32,7 @@ extension ClientSession {
         var error: ServerError?
         let moves = database.moves
         each(
-            Array(indices), { index in (self.prelude(of: index, wrote: self.participants[index].wrote), { origin.writePart(combination.partText, into: &$0, portal: Self.portal) }) },
+            Array(indices), { index in (isBare ? [] : self.prelude(of: index, wrote: self.participants[index].wrote), { origin.writePart(combination.partText, into: &$0, portal: Self.portal) }) },
             keep: .simpleQuery, AnswerBudget(limits.coordinatedAnswerMax)
         ) { [self] index, exchange, result in
             guard error == nil else { return }
@@ -47,12 +50,12 @@ extension ClientSession {
         } then: { [self] in
             if let error = error ?? refusalOfStrays(since: moves) { return done(.failure(error)) }
             rows.moveToEnd(first: combination.hidden)
-            finish(rows, combination, origin, done)
+            finish(rows, combination, origin, isBare: isBare, done)
         }
     }
 
     /// Has the home shard make the answer of the partial rows.
-    private func finish(_ rows: PartialRows, _ combination: GatherCombination, _ origin: GatherOrigin, _ done: @escaping (EverywhereOutcome) -> Void) {
+    private func finish(_ rows: PartialRows, _ combination: GatherCombination, _ origin: GatherOrigin, isBare: Bool, _ done: @escaping (EverywhereOutcome) -> Void) {
         let types = rows.columns.map(\.typeOID)
         if let place = combination.refused(types: types) { return done(.failure(.refusal(Refusal(.combinedType, rows.columns[place].name)))) }
         guard let statement = combination.statement(types: types), let home = participants.firstIndex(where: { $0.backend.pool === database.home }) else {
@@ -78,7 +81,7 @@ extension ClientSession {
             [home],
             { index in
                 (
-                    self.prelude(of: index, wrote: self.participants[index].wrote),
+                    isBare ? [] : self.prelude(of: index, wrote: self.participants[index].wrote),
                     { buffer in
                         buffer.writeParse(name: "", query: statement, parameterTypes: parameterTypes)
                         buffer.writeBind(portal: Self.portal, arrays: arrays, bounds, resultFormats: origin.resultFormats)

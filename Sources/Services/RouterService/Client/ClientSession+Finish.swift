@@ -23,12 +23,14 @@ extension ClientSession {
         }
     }
 
-    /// The answer in this way, after the shards' columns have turned out to be of types that another way cannot put together; false: it is none, or nothing of the sort.
+    /// The answer in this way, after the shards' columns have turned out to be of types that another way cannot put together, or their rows to be more than it holds; false: it is
+    /// none, or nothing of the sort.
     func finishInstead(_ plan: GatherRows, _ origin: GatherOrigin, after error: ServerError, isAlone: Bool, keeping parts: PartlyFetched?) -> Bool {
-        guard let finish = plan.finish, let detail = error[.detail] else { return false }
-        // Where the shards disagree their work has been cut short, which a transaction of the client's does not survive.
-        let isCured = detail.hasPrefix(RefusalCode.combinedType.rawValue) || isAlone && detail.hasPrefix(RefusalCode.typesDiffer.rawValue)
-        guard isCured else { return false }
+        guard let finish = plan.finish else { return false }
+        let detail = error[.detail] ?? ""
+        // Where the shards disagree, or say too much, their work has been cut short, which a transaction of the client's does not survive.
+        let isCutShort = detail.hasPrefix(RefusalCode.typesDiffer.rawValue) || error == .answerTooLarge
+        guard detail.hasPrefix(RefusalCode.combinedType.rawValue) || isAlone && isCutShort else { return false }
         if isAlone { rollBackAll { [self] in beginFinish(finish, origin, keeping: parts) } } else { beginFinish(finish, origin, keeping: parts) }
         return true
     }

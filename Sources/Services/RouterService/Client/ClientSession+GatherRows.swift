@@ -57,7 +57,9 @@ extension ClientSession {
         enlistAll { [self] in
             // A transaction of one statement, at an isolation that takes a snapshot for each.
             let isPlain = isAlone && !settings.namesIsolation && !database.pools.contains(where: \.isStrict)
-            guard !isPlain, participants.count > 1 else { return start(plan, origin, isImplicit: isImplicit, isAlone: isAlone, parts) }
+            // Each shard's part is a transaction of its own then: it only reads, and at this isolation sees the same in one of several statements.
+            let isBare = isPlain && batch.settingsBefore == nil
+            guard !isPlain, participants.count > 1 else { return start(plan, origin, isImplicit: isImplicit, isAlone: isAlone, isBare: isBare, parts) }
             for index in participants.indices { participants[index].role = .bound }
             boundLocks(of: Array(participants.indices)) { [self] error in
                 guard let error else { return start(plan, origin, isImplicit: isImplicit, isAlone: isAlone, parts) }
@@ -66,11 +68,12 @@ extension ClientSession {
         }
     }
 
-    private func start(_ plan: GatherRows, _ origin: GatherOrigin, isImplicit: Bool, isAlone: Bool, _ parts: PartlyFetched?) {
+    /// - isBare: without BEGIN, and so without a COMMIT that would have to be waited for.
+    private func start(_ plan: GatherRows, _ origin: GatherOrigin, isImplicit: Bool, isAlone: Bool, isBare: Bool = false, _ parts: PartlyFetched?) {
         let backends = database.pools.compactMap { pool in participants.first { $0.backend.pool === pool }?.backend }
         guard backends.count == database.pools.count else { return failUnit(.shardsChanged) }
         let goesOn = { [self] (error: ServerError) in finishInstead(plan, origin, after: error, isAlone: isAlone, keeping: parts) }
-        if let combination = plan.combination { return combine(combination, origin, isImplicit: isImplicit, keeping: parts, goesOn: goesOn) }
+        if let combination = plan.combination { return combine(combination, origin, isImplicit: isImplicit, isBare: isBare, keeping: parts, goesOn: goesOn) }
         if let parts { return openParts(parts, goesOn: goesOn) }
         let state = RowGather(origin, backends, isImplicit: isImplicit, isInBatch: batch.isOpen, moves: database.moves)
         state.goesOn = goesOn
@@ -80,7 +83,7 @@ extension ClientSession {
         for (place, lane) in state.lanes.enumerated() {
             let backend = lane.backend
             let index = participants.firstIndex { $0.backend === backend } ?? 0
-            let prelude = prelude(of: index, wrote: participants[index].wrote)
+            let prelude = isBare ? [] : prelude(of: index, wrote: participants[index].wrote)
             let exchange = Exchange(preludes: prelude.count) { [self] exchange, result in
                 guard work != .closed else { return afterClient(exchange, result, backend) }
                 ended(state, place, exchange, result)

@@ -363,7 +363,7 @@ extension ClientSession {
         case .suspended:
             stepLoss = error
             // The statement has failed: what it still does on other shards is for nothing.
-            for participant in participants where participant.hasBegun && participant.backend.hasExchange {
+            for participant in participants where participant.backend.hasExchange {
                 participant.backend.pool.cancel(participant.backend)
             }
             if let waiter {
