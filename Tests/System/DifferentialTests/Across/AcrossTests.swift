@@ -5,7 +5,6 @@ import PGChannel
 import PGWire
 import PostgresProcess
 import ShardModel
-import TestKit
 import Testing
 
 /// Statements over all shards, and the same on one plain PostgreSQL with the same rows: the same columns, rows and tag, in each protocol and form.
@@ -39,25 +38,26 @@ import Testing
 
     /// Of 150 at random not one may differ, and few may be refused: those of types that are not combined.
     @Test func whatIsMadeAtRandomIsOnePostgreSQLsAnswer() async throws {
-        var seed: UInt64 = 0
-        withSeed { seed = $0.seed }
-        try await Self.withBoth { [seed] router, plain in
-            var grammar = AcrossGrammar(seed: seed)
-            var equal = 0, refused = 0
-            for _ in 0..<150 {
-                let statement = grammar.statement()
-                for form in AcrossForm.allCases {
-                    let answer = try await form.run(router, statement)
-                    if answer.refusal != nil {
-                        refused += 1
-                        continue
+        let rounds = RandomRounds()
+        try await Self.withBoth { router, plain in
+            for seed in rounds {
+                var grammar = AcrossGrammar(seed: seed)
+                var equal = 0, refused = 0
+                for _ in 0..<150 {
+                    let statement = grammar.statement()
+                    for form in AcrossForm.allCases {
+                        let answer = try await form.run(router, statement)
+                        if answer.refusal != nil {
+                            refused += 1
+                            continue
+                        }
+                        let expected = try await form.run(plain, statement)
+                        #expect(answer == expected, "\(form): \(statement)")
+                        if expected.sqlState == nil { equal += 1 }
                     }
-                    let expected = try await form.run(plain, statement)
-                    #expect(answer == expected, "\(form): \(statement)")
-                    if expected.sqlState == nil { equal += 1 }
                 }
+                #expect(equal > 300 && refused < 60, "\(equal) equal, \(refused) refused")
             }
-            #expect(equal > 300 && refused < 60, "\(equal) equal, \(refused) refused")
         }
     }
 
