@@ -59,17 +59,18 @@ extension UnsafeMutablePointer where Pointee == PgQuery__Node {
 
     /// Every struct below this node, `Node` or not, by the name of its type ("RangeVar"), with the address of the struct.
     package func forEachStruct<E: Error>(_ visit: (String, UnsafeMutableRawPointer) throws(E) -> Void) throws(E) {
-        try Self.visitStructs(in: UnsafeMutableRawPointer(self), visit)
+        try Self.forEachStruct(below: UnsafeMutableRawPointer(self), visit)
     }
 
-    private static func visitStructs<E: Error>(
-        in message: UnsafeMutableRawPointer, _ visit: (String, UnsafeMutableRawPointer) throws(E) -> Void
+    /// The same below a message that is no node.
+    package static func forEachStruct<E: Error>(
+        below message: UnsafeMutableRawPointer, _ visit: (String, UnsafeMutableRawPointer) throws(E) -> Void
     ) throws(E) {
         for field in MessageField.allSet(in: message) {
             if !MessageField.isNode(field.message) {
                 try visit(String(cString: MessageField.descriptor(of: field.message).pointee.short_name), field.message)
             }
-            try visitStructs(in: field.message, visit)
+            try forEachStruct(below: field.message, visit)
         }
     }
 }

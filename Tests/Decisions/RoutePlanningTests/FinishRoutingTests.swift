@@ -24,6 +24,9 @@ import Testing
         // A name may mean any table's column.
         ("SELECT o.note, i.qty FROM orders o JOIN items i ON i.order_id = o.id WHERE o.customer_id > 4", "orders(id customer_id note) items(order_id customer_id qty)"),
         ("SELECT count(*) FROM orders o FULL JOIN items i USING (customer_id)", "orders(customer_id) items(customer_id)"),
+        // A column that is named as the table is below.
+        ("SELECT orders FROM (SELECT note AS orders FROM orders) x GROUP BY orders HAVING count(*) > 1 ORDER BY orders", "orders(note)"),
+        ("SELECT count(DISTINCT items) FROM (SELECT i.qty AS items FROM orders o JOIN items i ON o.id = i.order_id) x", "orders(id) items(order_id qty)"),
         // All columns.
         ("SELECT * FROM items ORDER BY qty + 1", "items(order_id customer_id product_id qty)"), ("SELECT i.*, o.note FROM items i JOIN loose o(customer_id, note) ON i.qty = o.note", "items(order_id customer_id product_id qty) loose(customer_id x)"),
         ("SELECT 1 FROM items NATURAL FULL JOIN loose", "items(order_id customer_id product_id qty) loose(customer_id x)"), ("TABLE loose UNION TABLE loose", "loose(customer_id x)"),
@@ -70,8 +73,20 @@ import Testing
         ("SELECT stddev(total) FROM orders o WHERE o.id IN (1, 2) AND note IS NOT NULL AND id NOT IN (3) AND total BETWEEN -1.5 AND 2", ["t.\"id\" IN ((1), (2))", "t.\"note\" IS NOT NULL", "t.\"id\" NOT IN ((3))", "t.\"total\" BETWEEN (-1.5) AND (2)"]),
         ("SELECT stddev(total) FROM orders WHERE note = 'it''s' OR id = 1", []), ("SELECT stddev(total) FROM orders WHERE note = 'it''s' AND (id = 1 OR id = 2) AND NOT id = 5", ["t.\"note\" = 'it''s'"]),
         ("SELECT stddev(total) FROM orders WHERE placed_at < 'tomorrow' AND placed_at > '2026-01-01'", ["t.\"placed_at\" > '2026-01-01'"]), ("SELECT stddev(total) FROM orders WHERE id = $1 AND upper(note) = 'X' AND note = E'\\\\'", []),
-        // Of a list with others only what is qualified; on the side that is filled up nothing.
-        ("SELECT o.id, p.name FROM orders o JOIN products p ON p.name = o.note WHERE o.id > 3 AND total > 5 AND p.price > 1 ORDER BY o.id + 1", ["t.\"id\" > (3)"]),
+        // Moments, at a distance of others.
+        ("SELECT stddev(total) FROM orders WHERE placed_at >= date '1994-01-01' AND placed_at < date '1994-01-01' + interval '1' year AND placed_at <> '2026-03-01 10:00+01'::timestamptz - interval '3 days 2 hours'",
+            [
+                "t.\"placed_at\" >= CAST('1994-01-01' AS pg_catalog.date)", "t.\"placed_at\" < (CAST('1994-01-01' AS pg_catalog.date) OPERATOR(pg_catalog.+) interval '1' year)",
+                "t.\"placed_at\" <> (CAST('2026-03-01 10:00+01' AS pg_catalog.timestamptz) OPERATOR(pg_catalog.-) interval '3 days 2 hours')",
+            ]),
+        (
+            "SELECT stddev(total) FROM orders WHERE placed_at < date 'today' AND placed_at > date '2026-01-01' + interval '-1' day AND placed_at > now() AND placed_at > shadow.date '2026-01-01' AND placed_at > timestamp(0) '2026-01-01' AND placed_at > date '2026-01-01' + 1",
+            []
+        ),
+        // Of a list with others what is qualified, or is no other's; on the side that is filled up nothing.
+        ("SELECT o.id, p.name FROM orders o JOIN products p ON p.name = o.note WHERE o.id > 3 AND total > 5 AND p.price > 1 ORDER BY o.id + 1", ["t.\"id\" > (3)", "t.\"total\" > (5)"]),
+        ("SELECT 1 FROM orders o, products p WHERE id > 3 AND total > 5 AND p.name = o.note ORDER BY random()", ["t.\"total\" > (5)"]), ("SELECT 1 FROM orders o, generate_series(1, 2) total WHERE note = 'x' ORDER BY random()", []),
+        ("SELECT 1 FROM orders o, products p(total) WHERE note = 'x' AND o.id > 3 ORDER BY random()", ["t.\"id\" > (3)"]), ("WITH p AS (SELECT 1 AS total) SELECT 1 FROM orders o, p WHERE total > 5 AND o.id > 3 ORDER BY random()", ["t.\"id\" > (3)"]),
         ("SELECT p.name FROM products p LEFT JOIN orders o ON o.id = p.id WHERE o.id > 3", []), ("SELECT o.id, p.name FROM orders o LEFT JOIN products p ON p.name = o.note WHERE o.id > 3 ORDER BY random()", ["t.\"id\" > (3)"]),
         ("SELECT 1 FROM products p FULL JOIN orders o ON o.id = p.id WHERE o.id > 3", []), ("SELECT 1 FROM orders AS o(id, a) WHERE o.id > 3 ORDER BY random()", []), ("SELECT 1 FROM (orders o CROSS JOIN products) AS o WHERE o.id > 3 ORDER BY random()", []),
         // Named twice, or in another query than the condition's.
@@ -94,6 +109,7 @@ import Testing
     @Test(arguments: [
         // Another table's system columns, its row, its schema.
         "SELECT ctid, stddev(total) FROM orders GROUP BY 1", "SELECT count(DISTINCT orders) FROM orders", "SELECT count(DISTINCT o.*) FROM orders o", "SELECT stddev(total), row_to_json(o) FROM orders o GROUP BY 2", "SELECT o FROM orders o ORDER BY random()",
+        "SELECT 1 FROM orders WHERE EXISTS (SELECT 1 FROM products WHERE orders IS NOT NULL) ORDER BY random()", "SELECT 1 FROM orders, LATERAL (SELECT orders IS NULL) x ORDER BY random()",
         "SELECT o.row_to_json FROM orders o ORDER BY id + 1", "SELECT stddev(public.orders.total) FROM orders", "SELECT stddev(orders.total), public.orders.* FROM public.orders GROUP BY 2",
         // Not all rows, or more than rows.
         "SELECT stddev(total) FROM ONLY orders", "SELECT id FROM orders ORDER BY id + 1 FOR UPDATE", "SELECT stddev(total) FROM order_view", "SELECT stddev(total) FROM orders *",

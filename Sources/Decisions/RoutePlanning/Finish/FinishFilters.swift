@@ -10,22 +10,25 @@ struct FinishFilters {
     private let relation: Relation
     /// By which its columns are qualified.
     private let name: String
-    /// Nothing else is in its FROM list, so that its columns need no qualification.
-    private let isAlone: Bool
+    /// Of the others in its FROM list, whose columns may be meant by a name alone; nil: not all of them are known.
+    private let others: [Relation]?
     private(set) var conditions: [String] = []
 
     /// - place: where the table's name begins.
-    init?(_ relation: Relation, at place: Int, _ statement: SQLNode, _ context: PlanningContext) {
+    /// - tables: of the statement, by the places where their names begin.
+    init?(_ relation: Relation, at place: Int, _ statement: SQLNode, _ context: PlanningContext, tables: [Int: QualifiedName]) {
         // Somebody else's operator may be the one that is meant, and is then found by the types that constants have.
         let isOwn = { (schema: String) in
             context.schema.equalitySchemas.contains(schema) || context.schema.userOperators.contains { $0.schema == schema }
         }
-        guard !context.searchPath.contains(where: isOwn), let found = Self.level(of: place, in: statement), let condition = found.select.pointee.where_clause else { return nil }
+        // The same holds for a type, where PostgreSQL's own do not come first.
+        guard !context.searchPath.contains(where: isOwn), !context.searchPath.contains("pg_catalog"), let found = Self.level(of: place, in: statement), let condition = found.select.pointee.where_clause else { return nil }
         let alias = found.table.pointee.alias
         guard alias?.pointee.n_colnames ?? 0 == 0 else { return nil }
         self.relation = relation
         name = alias.map { string($0.pointee.aliasname) } ?? relation.name.name
-        isAlone = found.isAlone
+        let known = found.others?.compactMap { tables[$0].flatMap { context.schema.relations[$0] } }
+        others = known?.count == found.others?.count ? known : nil
         collect(condition)
         guard !conditions.isEmpty else { return nil }
     }
@@ -35,7 +38,8 @@ struct FinishFilters {
     private struct Level {
         let select: SelectNode
         let table: RangeVarNode
-        let isAlone: Bool
+        /// Places of the other tables' names in the list; nil: there is more in it than tables under their own columns' names.
+        let others: [Int]?
     }
 
     /// The SELECT in whose FROM list the table stands, where all rows of that list have one of its rows, or none of it is kept for want of one.
@@ -45,7 +49,7 @@ struct FinishFilters {
             let items = NodeList(select.pointee.n_from_clause, select.pointee.from_clause)
             for item in items {
                 guard let table = inner(item, place) else { continue }
-                result = Level(select: select, table: table, isAlone: items.count == 1 && item.kind == PG_QUERY__NODE__NODE_RANGE_VAR)
+                result = Level(select: select, table: table, others: places(Array(items)).map { $0.filter { $0 != place } })
             }
         }
         look(statement.pointee.select_stmt)
@@ -53,6 +57,23 @@ struct FinishFilters {
             if kind == "SelectStmt" { look(address.assumingMemoryBound(to: PgQuery__SelectStmt.self)) }
         }
         return result
+    }
+
+    private static func places(_ items: [SQLNode]) -> [Int]? {
+        var places: [Int] = []
+        for item in items {
+            switch item.kind {
+            case PG_QUERY__NODE__NODE_RANGE_VAR:
+                guard item.pointee.range_var.pointee.alias?.pointee.n_colnames ?? 0 == 0 else { return nil }
+                places.append(Int(item.pointee.range_var.pointee.location))
+            case PG_QUERY__NODE__NODE_JOIN_EXPR:
+                let join = item.pointee.join_expr!
+                guard join.pointee.alias == nil, let sides = Self.places([join.pointee.larg, join.pointee.rarg].compactMap(\.self)) else { return nil }
+                places += sides
+            default: return nil
+            }
+        }
+        return places
     }
 
     private static func inner(_ item: SQLNode, _ place: Int) -> RangeVarNode? {
@@ -124,14 +145,22 @@ struct FinishFilters {
     private func column(_ node: SQLNode) -> String? {
         guard node.kind == PG_QUERY__NODE__NODE_COLUMN_REF else { return nil }
         guard let fields = NodeList(node.pointee.column_ref.pointee.n_fields, node.pointee.column_ref.pointee.fields).strings, let last = fields.last,
-            fields.count == 2 ? fields[0] == name : fields.count == 1 && isAlone,
+            fields.count == 2 ? fields[0] == name : fields.count == 1 && isOwn(last),
             let column = relation.columns.first(where: { $0.name == last }), column.typeOID < Column.userTypeOID
         else { return nil }
         return "t.\(FetchedTable.quoted(last))"
     }
 
-    /// A number, a text or a truth value, as it would be written; nil: anything else, or what is read from the clock.
+    /// No other table of the list has a column of this name.
+    private func isOwn(_ name: String) -> Bool { others?.allSatisfy { other in !other.columns.contains { $0.name == name } } ?? false }
+
+    /// A number, a text or a moment, as it would be written; nil: anything else, or what is read from the clock.
     private static func constant(_ node: SQLNode) -> String? {
+        guard node.kind == PG_QUERY__NODE__NODE_A_CONST else { return FinishMoment.text(node) }
+        return plain(node)
+    }
+
+    static func plain(_ node: SQLNode) -> String? {
         guard node.kind == PG_QUERY__NODE__NODE_A_CONST else { return nil }
         let constant = node.pointee.a_const!
         guard constant.pointee.isnull == 0 else { return nil }

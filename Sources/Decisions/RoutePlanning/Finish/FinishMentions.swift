@@ -17,6 +17,7 @@ struct FinishMentions {
     private(set) var isDoubtful = false
     private(set) var calls: [UnsafeMutablePointer<PgQuery__FuncCall>] = []
     private(set) var valueFunctions: [PgQuery__SQLValueFunctionOp] = []
+    private var selects: [SelectNode] = []
     /// Names in GROUP BY; nil: there is none.
     private var grouped: Set<String>?
     /// Something else stands in it than names, which may mean a column all the same.
@@ -34,6 +35,27 @@ struct FinishMentions {
     func mayGroup(by key: [String]) -> Bool {
         guard let grouped, !key.isEmpty else { return false }
         return groupsByPlace || key.allSatisfy(grouped.contains)
+    }
+
+    /// Whether the name, which is a table's at this place, may mean the table's row somewhere: where that table is seen, within the query whose FROM list it stands in.
+    func mayMeanRow(_ name: String, at place: Int) -> Bool {
+        guard loneNames.contains(name) else { return false }
+        guard let level = selects.first(where: { NodeList($0.pointee.n_from_clause, $0.pointee.from_clause).contains { Self.holds($0, place) } }) else { return true }
+        var isMeant = false
+        SQLNode.forEachStruct(below: UnsafeMutableRawPointer(level)) { kind, address in
+            guard kind == "ColumnRef" else { return }
+            let reference = address.assumingMemoryBound(to: PgQuery__ColumnRef.self)
+            if NodeList(reference.pointee.n_fields, reference.pointee.fields).strings == [name] { isMeant = true }
+        }
+        return isMeant
+    }
+
+    private static func holds(_ item: SQLNode, _ place: Int) -> Bool {
+        switch item.kind {
+        case PG_QUERY__NODE__NODE_RANGE_VAR: Int(item.pointee.range_var.pointee.location) == place
+        case PG_QUERY__NODE__NODE_JOIN_EXPR: [item.pointee.join_expr.pointee.larg, item.pointee.join_expr.pointee.rarg].compactMap(\.self).contains { holds($0, place) }
+        default: false
+        }
     }
 
     private mutating func note(_ kind: String, _ address: UnsafeMutableRawPointer) {
@@ -60,6 +82,7 @@ struct FinishMentions {
     }
 
     private mutating func note(select: SelectNode) {
+        selects.append(select)
         let groups = NodeList(select.pointee.n_group_clause, select.pointee.group_clause)
         guard !groups.isEmpty else { return }
         var found = grouped ?? []

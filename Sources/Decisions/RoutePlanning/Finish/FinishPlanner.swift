@@ -29,7 +29,8 @@ struct FinishPlanner {
         let references = findings.referenceMentions.map { Mention($0.name, $0.location) }
         guard sharded.count == findings.sharded.count, (sharded + references).allSatisfy(isPlain) else { return nil }
         guard let readsClock = clockUse() else { return nil }
-        let tables = try fetched(sharded), others = (try? fetched(references)) ?? []
+        let places = Dictionary((sharded + references).map { ($0.location, $0.table) }) { first, _ in first }
+        let tables = try fetched(sharded, places), others = (try? fetched(references, places)) ?? []
         guard let text = edited(sharded, tables), let full = edited(sharded + references, tables + others) else { return nil }
         return FinishPlan(sharded: tables, references: others, text: text, textInTransaction: full, readsClock: readsClock || !findings.temporalLiterals.isEmpty)
     }
@@ -55,7 +56,7 @@ struct FinishPlanner {
         let name = node.pointee.alias.map { string($0.pointee.aliasname) } ?? mention.table.name
         let columns = Set(relation.columns.map(\.name))
         // A name alone is a column's before it is a row's.
-        guard columns.contains(name) || !mentions.loneNames.contains(name) else { return false }
+        guard columns.contains(name) || !mentions.mayMeanRow(name, at: mention.location) else { return false }
         // `t.f` may be a call of f with the row.
         return mentions.qualified[name, default: []].allSatisfy { columns.contains($0) || !isFunction($0) }
     }
@@ -66,13 +67,13 @@ struct FinishPlanner {
 
     // MARK: Tables and columns
 
-    private func fetched(_ found: [Mention]) throws(Refusal) -> [FetchedTable] {
+    private func fetched(_ found: [Mention], _ all: [Int: QualifiedName]) throws(Refusal) -> [FetchedTable] {
         var tables: [FetchedTable] = []
         for mention in found where !tables.contains(where: { $0.name == mention.table }) {
             guard let relation = context.schema.relations[mention.table] else { continue }
             var table = try fetched(relation)
             let places = Set(found.filter { $0.table == mention.table }.map(\.location))
-            if places.count == 1 { table.conditions = FinishFilters(relation, at: mention.location, statement, context)?.conditions ?? [] }
+            if places.count == 1 { table.conditions = FinishFilters(relation, at: mention.location, statement, context, tables: all)?.conditions ?? [] }
             tables.append(table)
         }
         return tables
