@@ -21,7 +21,8 @@ struct IndexPlanner {
         let plan = DDLPlanner.everywhere([table.name], "\(table.name) is \(table.placement.words)")
         guard node.pointee.concurrent != 0 else { return plan }
         // Where it fails it must be found again.
-        guard node.pointee.idxname != nil else { throw Refusal(.concurrently, "CREATE INDEX without a name") }
-        return plan.concurrently(ConcurrentIndex(made: QualifiedName(schema: table.name.schema, name: string(node.pointee.idxname))))
+        let name = string(node.pointee.idxname)
+        guard !name.isEmpty else { throw Refusal(.concurrently, "CREATE INDEX without a name") }
+        return plan.concurrently(ConcurrentIndex(made: QualifiedName(schema: table.name.schema, name: name)))
     }
 }

@@ -1,9 +1,11 @@
+internal import Logging
 internal import NIOCore
 internal import PGChannel
 internal import PGWire
 internal import RoutePlanning
 internal import SessionCore
 internal import ShardModel
+internal import Synchronization
 
 /// CREATE INDEX CONCURRENTLY and its like: every shard by itself, all at the same time, on connections beside the pools, for they may take hours
 /// (docs/decisions/0086-indexes-concurrently.md).
@@ -19,8 +21,10 @@ struct ConcurrentIndexRun: Sendable {
     /// Told once for each shard that is done.
     let progress: @Sendable (String) -> Void
 
-    /// Clients wait for the clean-up; a shard that is away for longer keeps what it has.
-    private static let cleanUpLimit = Duration.seconds(60)
+    /// The client waits so long for the clean-up, which goes on. A shard that is away for longer than its limit keeps what it has.
+    private static let answerLimit = Duration.seconds(10)
+    private static let cleanUpLimit = Duration.seconds(3600)
+    private static let dropLimit = TimeAmount.minutes(5)
     private static let shortLimit = TimeAmount.seconds(10)
     private static let noLimit = TimeAmount.hours(24 * 365)
     static let runsMax = 4
@@ -106,18 +110,16 @@ struct ConcurrentIndexRun: Sendable {
 
     // MARK: The clean-up
 
-    /// Takes the index away where this run may have made it; the shards where that could not be done.
+    /// Takes the index away where this run may have made it; the shards where that takes longer, for it waits for whoever writes the table.
     private func cleanUp(_ sessions: [Session], _ failures: [ShardID: ServerError]) async -> [ShardID] {
         guard let name = work.made else { return [] }
         let mine = sessions.filter { !$0.isTaken && failures[$0.shard.id]?.sqlState != .duplicateTable }.map(\.shard)
-        let control = control
-        // Whoever has cancelled the run wants this to happen.
-        return await Task {
-            await withTaskGroup(of: ShardID?.self) { group in
-                for shard in mine { group.addTask { await Self.drop(name, on: shard, control) ? nil : shard.id } }
-                return await group.reduce(into: [ShardID]()) { if let left = $1 { $0.append(left) } }.sorted()
-            }
-        }.value
+        let left = ShardsLeft(mine.map(\.id))
+        // Not part of this task: whoever has cancelled the run wants it to happen, and nobody waits for all of it.
+        for shard in mine { Task { [control] in if await Self.drop(name, on: shard, control) { left.remove(shard.id) } } }
+        let deadline = ContinuousClock.now + Self.answerLimit
+        while !left.all.isEmpty, ContinuousClock.now < deadline { await Self.rest(.milliseconds(50)) }
+        return left.all
     }
 
     private static func drop(_ name: QualifiedName, on shard: ShardRecord, _ control: ControlPlane) async -> Bool {
@@ -125,16 +127,19 @@ struct ConcurrentIndexRun: Sendable {
         repeat {
             do {
                 return try await control.withClient(shard.primaryEndpoint) { client in
-                    // What made it may be at it still.
-                    _ = try await client.query("DROP INDEX CONCURRENTLY IF EXISTS \(Self.quoted(name))", options: .init(timeout: shortLimit))
+                    _ = try await client.query("DROP INDEX CONCURRENTLY IF EXISTS \(quoted(name))", options: .init(timeout: dropLimit))
                     return true
                 }
             } catch {
-                try? await Task.sleep(for: .milliseconds(500))
+                await rest(.seconds(1))
             }
         } while ContinuousClock.now < deadline
+        control.logger.warning("An index that could not be made is left", metadata: ["shard": "\(shard.id)", "index": "\(name)"])
         return false
     }
+
+    /// Also in a task that is cancelled.
+    private static func rest(_ time: Duration) async { await Task { try? await Task.sleep(for: time) }.value }
 
     private static func quoted(_ name: QualifiedName) -> String { "\(quoteIdentifier(name.schema)).\(quoteIdentifier(name.name))" }
 
@@ -142,7 +147,7 @@ struct ConcurrentIndexRun: Sendable {
         var error = error
         if error[.detail] == nil { error[.detail] = "On shard \(shard.description)." }
         if let name = work.made, !left.isEmpty {
-            error[.hint] = "An invalid index may be left on \(left.map(\.description).joined(separator: ", ")): DROP INDEX IF EXISTS \(Self.quoted(name))."
+            error[.hint] = "It is still being taken away on \(left.map(\.description).joined(separator: ", ")); should that fail: DROP INDEX IF EXISTS \(Self.quoted(name))."
         } else if work.made == nil, shards.count > 1 {
             error[.hint] = "It may be done on other shards: repeat it with IF EXISTS."
         }
@@ -154,6 +159,16 @@ struct ConcurrentIndexRun: Sendable {
         if case .cancelled = error.cause { return .canceled }
         return error.serverError ?? .shardLost(shard.id, mayHaveRun: false)
     }
+}
+
+/// Those where something is still to be taken away.
+private final class ShardsLeft: Sendable {
+    private let left: Mutex<Set<ShardID>>
+
+    init(_ shards: [ShardID]) { left = Mutex(Set(shards)) }
+
+    func remove(_ shard: ShardID) { left.withLock { _ = $0.remove(shard) } }
+    var all: [ShardID] { left.withLock { $0.sorted() } }
 }
 
 extension ControlPlane {
