@@ -66,7 +66,7 @@ extension RefusalCode {
             ("the shard key's value is an expression",
              "Give the key as a literal, a parameter or a cast of either; INSERT ... SELECT may copy the key of a table bound to one shard.")
         case .keyUpdate:
-            ("the shard key cannot be changed", "Delete the row and insert it again with the new key.")
+            ("the shard key cannot be changed so", "Name both keys (UPDATE t SET key = 6 WHERE key = 5); or delete the row and insert it again with the new key.")
         case .keyColumn:
             ("the table has no column of the declared shard key's name", "Declare the table again with a column that it has.")
         case .shardKeyDisagrees:
@@ -134,7 +134,7 @@ extension RefusalCode {
         case .statementList:
             ("the statement cannot stand among several in one query", "Send it as a query of its own.")
         case .merge:
-            ("MERGE is not routed yet", "Use INSERT ... ON CONFLICT, UPDATE and DELETE.")
+            ("MERGE into a reference table is not routed, nor in this form", "Use INSERT ... ON CONFLICT, UPDATE and DELETE.")
         case .createTableAs:
             ("SELECT INTO and CREATE TABLE AS are not routed", "CREATE TABLE, then INSERT ... SELECT.")
         case .explainAnalyze:

@@ -25,6 +25,8 @@ package struct StatementPlan: Hashable, Sendable {
     package var spread: Spread?
     /// One sentence for `pgmosaic route`: why it goes where it goes ("orders.customer_id = $1").
     package var reason: String
+    /// It asks for the moment, with now() or its like (`MomentUse`).
+    package var readsMoment = false
     /// What it leaves behind in the server session.
     package var traces = SessionTraces.none
     package var cursor: CursorUse?

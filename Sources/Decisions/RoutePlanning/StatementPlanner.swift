@@ -44,10 +44,25 @@ package enum StatementPlanner {
             if let plan = try SessionPlanner.plan(setConfig: node.pointee.select_stmt) { return plan }
             if let plan = try TemporaryPlanner.plan(node, request) { return plan }
             return try planQuery(node, .select, request, mayGather: true)
-        case PG_QUERY__NODE__NODE_INSERT_STMT: return try planQuery(node, .insert, request)
-        case PG_QUERY__NODE__NODE_UPDATE_STMT: return try planQuery(node, .update, request, mayGather: true)
+        case PG_QUERY__NODE__NODE_INSERT_STMT:
+            do throws(Refusal) {
+                return try planQuery(node, .insert, request, mayGather: true)
+            } catch {
+                guard let plan = SentRowsPlanner.plan(node, request, refused: error) else { throw error }
+                return plan
+            }
+        case PG_QUERY__NODE__NODE_UPDATE_STMT:
+            do throws(Refusal) {
+                return try planQuery(node, .update, request, mayGather: true)
+            } catch {
+                guard let plan = MovedRowsPlanner.plan(node, request, refused: error) else { throw error }
+                return plan
+            }
         case PG_QUERY__NODE__NODE_DELETE_STMT: return try planQuery(node, .delete, request, mayGather: true)
-        case PG_QUERY__NODE__NODE_MERGE_STMT: throw Refusal(.merge)
+        case PG_QUERY__NODE__NODE_MERGE_STMT:
+            // One shard takes it as it is, but for keys that may be NULL.
+            guard request.context.shardCount > 1 else { throw Refusal(.merge) }
+            return try planQuery(node, .merge, request, mayGather: true)
         case PG_QUERY__NODE__NODE_COPY_STMT: return try CopyPlanner.plan(node.pointee.copy_stmt, request)
         case PG_QUERY__NODE__NODE_TRANSACTION_STMT:
             return try TransactionPlanner.plan(node.pointee.transaction_stmt, request)
@@ -80,6 +95,7 @@ package enum StatementPlanner {
             reuse: verdict.reuse, tables: analyzer.findings.tables, keyLengthMax: verdict.keyLengthMax,
             spread: verdict.spread, reason: verdict.reason)
         plan.traces = analyzer.findings.traces
+        plan.readsMoment = !analyzer.findings.moments.isEmpty
         if let subject = analyzer.findings.defaultOfDrawn {
             guard request.context.keepsSequences else { throw Refusal(.sessionFunction, subject) }
             plan.traces.readsSequences = true

@@ -36,7 +36,7 @@ import Testing
         Routing("INSERT INTO t SELECT id, name FROM products", "home"), Routing("INSERT INTO t SELECT id, name FROM customers WHERE id = 5", "PGM-MIXED-PLACEMENTS"),
         Routing("INSERT INTO products SELECT a, b FROM t", "PGM-MIXED-PLACEMENTS"), Routing("UPDATE t SET b = name FROM settings", "home"), Routing("DELETE FROM orders", "home"),
         Routing("INSERT INTO orders VALUES (1)", "home"), Routing("UPDATE customers SET name = b FROM t WHERE id = 5", "PGM-MIXED-PLACEMENTS"), Routing("SELECT my_function() FROM t", "PGM-USER-FUNCTION"),
-        Routing("MERGE INTO t USING settings ON true WHEN MATCHED THEN DELETE", "PGM-MERGE"), Routing("COPY t FROM STDIN", "home"), Routing("COPY orders TO STDOUT", "home"),
+        Routing("MERGE INTO t USING settings ON true WHEN MATCHED THEN DELETE", "home"), Routing("COPY t FROM STDIN", "home"), Routing("COPY orders TO STDOUT", "home"),
         Routing("COPY public.orders TO STDOUT", "gather"), Routing("TRUNCATE t, orders", "home"), Routing("TRUNCATE t, settings", "home"), Routing("TRUNCATE t, customers", "PGM-MIXED-PLACEMENTS"),
         Routing("ANALYZE orders", "home"), Routing("LOCK TABLE orders", "home"), Routing("EXPLAIN SELECT * FROM orders", "home"), Routing("DECLARE c CURSOR FOR SELECT * FROM orders", "home"),
         // Not in FROM.

@@ -97,6 +97,9 @@ enum FunctionRules {
             + "overlaps textanycat anytextcat")
             .split(separator: " ").map(String.init))
 
+    /// Those that give the same moment to all rows of a statement.
+    static let moments: Set<String> = ["now", "transaction_timestamp", "statement_timestamp"]
+
     /// Functions that tell the time, make something up, or wait.
     static let ofTheMoment: Set<String> = Set(
         ("pg_sleep pg_sleep_for pg_sleep_until now transaction_timestamp statement_timestamp clock_timestamp timeofday age random gen_random_uuid uuid_generate_v1 uuid_generate_v1mc "

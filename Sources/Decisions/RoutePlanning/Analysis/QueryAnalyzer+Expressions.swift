@@ -25,7 +25,7 @@ extension QueryAnalyzer {
         case PG_QUERY__NODE__NODE_SQLVALUE_FUNCTION:
             let value = node.pointee.sqlvalue_function!
             findings.noteNondeterminism(
-                .volatileReferenceWrite, "CURRENT_…", at: Int(value.pointee.location), isOfTheMoment: Self.moments.contains(value.pointee.op))
+                .volatileReferenceWrite, "CURRENT_…", at: Int(value.pointee.location), isOfTheMoment: MomentCall(value) != nil, moment: MomentCall(value))
             return
         case PG_QUERY__NODE__NODE_FUNC_CALL:
             try analyze(call: node.pointee.func_call, scope: scope)
@@ -59,12 +59,6 @@ extension QueryAnalyzer {
         findings.temporalLiterals.append(node)
     }
 
-    /// CURRENT_DATE and the like, and not CURRENT_USER.
-    private static let moments: [PgQuery__SQLValueFunctionOp] = [
-        PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_DATE, PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_TIME, PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_TIME_N,
-        PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_TIMESTAMP, PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_TIMESTAMP_N, PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_LOCALTIME,
-        PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_LOCALTIME_N, PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_LOCALTIMESTAMP, PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_LOCALTIMESTAMP_N,
-    ]
     private static let systemColumns: Set<String> = ["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"]
 
     private func analyze(reference node: SQLNode, scope: Scope) throws(Refusal) {
@@ -124,9 +118,12 @@ extension QueryAnalyzer {
         settle(right, by: left, scope)
     }
 
-    /// A comparison with a column settles a parameter's type.
+    /// A comparison with a column settles a parameter's type; and what is compared with one that holds no date or time is none: PostgreSQL takes a literal for
+    /// the type of the other side.
     private func settle(_ column: SQLNode, by other: SQLNode, _ scope: Scope) {
-        guard let slot = self.column(column, scope)?.slot else { return }
+        guard let found = self.column(column, scope) else { return }
+        if found.typeOID != 0, !TypeFamily.mayReadClock(found.typeOID) { findings.timelessNodes.formUnion(other.listItems) }
+        guard let slot = found.slot else { return }
         for node in other.listItems where node.kind == PG_QUERY__NODE__NODE_PARAM_REF {
             settledParameters[node] = bindings.type(of: slot)
         }

@@ -108,7 +108,9 @@ extension QueryAnalyzer {
             // A list of the call and its column definitions.
             for part in function.listItems where part.kind != PG_QUERY__NODE__NODE__NOT_SET {
                 if part.kind == PG_QUERY__NODE__NODE_LIST { continue }
+                let moments = findings.moments.count
                 try analyze(expression: part, scope: scope)
+                if findings.moments.count > moments { findings.hiddenMoment = ("now() in FROM", findings.moments[moments].location) }
             }
         }
         let alias = item.pointee.alias

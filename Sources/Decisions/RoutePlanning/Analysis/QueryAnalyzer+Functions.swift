@@ -19,12 +19,16 @@ extension QueryAnalyzer {
             findings.needsPrimary = true
             return findings.noteNondeterminism(.volatileReferenceWrite, "\(name)()", at: location)
         }
+        let isMoment = call.pointee.n_args == 0 && FunctionRules.moments.contains(name)
+        let moment = isMoment ? MomentCall(function: location, isOfStatement: name == "statement_timestamp") : nil
+        if name == "age", call.pointee.n_args == 1 { findings.hiddenMoment = ("age() of one value", location) }
         let verdict = FunctionRules.verdict(name, isVolatile: isVolatile)
         if isVolatile || verdict != .allowed, !FunctionRules.tellOfReplica.contains(name) { findings.needsPrimary = true }
         switch verdict {
         case .allowed:
             if isStable, !FunctionRules.sameOnEveryShard.contains(name) {
-                findings.noteNondeterminism(.volatileReferenceWrite, "\(name)()", at: location, isOfTheMoment: FunctionRules.ofTheMoment.contains(name))
+                findings.noteNondeterminism(
+                    .volatileReferenceWrite, "\(name)()", at: location, isOfTheMoment: FunctionRules.ofTheMoment.contains(name), moment: moment)
             }
         case .allowedVolatile:
             findings.noteNondeterminism(.volatileReferenceWrite, "\(name)()", at: location, isOfTheMoment: FunctionRules.ofTheMoment.contains(name))

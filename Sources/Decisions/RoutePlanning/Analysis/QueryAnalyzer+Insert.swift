@@ -37,8 +37,9 @@ extension QueryAnalyzer {
                 let keys = try self.insert(values: select, columns: columns, key: key, keyed, resolved, scope: scope)
                 if isTop { findings.insertedKeys = keys }
             } else {
+                if isTop { sourceSelect = select }
                 let mayBeNull = key.flatMap { columns[$0]?.notNull } == false
-                try self.insert(from: select, insert, key: key, keyed, isNullable: mayBeNull, scope: scope)
+                try self.insert(from: select, insert, key: key, keyed, columns, isNullable: mayBeNull, isTop: isTop, scope: scope)
             }
         }
         if key != nil { noteLength(of: resolved) }
@@ -121,10 +122,14 @@ extension QueryAnalyzer {
 
     private func insert(
         from select: SelectNode, _ insert: UnsafeMutablePointer<PgQuery__InsertStmt>, key: Int?,
-        _ target: Findings.ShardedTable?, isNullable: Bool, scope: Scope
+        _ target: Findings.ShardedTable?, _ columns: [Column?], isNullable: Bool, isTop: Bool, scope: Scope
     ) throws(Refusal) {
         let output = try analyze(select: select, parent: scope)
-        if insert.pointee.on_conflict_clause != nil { findings.noteOrder("INSERT … SELECT … ON CONFLICT") }
+        if insert.pointee.on_conflict_clause != nil { findings.noteOrder("INSERT … SELECT … ON CONFLICT", isOnTop: isTop) }
+        for (expression, column) in zip(output.expressions, columns) {
+            // A literal is read as the column's type.
+            if let expression, expression.kind == PG_QUERY__NODE__NODE_A_CONST { settleAssignment(of: expression, to: column) }
+        }
         guard let key, let target else { return }
         let subject = "\(target.name).\(target.key)"
         guard output.isPositional, key < output.columns.count else {

@@ -8,6 +8,7 @@ extension QueryAnalyzer {
         if select.pointee.into_clause != nil, select != storing { throw Refusal(.createTableAs) }
         let scope = Scope(parent: parent)
         if parent == nil { topScope = scope }
+        if select == sourceSelect { sourceScope = scope }
         let commons = try register(select.pointee.with_clause, scope: scope)
         var output: QueryOutput
         if select.pointee.op != PG_QUERY__SET_OPERATION__SETOP_NONE {

@@ -88,7 +88,7 @@ extension QueryAnalyzer {
     func noteDefault(_ column: Column?, of table: ResolvedTable) {
         guard let column else { return }
         if column.defaultIsVolatile || column.usesSequence {
-            findings.noteNondeterminism(.volatileReferenceWrite, "default of \(table.name).\(column.name)", at: nil)
+            findings.noteDifferingDefault("default of \(table.name).\(column.name)")
         }
         if SequenceUse.tellsOfDrawn(column) { findings.defaultOfDrawn = findings.defaultOfDrawn ?? "default of \(table.name).\(column.name)" }
         if SequenceUse.mayDraw(column, context) { findings.drawsSequences = true }

@@ -29,6 +29,11 @@ final class QueryAnalyzer {
     /// What the statement itself sees, where it is a SELECT, and gives.
     var topScope: Scope?
     var topOutput: QueryOutput?
+    /// The SELECT of an INSERT at the top, and what it sees.
+    var sourceSelect: SelectNode?
+    var sourceScope: Scope?
+    /// What a MERGE takes its rows of.
+    var mergeSource: [RangeEntry] = []
     private var levels = 0
     /// Queries in the statement, itself included.
     private(set) var queries = 0
@@ -56,6 +61,7 @@ final class QueryAnalyzer {
         case PG_QUERY__NODE__NODE_INSERT_STMT: try analyze(insert: node.pointee.insert_stmt, parent: parent)
         case PG_QUERY__NODE__NODE_UPDATE_STMT: try analyze(update: node.pointee.update_stmt, parent: parent)
         case PG_QUERY__NODE__NODE_DELETE_STMT: try analyze(delete: node.pointee.delete_stmt, parent: parent)
+        case PG_QUERY__NODE__NODE_MERGE_STMT where parent == nil: try analyze(merge: node.pointee.merge_stmt)
         case PG_QUERY__NODE__NODE_MERGE_STMT: throw Refusal(.merge)
         default: throw Refusal(.unsupported, node.kindName)
         }
@@ -103,6 +109,14 @@ struct Findings {
     var usesSequence: Int?
     /// Why the statement might give other rows on another shard, for writes to reference tables.
     var nondeterminism: (code: RefusalCode, subject: String, location: Int?)?
+    /// Something else in it does than the calls of `moments`.
+    var differsBesideMoments = false
+    /// A column's default does, for each row.
+    var defaultsDiffer = false
+    /// now(), CURRENT_DATE and their like.
+    var moments: [MomentCall] = []
+    /// A moment that nothing can be written in the place of: age() of one value, which counts from today; a call in FROM.
+    var hiddenMoment: (subject: String, location: Int)?
     /// Some of that is a server's own for all rows: its system columns, its numbers for names. The rest is of the moment, or another value for each row.
     var differsByServer = false
     var usesRowsInOrder: (subject: String, location: Int?)?
@@ -128,8 +142,17 @@ struct Findings {
     mutating func note(_ table: QualifiedName) {
         if !tables.contains(table) { tables.append(table) }
     }
-    mutating func noteNondeterminism(_ code: RefusalCode, _ subject: String, at location: Int?, isOfTheMoment: Bool = false) {
+    /// - moment: the call gives the moment of the transaction or of the statement, and nothing else.
+    mutating func noteNondeterminism(_ code: RefusalCode, _ subject: String, at location: Int?, isOfTheMoment: Bool = false, moment: MomentCall? = nil) {
         if !isOfTheMoment { differsByServer = true }
+        if let moment { moments.append(moment) } else { differsBesideMoments = true }
+        noteFirst(code, subject, at: location)
+    }
+    mutating func noteDifferingDefault(_ subject: String) {
+        defaultsDiffer = true
+        noteFirst(.volatileReferenceWrite, subject, at: nil)
+    }
+    private mutating func noteFirst(_ code: RefusalCode, _ subject: String, at location: Int?) {
         if nondeterminism == nil { nondeterminism = (code, subject, location) }
     }
     mutating func noteOrder(_ subject: String, at location: Int? = nil, isOnTop: Bool = false) {

@@ -27,7 +27,7 @@ struct Verdict {
                 sources = try Self.keys(analyzer, statement)
             } catch {
                 guard mayGather, error.code == .noKey else { throw error }
-                if let write = EveryKeyPlanner.plan(statement, analyzer) ?? GatherPlanner.locks(statement, analyzer) {
+                if let write = EveryKeyPlanner.plan(statement, analyzer) ?? GatherPlanner.locks(statement, analyzer) ?? InsertedRowsPlanner.plan(statement, analyzer) ?? MergePlanner.plan(statement, analyzer) {
                     route = .everyKey(write)
                     reason = "\(findings.sharded[0].name): each shard \(write.rule == .rowsLocked ? "locks" : "writes") the rows of its own keys (\(write.rule.rawValue))"
                 } else if let gather = try StatementPlanner.across(statement, analyzer) {
@@ -93,7 +93,7 @@ struct Verdict {
     /// One sharded table, mentioned once, is what makes each row's fate its own. A subquery is asked once by one PostgreSQL and once by each of
     /// several, so it must give the same everywhere. UPDATE and DELETE with other tables need the proof of those without a key (`WriteRule`).
     private static func spread(_ analyzer: QueryAnalyzer, _ statement: SQLNode) -> Spread? {
-        if EveryKeyPlanner.plan(statement, analyzer) != nil { return .sameText }
+        if EveryKeyPlanner.plan(statement, analyzer) != nil || InsertedRowsPlanner.plan(statement, analyzer) != nil || MergePlanner.plan(statement, analyzer) != nil { return .sameText }
         let findings = analyzer.findings
         guard findings.sharded.count == 1, !findings.locksRows || findings.writesSharded, !findings.traces.readsSequences else { return nil }
         // A function in FROM is called once, on each shard.

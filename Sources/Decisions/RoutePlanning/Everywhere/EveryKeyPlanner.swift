@@ -5,12 +5,13 @@ internal import ShardModel
 /// Whether an UPDATE or DELETE of a sharded table can be run by each shard for its own keys: see `WriteRule`.
 struct EveryKeyPlanner {
     private let analyzer: QueryAnalyzer
+    private let statement: SQLNode
     private let shape: Shape
 
     /// nil: no rule accepts the statement.
     static func plan(_ statement: SQLNode, _ analyzer: QueryAnalyzer) -> EveryKey? {
         guard let planner = EveryKeyPlanner(statement, analyzer), let rule = planner.rule else { return nil }
-        return EveryKey(rule: rule, clockParameters: rule == .rowsAlone ? [] : planner.clockParameters)
+        return EveryKey(rule: rule, clockParameters: GatherPlanner.clockParameters(analyzer.findings))
     }
 
     /// It has FROM or USING.
@@ -41,39 +42,37 @@ struct EveryKeyPlanner {
     private init?(_ statement: SQLNode, _ analyzer: QueryAnalyzer) {
         guard let shape = Shape(statement) else { return nil }
         self.analyzer = analyzer
+        self.statement = statement
         self.shape = shape
     }
 
     private var rule: WriteRule? {
         let findings = analyzer.findings
-        guard hasNoOtherEffect, isReadable else { return nil }
+        guard hasNoOtherEffect, isReadable, hasOneMoment, !findings.defaultsDiffer else { return nil }
         if isAlone { return findings.differsByServer ? nil : .rowsAlone }
-        guard findings.nondeterminism == nil, findings.temporalLiterals.allSatisfy(findings.timelessNodes.contains) else { return nil }
+        guard !findings.differsBesideMoments else { return nil }
         // Of a reference table's rows without an order two shards may pick different ones. Those of a key come from one shard in any case.
         guard !findings.usesRowsInOrderBelow || findings.references.isEmpty, holdsForEachKey else { return nil }
         return .rowsOfTarget
     }
 
+    /// All shards can be given the same.
+    private var hasOneMoment: Bool { (try? MomentReader(statement, analyzer).use()) != nil }
+
     /// It writes the one table, and does nothing else that could be seen.
     private var hasNoOtherEffect: Bool {
-        let findings = analyzer.findings
-        guard findings.writesSharded, findings.writtenReferences.isEmpty, findings.writtenLocals.isEmpty, findings.locals.isEmpty, findings.catalogs.isEmpty,
-            !findings.locksRows, !findings.hasSideEffect, findings.homeFunction == nil, findings.traces == .none, findings.defaultOfDrawn == nil
-        else { return false }
-        guard let with = shape.with else { return true }
-        // A WITH query that writes would be one more statement.
+        analyzer.findings.writesShardedOnly && Self.onlyReads(shape.with)
+    }
+
+    private var isReadable: Bool { analyzer.readsTablesOnly }
+
+    /// A WITH query that writes would be one more statement.
+    static func onlyReads(_ with: UnsafeMutablePointer<PgQuery__WithClause>?) -> Bool {
+        guard let with else { return true }
         return with.pointee.recursive == 0
             && NodeList(with.pointee.n_ctes, with.pointee.ctes).allSatisfy { node in
                 node.kind == PG_QUERY__NODE__NODE_COMMON_TABLE_EXPR && node.pointee.common_table_expr.pointee.ctequery.kind == PG_QUERY__NODE__NODE_SELECT_STMT
             }
-    }
-
-    /// What is in a view's body is not seen here.
-    private var isReadable: Bool {
-        analyzer.findings.tables.allSatisfy { name in
-            guard let kind = analyzer.context.schema.relations[name]?.kind else { return false }
-            return kind == .table || kind == .partitioned
-        }
     }
 
     /// Nothing is evaluated but for a row of the table: each row has a random value of its own, on whatever shard.
@@ -86,10 +85,22 @@ struct EveryKeyPlanner {
         guard let target = analyzer.findings.sharded.first, target.location == Int(shape.target.pointee.location) else { return false }
         return KeyProof(analyzer).holds(for: target.slot)
     }
+}
 
-    private var clockParameters: [Int] {
-        let findings = analyzer.findings
-        let nodes = findings.parameters.filter { !findings.timelessNodes.contains($0) }
-        return Set(nodes.map { Int($0.pointee.param_ref.pointee.number) }).sorted()
+extension QueryAnalyzer {
+    /// What is in a view's body is not seen here.
+    var readsTablesOnly: Bool {
+        findings.tables.allSatisfy { name in
+            guard let kind = context.schema.relations[name]?.kind else { return false }
+            return kind == .table || kind == .partitioned
+        }
+    }
+}
+
+extension Findings {
+    /// It writes sharded tables, and does nothing else that could be seen.
+    var writesShardedOnly: Bool {
+        writesSharded && writtenReferences.isEmpty && writtenLocals.isEmpty && locals.isEmpty && catalogs.isEmpty && !locksRows && !hasSideEffect
+            && homeFunction == nil && traces == .none && defaultOfDrawn == nil
     }
 }

@@ -27,6 +27,11 @@ extension ClientSession {
                 if keepsTooMuch { failBatch(.answerTooLarge) } else { give(parts) }
             }
         }
+        combine(combination, origin, showsColumns: !origin.isExecution, isBare: isBare, done)
+    }
+
+    /// The rows, and what they are made of, to `done`.
+    func combine(_ combination: GatherCombination, _ origin: GatherOrigin, showsColumns: Bool, isBare: Bool = false, _ done: @escaping (EverywhereOutcome) -> Void) {
         let indices = participants.indices.filter { index in database.pools.contains { $0 === participants[index].backend.pool } }
         var rows = PartialRows()
         var error: ServerError?
@@ -50,12 +55,14 @@ extension ClientSession {
         } then: { [self] in
             if let error = error ?? refusalOfStrays(since: moves) { return done(.failure(error)) }
             rows.moveToEnd(first: combination.hidden)
-            finish(rows, combination, origin, isBare: isBare, done)
+            finish(rows, combination, origin, showsColumns: showsColumns, isBare: isBare, done)
         }
     }
 
     /// Has the home shard make the answer of the partial rows.
-    private func finish(_ rows: PartialRows, _ combination: GatherCombination, _ origin: GatherOrigin, isBare: Bool, _ done: @escaping (EverywhereOutcome) -> Void) {
+    private func finish(
+        _ rows: PartialRows, _ combination: GatherCombination, _ origin: GatherOrigin, showsColumns: Bool, isBare: Bool, _ done: @escaping (EverywhereOutcome) -> Void
+    ) {
         let types = rows.columns.map(\.typeOID)
         if let place = combination.refused(types: types) { return done(.failure(.refusal(Refusal(.combinedType, rows.columns[place].name)))) }
         guard let statement = combination.statement(types: types), let home = participants.firstIndex(where: { $0.backend.pool === database.home }) else {
@@ -98,7 +105,7 @@ extension ClientSession {
                 error[.position] = nil
                 return outcome = .failure(error)
             }
-            outcome = Self.answer(exchange.answers, columns, answerTypes, showsColumns: !origin.isExecution, database.home.shardID)
+            outcome = Self.answer(exchange.answers, columns, answerTypes, showsColumns: showsColumns, database.home.shardID)
         } then: {
             done(outcome)
         }

@@ -1,4 +1,5 @@
 internal import NIOCore
+internal import PGTypes
 internal import PGWire
 internal import RoutePlanning
 internal import ShardModel
@@ -23,9 +24,32 @@ extension ClientSession {
     func everywhere(_ planned: PlannedStatement, _ origin: SpreadWork.Origin) throws(ServerError) -> SpreadWork {
         // A hint says which shard's rows are meant, and runs read only.
         guard isGathered(planned) else { throw .refusal(Refusal(.noKey)) }
-        let work = SpreadWork(everywhere: database.pools, origin, epoch: database.topology.epoch, moves: database.moves)
+        var work = SpreadWork(everywhere: database.pools, origin, epoch: database.topology.epoch, moves: database.moves)
+        if let plan = planned.plan, case .everyKey(let write) = plan.route, let sent = write.sent {
+            work.send(sent, try moments(of: sent, plan, in: origin))
+        } else {
+            work.ask(try momentUse(in: origin))
+        }
         if let refusal = refusalOfStrays(in: work) { throw refusal }
+        if let plan = planned.plan, let move = work.sent?.move, let pool = try poolOfBoth(move, plan, origin), let whole = SpreadWork(.sameText, [SpreadWork.Part(pool: pool, rows: [])], origin, epoch: work.epoch) { return whole }
         return work
+    }
+
+    /// The shard that has a row before and after its key changes: PostgreSQL's own UPDATE does it there. nil: it is not one shard, or the moment must be written into the text.
+    private func poolOfBoth(_ move: SentRows.Move, _ plan: CachedPlan, _ origin: SpreadWork.Origin) throws(ServerError) -> BackendPool? {
+        var inputs = KeyInputs(text: origin.text, literals: [])
+        if case .execution(let statement, let bind) = origin {
+            inputs = KeyInputs(bind: bind, parameterTypes: statement.parameterTypes)
+            if let wanted = inputs.missingParameter(in: [move.old, move.new]) { throw .parameterCount(bind.parameterCount, wanted: wanted) }
+        }
+        var owners: [ShardIndex] = []
+        for source in [move.old, move.new] {
+            do throws(KeyError) {
+                if case .one(let token) = try inputs.tokens(source) { owners.append(database.owner(of: token)) }
+            } catch { throw .keyError(error) }
+        }
+        if let limit = plan.keyLengthMax { try inputs.checkLength(of: [move.new], max: limit) }
+        return owners.count == 2 && owners[0] == owners[1] && !plan.value.readsMoment ? database.pool(owners[0]) : nil
     }
 
     /// Why work is not begun, or does not go on: a row of its shards may be on two of them by now.

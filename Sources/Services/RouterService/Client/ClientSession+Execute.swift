@@ -290,7 +290,7 @@ extension ClientSession {
             }
         case .anyShard: (execution.pool, execution.role) = (poolOfDrawn(plan) ?? poolForReading(), .reader)
         case .homeShard: (execution.pool, execution.role) = (database.home, plan.writes ? .bound : .reader)
-        case .currentShard: (execution.pool, execution.role) = (poolOfDrawn(plan) ?? poolOfCurrentShard(), .passing)
+        case .currentShard: (execution.pool, execution.role) = (poolOfDrawn(plan) ?? poolOfCurrentShard(for: plan), .passing)
         case .everyShard(let everyShard):
             guard everyShard.reason == .referenceWrite, execute.hasConstantsOnly, execute.explainHead == nil else { throw .failed(.refusal(Refusal(.sqlPrepare, execute.name))) }
             if !everyShard.clockParameters.isEmpty, ClockText.mayNameNow(String(buffer: inputs.text)) {

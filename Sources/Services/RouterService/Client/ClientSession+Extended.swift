@@ -250,6 +250,7 @@ extension ClientSession {
             if let wanted = inputs.missingParameter(in: sources) { return failBatch(.parameterCount(message.parameterCount, wanted: wanted)) }
             do throws(KeyProblem) {
                 let pool = try pool(for: sources, plan, inputs)
+                if needsMoment(plan, at: pool) { return bindBehindHeld(message, statement, .spread(try workWithMoment(pool, .execution(statement, message)))) }
                 if sendRead(frame, message, statement, plan, pool) { return }
                 send(frame, message, statement, pool, .bound, writes: plan.writes)
             } catch { bindSpread(message, statement, sources, plan, inputs, error) }
@@ -258,7 +259,7 @@ extension ClientSession {
         case .homeShard:
             send(frame, message, statement, database.home, plan.writes ? .bound : .reader, writes: plan.writes)
         case .currentShard:
-            send(frame, message, statement, poolOfCurrentShard(), .passing, writes: plan.writes)
+            send(frame, message, statement, poolOfCurrentShard(for: plan), .passing, writes: plan.writes)
         case .everyShard(let everyShard):
             if let error = inputs.clockText(in: everyShard.clockParameters) { return failBatch(error) }
             bindBehindHeld(message, statement, .everyShard(everyShard, message))

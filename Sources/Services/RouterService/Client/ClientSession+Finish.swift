@@ -36,8 +36,11 @@ extension ClientSession {
     }
 
     /// In the client's transaction: its shards give their rows, and a session of its own makes the answer. One that has had temporary tables cannot be prepared.
-    private func beginFinish(_ plan: FinishPlan, _ origin: GatherOrigin, isImplicit: Bool, _ explanation: Explanation?, _ parts: PartlyFetched?) {
-        let fail = { [self] (error: ServerError) in if isImplicit { rollBackAll { [self] in failUnit(error) } } else { failUnit(error) } }
+    /// The same for somebody else than the client.
+    func beginFinish(_ plan: FinishPlan, _ origin: GatherOrigin, for taker: RowTaker) { beginFinish(plan, origin, isImplicit: false, nil, nil, for: taker) }
+
+    private func beginFinish(_ plan: FinishPlan, _ origin: GatherOrigin, isImplicit: Bool, _ explanation: Explanation?, _ parts: PartlyFetched?, for taker: RowTaker? = nil) {
+        let fail = { [self] (error: ServerError) in if let taker { taker.ended(error) } else if isImplicit { rollBackAll { [self] in failUnit(error) } } else { failUnit(error) } }
         if let refusal = refusal(inTransaction: plan) { return fail(refusal) }
         for index in participants.indices { participants[index].role = .bound }
         boundLocks(of: Array(participants.indices)) { [self] error in
@@ -47,6 +50,7 @@ extension ClientSession {
                     plan, origin, home: home, plan.fetches ? participants.map(\.backend) : [], homePool: database.home, isAlone: false, isImplicit: isImplicit, isInBatch: batch.isOpen, moves: database.moves)
                 (state.explanation, state.parts) = (explanation, parts)
                 borrowed = home
+                state.taker = taker
                 home.lend(to: self)
                 start(state)
             }
@@ -190,10 +194,11 @@ extension ClientSession {
         if let explanation = state.explanation { return explanation.takeHomes(frame) }
         switch frame.kind {
         case BackendKind.rowDescription:
-            guard let made = try? RowDescription(body: frame.body), state.isLike(made.columns) else { return stop(state, .planChanged) }
-            if !state.origin.isExecution { answer { $0.writeRowDescription(state.columns) } }
+            guard let made = try? RowDescription(body: frame.body), state.isLike(made.columns), state.taker?.columns(made.columns) ?? true else { return stop(state, .planChanged) }
+            if !state.origin.isExecution, state.taker == nil { answer { $0.writeRowDescription(state.columns) } }
         default:
             if frame.kind == BackendKind.dataRow { state.answered += 1 }
+            if let taker = state.taker { return taker.row(frame.body) ? () : stop(state, .answerTooLarge) }
             if let parts = state.parts {
                 parts.keep(frame)
                 if keepsTooMuch { stop(state, .answerTooLarge) }
@@ -258,6 +263,7 @@ extension ClientSession {
         if !state.isAlone { giveBack(home: state.home) }
         guard resume() else { return }
         defer { pump() }
+        if let taker = state.taker { return taker.ended(state.error) }
         let end: (ServerError?) -> Void = { [self] error in
             if let error { return failUnit(error) }
             if let explanation = state.explanation { return endExplain(explanation) }

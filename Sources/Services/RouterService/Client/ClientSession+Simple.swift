@@ -61,6 +61,7 @@ extension ClientSession {
         case .keyed(let sources):
             do throws(KeyProblem) {
                 let pool = try pool(for: sources, plan, inputs)
+                if needsMoment(plan, at: pool) { return run(try workWithMoment(pool, .query(frame, text: text))) }
                 if sendRead(frame, plan, pool) { return }
                 forwardSimple(frame, pool, .bound, writes: plan.writes)
             } catch {
@@ -75,7 +76,7 @@ extension ClientSession {
         case .homeShard:
             forwardSimple(frame, database.home, plan.writes ? .bound : .reader, writes: plan.writes)
         case .currentShard:
-            forwardSimple(frame, poolOfCurrentShard(), .passing, writes: plan.writes)
+            forwardSimple(frame, poolOfCurrentShard(for: plan), .passing, writes: plan.writes)
         case .everyShard(let everyShard):
             runEverywhere(everyShard, text: String(buffer: text))
         case .splitCopy(let split):

@@ -38,7 +38,8 @@ extension ClientSession {
         guard case .several = problem, let spread = plan.value.spread, variables.shardKey == nil, plan.hint == nil else { throw problem.error }
         let parts = try parts(of: spread, sources, inputs)
         if case .sameText = spread, parts.count > 1, let refusal = refusalOfStrays(on: parts.map(\.pool.shardID)) { throw refusal }
-        guard let work = SpreadWork(spread, parts, origin, epoch: database.topology.epoch) else { throw problem.error }
+        guard var work = SpreadWork(spread, parts, origin, epoch: database.topology.epoch) else { throw problem.error }
+        if parts.count > 1 { work.ask(try momentUse(in: origin)) }
         return work
     }
 
@@ -116,7 +117,7 @@ extension ClientSession {
     /// Vnodes may have changed their owner since the portal was bound.
     private func current(_ work: SpreadWork, _ statement: Statement) throws(ServerError) -> SpreadWork {
         guard let bind = work.bind, let plan = statement.planned.plan else { return work }
-        if work.moves != nil { return try everywhere(statement.planned, .execution(statement, bind)) }
+        if case .everyKey = plan.route { return try everywhere(statement.planned, .execution(statement, bind)) }
         guard work.epoch != database.topology.epoch, case .keyed(let sources) = plan.route else { return work }
         let inputs = KeyInputs(bind: bind, parameterTypes: statement.parameterTypes)
         return try spread(sources, plan, inputs, .execution(statement, bind), .several)
@@ -137,7 +138,14 @@ extension ClientSession {
             for index in indices { participants[index].role = .bound }
             boundLocks(of: indices) { [self] error in
                 if let error { return done(.failure(error)) }
-                send(work, keep, from: 0, SpreadAnswers(work, AnswerBudget(limits.coordinatedAnswerMax)), done)
+                askMoment(work) { [self] work in
+                    switch work {
+                    case .failure(let error): done(.failure(error))
+                    case .success(let work):
+                        if let sent = work.sent { return send(rowsOf: work, sent, done) }
+                        send(work, keep, from: 0, SpreadAnswers(work, AnswerBudget(limits.coordinatedAnswerMax)), done)
+                    }
+                }
             }
         }
     }

@@ -61,6 +61,8 @@ final class RowFinish: Gather {
     var answered = 0
     /// The home shard's command tag.
     var tag = ""
+    /// nil: the client gets the rows.
+    var taker: RowTaker?
     /// The first error: what comes after it is passed over.
     var error: ServerError?
 

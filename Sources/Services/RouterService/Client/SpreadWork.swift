@@ -16,6 +16,13 @@ struct SpreadWork {
     enum Origin {
         case query(_ frame: ByteBuffer, text: ByteBuffer)
         case execution(Statement, BindMessage)
+
+        var text: ByteBuffer {
+            switch self {
+            case .query(_, let text): text
+            case .execution(let statement, _): statement.parse.query
+            }
+        }
     }
 
     let parts: [Part]
@@ -26,8 +33,15 @@ struct SpreadWork {
     let epoch: Epoch
     /// Of a write without keys, on every shard: the moves of vnodes that the router had heard of (`DatabaseState.moves`). nil: its keys say which shards.
     let moves: UInt64?
-    private let origin: Origin
-    private let rows: InsertRows?
+    /// Of an INSERT … SELECT whose rows go through the router.
+    private(set) var sent: SentRows?
+    private var sentMoments: SentMoments?
+    /// Where its text asks for the moment, which all shards are given alike.
+    private(set) var moment: MomentUse?
+    private var origin: Origin
+    /// The statement's text in place of the client's; nil: the client's own.
+    private var text: ByteBuffer?
+    private var rows: InsertRows?
 
     /// The portal's name on the shards, where a client's own may be in use.
     private static let portal = "pgmosaic_part"
@@ -42,12 +56,7 @@ struct SpreadWork {
         case .sameText:
             (areIndependent, rowCount, rows) = (false, 0, nil)
         case .rows(let keys, let areIndependent):
-            let text: ByteBuffer
-            switch origin {
-            case .query(_, let query): text = query
-            case .execution(let statement, _): text = statement.parse.query
-            }
-            guard let rows = InsertRows(Array(buffer: text), count: keys.count) else { return nil }
+            guard let rows = InsertRows(Array(buffer: origin.text), count: keys.count) else { return nil }
             if case .execution(let statement, _) = origin {
                 let types = statement.parameterTypes
                 if rows.repeatsAParameter(among: { $0 > types.count || types[$0 - 1] == 0 }) { return nil }
@@ -65,11 +74,36 @@ struct SpreadWork {
         (areIndependent, rowCount, rows) = (false, 0, nil)
     }
 
+    /// - moments: nil where the text does not ask for them.
+    mutating func send(_ sent: SentRows, _ moments: SentMoments?) { (self.sent, sentMoments) = (sent, moments) }
+
+    var needsMoment: Bool { moment != nil || sentMoments != nil }
+
+    /// - moment: nil where the text does not ask for it.
+    mutating func ask(_ moment: MomentUse?) { self.moment = moment.flatMap { $0.isEmpty ? nil : $0 } }
+
+    /// Writes the moments into the text; false: it cannot be cut any more.
+    mutating func state(transaction: String, statement: String) -> Bool {
+        if let sent, let sentMoments { self.sent = sent.stating(sentMoments, transaction: transaction, statement: statement) }
+        sentMoments = nil
+        guard let moment else { return true }
+        self.moment = nil
+        let new = moment.text(Array(buffer: origin.text), transaction: transaction, statement: statement)
+        text = ByteBuffer(bytes: new)
+        guard rows != nil else { return true }
+        rows = InsertRows(new, count: rowCount)
+        return rows != nil
+    }
+
+    /// Places in the text that the shards get are not those of the client's.
+    var hasOwnText: Bool { text != nil || rows != nil }
+
     /// A row that two shards have for a while would be written twice.
     var findsStrays: Bool { rows == nil && parts.count > 1 }
 
     /// nil: it came as a simple query.
     var bind: BindMessage? { if case .execution(_, let bind) = origin { bind } else { nil } }
+    var parameterTypes: [UInt32] { if case .execution(let statement, _) = origin { statement.parameterTypes } else { [] } }
     var resultFormats: FormatList? { bind?.resultFormats }
 
     /// The messages for one shard, answered by one ReadyForQuery.
@@ -77,8 +111,9 @@ struct SpreadWork {
         let part = rows?.statement(with: parts[position].rows)
         switch origin {
         case .query(let frame, _):
-            guard let part else { return _ = buffer.writeImmutableBuffer(frame) }
-            buffer.writeQuery(ByteBuffer(bytes: part.text))
+            if let part { return buffer.writeQuery(ByteBuffer(bytes: part.text)) }
+            if let text { return buffer.writeQuery(text) }
+            buffer.writeImmutableBuffer(frame)
         case .execution(let statement, let bind):
             let numbers: [Int]
             if let part {
@@ -88,7 +123,11 @@ struct SpreadWork {
                     name: "", query: ByteBuffer(bytes: part.text), parameterTypes: numbers.map { $0 <= types.count ? types[$0 - 1] : 0 })
             } else {
                 numbers = Array(1..<(bind.parameterCount + 1))
-                buffer.writeParse(rewriting: statement.parse, name: "")
+                if let text {
+                    buffer.writeParse(name: "", query: text, parameterTypes: statement.parameterTypes)
+                } else {
+                    buffer.writeParse(rewriting: statement.parse, name: "")
+                }
             }
             buffer.writeBind(selecting: numbers, of: bind, portal: Self.portal, statement: "")
             buffer.writeExecute(portal: Self.portal)
@@ -105,6 +144,7 @@ struct SpreadAnswers {
     private var notices = ByteBuffer()
     private var description: ByteBuffer?
     private let isEverywhere: Bool
+    private let hasOwnText: Bool
     private var rows: [[ByteBuffer]]
     private var tag = ""
     private var count: UInt64 = 0
@@ -117,14 +157,15 @@ struct SpreadAnswers {
         parts = work.parts
         rowCount = work.rowCount
         isEverywhere = work.moves != nil
+        hasOwnText = work.hasOwnText
         rows = Array(repeating: [], count: work.parts.count)
     }
 
     mutating func add(_ exchange: Exchange, at position: Int, _ failure: ServerError?) {
         if let failure {
-            // The place in the text is that of a part.
+            // The place in the text is that of a part, or behind a moment.
             var failure = failure
-            if rowCount > 0 { failure[.position] = nil }
+            if hasOwnText { failure[.position] = nil }
             if error == nil { error = failure }
             return
         }
