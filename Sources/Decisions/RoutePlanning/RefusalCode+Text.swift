@@ -38,7 +38,7 @@ extension RefusalCode {
             ("a transaction over several shards cannot keep its isolation level",
              "Use READ COMMITTED, or keep the transaction to the keys of one shard.")
         case .rowLimit:
-            ("rows of several shards cannot be fetched a number at a time", "Fetch all of the statement's rows at once, as drivers do without a fetch size.")
+            ("these rows of several shards cannot be fetched so", "Fetch all of the statement's rows at once, as drivers do without a fetch size; from a cursor, forward.")
         case .combinedType:
             ("values of this column's type mean something on their own shard only",
              "Cast the column to text, leave it out, or run the statement outside of a transaction.")

@@ -75,3 +75,10 @@ package enum CursorUse: Hashable, Sendable {
     case close(String)
     case closeAll
 }
+
+/// FETCH or MOVE, forward.
+package struct FetchStep: Hashable, Sendable {
+    /// nil: all that are left.
+    package var rowsMax: Int?
+    package var isMove: Bool
+}

@@ -30,6 +30,10 @@ package struct StatementPlan: Hashable, Sendable {
     /// What it leaves behind in the server session.
     package var traces = SessionTraces.none
     package var cursor: CursorUse?
+    /// The query of a DECLARE for every shard.
+    package var declaredQuery: [UInt8]?
+    /// Of FETCH and MOVE; nil: in another direction than forward.
+    package var fetch: FetchStep?
     /// It names something that the schema does not have: a look at the shard as it is now may give a better plan.
     package var lacksSchema = false
     /// PostgreSQL runs it in a transaction block only; the blocks that the router opens for itself are none.

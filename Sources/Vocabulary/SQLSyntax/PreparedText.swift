@@ -51,6 +51,18 @@ package enum PreparedText {
         }
     }
 
+    /// Of `DECLARE name CURSOR … FOR query`: where the query begins.
+    package static func declaredStart(of statement: ParsedStatement) -> Int? {
+        scan(statement) { lexer, bytes in
+            var isBehindCursor = false
+            while lexer.next() == .word {
+                if isBehindCursor, isWord(bytes, lexer, "for") { return lexer.position }
+                if isWord(bytes, lexer, "cursor") { isBehindCursor = true }
+            }
+            return nil
+        }
+    }
+
     /// `next` is called with the lexer behind the statement's name.
     private static func scan(_ statement: ParsedStatement, _ next: (inout SQLLexer, UnsafeRawBufferPointer) -> Int?) -> Int? {
         let bytes = Array(statement.owner.bytes[statement.range])

@@ -190,7 +190,9 @@ import Testing
         "SELECT gen_random_uuid(), id FROM orders", "SELECT clock_timestamp(), id FROM orders", "SELECT current_user, id FROM orders",
         "SELECT 'orders'::regclass, id FROM orders", "SELECT id, (SELECT name FROM products LIMIT 1) FROM orders", "SELECT * FROM order_view",
         // Only as a statement of its own.
-        "DECLARE c CURSOR FOR SELECT * FROM orders", "COPY (SELECT * FROM orders) TO STDOUT", "DELETE FROM orders WHERE total < (SELECT max(total) FROM orders)",
+        "DECLARE c CURSOR WITH HOLD FOR SELECT * FROM orders", "DECLARE c SCROLL CURSOR FOR SELECT * FROM orders", "DECLARE c BINARY CURSOR FOR SELECT * FROM orders",
+        "DECLARE c CURSOR FOR SELECT * FROM orders FOR UPDATE", "COPY (SELECT * FROM orders) TO STDOUT",
+        "DELETE FROM orders WHERE total < (SELECT max(total) FROM orders)",
     ])
     func whatNoRuleAcceptsIsFinishedOrRefused(_ sql: String) {
         #expect(["rows finished", "PGM-NO-KEY", "PGM-MIXED-PLACEMENTS", "PGM-SERVER-FUNCTION"].contains(Fixture.route(sql)), "\(sql): \(Fixture.route(sql))")

@@ -25,7 +25,7 @@ import Testing
         Routing("EXPLAIN SELECT * FROM orders WHERE customer_id = 5", "keyed 5"), Routing("EXPLAIN DELETE FROM countries", "home"),
         Routing("EXPLAIN (ANALYZE) DELETE FROM countries", "PGM-EXPLAIN-ANALYZE"), Routing("EXPLAIN (ANALYZE false) DELETE FROM countries", "home"),
         Routing("EXPLAIN SELECT * FROM orders", "explain rows-of-anchor"), Routing("DECLARE c CURSOR FOR SELECT * FROM orders WHERE customer_id = 5", "keyed 5"),
-        Routing("DECLARE c CURSOR WITH HOLD FOR SELECT 1", "current"),
+        Routing("DECLARE c CURSOR WITH HOLD FOR SELECT 1", "current"), Routing("DECLARE c NO SCROLL CURSOR WITHOUT HOLD FOR SELECT * FROM orders", "rows rows-of-anchor"),
         Routing("DECLARE c CURSOR WITH HOLD FOR SELECT * FROM orders WHERE customer_id = 5", "keyed 5"), Routing("FETCH 5 FROM c", "current"), Routing("CLOSE c", "current"),
         Routing("COPY orders FROM STDIN", "split"), Routing("COPY orders (id) FROM STDIN", "PGM-KEY-MISSING"), Routing("COPY orders TO STDOUT", "gather"),
         Routing("COPY (SELECT * FROM orders WHERE customer_id = 5) TO STDOUT", "keyed 5"), Routing("COPY (SELECT * FROM orders) TO STDOUT", "rows finished"),
@@ -51,6 +51,17 @@ import Testing
     ])
     func everyOtherStatementHasItsPlace(_ line: Routing) {
         #expect(Fixture.route(line.sql) == line.route)
+    }
+
+    @Test func aCursorKnowsItsQueryAndHowFarItIsRead() throws {
+        for (sql, query) in [
+            ("DECLARE c CURSOR FOR SELECT * FROM orders", " SELECT * FROM orders"), ("/* for */ declare \"cursor for\" insensitive no scroll cursor without hold for(SELECT id FROM orders) ;", "(SELECT id FROM orders) "),
+        ] { #expect(try Fixture.plan(sql).declaredQuery.map { String(decoding: $0, as: UTF8.self) } == query) }
+        for (sql, rowsMax, isMove) in [("FETCH c", 1, false), ("FETCH 5 FROM c", 5, false), ("FETCH NEXT IN c", 1, false), ("FETCH ALL c", nil, false), ("MOVE FORWARD 3 c", 3, true), ("FETCH FORWARD ALL FROM c", nil, false)] as [(String, Int?, Bool)] {
+            let step = try #require(try Fixture.plan(sql).fetch)
+            #expect(step.rowsMax == rowsMax && step.isMove == isMove, "\(sql)")
+        }
+        for sql in ["FETCH 0 c", "FETCH -1 c", "FETCH PRIOR c", "FETCH ABSOLUTE 3 c", "FETCH LAST c", "FETCH RELATIVE 1 c", "MOVE BACKWARD ALL c"] { #expect(try Fixture.plan(sql).fetch == nil, "\(sql)") }
     }
 
     /// A plan that is shared by shape must hold for every literal that the shape can have.

@@ -53,11 +53,12 @@ struct ViewExpansion {
         return true
     }
 
-    /// A SELECT, or that of a COPY or an EXPLAIN.
+    /// A SELECT, or that of a COPY, an EXPLAIN or a DECLARE.
     private static func query(of node: SQLNode) -> SQLNode? {
         let query: SQLNode? =
             switch node.kind {
             case PG_QUERY__NODE__NODE_EXPLAIN_STMT: node.pointee.explain_stmt.pointee.query
+            case PG_QUERY__NODE__NODE_DECLARE_CURSOR_STMT: node.pointee.declare_cursor_stmt.pointee.query
             case PG_QUERY__NODE__NODE_COPY_STMT: node.pointee.copy_stmt.pointee.query
             default: node
             }

@@ -20,14 +20,14 @@ extension ClientSession {
             if case .failure(let error) = outcome, goesOn(error) { return }
             if !origin.isExecution { return conclude(outcome, isImplicit: isImplicit) }
             switch outcome {
-            case .failure(let error): failBatch(error)
+            case .failure(let error): failUnit(error)
             case .success(let answers):
                 guard let parts else { return answer { $0.writeImmutableBuffer(answers) } }
                 parts.keep(answers)
-                if keepsTooMuch { failBatch(.answerTooLarge) } else { give(parts) }
+                if keepsTooMuch { failUnit(.answerTooLarge) } else { give(parts) }
             }
         }
-        combine(combination, origin, showsColumns: !origin.isExecution, isBare: isBare, done)
+        combine(combination, origin, showsColumns: !origin.isExecution || parts != nil, isBare: isBare, done)
     }
 
     /// The rows, and what they are made of, to `done`.

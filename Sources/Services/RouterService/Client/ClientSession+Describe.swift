@@ -28,6 +28,8 @@ extension ClientSession {
                 describeAside(portal.statement, resultFormats: work.resultFormats)
             case .parts(let parts):
                 describeAside(portal.statement, resultFormats: parts.bind.resultFormats)
+            case .cursor(let step):
+                answerInTurn(as: .describePortal) { step.writeDescription(into: &$0) }
             case .hinted(let work):
                 describeAside(work.statement, resultFormats: work.bind.resultFormats)
             }
@@ -69,6 +71,12 @@ extension ClientSession {
             return answerInTurn(as: .describeStatement) {
                 $0.writeParameterDescription(statement.parameterTypes)
                 $0.writeRowDescription(Self.explanationColumns)
+            }
+        }
+        if plan.value.cursor != nil, let step = cursorStep(plan) {
+            return answerInTurn(as: .describeStatement) {
+                $0.writeParameterDescription([])
+                step.writeDescription(into: &$0)
             }
         }
         if case .session(.execute(let execute)) = plan.route { return describeExecution(execute, statement) }

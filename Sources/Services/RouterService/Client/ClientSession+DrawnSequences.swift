@@ -131,7 +131,7 @@ extension ClientSession {
         case .everyShard, .spread, .copy, .explained:
             if traces.drawsSequences { drawEverywhere() }
         case .backend(let owner), .effect(let owner, _): return noteExecution(traces, on: owner)
-        case .router, .gather, .parts, .hinted, .explanation, .failing: break
+        case .router, .gather, .parts, .cursor, .hinted, .explanation, .failing: break
         }
         return nil
     }

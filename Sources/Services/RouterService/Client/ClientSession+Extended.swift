@@ -237,6 +237,7 @@ extension ClientSession {
             }
         }
         if plan.requiresBlock, transaction.isIdle { return bindHere(message, statement, .failing(.noTransaction("LOCK TABLE"))) }
+        if plan.value.cursor != nil, let step = cursorStep(plan) { return bind(step, message, statement) }
         if plan.isTraced, !drawsOnSeveral(plan, inputs) {
             if transaction.isIdle, case .declare(_, holds: false) = plan.value.cursor {
                 // The shard may be in a block of the router's own.
@@ -402,6 +403,9 @@ extension ClientSession {
         case .gather(let plan, let bind): executeGather(plan, portal, bind, message)
         case .explained(let plan, let bind): executeExplain(plan, portal, bind, message)
         case .parts(let parts): executeParts(parts, rowsMax: message.rowsMax)
+        case .cursor(let step):
+            guard useUp(portal, message.portal) else { return }
+            afterAnswers { [self] in run(step) }
         case .hinted(let work):
             if portal.isUsedUp, !transaction.isFailed { return failBatch(.refusal(Refusal(.hint, "the rest of a portal's rows"))) }
             guard useUp(portal, message.portal) else { return }

@@ -195,6 +195,7 @@ extension ClientSession {
         switch frame.kind {
         case BackendKind.rowDescription:
             guard let made = try? RowDescription(body: frame.body), state.isLike(made.columns), state.taker?.columns(made.columns) ?? true else { return stop(state, .planChanged) }
+            state.parts?.columns = state.columns
             if !state.origin.isExecution, state.taker == nil { answer { $0.writeRowDescription(state.columns) } }
         default:
             if frame.kind == BackendKind.dataRow { state.answered += 1 }

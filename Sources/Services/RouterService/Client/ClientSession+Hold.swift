@@ -31,7 +31,7 @@ extension ClientSession {
     func waits(for target: Portal.Target, _ again: @escaping () -> Void) -> Bool {
         switch target {
         case .everyShard, .spread, .copy(.into): break
-        case .backend, .effect, .router, .copy, .gather, .explained, .parts, .hinted, .explanation, .failing: return false
+        case .backend, .effect, .router, .copy, .gather, .explained, .parts, .cursor, .hinted, .explanation, .failing: return false
         }
         guard let hold = hold(where: { _ in true }) else { return false }
         // Its values are kept with the portal, held or not.

@@ -22,6 +22,7 @@ extension ClientSession {
         if isInPlainPipeline { return openForSeveral { [self] in executeParts(parts, rowsMax: rowsMax) } }
         afterAnswers { [self] in
             if transaction.isIdle { batch.isImplicitlyCoordinated = true }
+            parts.purpose = .execute
             (parts.left, parts.given) = (rowsMax > 0 ? Int(rowsMax) : nil, 0)
             if case .none = parts.rows { beginGather(parts.plan, parts.origin, keeping: parts) } else { give(parts) }
         }
@@ -35,7 +36,7 @@ extension ClientSession {
     func openParts(_ parts: PartlyFetched, goesOn: @escaping (ServerError) -> Bool) {
         let pools = database.pools, moves = database.moves
         let indices = pools.compactMap { pool in participants.firstIndex { $0.backend.pool === pool } }
-        guard indices.count == pools.count else { return failBatch(.shardsChanged) }
+        guard indices.count == pools.count else { return failUnit(.shardsChanged) }
         var error: ServerError?
         var common: [RowDescription.Column]?
         each(
@@ -50,11 +51,12 @@ extension ClientSession {
             common = columns
         } then: { [self] in
             if let error {
-                if !goesOn(error) { failBatch(error) }
+                if !goesOn(error) { failUnit(error) }
                 return
             }
-            if let refusal = refusalOfStrays(since: moves) { return failBatch(refusal) }
+            if let refusal = refusalOfStrays(since: moves) { return failUnit(refusal) }
             parts.rows = .onShards(pools, turn: 0)
+            parts.columns = common ?? []
             give(parts)
         }
     }
@@ -78,27 +80,37 @@ extension ClientSession {
 
     /// Gives the client what it has asked for, or what there is.
     func give(_ parts: PartlyFetched) {
+        if parts.purpose == .declare { return endOfGiving(parts) }
         switch parts.rows {
-        case .none: failBatch(.shardsChanged)
+        case .none: failUnit(.shardsChanged)
         case .kept(var buffer):
             parts.rows = .none
             while parts.left != parts.given, let frame = try? buffer.readFrame(limit: .max) {
-                answer { out in out.writeFrame(frame.kind) { $0.writeImmutableBuffer(frame.body) } }
-                parts.given += 1
+                give(frame, of: parts)
             }
             buffer.discardReadBytes()
             parts.rows = .kept(buffer)
             endOfGiving(parts)
         case .onShards(let pools, let turn):
             guard turn < pools.count else { return endOfGiving(parts) }
-            guard let index = participants.firstIndex(where: { $0.backend.pool === pools[turn] }) else { return failBatch(.shardLost(pools[turn].shardID, mayHaveRun: false)) }
+            guard let index = participants.firstIndex(where: { $0.backend.pool === pools[turn] }) else { return failUnit(.shardLost(pools[turn].shardID, mayHaveRun: false)) }
             read(parts, from: index, pools, turn)
         }
     }
 
+    private func give(_ row: Frame, of parts: PartlyFetched) {
+        parts.given += 1
+        if parts.purpose == .fetch(isMove: true) { return }
+        answer { buffer in buffer.writeFrame(row.kind) { $0.writeImmutableBuffer(row.body) } }
+    }
+
     private func endOfGiving(_ parts: PartlyFetched) {
-        let isSuspended = parts.left == parts.given
-        answer { if isSuspended { $0.writePortalSuspended() } else { $0.writeCommandComplete(tag: "SELECT \(parts.given)") } }
+        switch parts.purpose {
+        case .execute where parts.left == parts.given: answer { $0.writePortalSuspended() }
+        case .execute: answer { $0.writeCommandComplete(tag: "SELECT \(parts.given)") }
+        case .declare: endCursorStep("DECLARE CURSOR")
+        case .fetch(let isMove): endCursorStep("\(isMove ? "MOVE" : "FETCH") \(parts.given)")
+        }
     }
 
     private func read(_ parts: PartlyFetched, from index: Int, _ pools: [BackendPool], _ turn: Int) {
@@ -118,19 +130,18 @@ extension ClientSession {
             defer { pump() }
             if let error = parts.error ?? Self.failure(exchange, result, backend) {
                 parts.error = nil
-                return failBatch(error)
+                return failUnit(error)
             }
             if exchange.tags == ["SELECT \(parts.given - before)"] {
                 parts.rows = .onShards(pools, turn: turn + 1)
             } else if parts.left != parts.given {
-                return failBatch(.shardsDisagree(backend.pool.shardID))
+                return failUnit(.shardsDisagree(backend.pool.shardID))
             }
             if parts.left == parts.given { endOfGiving(parts) } else { give(parts) }
         }
         exchange.onRow = { [self] frame in
             guard gather === parts, parts.error == nil, frame.kind == BackendKind.dataRow else { return }
-            parts.given += 1
-            answer { buffer in buffer.writeFrame(frame.kind) { $0.writeImmutableBuffer(frame.body) } }
+            give(frame, of: parts)
         }
         backend.run(exchange) { buffer in
             for statement in prelude { buffer.writeQuery(statement) }

@@ -56,6 +56,7 @@ extension ClientSession {
             case .leave: return leaveReplica { [self] in runSimple(frame, text, mayReload: mayReload) }
             }
         }
+        if plan.value.cursor != nil, let step = cursorStep(plan) { return run(step) }
         if plan.isTraced, !drawsOnSeveral(plan, inputs) { return runTraced(frame, plan, inputs) }
         switch plan.route {
         case .keyed(let sources):

@@ -15,6 +15,17 @@ final class PartlyFetched: Gather {
         case kept(ByteBuffer)
     }
 
+    /// What its rows are given for.
+    enum Purpose: Equatable {
+        case execute
+        /// DECLARE: for nothing yet.
+        case declare
+        case fetch(isMove: Bool)
+    }
+
+    var purpose = Purpose.execute
+    /// What its rows have; of cursors.
+    var columns: [RowDescription.Column] = []
     let plan: GatherRows
     let statement: Statement
     let bind: BindMessage
@@ -62,6 +73,7 @@ final class PartlyFetched: Gather {
     func keep(_ answers: ByteBuffer) {
         var (rest, kept) = (answers, ByteBuffer())
         while let frame = try? rest.readFrame(limit: .max) {
+            if frame.kind == BackendKind.rowDescription { columns = (try? RowDescription(body: frame.body))?.columns ?? [] }
             if frame.kind == BackendKind.dataRow { kept.writeFrame(frame.kind) { $0.writeImmutableBuffer(frame.body) } }
         }
         rows = .kept(kept)

@@ -151,6 +151,8 @@ struct Portal {
         indirect case explained(ExplainPlan, BindMessage)
         /// The same; some of the rows may have been given.
         indirect case parts(PartlyFetched)
+        /// Does something with a cursor over several shards.
+        indirect case cursor(CursorStep)
         /// Runs on the shard of its hint.
         indirect case hinted(HintedWork)
         /// The plan is told instead.
@@ -171,7 +173,7 @@ struct Portal {
     var owner: Backend? {
         switch target {
         case .backend(let backend), .effect(let backend, _): backend
-        case .router, .everyShard, .spread, .copy, .gather, .explained, .parts, .hinted, .explanation, .failing: nil
+        case .router, .everyShard, .spread, .copy, .gather, .explained, .parts, .cursor, .hinted, .explanation, .failing: nil
         }
     }
 }
