@@ -48,6 +48,16 @@ import Testing
     ])
     func otherRowsAreRefused(_ sql: String) { #expect(Fixture.route(sql).hasPrefix("PGM-"), "\(Fixture.route(sql))") }
 
+    /// What the session has drawn last is lost with it.
+    @Test func whatDrawsFromASequenceIsKnownToDraw() throws {
+        var context = Fixture.context()
+        context.keepsSequences = true
+        for (sql, draws) in [("INSERT INTO audit (message) SELECT note FROM orders", true), ("INSERT INTO settings SELECT note, note FROM orders", false)] {
+            let plan = try Fixture.plan(sql, in: context)
+            #expect({ if case .everyKey = plan.route { true } else { false } }() && plan.traces.drawsSequences == draws, "\(sql)")
+        }
+    }
+
     @Test func aRowMovesByWhatItWillBe() throws {
         let sent = try #require(try Self.sent("UPDATE items AS i SET customer_id = 6, qty = i.qty + 1, product_id = $1 WHERE i.customer_id = 5 AND i.qty > $2 RETURNING i.*"))
         let query = Self.query(sent)

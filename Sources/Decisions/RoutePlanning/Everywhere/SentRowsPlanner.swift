@@ -48,6 +48,7 @@ struct SentRowsPlanner {
             kind: .insert, route: .everyKey(EveryKey(rule: .rowsSent, sent: sent)), writes: true, reuse: .text, tables: plan.tables + query.plan.tables.filter { !plan.tables.contains($0) },
             reason: "the query's rows are sent to the shards that own them (\(WriteRule.rowsSent.rawValue))")
         result.readsMoment = query.readsMoment || plan.readsMoment
+        result.traces.drawsSequences = plan.traces.drawsSequences
         return result
     }
 
@@ -158,7 +159,11 @@ struct SentRowsPlanner {
             guard sources.count == 1, case .parameter(let number, let type) = sources[0] else { return nil }
             return (.owners(key: number - 1, type: type, lengthMax: plan.keyLengthMax), plan)
         case .everyShard(let everyShard) where everyShard.reason == .referenceWrite && everyShard.readTables.isEmpty: return (.everyShard, plan)
-        case .homeShard where plan.traces == .none: return (.home, plan)
+        case .homeShard:
+            // Not into temporary tables, which are the session's.
+            var traces = plan.traces
+            traces.drawsSequences = false
+            return traces == .none ? (.home, plan) : nil
         default: return nil
         }
     }
