@@ -48,7 +48,7 @@ import Testing
         ("SELECT * FROM accounts WHERE id = 1.0", "0A000", "PGM-KEY-TYPE"),
         ("INSERT INTO accounts VALUES (NULL)", "23502", "PGM-KEY-NULL"),
         ("INSERT INTO accounts (owner) VALUES ('Ada')", "0A000", "PGM-KEY-MISSING"),
-        ("UPDATE accounts SET id = 2 WHERE id = 1", "0A000", "PGM-KEY-UPDATE"),
+        ("UPDATE accounts SET id = id + 1 WHERE id = 1", "0A000", "PGM-KEY-UPDATE"),
         ("UPDATE countries SET changed = now()", "0A000", "PGM-REFERENCE-VOLATILE"),
         ("CREATE TABLE stray (id bigint)", "0A000", "PGM-UNPLACED-TABLE"),
         ("CREATE UNIQUE INDEX i ON accounts (owner)", "0A000", "PGM-UNIQUE-WITHOUT-KEY"),
