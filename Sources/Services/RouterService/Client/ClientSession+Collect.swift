@@ -23,7 +23,7 @@ extension ClientSession {
                 collect(origin, from: [try pool(for: sources, plan, inputs)], writes: plan.writes, done)
             } catch {
                 guard case .several = error,
-                    let gather = StatementPlanner.across(bytes: sent.parts.query, parameterTypes: statement.parameterTypes, context: scope.context)
+                    case .gatherRows(let gather)? = StatementPlanner.across(bytes: sent.parts.query, parameterTypes: statement.parameterTypes, context: scope.context)
                 else { return done(.failure(error.error)) }
                 collect(gather, origin, inputs, done)
             }
