@@ -17,7 +17,7 @@ import Testing
         Routing("EXECUTE p(nextval('ids'))", "PGM-SQL-PREPARE"), Routing("PREPARE p (own_type) AS SELECT 1", "PGM-SQL-PREPARE"),
         Routing("EXPLAIN EXECUTE p", "session"), Routing("CREATE TABLE x AS EXECUTE p", "PGM-CREATE-TABLE-AS"),
         Routing("PREPARE U&\"p\" AS SELECT 1", "PGM-SQL-PREPARE"), Routing("DISCARD PLANS", "session"), Routing("LISTEN x", "home"), Routing("UNLISTEN *", "home"),
-        Routing("NOTIFY x", "home"), Routing("SET CONSTRAINTS ALL DEFERRED", "session"), Routing("SET CONSTRAINTS x DEFERRED", "PGM-UNSUPPORTED"),
+        Routing("NOTIFY x", "home"), Routing("SET CONSTRAINTS ALL DEFERRED", "session"), Routing("SET CONSTRAINTS x, shadow.y IMMEDIATE", "session"),
         Routing("TRUNCATE orders", "every"), Routing("TRUNCATE settings", "home"), Routing("TRUNCATE orders, settings", "PGM-MIXED-PLACEMENTS"),
         Routing("VACUUM orders", "every"), Routing("ANALYZE", "every"), Routing("VACUUM settings", "home"), Routing("REINDEX TABLE orders", "every"),
         Routing("REINDEX DATABASE x", "PGM-UNSUPPORTED"), Routing("CLUSTER orders", "every"), Routing("LOCK settings", "home"), Routing("LOCK orders", "PGM-LOCK-TABLE"),

@@ -9,10 +9,11 @@ extension TestCluster {
     ///
     /// - waits: until the router knows the user.
     static func withLogin(
-        _ tables: [String: Placement], router: @escaping @Sendable (inout RouterSettings) -> Void = { _ in }, waits: Bool = true,
+        _ tables: [String: Placement], defaultPlacement: DefaultPlacement = .refuse, router: @escaping @Sendable (inout RouterSettings) -> Void = { _ in }, waits: Bool = true,
         _ body: @Sendable (TestCluster) async throws -> Void
     ) async throws {
         var options = Options(shards: 3, tables: tables)
+        options.defaultPlacement = defaultPlacement
         options.router = {
             $0.wireAuth = .scram
             router(&$0)

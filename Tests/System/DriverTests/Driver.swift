@@ -5,7 +5,7 @@ import Testing
 
 /// A client library, and how its program in Drivers/ is run.
 enum Driver: String, CaseIterable {
-    case psql, psycopg, psycopg2, asyncpg, alchemy, node, jdbc, ruby, perl, php, odbc, libpq, pgx
+    case psql, psycopg, psycopg2, asyncpg, alchemy, alembic, django, node, jdbc, ruby, perl, php, odbc, libpq, pgx
 
     private static let folder = (#filePath as NSString).deletingLastPathComponent + "/Drivers"
     private static let jar = "/usr/share/java/postgresql.jar"
@@ -33,6 +33,8 @@ enum Driver: String, CaseIterable {
         case .psycopg2: "psycopg2-binary (PyPI) is missing where PGMOSAIC_TEST_PYTHON points"
         case .asyncpg: "asyncpg (PyPI) is missing where PGMOSAIC_TEST_PYTHON points"
         case .alchemy: "SQLAlchemy (PyPI) is missing where PGMOSAIC_TEST_PYTHON points"
+        case .alembic: "alembic (PyPI) is missing where PGMOSAIC_TEST_PYTHON points"
+        case .django: "Django (PyPI) is missing where PGMOSAIC_TEST_PYTHON points"
         case .node: "node, or node-postgres where PGMOSAIC_TEST_NODE_PATH points, is missing"
         case .jdbc: "javac, or Debian's libpostgresql-jdbc-java, is missing"
         case .ruby: "Debian's ruby-pg is missing"
@@ -51,6 +53,8 @@ enum Driver: String, CaseIterable {
         case .psycopg2: Self.python(has: "psycopg2")
         case .asyncpg: Self.python(has: "asyncpg")
         case .alchemy: Self.python(has: "sqlalchemy") && Self.python(has: "psycopg")
+        case .alembic: Self.python(has: "alembic") && Self.python(has: "psycopg")
+        case .django: Self.python(has: "django") && Self.python(has: "psycopg")
         case .node: Self.program("node") != nil && Self.exists((Self.environment["PGMOSAIC_TEST_NODE_PATH"] ?? "/nonexistent") + "/pg")
         case .jdbc: Self.program("javac") != nil && Self.exists(Self.jar)
         case .ruby: Self.runs("ruby", "-e", "require 'pg'")
@@ -97,7 +101,7 @@ enum Driver: String, CaseIterable {
         switch self {
         case .psql: return try await Self.run(try PostgresInstallation.find().path(of: "psql"), ["-X", "-f", "smoke.psql", Self.dsn(port: port)])
         case .psycopg: return try await Self.run(Self.python, ["smoke.py"], dsn)
-        case .psycopg2, .asyncpg, .alchemy: return try await Self.run(Self.python, ["\(rawValue)_smoke.py"], dsn)
+        case .psycopg2, .asyncpg, .alchemy, .alembic, .django: return try await Self.run(Self.python, ["\(rawValue)_smoke.py"], dsn)
         case .odbc: return try await Self.run(Self.python, ["odbc_smoke.py"], dsn.merging(["ODBC_DRIVER": Self.odbcLibrary]) { $1 })
         case .node:
             let path = ["NODE_PATH": Self.environment["PGMOSAIC_TEST_NODE_PATH"] ?? ""]
@@ -135,7 +139,7 @@ enum Driver: String, CaseIterable {
     private static func run(_ program: String, _ arguments: [String], _ extra: [String: String] = [:]) async throws -> String {
         let result = try await SupervisedProcess.run(
             SupervisedProcess.Command(
-                program, arguments, environment: environment.merging(["LC_ALL": "C.UTF-8", "PGTZ": "UTC"]) { $1 }.merging(extra) { $1 },
+                program, arguments, environment: environment.merging(["LC_ALL": "C.UTF-8", "PGTZ": "UTC", "PYTHONDONTWRITEBYTECODE": "1"]) { $1 }.merging(extra) { $1 },
                 workingDirectory: folder))
         return result.output + result.errors
     }

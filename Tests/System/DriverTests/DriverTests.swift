@@ -23,6 +23,12 @@ import Testing
     @Test(.enabled(if: Driver.alchemy.isPresent, Driver.alchemy.package))
     func sqlAlchemy() async throws { try await compare(.alchemy) }
 
+    @Test(.enabled(if: Driver.alembic.isPresent, Driver.alembic.package))
+    func alembic() async throws { try await compare(.alembic) }
+
+    @Test(.enabled(if: Driver.django.isPresent, Driver.django.package))
+    func django() async throws { try await compare(.django) }
+
     @Test(.enabled(if: Driver.node.isPresent, Driver.node.package))
     func nodePostgres() async throws { try await compare(.node) }
 
@@ -53,7 +59,8 @@ import Testing
             "\(prefix)_accounts": .sharded(key: "id"), "\(prefix)_entries": .sharded(key: "account_id"),
             "\(prefix)_currencies": .reference, "\(prefix)_settings": .local,
         ]
-        try await TestCluster.withLogin(tables) { cluster in
+        // Frameworks make tables of their own.
+        try await TestCluster.withLogin(tables, defaultPlacement: [.alembic, .django].contains(driver) ? .local : .refuse) { cluster in
             // Both under one name, for some programs print it.
             let plain = try await PostgresServer.create(.init(dataDirectory: NSTemporaryDirectory() + "pgmosaic-plain-\(UUID().uuidString)/data"))
             try await plain.createDatabase(TestCluster.database)

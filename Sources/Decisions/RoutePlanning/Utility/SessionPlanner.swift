@@ -15,7 +15,7 @@ package enum SessionPlanner {
             default: session(.discard)
             }
         case PG_QUERY__NODE__NODE_DEALLOCATE_STMT: session(deallocate(string(node.pointee.deallocate_stmt.pointee.name)))
-        case PG_QUERY__NODE__NODE_CONSTRAINTS_SET_STMT: session(try setConstraints(node))
+        case PG_QUERY__NODE__NODE_CONSTRAINTS_SET_STMT: session(setConstraints(node))
         case PG_QUERY__NODE__NODE_PREPARE_STMT: try PreparedPlanner.plan(prepare: node.pointee.prepare_stmt, request)
         case PG_QUERY__NODE__NODE_EXECUTE_STMT: try PreparedPlanner.plan(execute: node.pointee.execute_stmt, request)
         default: nil
@@ -70,12 +70,10 @@ package enum SessionPlanner {
 
     private static func deallocate(_ name: String) -> SessionStatement { .deallocate(name: name.isEmpty ? nil : name) }
 
-    /// Deferring lasts to the end of the transaction, on each shard that joins it.
-    private static func setConstraints(_ node: SQLNode) throws(Refusal) -> SessionStatement {
-        guard node.pointee.constraints_set_stmt.pointee.n_constraints == 0 else {
-            throw Refusal(.unsupported, "SET CONSTRAINTS of named constraints")
-        }
-        return .setTransaction
+    /// Deferring lasts to the end of the transaction, on each shard that joins it; constraints have the same names on all of them. Like SET LOCAL where there are names, which a shard has to
+    /// look up, and by the search_path of that moment.
+    private static func setConstraints(_ node: SQLNode) -> SessionStatement {
+        node.pointee.constraints_set_stmt.pointee.n_constraints == 0 ? .setTransaction : .setLocal(name: "constraints")
     }
 
     /// The schemas of a `SET search_path`, `"$user"` unresolved; nil for any other statement. Empty for `SET search_path = ''`.

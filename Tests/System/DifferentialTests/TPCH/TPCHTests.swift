@@ -9,7 +9,7 @@ import Testing
 
 /// The 22 queries of TPC-H over four shards, and on one plain PostgreSQL with the same rows.
 ///
-/// `PGMOSAIC_TPCH_SCALE=0.1 swift test --filter everyQueryOfTPCH` runs them at scale 0.1, in about ten minutes, and tells what each took.
+/// `PGMOSAIC_TPCH_SCALE=0.1 swift test --filter everyQueryOfTPCH` runs them at scale 0.1, and tells what each took.
 @Suite struct TPCHTests {
     /// Those that the shards answer for their own keys, or parts of the answer: all tables of the statement have the orders' key. The rows of the others are brought to the home shard.
     static let answeredByShards = [1, 4, 6, 12]
@@ -26,25 +26,21 @@ import Testing
                     let expected = try await form.run(plain, query)
                     let between = ContinuousClock.now
                     let answer = try await form.run(router, query)
-                    #expect(expected.sqlState == nil && !expected.rows.isEmpty, "query \(index + 1)")
+                    #expect(expected.sqlState == nil && ![[], ["NULL"]].contains(expected.rows), "query \(index + 1)")
                     #expect(answer.comparable(of: query) == expected.comparable(of: query), "\(form): query \(index + 1)")
                     if scale != nil { print("TPC-H \(index + 1), \(form): \(expected.rows.count) rows, \(between - began) on one server, \(between.duration(to: .now)) over four") }
                 }
             }
+            try await Self.expectRoutes(router)
         }
     }
 
-    @Test func queriesOfTheOrdersKeyAreAnsweredByTheShards() async throws {
-        try await TestCluster.with(.init(shards: 4, tables: TPCHSchema.placements)) { cluster in
-            let router = try await Self.connect(cluster.dsn)
-            for (name, columns) in TPCHSchema.tables { try await router.execute("CREATE TABLE \(name) (\(columns))") }
-            try await router.execute("SET pgmosaic.explain = on")
-            for (index, query) in TPCHQueries.all(scale: 1).enumerated() {
-                let explanation = try await router.execute(query).first.map(FinisherTests.rows)?.first ?? ""
-                let reason = Self.answeredByShards.contains(index + 1) ? "each shard answers for its own keys" : "its rows are brought to the home shard"
-                #expect(explanation.hasSuffix(reason), "query \(index + 1): \(explanation)")
-            }
-            await router.close()
+    private static func expectRoutes(_ router: PGClient) async throws {
+        try await router.execute("SET pgmosaic.explain = on")
+        for (index, query) in TPCHQueries.all(scale: 1).enumerated() {
+            let explanation = try await router.execute(query).first.map(FinisherTests.rows)?.first ?? ""
+            let reason = answeredByShards.contains(index + 1) ? "each shard answers for its own keys" : "its rows are brought to the home shard"
+            #expect(explanation.hasSuffix(reason), "query \(index + 1): \(explanation)")
         }
     }
 
