@@ -131,10 +131,55 @@ class CPUClock:
             return {"all": (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")}
 
 
+class TreeClock:
+    """CPU time of processes with all that descend from them, in seconds; those that have ended count once their parent has taken note of it. Steps of the system's clock tick."""
+
+    def __init__(self, pids):
+        self.pids = pids
+        self.start()
+
+    def start(self):
+        self.begin = self._read()
+
+    def elapsed(self):
+        return self._read() - self.begin
+
+    def _read(self):
+        parents, times = {}, {}
+        for name in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                fields = open(f"/proc/{name}/stat").read().rpartition(")")[2].split()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            parents[int(name)], times[int(name)] = int(fields[1]), sum(map(int, fields[11:15]))
+        total = 0
+        for pid in times:
+            ancestor = pid
+            while ancestor in parents and ancestor not in self.pids:
+                ancestor = parents[ancestor]
+            if ancestor in self.pids:
+                total += times[pid]
+        return total / os.sysconf("SC_CLK_TCK")
+
+
 def resident_bytes(pid):
     """Memory that is the process's own or touched by it (VmRSS)."""
     for line in open(f"/proc/{pid}/status"):
         if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    raise BenchmarkError(f"process {pid} has no memory: it has ended")
+
+
+def reset_peak(pid):
+    """What `peak_bytes` tells begins anew."""
+    with open(f"/proc/{pid}/clear_refs", "w") as file:
+        file.write("5")
+
+
+def peak_bytes(pid):
+    """The most that `resident_bytes` has been (VmHWM)."""
+    for line in open(f"/proc/{pid}/status"):
+        if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
     raise BenchmarkError(f"process {pid} has no memory: it has ended")
 
