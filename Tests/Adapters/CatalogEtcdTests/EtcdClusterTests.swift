@@ -32,7 +32,7 @@ import Testing
     }
 
     @Test func fiftyWritersLoseAndDoubleNothingWhenTheLeaderIsKilledInTheMiddle() async throws {
-        let (writers, rounds) = (50, 4)
+        let (writers, rounds) = (50, WriterRounds.of(4))
         try await EtcdCluster.with(members: 3) { cluster in
             var stores: [EtcdCatalogStore] = []
             // Members that have just started may answer a first call late.

@@ -87,7 +87,7 @@ extension RealServerTests {
         @Test func aConsumerThatFailsEndsTheCopyAndKeepsTheSession() async throws {
             try await RealServer.withClient { client in
                 await #expect(throws: SourceFailure.self) {
-                    try await client.copyOut("COPY (SELECT repeat('x', 1000) FROM generate_series(1, 200000)) TO STDOUT") { _ in throw SourceFailure() }
+                    try await client.copyOut("COPY (SELECT repeat('x', 1000) FROM generate_series(1, 20000)) TO STDOUT") { _ in throw SourceFailure() }
                 }
                 let next = try await client.query("SELECT 1")
                 #expect(next.rows.count == 1)
@@ -97,7 +97,7 @@ extension RealServerTests {
         @Test func aConsumerThatIsCancelledWhileTheLineIsFullKeepsTheSession() async throws {
             try await RealServer.withClient { client in
                 let copy = Task {
-                    try await client.copyOut("COPY (SELECT repeat('x', 1000) FROM generate_series(1, 200000)) TO STDOUT") { _ in
+                    try await client.copyOut("COPY (SELECT repeat('x', 1000) FROM generate_series(1, 20000)) TO STDOUT") { _ in
                         try await Task.sleep(for: .seconds(60))
                     }
                 }

@@ -63,7 +63,7 @@ extension RealServerTests {
             let client = try await session()
             let start = try await position(client)
             try await client.copyBoth("START_REPLICATION \(start)") { _ in
-                _ = try await RealServer.current.server.psql("CREATE TABLE duplex_long AS SELECT repeat('x', 500) FROM generate_series(1, 40000)")
+                _ = try await RealServer.current.server.psql("CREATE TABLE duplex_long AS SELECT repeat('x', 500) FROM generate_series(1, 16000)")
             }
             _ = try await position(client)
             await client.close()

@@ -42,7 +42,7 @@ import Testing
     }
 
     @Test func connectionsBeyondTheLimitWaitForAPlace() async throws {
-        try await RESTTestServer.with(Things().responder, limits: RESTLimits(connectionsMax: 4, idleTimeout: .milliseconds(500))) { server in
+        try await RESTTestServer.with(Things().responder, limits: RESTLimits(connectionsMax: 4, idleTimeout: .seconds(3))) { server in
             async let silent: Void = withTaskGroup(of: Void.self) { group in
                 for _ in 0..<4 { group.addTask { _ = await ending("", server) } }
             }

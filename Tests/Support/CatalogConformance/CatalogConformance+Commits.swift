@@ -135,7 +135,7 @@ extension CatalogConformance {
     }
 
     func fiftyWritersLoseNothing() async throws {
-        let (writers, rounds) = (50, 2)
+        let (writers, rounds) = (50, WriterRounds.of(2))
         try await withStores(5) { stores in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for writer in 0..<writers {

@@ -78,7 +78,7 @@ extension CatalogFaultConformance {
     /// Each writer counts in a setting of its own. `unavailable` promises that nothing was written and `unknownOutcome` is looked up, so the count is exact
     /// unless a store says what is not so.
     func writersSurvive(_ fault: Fault) async throws {
-        let (writers, rounds) = (50, 3)
+        let (writers, rounds) = (50, WriterRounds.of(3))
         var stores: [any CatalogStore] = []
         for _ in 0..<5 { stores.append(try await catalog.openOverLine()) }
         let all = stores

@@ -12,6 +12,7 @@ import Testing
             #expect(start.status == 0 && start.output.contains("Three things to try:"), "\(start.output)\(start.errors)")
             let first = try demo.description()
             try await check(first)
+            try await tryWhatItSuggests(start.output)
             let wire = try #require(first["dsn"] as? String)
             try await demo.psql(wire, "UPDATE customers SET name = 'Ada Lovelace' WHERE customer_id = 42")
             try await checkSplit(demo, first)
@@ -111,6 +112,20 @@ import Testing
             // A process that has ended is seen as such a moment later.
             for _ in 0..<100 where !demo.processes.isEmpty { try await Task.sleep(for: .milliseconds(50)) }
             #expect(demo.processes.isEmpty)
+        }
+    }
+
+    /// The lines to copy that call psql or curl, as a shell runs them.
+    private func tryWhatItSuggests(_ output: String) async throws {
+        let lines = output.split(separator: "\n").compactMap { line -> String? in
+            let words = line.trimmingPrefix(while: { $0 == " " || $0.isNumber || $0 == "." })
+            guard line.dropFirst(2).first?.isNumber == true, words.hasPrefix("psql ") || words.hasPrefix("curl ") else { return nil }
+            return words.components(separatedBy: "   (")[0]
+        }
+        #expect(lines.count == 6, "\(output)")
+        for line in lines {
+            let result = try await SupervisedProcess.run(.init("/bin/sh", ["-c", line]), limit: .seconds(120))
+            #expect(result.status == 0 && result.output.count > 20 && !result.output.contains("\"error\""), "\(line)\n\(result.lastLines)")
         }
     }
 

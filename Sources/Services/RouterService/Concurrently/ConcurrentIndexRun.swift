@@ -32,6 +32,8 @@ struct ConcurrentIndexRun: Sendable {
     private struct Session: Sendable {
         var shard: ShardRecord
         var client: PGClient
+        /// When its server process began, which another one of the same number did at another time.
+        var since: String
         /// There is something of this name already.
         var isTaken: Bool
     }
@@ -62,7 +64,8 @@ struct ConcurrentIndexRun: Sendable {
             let client = try await control.connect(shard.primaryEndpoint)
             do {
                 for setting in settings { _ = try await client.query(setting, options: .init(timeout: Self.shortLimit)) }
-                var session = Session(shard: shard, client: client, isTaken: false)
+                let since = try await client.query(Self.beginning, options: .init(timeout: Self.shortLimit)).rows.first?.text(0) ?? ""
+                var session = Session(shard: shard, client: client, since: since, isTaken: false)
                 if let name = work.made { session.isTaken = try await isTaken(name, client) }
                 return .success(session)
             } catch {
@@ -113,20 +116,32 @@ struct ConcurrentIndexRun: Sendable {
     /// Takes the index away where this run may have made it; the shards where that takes longer, for it waits for whoever writes the table.
     private func cleanUp(_ sessions: [Session], _ failures: [ShardID: ServerError]) async -> [ShardID] {
         guard let name = work.made else { return [] }
-        let mine = sessions.filter { !$0.isTaken && failures[$0.shard.id]?.sqlState != .duplicateTable }.map(\.shard)
-        let left = ShardsLeft(mine.map(\.id))
+        let mine = sessions.filter { !$0.isTaken && failures[$0.shard.id]?.sqlState != .duplicateTable }
+        let left = ShardsLeft(mine.map(\.shard.id))
         // Not part of this task: whoever has cancelled the run wants it to happen, and nobody waits for all of it.
-        for shard in mine { Task { [control] in if await Self.drop(name, on: shard, control) { left.remove(shard.id) } } }
+        for session in mine { Task { [control] in if await Self.drop(name, madeBy: session, control) { left.remove(session.shard.id) } } }
         let deadline = ContinuousClock.now + Self.answerLimit
         while !left.all.isEmpty, ContinuousClock.now < deadline { await Self.rest(.milliseconds(50)) }
         return left.all
     }
 
-    private static func drop(_ name: QualifiedName, on shard: ShardRecord, _ control: ControlPlane) async -> Bool {
+    private static let beginning = "SELECT backend_start::text FROM pg_catalog.pg_stat_activity WHERE pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()"
+
+    /// Ends the server process that is making the index, for what it has not made yet cannot be dropped. Empty: it is gone.
+    private static func end(_ session: Session) -> String {
+        """
+        SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity \
+        WHERE pid OPERATOR(pg_catalog.=) \(session.client.processID) AND backend_start::text OPERATOR(pg_catalog.=) \(quoteLiteral(session.since))
+        """
+    }
+
+    private static func drop(_ name: QualifiedName, madeBy session: Session, _ control: ControlPlane) async -> Bool {
+        let shard = session.shard
         let deadline = ContinuousClock.now + cleanUpLimit
         repeat {
             do {
                 return try await control.withClient(shard.primaryEndpoint) { client in
+                    while try await !client.query(end(session), options: .init(timeout: shortLimit)).rows.isEmpty { await rest(.milliseconds(50)) }
                     _ = try await client.query("DROP INDEX CONCURRENTLY IF EXISTS \(quoted(name))", options: .init(timeout: dropLimit))
                     return true
                 }
