@@ -94,6 +94,8 @@ enum CatalogFile {
         guard folder.isEmpty || FileManager.default.fileExists(atPath: folder) else { throw .unavailable("the folder \(folder) does not exist") }
         guard isAllowed else { throw .unavailable("\(path) does not exist") }
         for suffix in ["-wal", "-journal"] where FileIdentity(path + suffix) != nil {
+            // Another process has made both since the file was looked for: it comes before what belongs to it.
+            if FileIdentity(path) != nil { return }
             // SQLite would replay it into the new file.
             throw .foreign("\(path)\(suffix) is there without its catalog; restore the catalog, or remove it")
         }
