@@ -146,10 +146,7 @@ import Testing
         _ = try await witness.commit(numbering(1), expecting: .zero)
         let line = try TestLine(to: cluster.port(), on: try LoopbackPort.free())
         defer { line.close() }
-        var timing = EtcdTiming.patient
-        timing.whole = .seconds(10)
-        timing.call = .seconds(10)
-        let store = try await cluster.open(port: line.port, prefix: prefix, timing: timing)
+        let store = try await cluster.open(port: line.port, prefix: prefix, timing: .patient)
         // A shard in the middle of the writing; and then nothing gets through any more.
         line.lose(.request, of: "shard-777\"")
         let cut = Task {

@@ -13,7 +13,11 @@ extension FaultTests {
         private static var options: TestCluster.Options {
             var options = TestCluster.Options(shards: 2, tables: FaultClusterTrait.tables)
             // One client keeps the others waiting.
-            options.router = { $0.poolSizeMax = 1 }
+            options.router = {
+                $0.poolSizeMax = 1
+                // Until the last of them has logged in.
+                $0.poolWaitTimeout = .seconds(60)
+            }
             return options
         }
 
