@@ -8,7 +8,9 @@ import re
 import signal
 import threading
 import time
+import urllib.parse
 
+from cluster import demo, psql
 from processes import BenchmarkError, accepts_connections, free_port, running, wait_until
 from report import Table, median
 
@@ -55,24 +57,80 @@ class Server:
 
 
 @contextlib.contextmanager
+def sqlite(options, folder):
+    yield "sqlite:" + os.path.join(folder, "catalog.db"), {}
+
+
+@contextlib.contextmanager
+def postgresql(options, folder):
+    """A database of a demo's first shard's server; the demo is silent."""
+    with demo(options.program, folder) as cluster:
+        server = cluster.shards[0]["dsn"]
+        psql(server, "CREATE DATABASE control")
+        parts = urllib.parse.urlsplit(server)
+        password = urllib.parse.unquote(parts.password or "")
+        yield (f"postgres://{parts.username}@{parts.hostname}:{parts.port}/control" + ("?password=env:CONTROL_PASSWORD" if password else ""),
+               {"CONTROL_PASSWORD": password})
+
+
+@contextlib.contextmanager
+def etcd(options, folder):
+    """Three members, which write to the disk as etcd does."""
+    names = ["a", "b", "c"]
+    clients, peers = ([f"http://127.0.0.1:{free_port()}" for _ in names] for _ in range(2))
+    members = ",".join(f"{name}={peer}" for name, peer in zip(names, peers))
+    with contextlib.ExitStack() as stack:
+        children = [stack.enter_context(running(
+            ["etcd", "--name", name, "--data-dir", os.path.join(folder, "etcd-" + name), "--listen-client-urls", client, "--advertise-client-urls", client,
+             "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", members, "--initial-cluster-state", "new"],
+            os.path.join(folder, f"etcd-{name}.log"))) for name, client, peer in zip(names, clients, peers)]
+        for child, client in zip(children, clients):
+            wait_until(lambda: _is_healthy(client), child, "etcd")
+        yield "etcd://" + ",".join(client.removeprefix("http://") for client in clients), {}
+
+
+def _is_healthy(url):
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=2)
+    try:
+        connection.request("GET", "/health")
+        return b"true" in connection.getresponse().read()
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+# The name for people, and what starts the store: it gives the catalog's location, and the environment in which it is understood.
+STORES = [("SQLite", sqlite), ("PostgreSQL", postgresql), ("etcd, three members", etcd)]
+
+
+@contextlib.contextmanager
 def started(program, role, name, catalog, folder):
     """A server over the catalog; gives its process and itself."""
-    port, config = free_port(), os.path.join(folder, name + ".yaml")
+    (location, environment), port, config = catalog, free_port(), os.path.join(folder, name + ".yaml")
     own = f"loops: 1\nwire: {{port: {free_port()}, auth: trust}}\n" if role == "router" else ""
     with open(config, "w") as file:
-        file.write(f"id: {name}\ncatalog: \"sqlite:{catalog}\"\nhttp: {{port: {port}, auth: none}}\n{own}shutdown: {{grace: 1s}}\n")
-    with running([program, role, "--config", config], os.path.join(folder, name + ".log")) as child:
+        file.write(f"id: {name}\ncatalog: \"{location}\"\nhttp: {{port: {port}, auth: none}}\n{own}shutdown: {{grace: 1s}}\n")
+    with running([program, role, "--config", config], os.path.join(folder, name + ".log"), env=environment) as child:
         wait_until(lambda: accepts_connections(port), child, f"the {role} {name}")
         yield child, Server(port)
 
 
 def measure(options, folder, progress):
+    figures = {}
+    for name, store in STORES:
+        own = os.path.join(folder, "control-" + store.__name__)
+        # An unprivileged account passes through it.
+        os.mkdir(own, 0o755)
+        with store(options, own) as catalog:
+            figures[name] = _measure(options, catalog, own, lambda text: progress(f"{name}: {text}"))
+    return _table(figures), figures
+
+
+def _measure(options, catalog, folder, progress):
     changes, kills = (QUICK_CHANGES, QUICK_KILLS) if options.quick else (CHANGES, KILLS)
-    folder = os.path.join(folder, "control")
-    os.mkdir(folder)
-    catalog = os.path.join(folder, "catalog.db")
     with contextlib.ExitStack() as stack:
-        progress(f"starting {MANAGERS} managers and {ROUTERS} routers over one SQLite catalog")
+        progress(f"starting {MANAGERS} managers and {ROUTERS} routers")
         managers = {}
         for number in range(MANAGERS):
             name = f"manager-{number}"
@@ -83,8 +141,7 @@ def measure(options, folder, progress):
         spread = propagation(managers[leader(managers)][1], routers, changes)
         progress(f"{kills} times the leading manager is killed")
         takeover = [killed(managers, options.program, catalog, folder, number, stack) for number in range(kills)]
-    figures = {"routers": ROUTERS, "changes": changes, **spread, "takeover_s": takeover}
-    return _table(figures), figures
+    return {"routers": ROUTERS, "changes": changes, **spread, "takeover_s": takeover}
 
 
 def leader(managers):
@@ -163,12 +220,14 @@ def _percentile(values, percent):
 
 
 def _table(figures):
-    takeover = figures["takeover_s"]
-    rows = [
-        (f"a change, until one of {figures['routers']} routers serves it", f"{figures['changes']} changes", f"{figures['p50_ms']:.1f} ms",
-         f"{figures['p99_ms']:.1f} ms", f"{figures['max_ms']:.1f} ms", "100 ms (p99)"),
-        ("SIGKILL of the leader, until a write is answered", f"{len(takeover)} kills", f"{median(takeover):.2f} s", f"{_percentile(takeover, 99):.2f} s",
-         f"{max(takeover):.2f} s", "5 s"),
-    ]
-    return Table("Control plane, SQLite catalog", ("from, to", "of", "median", "p99", "longest", "goal"), rows,
-                 [f"Until all routers serve a change: {figures['all_routers_p99_ms']:.1f} ms (p99). One question to a router took {figures['asking_p50_ms']:.1f} ms (median)."])
+    rows, notes = [], []
+    for store, of in figures.items():
+        takeover = of["takeover_s"]
+        rows += [
+            (store, f"a change, until one of {of['routers']} routers serves it", f"{of['changes']} changes", f"{of['p50_ms']:.1f} ms", f"{of['p99_ms']:.1f} ms",
+             f"{of['max_ms']:.1f} ms", "100 ms (p99)"),
+            (store, "SIGKILL of the leader, until a write is answered", f"{len(takeover)} kills", f"{median(takeover):.2f} s", f"{_percentile(takeover, 99):.2f} s",
+             f"{max(takeover):.2f} s", "5 s"),
+        ]
+        notes.append(f"{store}: all routers serve a change after {of['all_routers_p99_ms']:.1f} ms (p99); a question to a router takes {of['asking_p50_ms']:.1f} ms (median).")
+    return Table("Control plane", ("catalog", "from, to", "of", "median", "p99", "longest", "goal"), rows, notes)

@@ -14,6 +14,17 @@ extension PostgresServer {
     package func prepare() async throws(PostgresProcessError) {
         if isPrepared { return }
         try makeEmptyFolder()
+        let template = InitdbTemplate(options, installation)
+        if try await template?.copy(to: dataDirectory) != true {
+            try await runInitdb()
+            try await template?.keep(dataDirectory)
+        }
+        try includeSettingsFile()
+        // Written last: its presence is what tells a finished folder from one that a crash left.
+        try writeSettings()
+    }
+
+    private func runInitdb() async throws(PostgresProcessError) {
         var arguments = [
             "-D", dataDirectory, "-U", options.superuser, "--encoding=UTF8", "--locale=\(options.locale)",
             "--auth=\(options.authentication.rawValue)",
@@ -28,9 +39,6 @@ extension PostgresServer {
             installation.path(of: "initdb"), arguments, environment: ["PATH": "/usr/bin:/bin", "LC_ALL": options.locale],
             workingDirectory: "/", account: account)
         try await SupervisedProcess.runChecked(command, input: passwordInput)
-        try includeSettingsFile()
-        // Written last: its presence is what tells a finished folder from one that a crash left.
-        try writeSettings()
     }
 
     private func makeEmptyFolder() throws(PostgresProcessError) {

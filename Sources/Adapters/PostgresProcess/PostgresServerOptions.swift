@@ -1,3 +1,5 @@
+import Foundation
+
 /// How a server is made and run.
 package struct PostgresServerOptions: Sendable {
     /// How clients prove who they are.
@@ -28,6 +30,8 @@ package struct PostgresServerOptions: Sendable {
     /// Where the server's log goes; `<dataDirectory>.log` unless told otherwise.
     package var logFile: String
     package var startLimit: Duration
+    /// The folder of `InitdbTemplate`; nil makes the server by initdb.
+    var templates = ProcessInfo.processInfo.environment[InitdbTemplate.variable]
 
     package init(
         dataDirectory: String, port: Int = 0, superuser: String = "postgres", password: String? = nil,

@@ -1,14 +1,16 @@
 package import LogicalReplication
 package import ShardModel
 
-/// One run of a step's effect: the version of the record under which it was begun.
+/// One run of a step's effect: the version of the record under which it was begun, and which of the steps that this record stands for.
 ///
 /// Before a run changes something elsewhere, it asks the catalog whether this is still the record's version: a manager that was stopped and goes on later
 /// can do nothing any more.
 package struct EffectID: Hashable, Comparable, Sendable {
     package let version: UInt64
-    package init(_ version: UInt64) { self.version = version }
-    package static func < (a: EffectID, b: EffectID) -> Bool { a.version < b.version }
+    /// 0: the step that is in the record. Later ones of a cutover are entered without being written.
+    package let stage: Int
+    package init(_ version: UInt64, stage: Int = 0) { (self.version, self.stage) = (version, stage) }
+    package static func < (a: EffectID, b: EffectID) -> Bool { (a.version, a.stage) < (b.version, b.stage) }
 }
 
 /// What is to be done in a step. Each can be done again, by anybody, after any part of it was done.
@@ -73,6 +75,8 @@ package enum JobEvent: Hashable, Sendable {
 package enum JobAction: Hashable, Sendable {
     /// Compare-and-set on `version - 1`.
     case persist(JobRecord)
+    /// The next step, with what is known by now, under the record that is stored: `JobStep.isWritten`.
+    case enter(JobRecord)
     /// Begins when the run before it has ended in this process.
     case run(EffectID, JobEffect)
     /// The run is to end soon; what it reports is not used.

@@ -1,4 +1,4 @@
-/// Where a job is. Each is persisted before anything of it is done, and what is done in it can be done again from its start.
+/// Where a job is. Each is persisted before anything of it is done (but for `isWritten`), and what is done in it can be done again from its start.
 package enum JobStep: Hashable, Sendable, Codable {
     /// Whether the source, the targets and the tables allow it. Changes nothing.
     case checking
@@ -40,6 +40,16 @@ package enum JobStep: Hashable, Sendable, Codable {
         switch self {
         case .holding, .fencing, .measuring, .catchingUp, .switching: true
         default: false
+        }
+    }
+
+    /// Whether the step is written before its effect. While clients wait each write counts, and from `fencing` on none of them would tell another manager anything: from
+    /// wherever a cutover was left it goes on with `abandoning`, and whether the owners were switched is in the catalog. The switch itself is a compare-and-set on the record
+    /// of `fencing`.
+    package var isWritten: Bool {
+        switch self {
+        case .measuring, .catchingUp, .switching: false
+        default: true
         }
     }
 

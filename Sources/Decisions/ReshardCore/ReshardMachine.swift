@@ -1,6 +1,7 @@
 /// A job of moving vnodes: what comes next, after each event. Pure: time is in the outcomes, and everything that counts is in the record.
 ///
-/// Two rules make it safe to crash anywhere: a step is persisted before its effect is run, and an effect can be run again.
+/// Two rules make it safe to crash anywhere: a step is persisted before its effect is run, unless another manager would do the same without it
+/// (`JobStep.isWritten`), and an effect can be run again.
 package struct ReshardMachine: Hashable, Sendable {
     private enum Activity: Hashable, Sendable {
         case new
@@ -9,9 +10,11 @@ package struct ReshardMachine: Hashable, Sendable {
         case stopped
     }
 
-    /// As the catalog has it, to this manager's knowledge.
+    /// As the catalog has it, to this manager's knowledge; in a cutover, with the step that was entered since.
     package private(set) var record: JobRecord
     private var activity = Activity.new
+    /// Steps that were entered since the record was persisted.
+    private var stage = 0
     private let planned: [LedgerEntry]
     private let wayBack: [LedgerEntry]
     /// Came while a record was being written.
@@ -58,7 +61,7 @@ package struct ReshardMachine: Hashable, Sendable {
         }
     }
 
-    private var effectID: EffectID { EffectID(record.version) }
+    private var effectID: EffectID { EffectID(record.version, stage: stage) }
 
     private mutating func ignore() -> [JobAction] {
         ignoredEvents += 1
@@ -71,21 +74,32 @@ package struct ReshardMachine: Hashable, Sendable {
     }
 
     private mutating func go(_ step: JobStep, _ edit: (inout JobRecord) -> Void = { _ in }) -> [JobAction] {
+        if !step.isWritten { return enter(step, edit) }
         var next = record
         next.retries = step == record.step ? record.retries : 0
         next.step = step
         // In the ledger before anything of it is made.
         if step == .preparing { next.ledger = planned }
         if step == .arming { next.ledger = planned + wayBack }
-        if step != .catchingUp { next.ends = [:] }
+        next.ends = [:]
         edit(&next)
         next.version += 1
         activity = .persisting(next)
         return [.persist(next)]
     }
 
+    private mutating func enter(_ step: JobStep, _ edit: (inout JobRecord) -> Void) -> [JobAction] {
+        record.step = step
+        record.retries = 0
+        record.ends = [:]
+        edit(&record)
+        stage += 1
+        return [.enter(record), .run(effectID, effect)]
+    }
+
     private mutating func persisted(_ next: JobRecord) -> [JobAction] {
         record = next
+        stage = 0
         activity = .running
         var actions: [JobAction] = []
         if let answering { actions.append(.accept(answering)) }

@@ -1,5 +1,5 @@
 import Foundation
-import PostgresProcess
+@testable import PostgresProcess
 import Testing
 
 @Suite struct PostgresServerTests {
@@ -27,6 +27,38 @@ import Testing
             #expect(try await server.psql("select sum(x) from t") == "3")
             await server.stop()
         }
+    }
+
+    @Test func copiesOfOneTemplateAreServersOfTheirOwn() async throws {
+        try await withTemporaryFolder { folder in
+            var identifiers: Set<String> = []
+            for name in ["original", "copy", "another"] {
+                var options = PostgresServerOptions(dataDirectory: "\(folder)/\(name)", settings: ["synchronous_commit": "on"])
+                options.templates = folder + "/templates"
+                let server = try await PostgresServer.create(options)
+                identifiers.insert(try await server.psql("SELECT system_identifier FROM pg_control_system()"))
+                // The WAL that was there at the start is gone through again.
+                try await server.psql("CREATE TABLE t AS SELECT 1 AS x")
+                await server.kill()
+                try await server.start()
+                #expect(try await server.psql("SELECT x FROM t") == "1")
+                await server.stop()
+            }
+            #expect(identifiers.count == 3)
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder + "/templates").count == 1)
+        }
+    }
+
+    @Test func whatIsToLastAndWhatHasAPasswordIsNotCopied() throws {
+        let installation = try PostgresInstallation.find()
+        var options = PostgresServerOptions(dataDirectory: "/data")
+        options.templates = "/templates"
+        #expect(InitdbTemplate(options, installation) != nil)
+        options.durability = .full
+        #expect(InitdbTemplate(options, installation) == nil)
+        options.durability = .none
+        options.password = "x"
+        #expect(InitdbTemplate(options, installation) == nil)
     }
 
     @Test func aPortThatIsTakenIsSaid() async throws {

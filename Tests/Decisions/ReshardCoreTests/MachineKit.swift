@@ -34,7 +34,7 @@ struct Driver: Hashable {
     var running: (EffectID, JobEffect)?
     var answers: [String] = []
     var end: JobEnd??
-    /// Every record that was written, in order.
+    /// Every step that was written or entered, in order.
     var steps: [JobStep] = []
 
     static func == (a: Driver, b: Driver) -> Bool {
@@ -52,6 +52,7 @@ struct Driver: Hashable {
         for action in actions {
             switch action {
             case .persist(let record): (pending, running) = (record, nil)
+            case .enter(let record): steps.append(record.step)
             case .run(let id, let effect): running = (id, effect)
             case .interrupt: running = nil
             case .accept(let request): answers.append("accepted \(request)")

@@ -16,6 +16,7 @@ extension SimWorld {
         for action in actions {
             switch action {
             case .persist(let record): persist(record, index)
+            case .enter: break
             case .run(let id, let effect):
                 managers[index].run = id
                 run(effect, id, index)

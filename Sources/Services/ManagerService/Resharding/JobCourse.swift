@@ -57,6 +57,7 @@ struct JobCourse {
         while let action = waiting.popFirst() {
             switch action {
             case .persist(let next): waiting += machine.receive(await write(next))
+            case .enter(let record): enter(record)
             case .run(let id, let effect): begin(id, effect)
             case .interrupt: await end()
             case .accept: answer(.accepted)
@@ -117,6 +118,13 @@ extension JobCourse {
         if next.step == .fencing { candidate.facts.fence = attempt?.epoch }
         if job.record.step == .abandoning, next.step != .abandoning { candidate.facts.fence = nil }
         return candidate
+    }
+
+    private mutating func enter(_ record: JobRecord) {
+        let before = job.record
+        job.record = record
+        tell(from: before)
+        runner.show(job)
     }
 
     private mutating func written(_ candidate: StoredJob, _ catalog: CatalogSnapshot) async {

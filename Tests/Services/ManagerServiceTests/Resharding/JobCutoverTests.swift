@@ -357,7 +357,7 @@ import Testing
             let owners = try await kit.owners()
             try await kit.supervised(by: work, election: election) { _ in
                 try await kit.until("stopped") { _ in work.stops == 1 }
-                #expect(try await kit.job().step == .catchingUp)
+                #expect(try await kit.job().step == .fencing)
                 #expect(try await kit.owners() == owners)
                 #expect(try await kit.store.load().holds["j1"] != nil)
             }

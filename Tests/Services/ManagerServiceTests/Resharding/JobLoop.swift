@@ -17,7 +17,9 @@ final class JobLoop: Sendable {
     struct State {
         var record: JobRecord
         var work: PostgresServerWork
-        /// Persisted steps, in order.
+        /// With the step that was entered since it was persisted.
+        var current: JobRecord
+        /// Steps that were persisted or entered, in order.
         var steps: [JobStep] = []
         var crashed: Set<JobStep> = []
     }
@@ -26,7 +28,7 @@ final class JobLoop: Sendable {
     init(_ kit: ReshardKit) {
         self.kit = kit
         router = TallyRouter(kit)
-        state = Mutex(State(record: kit.record, work: kit.work))
+        state = Mutex(State(record: kit.record, work: kit.work, current: kit.record))
     }
 
     var steps: [JobStep] { state.withLock(\.steps) }
@@ -60,7 +62,7 @@ final class JobLoop: Sendable {
                 switch action {
                 case .persist(let record):
                     let isFirst = state.withLock { state in
-                        state.record = record
+                        (state.record, state.current) = (record, record)
                         state.steps.append(record.step)
                         return state.crashed.insert(record.step).inserted
                     }
@@ -75,6 +77,14 @@ final class JobLoop: Sendable {
                         if record.step == .guarding { await router.awaitWrites(100) }
                         next += machine.receive(.request(request))
                     }
+                case .enter(let record):
+                    let isFirst = state.withLock { state in
+                        state.current = record
+                        state.steps.append(record.step)
+                        return state.crashed.insert(record.step).inserted
+                    }
+                    if crashes, isFirst { throw Crash() }
+                    next += requests.removeValue(forKey: record.step).map { machine.receive(.request($0)) } ?? []
                 case .run(let id, let effect):
                     _ = await running?.value
                     running = Task { .outcome(id, await self.carryOut(effect, id)) }
@@ -97,7 +107,7 @@ final class JobLoop: Sendable {
     }
 
     private func carryOut(_ effect: JobEffect, _ id: EffectID) async -> JobOutcome {
-        let (record, work, catalog) = (record, work, router.catalog)
+        let (record, work, catalog) = (state.withLock(\.current), work, router.catalog)
         switch effect {
         case .hold: return await router.hold()
         case .copy:

@@ -29,7 +29,7 @@ import Testing
                 #expect(catalog.holds.isEmpty && catalog.shards[JobKit.s3]?.status == .active)
                 #expect(
                     work.calls.prefix(11) == [.check, .prepare, .shield, .endStrangers, .copy, .catchUp, .verify, .arm, .fence, .measure, .reach])
-                #expect(work.followed.contains(.streaming) && work.followed.contains(.switching))
+                #expect(work.followed.contains(.streaming) && work.followed.contains(.fencing))
                 #expect(await supervisor.ask(.cancel, of: "j1") == .rejected)
                 #expect(await supervisor.ask(.finish, of: "j1") == .accepted)
                 try await kit.until(is: .over(.completed))

@@ -6,7 +6,8 @@ internal import ShardTransfer
 internal import Synchronization
 
 extension PostgresServerWork {
-    private static let interval = Duration.milliseconds(5)
+    /// Clients wait meanwhile.
+    private static let interval = Duration.milliseconds(1)
 
     /// On all old owners at once: the pause is the longest of them.
     func raiseFence(_ plan: JobPlan, _ work: JobWork, at epoch: Epoch, sparing spared: [ShardID: Set<Int32>]) async throws {
@@ -45,9 +46,10 @@ extension PostgresServerWork {
         let ends = Ends()
         try await onOldOwners(plan, work, doing: "looking for the end of the log") { id, client in
             try await self.awaitPrepared(on: id, client)
-            // With synchronous_commit = off, what was acknowledged may not be flushed: this commit, which is not so, takes all before it along.
-            _ = try await client.query(JobLog.mark)
             await ends.add(id, try await JobLog.end(client))
+            // Something behind the end, so that the log goes on. With synchronous_commit = off, what was acknowledged may not be flushed: this commit, which is not so, takes all
+            // before it along.
+            _ = try await client.query(JobLog.mark)
         }
         return await ends.all
     }
@@ -71,17 +73,13 @@ extension PostgresServerWork {
     func reach(_ ends: [ShardID: LSN], _ plan: JobPlan, _ work: JobWork, in catalog: CatalogSnapshot) async throws {
         for follower in work.followers { if let end = ends[follower.leg.from] { follower.hold(at: end) } }
         let start = ContinuousClock.now
-        for leg in plan.legs {
-            // Something behind the end, so that the log goes on.
-            if let shard = plan.shards[leg.from] { _ = try await work.control(shard, of: plan.names).query(JobLog.mark) }
-        }
         while true {
             let followers = try work.healthyFollowers(within: settings.reachLimit)
             if plan.legs.allSatisfy({ leg in followers.contains { $0.leg == leg && ends[leg.from] != nil && $0.isAtLimit } }) { break }
             if ContinuousClock.now - start > settings.reachLimit {
                 throw EffectFailure.busy("the new owners have not reached the end of the log: \(followers.map(\.shown.lagBytes).max() ?? 0) bytes are missing")
             }
-            try await Task.sleep(for: .milliseconds(2))
+            try await Task.sleep(for: Self.interval)
         }
         if plan.record.direction == .forward { try await beginWayBack(plan, work, in: catalog) }
         work.state.withLock { state in state.lastPause = state.fencedAt.map { .now - $0 } }
