@@ -8,26 +8,49 @@ package enum MoveRequest: Hashable, Sendable {
     case merge(sources: [ShardID], target: ShardID)
     case move(vnodes: [UInt32], source: ShardID, target: ShardID)
 
+    /// The shard gets what it lacks of a fair share, from those that have the most.
+    case fill(ShardID)
+    /// All of the shard goes to the others, most to those that have the least.
+    case drain(ShardID)
+
     package var kind: JobKind {
         switch self {
         case .split: .split
         case .merge: .merge
-        case .move: .move
+        case .move, .fill, .drain: .move
         }
     }
 
-    package var sources: [ShardID] {
+    /// The shard that is filled or emptied: how much goes where is up to what all have.
+    package var evened: ShardID? {
         switch self {
-        case .split(let source, _, _), .move(_, let source, _): [source]
-        case .merge(let sources, _): sources
+        case .fill(let shard), .drain(let shard): shard
+        case .split, .merge, .move: nil
         }
     }
 
-    package var targets: [ShardID] {
+    /// Those that may give something.
+    package func sources(in catalog: CatalogSnapshot) -> [ShardID] {
+        switch self {
+        case .split(let source, _, _), .move(_, let source, _), .drain(let source): [source]
+        case .merge(let sources, _): sources
+        case .fill(let target): Self.owners(beside: target, in: catalog)
+        }
+    }
+
+    /// Those that may get something.
+    package func targets(in catalog: CatalogSnapshot) -> [ShardID] {
         switch self {
         case .split(_, let targets, _): targets
-        case .merge(_, let target), .move(_, _, let target): [target]
+        case .merge(_, let target), .move(_, _, let target), .fill(let target): [target]
+        case .drain(let source): Self.owners(beside: source, in: catalog)
         }
+    }
+
+    /// The other active shards of its database that own something. What owns nothing joins, or is to be removed.
+    private static func owners(beside id: ShardID, in catalog: CatalogSnapshot) -> [ShardID] {
+        guard let database = catalog.shards[id]?.database else { return [] }
+        return catalog.shards.values.filter { $0.database == database && $0.id != id && $0.status == .active && !$0.vnodes.isEmpty }.map(\.id).sorted()
     }
 }
 
@@ -50,6 +73,10 @@ package enum MoveRefusal: Error, Hashable, Sendable {
     case border(Token)
     /// The source has too few tokens.
     case tooSmall(ShardID)
+    /// There is no other shard that could give, or take, anything.
+    case alone(ShardID)
+    /// As much as the others, or nothing that could be moved to it would bring it nearer to that.
+    case hasItsShare(ShardID)
     case ring(RingError)
 }
 
@@ -70,6 +97,8 @@ extension MoveRefusal: CustomStringConvertible {
         case .borderWithSeveralTargets: "a split point goes with one target only"
         case .border(let token): "the source has tokens on one side of \(token) only"
         case .tooSmall(let id): "shard \(id) has too few tokens to be split into so many parts"
+        case .alone(let id): "there is no other active shard of the database that owns anything beside shard \(id); name the shards: split, or merge"
+        case .hasItsShare(let id): "shard \(id) has its fair share, as near as whole keys come to it"
         case .ring(let error): "the ring does not allow it: \(error)"
         }
     }

@@ -1,4 +1,4 @@
-/// Plans changes of a ring that move as few keys as the change needs.
+/// Plans changes of a ring that move as few keys as the change needs. What a shard has is told by `TokenMeasure`: tokens, or rows.
 ///
 /// A plan is a list of `RingStep`s; `layout` is what they lead to. Vnodes move whole where they are small against a shard, and are cut where they
 /// are not, so that the shares come out even either way. Neighbours move together, so that they stay one range in the router's table.
@@ -6,9 +6,11 @@ package struct RingPlanner: Sendable {
     package private(set) var layout: RingLayout
     package private(set) var steps: [RingStep] = []
     private var lastID: UInt32
+    private let measure: TokenMeasure
 
-    package init(_ layout: RingLayout) {
+    package init(_ layout: RingLayout, by measure: TokenMeasure = .even) {
         self.layout = layout
+        self.measure = measure
         lastID = layout.vnodes.values.joined().map(\.id).max() ?? 0
     }
 
@@ -33,32 +35,38 @@ package struct RingPlanner: Sendable {
     /// No key moves between two of the old ones.
     package mutating func add(_ shard: ShardID) throws(RingError) {
         guard layout.vnodes[shard] == nil else { throw .duplicateShard(shard) }
-        let donors = layout.shards
-        try perform(.add(shard))
-        let share = TokenRange.whole.width / UInt128(donors.count + 1)
-        let level = Self.levelThatYields(share, from: donors.map(layout.load(of:)))
+        try fill(shard, from: layout.shards)
+    }
+
+    /// What the shard lacks of an even share of what it and the donors have, the fullest of them give up. It may be new, and may have as much already.
+    package mutating func fill(_ shard: ShardID, from donors: [ShardID]) throws(RingError) {
+        if layout.vnodes[shard] == nil { try perform(.add(shard)) }
+        let (own, loads) = (load(of: shard), donors.map(load(of:)))
+        let share = (loads.reduce(0, +) + own) / UInt128(donors.count + 1)
+        guard share > own else { return }
+        let level = Self.levelThatYields(share - own, from: loads)
         // What the donors so far gave too little (or, below zero, too much) because vnodes move whole.
         var carry: Int128 = 0
         for donor in donors {
-            let load = layout.load(of: donor)
+            let load = load(of: donor)
             guard load > level else { continue }
             carry += Int128(load - level)
             if carry > 0 { carry -= try give(carry, from: donor, to: shard, tolerance: share / Self.toleranceDivisor) }
         }
     }
 
-    /// The shard's vnodes go to the emptiest others, and the shard leaves the ring. No key moves between two that stay.
-    package mutating func remove(_ shard: ShardID) throws(RingError) {
+    /// The shard's vnodes go to the emptiest of the heirs (all others), and the shard leaves the ring. No key moves between two that stay.
+    package mutating func remove(_ shard: ShardID, into heirs: [ShardID]? = nil) throws(RingError) {
         guard layout.vnodes[shard] != nil else { throw .unknownShard(shard) }
-        let heirs = layout.shards.filter { $0 != shard }
+        let heirs = heirs ?? layout.shards.filter { $0 != shard }
         guard !heirs.isEmpty else { throw .lastShard(shard) }
-        let total = layout.load(of: shard)
-        let level = Self.levelThatTakes(total, into: heirs.map(layout.load(of:)))
-        let tolerance = TokenRange.whole.width / UInt128(heirs.count) / Self.toleranceDivisor
-        // As in `add`, of what the heirs got.
+        let total = load(of: shard)
+        let level = Self.levelThatTakes(total, into: heirs.map(load(of:)))
+        let tolerance = measure.weight(of: .whole) / UInt128(heirs.count) / Self.toleranceDivisor
+        // As in `fill`, of what the heirs got.
         var carry: Int128 = 0
         for heir in heirs {
-            let load = layout.load(of: heir)
+            let load = load(of: heir)
             guard load < level else { continue }
             carry += Int128(level - load)
             if carry > 0 { carry -= try give(carry, from: shard, to: heir, tolerance: tolerance) }
@@ -79,7 +87,7 @@ package struct RingPlanner: Sendable {
     package mutating func split(_ shard: ShardID, into new: ShardID) throws(RingError) {
         guard layout.vnodes[shard] != nil else { throw .unknownShard(shard) }
         try perform(.add(new))
-        let half = layout.load(of: shard) / 2
+        let half = load(of: shard) / 2
         _ = try give(Int128(half), from: shard, to: new, tolerance: half / Self.toleranceDivisor)
     }
 
@@ -99,7 +107,7 @@ package struct RingPlanner: Sendable {
         guard layout.vnodes[shard] != nil else { throw .unknownShard(shard) }
         for (position, heir) in new.enumerated() {
             try perform(.add(heir))
-            let part = layout.load(of: shard) / UInt128(new.count - position)
+            let part = load(of: shard) / UInt128(new.count - position)
             guard position < new.count - 1 else { return try giveAll(from: shard, to: heir) }
             _ = try give(Int128(part), from: shard, to: heir, tolerance: part / Self.toleranceDivisor)
         }
@@ -128,10 +136,13 @@ extension RingPlanner {
     }
 
     private func emptiest(of shards: [ShardID]) -> ShardID {
-        shards.min { (layout.load(of: $0), $0) < (layout.load(of: $1), $1) }!
+        shards.min { (load(of: $0), $0) < (load(of: $1), $1) }!
     }
 
-    /// Moves about `quota` tokens from the source's upper end; how many, differs from it by `tolerance` at most.
+    private func load(of shard: ShardID) -> UInt128 { layout.vnodes[shard, default: []].reduce(0) { $0 + measure.weight(of: $1.range) } }
+
+    /// Moves about `quota` from the source's upper end. What it moves differs from that by `tolerance` at most, or by less than any border would bring: the rows of one
+    /// key stay together.
     private mutating func give(
         _ quota: Int128, from source: ShardID, to target: ShardID, tolerance: UInt128
     ) throws(RingError) -> Int128 {
@@ -139,16 +150,17 @@ extension RingPlanner {
         var moved: [UInt32] = []
         var overshoot: UInt128 = 0
         for vnode in layout.vnodes[source, default: []].reversed() {
-            let width = vnode.range.width
-            if width <= missing {
+            let weight = measure.weight(of: vnode.range)
+            if weight <= missing {
                 moved.append(vnode.id)
-                missing -= width
+                missing -= weight
                 continue
             }
-            let excess = width - missing
-            if min(missing, excess) > tolerance {
-                moved.append(try cut(vnode, at: Token(UInt64(UInt128(vnode.range.start) + excess))))
-                missing = 0
+            let excess = weight - missing
+            if min(missing, excess) > tolerance, let border = measure.border(in: vnode.range, above: missing) {
+                moved.append(try cut(vnode, at: border))
+                let part = measure.weight(of: TokenRange(border.value...vnode.range.end))
+                (missing, overshoot) = part > missing ? (0, part - missing) : (missing - part, 0)
             } else if excess < missing {
                 moved.append(vnode.id)
                 missing = 0

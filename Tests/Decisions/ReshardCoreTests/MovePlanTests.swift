@@ -44,6 +44,38 @@ import Testing
         #expect(width(plan.moves.map(\.vnode)) * 2 == width(catalog.shards[a]?.vnodes ?? []))
     }
 
+    /// Of one vnode's rows, nearly all are in its lower quarter.
+    @Test func aMeasuredSplitMovesHalfOfWhatIsThere() throws {
+        let catalog = try catalog(vnodesEach: 1)
+        let range = try #require(catalog.shards[a]?.vnodes.first?.range)
+        let quarter = range.start + UInt64(range.width / 4)
+        let measure = TokenMeasure((0..<4000).map { _ in (Token(.random(in: range.start...quarter)), 1) })
+        let plan = try MovePlan.make(.split(source: a, targets: [d], border: nil), in: catalog, by: measure)
+        _ = try cut(plan, catalog)
+        let moved = plan.moves.reduce(0) { $0 + measure.weight(of: $1.vnode.range) }
+        #expect(abs(Double(moved) / Double(measure.weight(of: range)) - 0.5) < 0.02)
+        #expect(width(plan.moves.map(\.vnode)) > range.width / 2)
+    }
+
+    /// All rows have one key. It goes whole, or stays, and each part has some tokens.
+    @Test func aShardOfOneKeyIsSplitAllTheSame() throws {
+        for vnodesEach in [1, 4] {
+            let catalog = try catalog(vnodesEach: vnodesEach)
+            let owned = try #require(catalog.shards[a]?.vnodes)
+            let (first, last) = (owned[0].range, owned[vnodesEach - 1].range)
+            for heavy in [first.start, first.start + 1, first.end, last.start, last.end - 1, last.end] {
+                let measure = TokenMeasure([(Token(heavy), 1000)])
+                for targets in [[d], [c, d], [b, c, d]] {
+                    let plan = try MovePlan.make(.split(source: a, targets: targets, border: nil), in: catalog, by: measure)
+                    _ = try cut(plan, catalog)
+                    #expect(Set(plan.moves.map(\.target)) == Set(targets))
+                    let moved = width(plan.moves.map(\.vnode))
+                    #expect(targets.count > 1 ? moved == width(owned) : moved > 0 && moved < width(owned))
+                }
+            }
+        }
+    }
+
     @Test func aVNodeIsCutWhereTheHalvesWouldNotBeEven() throws {
         let catalog = try catalog(vnodesEach: 1)
         let plan = try MovePlan.make(.split(source: a, targets: [d], border: nil), in: catalog)
@@ -90,6 +122,70 @@ import Testing
         #expect(plan.moves.map(\.vnode.id) == [1, 3] && plan.cut.isEmpty && plan.kind == .move)
     }
 
+    @Test(arguments: [1, 4, 256]) func aShardThatJoinsGetsAFairShareOfAll(vnodesEach: Int) throws {
+        let catalog = try catalog(vnodesEach: vnodesEach)
+        let plan = try MovePlan.make(.fill(d), in: catalog)
+        let after = try cut(plan, catalog)
+        #expect(plan.kind == .move && plan.moves.allSatisfy { $0.target == d } && Set(plan.moves.map(\.source)) == [a, b])
+        for source in [a, b] {
+            let moved = width(plan.moves.filter { $0.source == source }.map(\.vnode))
+            #expect(abs(Double(moved) / Double(TokenRange.whole.width) - 1.0 / 6) < 0.01)
+            let owned = Set(after.shards[source]?.vnodes ?? [])
+            #expect(plan.moves.filter { $0.source == source }.allSatisfy { owned.contains($0.vnode) })
+        }
+    }
+
+    @Test func whatAShardHasAlreadyCounts() throws {
+        var catalog = try catalog(vnodesEach: 120)
+        // Sixty of a's vnodes are c's: it has a quarter, and a third would be fair.
+        let part = Array(try #require(catalog.shards[a]).vnodes.suffix(60))
+        catalog.shards[c]?.vnodes = part
+        catalog.shards[a]?.vnodes.removeLast(60)
+        try catalog.checkInvariants()
+        let plan = try MovePlan.make(.fill(c), in: catalog)
+        #expect(Set(plan.moves.map(\.source)) == [b])
+        #expect(abs(Double(width(plan.moves.map(\.vnode))) / Double(TokenRange.whole.width) - 1.0 / 12) < 0.01)
+        // a has less than b: it gets more.
+        let drained = try MovePlan.make(.drain(c), in: catalog)
+        #expect(Set(drained.moves.map(\.vnode)) == Set(catalog.shards[c]?.vnodes ?? []) && drained.cut.isEmpty)
+        #expect(Set(drained.moves.map(\.target)) == [a])
+    }
+
+    @Test func aDrainedShardGoesToThoseThatOwnSomething() throws {
+        let catalog = try catalog()
+        let plan = try MovePlan.make(.drain(a), in: catalog)
+        #expect(plan.moves.map(\.vnode) == catalog.shards[a]?.vnodes && plan.moves.allSatisfy { $0.source == a && $0.target == b })
+    }
+
+    /// b has four times the rows of a, all in its lowest vnode.
+    @Test func whatIsMeasuredIsEvenedOut() throws {
+        let catalog = try catalog()
+        let (low, crowded) = (try #require(catalog.shards[a]?.vnodes), try #require(catalog.shards[b]?.vnodes.first).range)
+        func token(_ range: TokenRange, _ part: Int) -> Token { Token(range.start + UInt64(range.width / 1001) * UInt64(part)) }
+        let samples = (0..<1000).map { (token(low[$0 % 4].range, $0), 1.0) } + (0..<1000).map { (token(crowded, $0), 4.0) }
+        let measure = TokenMeasure(samples)
+        func weight(_ vnodes: [VNode]) -> Double { Double(vnodes.reduce(0) { $0 + measure.weight(of: $1.range) }) / Double(measure.weight(of: .whole)) }
+        let filled = try MovePlan.make(.fill(d), in: catalog, by: measure)
+        _ = try cut(filled, catalog)
+        #expect(abs(weight(filled.moves.map(\.vnode)) - 1.0 / 3) < 0.02)
+        #expect(filled.moves.allSatisfy { $0.source == b })
+        let split = try MovePlan.make(.split(source: b, targets: [d], border: nil), in: catalog, by: measure)
+        #expect(abs(weight(split.moves.map(\.vnode)) - 0.4) < 0.02)
+    }
+
+    /// All rows have one key: what is new gets tokens all the same, for the keys to come.
+    @Test func aFairShareOfOneKeyIsOneOfTokens() throws {
+        let catalog = try catalog(vnodesEach: 1)
+        let heavy = try #require(catalog.shards[a]?.vnodes.first).range
+        for token in [heavy.start, heavy.start + heavy.end / 3, heavy.end] {
+            let measure = TokenMeasure([(Token(token), 1)])
+            let plan = try MovePlan.make(.fill(d), in: catalog, by: measure)
+            _ = try cut(plan, catalog)
+            #expect(!plan.moves.isEmpty)
+            #expect(try MovePlan.make(.drain(a), in: catalog, by: measure).moves.count == 1)
+        }
+    }
+
     @Test func whatCannotBeMovedIsRefusedWithItsReason() throws {
         var catalog = try catalog()
         let x = ShardID("x")
@@ -111,11 +207,20 @@ import Testing
             (.split(source: a, targets: [b, c], border: Token(5)), .borderWithSeveralTargets),
             (.split(source: a, targets: [b], border: Token(0)), .border(Token(0))),
             (.split(source: a, targets: [b], border: Token(.max)), .border(Token(.max))),
+            (.fill(ShardID("no")), .unknownShard(ShardID("no"))),
+            (.drain(ShardID("no")), .unknownShard(ShardID("no"))),
+            (.fill(a), .hasItsShare(a)),
+            (.fill(x), .alone(x)),
+            (.drain(x), .alone(x)),
+            (.drain(c), .ownsNothing(c)),
+            (.drain(d), .ownsNothing(d)),
         ]
         for (request, refusal) in refused {
             #expect(throws: refusal, "\(request)") { try MovePlan.make(request, in: catalog) }
         }
         catalog.shards[b]?.status = .inactive
         #expect(throws: MoveRefusal.notActive(b, .inactive)) { try MovePlan.make(.split(source: a, targets: [b], border: nil), in: catalog) }
+        #expect(throws: MoveRefusal.notActive(b, .inactive)) { try MovePlan.make(.fill(b), in: catalog) }
+        #expect(throws: MoveRefusal.alone(a)) { try MovePlan.make(.drain(a), in: catalog) }
     }
 }

@@ -63,8 +63,19 @@ import Testing
                 FROM  TO    VNODES  OF THE SHARD  OF THE RING  ROWS, ABOUT  BYTES, ABOUT
                 east  west       3        50.0 %       25.0 %       12,345       unknown
                 1 vnode is cut in two for it
+                by tokens and statistics: the rows could not be sampled
                 owning nothing afterwards: east
                 in the way: job j0
                 """)
+        let measured = plan.with("sampled_rows", 2345).with("seconds_estimate", .number("61.5"))
+        #expect(ReshardPlanCommand.text(measured).contains("\nby 2,345 sampled rows\nthe copy would take about 1 min 2 s, as fast as those of the last jobs\n"))
+        #expect(ReshardPlanCommand.text(plan.with("sampled_rows", 0)).contains("\nby tokens: no rows were found\n"))
+    }
+}
+
+extension JSONValue {
+    fileprivate func with(_ name: String, _ value: JSONValue) -> JSONValue {
+        guard case .object(let members) = self else { return self }
+        return .object(members + [.init(name, value)])
     }
 }

@@ -13,6 +13,8 @@ final class FakeInspector: ShardInspector {
         /// What `claim` and `release` throw, after `inspect` went well.
         var claimFailure: ShardAccessError?
         var figures = ServerFigures()
+        /// nil: they cannot be had.
+        var samples: RowSamples?
     }
     private let servers = Mutex<[String: Server]>([:])
 
@@ -31,6 +33,11 @@ final class FakeInspector: ShardInspector {
         let server = self[Self.place(endpoint)]
         if let failure = server.failure { throw failure }
         return server
+    }
+
+    func samples(_ endpoint: String, of tables: [QualifiedName: String], within limit: Duration) async throws(ShardAccessError) -> RowSamples {
+        guard let samples = try server(endpoint).samples else { throw .unreachable("no samples") }
+        return samples
     }
 
     func inspect(_ endpoint: String) async throws(ShardAccessError) -> ShardInspection { try server(endpoint).inspection }

@@ -83,7 +83,7 @@ import Testing
             "Execute": Set(ExecuteRequest.fields), "Batch": Set(BatchRequest.fields), "ShardForKey": keys(ShardForKeyAnswer.CodingKeys.self),
             "RouteExplanation": keys(RouteExplanation.CodingKeys.self), "StreamHead": Set(StreamLines.headFields),
             "SplitShard": keys(SplitShardRequest.CodingKeys.self), "MergeShards": keys(MergeShardsRequest.CodingKeys.self),
-            "MoveVNodes": keys(MoveVNodesRequest.CodingKeys.self), "ReshardPlan": keys(ReshardPlanAnswer.CodingKeys.self), "Job": keys(JobResource.CodingKeys.self),
+            "EvenShard": keys(EvenShardRequest.CodingKeys.self), "MoveVNodes": keys(MoveVNodesRequest.CodingKeys.self), "ReshardPlan": keys(ReshardPlanAnswer.CodingKeys.self), "Job": keys(JobResource.CodingKeys.self),
             "StreamEnd": Set(StreamLines.endFields + ["notices", "error"]),
         ]
         for (name, fields) in types { #expect(Set(APISchemas.named(name)?.map(\.name) ?? []) == fields, "\(name)") }

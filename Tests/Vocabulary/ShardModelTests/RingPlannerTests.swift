@@ -62,6 +62,30 @@ import Testing
         #expect(Self.spread(planner.layout) < 1.04)
     }
 
+    /// The first owns nothing, and gives and gets nothing; the last has half of what would be fair.
+    @Test func onlyWhoIsNamedGivesAndTakes() throws {
+        let shards = Self.shards(4)
+        var planner = RingPlanner(try RingLayout.even(over: Array(shards[1...]), vnodesEach: 256))
+        try planner.add(shards[0])
+        try planner.remove(shards[0], into: [shards[1]])
+        var layout = try planner.layout.applying([.add(shards[0])])
+        let half = layout.vnodes[shards[3], default: []].prefix(128).map(\.id)
+        layout = try layout.applying([.move(vnodes: half, from: shards[3], to: shards[2])])
+        var filled = RingPlanner(layout)
+        try filled.fill(shards[3], from: [shards[1], shards[2]])
+        let changes = try Self.changes(layout, filled.layout)
+        #expect(changes.allSatisfy { $0.to == shards[3] && $0.from != shards[0] })
+        #expect(filled.layout.load(of: shards[0]) == 0)
+        #expect(abs(Double(filled.layout.load(of: shards[3])) / Double(Self.total) - 1.0 / 3) < 0.01)
+        let again = filled
+        try filled.fill(shards[3], from: [shards[1], shards[2]])
+        #expect(filled.layout == again.layout)
+        var drained = RingPlanner(layout)
+        try drained.remove(shards[3], into: [shards[1], shards[2]])
+        #expect(try Self.changes(layout, drained.layout).allSatisfy { $0.from == shards[3] && $0.to != shards[0] })
+        #expect(drained.layout.load(of: shards[0]) == 0)
+    }
+
     @Test func aMergeMovesOneShardIntoAnotherOnly() throws {
         let old = try RingLayout.even(over: Self.shards(4), vnodesEach: 16)
         var planner = RingPlanner(old)
@@ -81,6 +105,36 @@ import Testing
         #expect(changes.allSatisfy { $0.from == ShardID("shard-1") && $0.to == ShardID("new") })
         let moved = Double(changes.reduce(0) { $0 + $1.width })
         #expect(abs(moved / Double(old.load(of: ShardID("shard-1"))) - 0.5) < 0.01)
+    }
+
+    /// Nine tenths of the rows lie in a sixteenth of the tokens.
+    private static func skewed() -> TokenMeasure {
+        let narrow = UInt64.max / 16
+        return TokenMeasure((0..<9000).map { _ in (Token(.random(in: 0...narrow)), 1) } + (0..<1000).map { _ in (Token(.random(in: narrow...UInt64.max)), 1) })
+    }
+
+    private static func load(_ layout: RingLayout, _ shard: ShardID, _ measure: TokenMeasure) -> Double {
+        Double(layout.vnodes[shard]!.reduce(0) { $0 + measure.weight(of: $1.range) }) / Double(measure.weight(of: .whole))
+    }
+
+    @Test(arguments: [1, 2, 16, 256]) func whatIsMeasuredIsSharedOutAndNotTheTokens(vnodesEach: Int) throws {
+        let (measure, shards) = (Self.skewed(), Self.shards(3))
+        let layout = try RingLayout.even(over: [shards[0]], vnodesEach: vnodesEach)
+        var split = RingPlanner(layout, by: measure)
+        try split.split(shards[0], into: shards[1])
+        #expect(abs(Self.load(split.layout, shards[0], measure) - 0.5) < 0.02)
+        #expect(Double(split.layout.load(of: shards[1])) > 0.9 * Double(Self.total))
+        #expect(try layout.applying(split.steps) == split.layout)
+        // Another one takes its share of both, and gives it back when it leaves.
+        var grown = RingPlanner(split.layout, by: measure)
+        try grown.add(shards[2])
+        for shard in shards { #expect(abs(Self.load(grown.layout, shard, measure) - 1.0 / 3) < 0.03) }
+        var shrunk = RingPlanner(grown.layout, by: measure)
+        try shrunk.remove(shards[2])
+        for shard in shards.prefix(2) { #expect(abs(Self.load(shrunk.layout, shard, measure) - 0.5) < 0.03) }
+        var divided = RingPlanner(layout, by: measure)
+        try divided.divide(shards[0], into: [ShardID("x"), ShardID("y"), ShardID("z")])
+        for shard in ["x", "y", "z"] { #expect(abs(Self.load(divided.layout, ShardID(shard), measure) - 1.0 / 3) < 0.03) }
     }
 
     @Test func aVNodeIsCutInItsMiddle() throws {

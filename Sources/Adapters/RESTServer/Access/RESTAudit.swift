@@ -79,6 +79,7 @@ struct RESTAudit: Sendable {
         "POST /api/v1/shards": "shard.add", "DELETE /api/v1/shards/{id}": "shard.remove", "PUT /api/v1/shards/{id}/status": "shard.status",
         "PUT /api/v1/shards/{id}/replicas": "shard.replicas",
         "POST /api/v1/reshard/split": "reshard.split", "POST /api/v1/reshard/merge": "reshard.merge", "POST /api/v1/reshard/move": "reshard.move",
+        "POST /api/v1/reshard/add-shard": "reshard.add_shard", "POST /api/v1/reshard/drain-shard": "reshard.drain_shard",
         "POST /api/v1/reshard/jobs/{id}/cancel": "reshard.cancel", "POST /api/v1/reshard/jobs/{id}/resume": "reshard.resume",
         "POST /api/v1/reshard/jobs/{id}/reverse": "reshard.reverse", "POST /api/v1/reshard/jobs/{id}/finish": "reshard.finish",
         "PATCH /api/v1/log-levels": "log.levels", "PATCH /v1/log-levels": "log.levels",

@@ -26,6 +26,14 @@ extension ManagerAPI {
                 let body = try request.decode(MoveVNodesRequest.self)
                 return try await begin(.move(vnodes: body.vnodes, source: ShardID(body.source), target: ShardID(body.target)), endingTransactions: body.endTransactions, request)
             },
+            "POST /api/v1/reshard/add-shard": { request in
+                let body = try request.decode(EvenShardRequest.self)
+                return try await begin(.fill(ShardID(body.shardID)), endingTransactions: body.endTransactions, request)
+            },
+            "POST /api/v1/reshard/drain-shard": { request in
+                let body = try request.decode(EvenShardRequest.self)
+                return try await begin(.drain(ShardID(body.shardID)), endingTransactions: body.endTransactions, request)
+            },
             "GET /api/v1/reshard/plan": { request in try await plan(request) },
             "GET /api/v1/reshard/jobs": { request in try await list(request) },
             "GET /api/v1/reshard/jobs/{id}": { request in
@@ -73,8 +81,9 @@ extension ManagerAPI {
 
     private func begin(_ move: MoveRequest, endingTransactions: Bool?, _ request: RESTRequest) async throws -> RESTAnswer {
         let (id, time) = (Self.newJobID(now()), now())
+        let measure = Self.measure(by: move.isShared ? try await samples(for: move, in: try await writer.load()) : nil)
         return try await change(request) { .json($0, status: 202) } _: { catalog in
-            let plan = try Self.plan(move, in: catalog)
+            let plan = try Self.plan(move, in: catalog, by: measure)
             var record = JobRecord(id: id, kind: plan.kind, database: plan.database, moves: plan.moves)
             record.version = 1
             record.endsTransactions = endingTransactions
@@ -92,13 +101,21 @@ extension ManagerAPI {
         }
     }
 
-    static func plan(_ move: MoveRequest, in catalog: CatalogSnapshot) throws(APIError) -> MovePlan {
+    static func plan(_ move: MoveRequest, in catalog: CatalogSnapshot, by measure: TokenMeasure = .even) throws(APIError) -> MovePlan {
+        if let conflict = conflict(ofEvening: move, in: catalog) { throw conflict }
         do throws(MoveRefusal) {
-            return try MovePlan.make(move, in: catalog)
+            return try MovePlan.make(move, in: catalog, by: measure)
         } catch {
             if case .unknownShard = error { throw APIError(.shardNotFound, error.description) }
             throw APIError(.reshardRefused, error.description)
         }
+    }
+
+    /// What a shard is to get or give is not known before other jobs that concern it are over.
+    private static func conflict(ofEvening move: MoveRequest, in catalog: CatalogSnapshot) -> APIError? {
+        guard let shard = move.evened else { return nil }
+        guard let other = catalog.jobs.values.filter({ !$0.isOver && $0.shards.contains(shard) }).map(\.id).min() else { return nil }
+        return jobConflict(other, "job \(other) moves vnodes to or from shard \(shard); finish or cancel it")
     }
 
     /// Sorts by time, and is valid within the name of a slot.

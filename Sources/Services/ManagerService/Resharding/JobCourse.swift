@@ -115,6 +115,7 @@ extension JobCourse {
         var candidate = job
         candidate.record = next
         candidate.updatedAt = runner.effects.catalogEffects.now()
+        if job.record.step == .copying, next.step == .streaming { candidate.facts.copySeconds = candidate.updatedAt - job.updatedAt }
         if next.step == .fencing { candidate.facts.fence = attempt?.epoch }
         if job.record.step == .abandoning, next.step != .abandoning { candidate.facts.fence = nil }
         return candidate

@@ -14,6 +14,8 @@ package struct StoredJob: Hashable, Sendable {
 
         /// How far the copy was when a step was written last; nil: it had not begun.
         package var copied: Copied?
+        /// How long the copy took that was not begun again; nil: there is none yet.
+        package var copySeconds: Double?
 
         package init() {}
     }
@@ -23,6 +25,10 @@ package struct StoredJob: Hashable, Sendable {
         package var rowsEstimated: Int
         package var bytes: Int
         package var bytesAll: Int
+
+        package init(rows: Int, rowsEstimated: Int, bytes: Int, bytesAll: Int) {
+            (self.rows, self.rowsEstimated, self.bytes, self.bytesAll) = (rows, rowsEstimated, bytes, bytesAll)
+        }
     }
 
     private struct Body: Codable {

@@ -135,7 +135,7 @@ package struct PostgresShardInspector: ShardInspector {
         return (ShardIdentity(clusterID: cluster, database: database, shard: ShardID(shard)), row.text(3))
     }
 
-    private func withClient<Result: Sendable>(
+    func withClient<Result: Sendable>(
         _ endpoint: String, _ body: @Sendable (PGClient) async throws -> Result
     ) async throws(ShardAccessError) -> Result {
         let target: PostgresEndpoint

@@ -106,6 +106,10 @@ package protocol ShardInspector: Sendable {
     /// Looks at a server that is to be part of a shard, in no more time than `limit`.
     func probe(_ endpoint: String, as identity: ShardIdentity, within limit: Duration) async -> ProbeOutcome
     func figures(_ endpoint: String) async throws(ShardAccessError) -> ShardFigures
+    /// Of all tables together, in about no more time than `limit`; then, or where one cannot be read, it throws.
+    ///
+    /// - tables: sharded ones, with their shard keys; those that are not there are left out.
+    func samples(_ endpoint: String, of tables: [QualifiedName: String], within limit: Duration) async throws(ShardAccessError) -> RowSamples
 }
 
 /// What `GET shards/{id}/stats` reads.

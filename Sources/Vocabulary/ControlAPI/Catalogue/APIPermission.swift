@@ -63,6 +63,7 @@ package enum RoutePermissions {
         "GET /api/v1/shards/{id}/stats": .role(.viewer),
         // Jobs that move vnodes
         "POST /api/v1/reshard/split": .role(.operator), "POST /api/v1/reshard/merge": .role(.operator), "POST /api/v1/reshard/move": .role(.operator),
+        "POST /api/v1/reshard/add-shard": .role(.operator), "POST /api/v1/reshard/drain-shard": .role(.operator),
         "GET /api/v1/reshard/plan": .role(.viewer), "GET /api/v1/reshard/jobs": .role(.viewer), "GET /api/v1/reshard/jobs/{id}": .role(.viewer),
         "POST /api/v1/reshard/jobs/{id}/cancel": .role(.operator), "POST /api/v1/reshard/jobs/{id}/resume": .role(.operator),
         "POST /api/v1/reshard/jobs/{id}/reverse": .role(.operator), "POST /api/v1/reshard/jobs/{id}/finish": .role(.operator),

@@ -83,6 +83,7 @@ package enum APISchemas {
             .init("vnodes", .list(.bounded(0...Int(UInt32.max)), RequestLimits.movedVNodes, isUnique: true)), .init("source", id), .init("target", id),
             .optional("end_transactions", .boolean),
         ]),
+        ("EvenShard", [.init("shard_id", id), .optional("end_transactions", .boolean)]),
         ("ReshardPlan", [
             .init("type", jobType), .init("database", .string),
             .init("moves", .array(.object([
@@ -90,6 +91,7 @@ package enum APISchemas {
                 .init("share_of_source", .number), .optional("row_estimate", .integer), .optional("byte_estimate", .integer),
             ]))),
             .init("cuts", .integer), .init("retiring", .array(.string)), .optional("conflict", .string),
+            .optional("sampled_rows", .integer), .optional("seconds_estimate", .number),
         ]),
         ("Job", [
             .init("id", .string), .init("type", jobType), .init("database", .string), .init("source_shards", .array(.string)),

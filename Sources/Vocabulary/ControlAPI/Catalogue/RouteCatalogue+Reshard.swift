@@ -12,11 +12,19 @@ extension RouteCatalogue {
             .post, "/api/v1/reshard/move", tag: "reshard", "Begin to move some vnodes to another shard", request: .reference("MoveVNodes"), status: 202,
             answer: .json(.reference("Job"))),
         APIRoute(
+            .post, "/api/v1/reshard/add-shard", tag: "reshard",
+            "Begin to fill a shard: it gets what it lacks of a fair share, from the active shards that have the most", request: .reference("EvenShard"), status: 202,
+            answer: .json(.reference("Job"))),
+        APIRoute(
+            .post, "/api/v1/reshard/drain-shard", tag: "reshard",
+            "Begin to empty a shard: all it has goes to the active shards that own something, most to those that have the least", request: .reference("EvenShard"),
+            status: 202, answer: .json(.reference("Job"))),
+        APIRoute(
             .get, "/api/v1/reshard/plan", tag: "reshard", "What such a job would move, and about how much of it there is; nothing is changed",
             query: [
-                .init("type", .choice(["split", "merge", "move"]), "What is asked for", isRequired: true),
-                .init("source", shards, "The source's id; of a merge, ids with commas between them", isRequired: true),
-                .init("target", shards, "The target's id; of a split, ids with commas between them", isRequired: true),
+                .init("type", .choice(["split", "merge", "move", "add-shard", "drain-shard"]), "What is asked for", isRequired: true),
+                .init("source", shards, "The source's id; of a merge, ids with commas between them; not of add-shard"),
+                .init("target", shards, "The target's id; of a split, ids with commas between them; not of drain-shard"),
                 .init("split_point", .token, "As `split_point` of a split"),
                 .init("vnodes", .text(1...4000, pattern: "^[0-9]{1,9}(,[0-9]{1,9})*$"), "Of a move: ids of vnodes with commas between them"),
             ],

@@ -62,6 +62,22 @@ package struct MoveVNodesRequest: APIRequest, Encodable, Hashable {
     }
 }
 
+/// POST /api/v1/reshard/add-shard: it gets what it lacks of a fair share from the others. POST /api/v1/reshard/drain-shard: the others get all it has.
+package struct EvenShardRequest: APIRequest, Encodable, Hashable {
+    package var shardID: String
+    package var endTransactions: Bool?
+
+    package enum CodingKeys: String, CodingKey, CaseIterable {
+        case shardID = "shard_id"
+        case endTransactions = "end_transactions"
+    }
+
+    package init(shardID: String, endTransactions: Bool? = nil) {
+        self.shardID = shardID
+        self.endTransactions = endTransactions
+    }
+}
+
 /// GET /api/v1/reshard/plan: what would move, and about how much of it there is.
 package struct ReshardPlanAnswer: Codable, Hashable, Sendable {
     package struct Move: Codable, Hashable, Sendable {
@@ -72,7 +88,7 @@ package struct ReshardPlanAnswer: Codable, Hashable, Sendable {
         package var shareOfRing: Double
         /// Of what the source owns, 0.0 to 1.0.
         package var shareOfSource: Double
-        /// By the source's statistics; nil: it did not answer.
+        /// By rows that were sampled on the source, or by its statistics where they could not be; nil: it did not answer.
         package var rowEstimate: Int64?
         package var byteEstimate: Int64?
 
@@ -109,10 +125,22 @@ package struct ReshardPlanAnswer: Codable, Hashable, Sendable {
     package var retiring: [String]
     /// The job that would be in the way.
     package var conflict: String?
+    /// How many rows were sampled to share the sources out; nil: they are shared out by tokens, for a source could not be sampled.
+    package var sampledRows: Int64?
+    /// How long the copy would take, as fast as those of the last jobs; nil: no job has copied yet, or the sources could not be sampled.
+    package var secondsEstimate: Double?
 
-    package enum CodingKeys: String, CodingKey, CaseIterable { case type, database, moves, cuts, retiring, conflict }
+    package enum CodingKeys: String, CodingKey, CaseIterable {
+        case type, database, moves, cuts, retiring, conflict
+        case sampledRows = "sampled_rows"
+        case secondsEstimate = "seconds_estimate"
+    }
 
-    package init(type: String, database: String, moves: [Move], cuts: Int, retiring: [String], conflict: String?) {
+    package init(
+        type: String, database: String, moves: [Move], cuts: Int, retiring: [String], conflict: String?, sampledRows: Int64? = nil, secondsEstimate: Double? = nil
+    ) {
+        self.sampledRows = sampledRows
+        self.secondsEstimate = secondsEstimate
         self.type = type
         self.database = database
         self.moves = moves

@@ -4,19 +4,21 @@ import ControlAPI
 /// `pgmosaic reshard`
 struct ReshardCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "reshard", abstract: "Move vnodes between shards while they are used: split, merge, move.",
+        commandName: "reshard", abstract: "Move vnodes between shards while they are used: split, merge, move, add and drain shards.",
         discussion: """
             A job copies the rows, follows their changes, compares both sides and then changes the owners. Behind that it
             keeps a way back until it is finished.
 
               pgmosaic reshard plan split east --to west
               pgmosaic reshard split east --to west --watch
+              pgmosaic reshard add-shard west --watch
               pgmosaic reshard watch j2k3m4n5p6
               pgmosaic reshard finish j2k3m4n5p6
             """,
         subcommands: [
             ReshardListCommand.self, ReshardShowCommand.self, ReshardPlanCommand.self, ReshardSplitCommand.self, ReshardMergeCommand.self,
-            ReshardMoveCommand.self, ReshardWatchCommand.self, ReshardCancelCommand.self, ReshardResumeCommand.self, ReshardReverseCommand.self,
+            ReshardMoveCommand.self, ReshardAddShardCommand.self, ReshardDrainShardCommand.self,
+            ReshardWatchCommand.self, ReshardCancelCommand.self, ReshardResumeCommand.self, ReshardReverseCommand.self,
             ReshardFinishCommand.self,
         ],
         defaultSubcommand: ReshardListCommand.self)
