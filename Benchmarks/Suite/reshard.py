@@ -78,17 +78,9 @@ def measure(demo, options, folder, progress):
             manager.call("POST", f"reshard/jobs/{job}/finish")
             manager.wait(job, lambda found: found["step"] == "over")
         progress("reshard: the rest of pgbench's time")
-        out, err = load.communicate(timeout=SECONDS * count + 60)
+        ends = pgbench_figures(load, prefix, SECONDS * count + 60)
     finally:
         load.kill()
-    found = re.search(r"transactions actually processed: (\d+)", out)
-    failed = re.search(r"failed transactions: (\d+)", out)
-    if not found or failed and int(failed[1]) or "error" in err.lower():
-        raise BenchmarkError(f"pgbench failed: {(err or out).strip()[-600:]}")
-    lines = [line.split() for name in glob.glob(prefix + ".*") for line in open(name)]
-    for name in glob.glob(prefix + ".*"):
-        os.remove(name)
-    ends = sorted((int(words[4]) + int(words[5]) / 1e6, int(words[2]) / 1000) for words in lines)
     after = total(demo)
     if after - before != len(ends):
         raise BenchmarkError(f"{len(ends)} updates were acknowledged, and the rows tell of {after - before}")
@@ -99,6 +91,19 @@ def measure(demo, options, folder, progress):
         f"{count} cutovers of {VNODES} of 1024 vnodes", ("what", "median ms", "p95 ms", "worst ms"), rows,
         (f"{CLIENTS} clients, {rate:.0f} updates/s, {len(ends)} updates, 0 failed, none lost or doubled; attempts given up: {given_up}",))
     return table, {"pauses_ms": pauses, "stalls_ms": stalls, "updates_per_second": rate, "updates": len(ends), "given_up": given_up}
+
+
+def pgbench_figures(load, prefix, limit):
+    """Waits for its end. When each transaction ended, and how many milliseconds it took; fails when one of them did."""
+    out, err = load.communicate(timeout=limit)
+    found = re.search(r"transactions actually processed: (\d+)", out)
+    failed = re.search(r"failed transactions: (\d+)", out)
+    if not found or failed and int(failed[1]) or "error" in err.lower():
+        raise BenchmarkError(f"pgbench failed: {(err or out).strip()[-600:]}")
+    lines = [line.split() for name in glob.glob(prefix + ".*") for line in open(name)]
+    for name in glob.glob(prefix + ".*"):
+        os.remove(name)
+    return sorted((int(words[4]) + int(words[5]) / 1e6, int(words[2]) / 1000) for words in lines)
 
 
 def total(demo):
