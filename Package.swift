@@ -85,7 +85,7 @@ let package = Package(
         vocabulary("LogicalReplication", nio),
         // 1 decisions
         decision("RoutePlanning", ["ShardModel", "PGTypes", "SQLSyntax", "CPGQuery"]),
-        decision("SessionCore", ["ShardModel", "PGTypes", "PGWire", "RoutePlanning"] + nio),
+        decision("SessionCore", ["ShardModel", "PGTypes", "PGWire", "SQLSyntax", "RoutePlanning"] + nio),
         decision("PoolCore", ["ShardModel"]),
         decision("ReplicaCore", ["PoolCore"]),
         decision("CommitCore", ["ShardModel"]),

@@ -53,5 +53,6 @@ package enum CopyStatements {
         return "SELECT \(key)::text FROM \(quote(schema)).\(quote(table)) WHERE \(key) IS NOT NULL LIMIT \(limit)"
     }
 
-    private static func quote(_ identifier: String) -> String { "\"" + identifier.replacing("\"", with: "\"\"") + "\"" }
+    /// By scalars: a quote and a combining mark behind it are one `Character`, which is no quote.
+    private static func quote(_ identifier: String) -> String { "\"" + identifier.unicodeScalars.split(separator: "\"", omittingEmptySubsequences: false).map { String($0) }.joined(separator: "\"\"") + "\"" }
 }

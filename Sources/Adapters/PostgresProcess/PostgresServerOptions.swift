@@ -75,6 +75,6 @@ package struct PostgresServerOptions: Sendable {
         }
         values.merge(settings) { $1 }
         return values.sorted { $0.key < $1.key }
-            .map { "\($0.key) = '\($0.value.replacing("'", with: "''"))'\n" }.joined()
+            .map { "\($0.key) = '\($0.value.unicodeScalars.split(separator: "'", omittingEmptySubsequences: false).map { String($0) }.joined(separator: "''"))'\n" }.joined()
     }
 }

@@ -146,7 +146,7 @@ package actor ChangeApplier {
                 _ = try await client.query("DELETE FROM ONLY \(name.quoted)", options: .init(timeout: TransferSession.wholeTable))
                 continue
             }
-            let key = "\"" + table.keyColumn.replacing("\"", with: "\"\"") + "\""
+            let key = "\"" + table.keyColumn.unicodeScalars.split(separator: "\"", omittingEmptySubsequences: false).map { String($0) }.joined(separator: "\"\"") + "\""
             _ = try await client.query("DECLARE truncated NO SCROLL CURSOR FOR SELECT ctid, \(key)::text FROM ONLY \(name.quoted)")
             while true {
                 let rows = try await client.query("FETCH \(Self.truncateBatch) FROM truncated").rows

@@ -66,7 +66,8 @@ package struct TargetStatement: Hashable, Sendable {
     private static func list(_ names: [String]) -> String { names.map(quote).joined(separator: ", ") }
 }
 
-func quote(_ name: String) -> String { "\"" + name.replacing("\"", with: "\"\"") + "\"" }
+/// By scalars: a quote and a combining mark behind it are one `Character`, which is no quote.
+func quote(_ name: String) -> String { "\"" + name.unicodeScalars.split(separator: "\"", omittingEmptySubsequences: false).map { String($0) }.joined(separator: "\"\"") + "\"" }
 
 extension QualifiedName {
     /// As SQL text.

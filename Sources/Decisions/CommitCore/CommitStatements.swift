@@ -112,9 +112,9 @@ package enum CommitStatements {
     }
 
     private static func literal(_ text: String) -> String {
-        // Written with E and doubled backslashes where there is one, so that it means the same under every standard_conforming_strings.
-        let quoted = "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'"
-        guard text.contains("\\") else { return quoted }
-        return "E" + quoted.split(separator: "\\", omittingEmptySubsequences: false).joined(separator: "\\\\")
+        // By scalars: a mark and a combining one behind it are one `Character`, which is no mark. Written with E and doubled backslashes where there is one, so that it means the same under every standard_conforming_strings.
+        let quoted = "'" + text.unicodeScalars.split(separator: "'", omittingEmptySubsequences: false).map { String($0) }.joined(separator: "''") + "'"
+        guard text.utf8.contains(UInt8(ascii: "\\")) else { return quoted }
+        return "E" + quoted.unicodeScalars.split(separator: "\\", omittingEmptySubsequences: false).map { String($0) }.joined(separator: "\\\\")
     }
 }

@@ -1,3 +1,5 @@
+internal import SQLSyntax
+
 /// The settings a client made with SET or at its start, which follow it from backend to backend.
 ///
 /// Kept as the statements that made them, in the order in which they were last made, because one can override another

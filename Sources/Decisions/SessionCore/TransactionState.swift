@@ -1,4 +1,5 @@
 package import RoutePlanning
+internal import SQLSyntax
 
 /// A client's transaction as PostgreSQL would see it: idle, open, or failed until it is ended.
 ///
@@ -169,16 +170,4 @@ package import RoutePlanning
 
     /// A plain BEGIN cannot fail, so that a statement may be sent behind it without waiting.
     package var startsPlainly: Bool { options.isEmpty && history.isEmpty }
-}
-
-/// `name` as a quoted SQL identifier.
-package func quoteIdentifier(_ name: String) -> String {
-    "\"" + name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
-}
-
-/// `text` as a SQL string literal, whatever standard_conforming_strings is.
-package func quoteLiteral(_ text: String) -> String {
-    let quoted = "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'"
-    guard quoted.utf8.contains(UInt8(ascii: "\\")) else { return quoted }
-    return "E" + quoted.split(separator: "\\", omittingEmptySubsequences: false).joined(separator: "\\\\")
 }

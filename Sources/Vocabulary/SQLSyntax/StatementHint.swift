@@ -20,7 +20,9 @@ package enum StatementHint {
 
     /// The comment that names this key; nil where no comment can hold it.
     package static func comment(shardKey key: String) -> String? {
-        guard !key.contains("/*"), !key.contains("*/") else { return nil }
+        // By scalars, as PostgreSQL reads it: with a combining mark behind it the end of a comment is another character.
+        let scalars = key.unicodeScalars
+        guard !zip(scalars, scalars.dropFirst()).contains(where: { ($0, $1) == ("/", "*") || ($0, $1) == ("*", "/") }) else { return nil }
         return "/* pgmosaic: \(name)='\(key.replacing("'", with: "''"))' */ "
     }
 

@@ -94,6 +94,8 @@ import Testing
         Routing("SELECT * FROM orders WHERE customer_id = ANY('{1, 2}')", "keyed 1, 2"),
         Routing("SELECT * FROM orders WHERE customer_id = ANY('{1,NULL}'::bigint[])", "keyed 1"),
         Routing("SELECT * FROM orders WHERE customer_id = ANY('{{1}}')", allRows),
+        // Marks that combine with what stands before them do not make it another sign.
+        Routing("SELECT * FROM docs WHERE slug = ANY('{a,\u{301}b, \u{301}}')", "keyed a, \u{301}b, \u{301}"), Routing("SELECT * FROM docs WHERE slug = ANY('{a,\"\u{301}b}')", allRows),
         Routing("SELECT * FROM orders WHERE customer_id = ALL(ARRAY[1])", allRows),
         Routing("SELECT * FROM orders WHERE customer_id <> ALL(ARRAY[1])", allRows),
         Routing("SELECT * FROM orders WHERE 1 = ANY(numbers)", allRows),

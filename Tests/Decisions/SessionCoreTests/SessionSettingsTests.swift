@@ -110,11 +110,7 @@ import Testing
     }
 
     @Test func textsAreQuotedForEverySetting() {
-        #expect(quoteIdentifier("a\"") == "\"a\"\"\"")
-        #expect(quoteIdentifier("\"") == "\"\"\"\"")
-        #expect(quoteIdentifier("") == "\"\"")
-        #expect(quoteLiteral("it's'") == "'it''s'''")
-        #expect(quoteLiteral("\\'") == "E'\\\\'''")
         #expect(SessionSettings.assignment("a'b", "c\\") == "SELECT pg_catalog.set_config('a''b', E'c\\\\', false)")
+        #expect(SessionSettings.assignment("a", "'\u{301}") == "SELECT pg_catalog.set_config('a', '''\u{301}', false)")
     }
 }

@@ -103,28 +103,28 @@ extension QueryAnalyzer {
         return keyOperand(cast.pointee.arg, type: type)
     }
 
-    /// `'{1,2}'`: plain elements only.
+    /// `'{1,2}'`: plain elements only. By bytes, as PostgreSQL reads it: a comma with a combining mark behind it is one `Character`, and is a comma all the same.
     private func arrayLiteral(_ constant: UnsafeMutablePointer<PgQuery__AConst>, type: KeyType) -> KeyOperand {
         if constant.pointee.isnull != 0 { return .null }
         guard constant.pointee.val_case == PG_QUERY__A__CONST__VAL_SVAL else { return .wrongType }
-        let text = string(constant.pointee.sval.pointee.sval)
-        guard text.hasPrefix("{"), text.hasSuffix("}"), text.count > 2, !text.dropFirst().dropLast().contains(where: { "{}\"\\".contains($0) })
+        let text = Array(string(constant.pointee.sval.pointee.sval).utf8)
+        guard text.count > 2, text.first == UInt8(ascii: "{"), text.last == UInt8(ascii: "}"), !text.dropFirst().dropLast().contains(where: { "{}\"\\".utf8.contains($0) })
         else { return .notConstant }
         findings.dependsOnText = true
         var sources: [KeySource] = []
-        for element in text.dropFirst().dropLast().split(separator: ",", omittingEmptySubsequences: false) {
+        for element in text.dropFirst().dropLast().split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false) {
             let value = element.trimmingBlanks()
             if value.isEmpty { return .notConstant }
-            if value.lowercased() == "null" { continue }
-            sources.append(.constant(Array(value.utf8), type: type))
+            if value.elementsEqual("null".utf8, by: { $0 | 0x20 == $1 }) { continue }
+            sources.append(.constant(Array(value), type: type))
         }
         return sources.isEmpty ? .null : .sources(sources)
     }
 }
 
-extension Substring {
-    fileprivate func trimmingBlanks() -> Substring {
-        let isBlank = { (character: Character) in character.isASCII && character.isWhitespace }
+extension ArraySlice<UInt8> {
+    fileprivate func trimmingBlanks() -> ArraySlice<UInt8> {
+        let isBlank = { (byte: UInt8) in byte == 0x20 || (0x09...0x0d).contains(byte) }
         var rest = drop(while: isBlank)
         while let last = rest.last, isBlank(last) { rest.removeLast() }
         return rest

@@ -29,12 +29,12 @@ struct MovedRowsPlanner {
         else { return nil }
         let columns = relation.columns.filter { !$0.isGenerated }
         guard let place = columns.firstIndex(where: { $0.name == key }), let type = KeyType(typeOID: columns[place].typeOID), let new = values[key]?.source(type) else { return nil }
-        let shown = columns.enumerated().map { "\(values[$1.name]?.text ?? Self.quoted($1.name)) AS pgmosaic_\($0 + 1)" }.joined(separator: ", ")
+        let shown = columns.enumerated().map { "\(values[$1.name]?.text ?? quoteIdentifier($1.name)) AS pgmosaic_\($0 + 1)" }.joined(separator: ", ")
         let query = Array("DELETE FROM ".utf8) + parts.target + Array(" ".utf8) + parts.condition + Array(" RETURNING \(shown)".utf8)
         guard let (old, readsMoment) = oldKey(query) else { return nil }
-        let alias = update.pointee.relation.pointee.alias.map { " AS \(Self.quoted(string($0.pointee.aliasname)))" } ?? ""
-        let names = columns.map { Self.quoted($0.name) }.joined(separator: ", ")
-        let head = "INSERT INTO \(Self.quoted(table.name.schema)).\(Self.quoted(table.name.name))\(alias) (\(names)) OVERRIDING SYSTEM VALUE "
+        let alias = update.pointee.relation.pointee.alias.map { " AS \(quoteIdentifier(string($0.pointee.aliasname)))" } ?? ""
+        let names = columns.map { quoteIdentifier($0.name) }.joined(separator: ", ")
+        let head = "INSERT INTO \(quoteIdentifier(table.name.schema)).\(quoteIdentifier(table.name.name))\(alias) (\(names)) OVERRIDING SYSTEM VALUE "
         let insert = InsertParts(head: Array(head.utf8), query: query, tail: parts.returning)
         guard let inserted = try? StatementPlanner.plan(bytes: insert.statement(rows: 1, width: columns.count), literals: nil, context: request.context),
             case .keyed(let sources) = inserted.route, sources == [.parameter(number: place + 1, type: type)]
@@ -128,6 +128,4 @@ struct MovedRowsPlanner {
         }
         return found
     }
-
-    private static func quoted(_ name: String) -> String { "\"\(name.replacing("\"", with: "\"\""))\"" }
 }

@@ -1,3 +1,5 @@
+internal import SQLSyntax
+
 extension GatherCombination {
     /// What PostgreSQL makes of the parts' rows: "group by 1; sum(2), count(3); order by 2 DESC; limit 10". A number is a column's place in a part's row, from 1;
     /// those behind the select list's are asked for besides.
@@ -46,5 +48,5 @@ extension GatherCombination.Order {
 
 extension FetchedTable {
     /// What is fetched of it, as SQL.
-    package var words: String { "SELECT \(columns.map { "t.\(Self.quoted($0))" }.joined(separator: ", ")) \(source)" }
+    package var words: String { "SELECT \(columns.map { "t.\(quoteIdentifier($0))" }.joined(separator: ", ")) \(source)" }
 }

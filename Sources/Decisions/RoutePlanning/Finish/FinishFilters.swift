@@ -148,7 +148,7 @@ struct FinishFilters {
             fields.count == 2 ? fields[0] == name : fields.count == 1 && isOwn(last),
             let column = relation.columns.first(where: { $0.name == last }), column.typeOID < Column.userTypeOID
         else { return nil }
-        return "t.\(FetchedTable.quoted(last))"
+        return "t.\(quoteIdentifier(last))"
     }
 
     /// No other table of the list has a column of this name.
@@ -171,8 +171,8 @@ struct FinishFilters {
             return text.utf8.allSatisfy { (0x30...0x39).contains($0) || $0 == 0x2e || $0 == 0x2d } && !text.isEmpty ? "(\(text))" : nil
         case PG_QUERY__A__CONST__VAL_SVAL:
             let text = string(constant.pointee.sval.pointee.sval)
-            guard !ClockText.mayNameNow(text), !text.contains("\\") else { return nil }
-            return "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'"
+            guard !ClockText.mayNameNow(text), !text.utf8.contains(UInt8(ascii: "\\")) else { return nil }
+            return quoteLiteral(text)
         default: return nil
         }
     }

@@ -1,3 +1,4 @@
+internal import SQLSyntax
 package import ShardModel
 
 /// A SELECT whose answer the home shard makes of rows that are brought to it.
@@ -57,8 +58,7 @@ package struct FetchedTable: Hashable, Sendable {
     /// Behind SELECT and its list.
     var source: String { "FROM \(quotedName) AS t" + (conditions.isEmpty ? "" : " WHERE \(conditions.joined(separator: " AND "))") }
 
-    var quotedName: String { "\(Self.quoted(name.schema)).\(Self.quoted(name.name))" }
-    static func quoted(_ name: String) -> String { "\"" + name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\"" }
+    var quotedName: String { "\(quoteIdentifier(name.schema)).\(quoteIdentifier(name.name))" }
 }
 
 // MARK: The statements of the router's own
@@ -67,7 +67,7 @@ extension FinishPlan {
     /// Makes the temporary tables, with the rows that the session itself sees or none.
     package func definitions(inTransaction: Bool, fillsThem: Bool) -> String {
         tables(inTransaction: inTransaction).enumerated().map { number, table in
-            let columns = table.columns.map { "t.\(FetchedTable.quoted($0))" }.joined(separator: ", ")
+            let columns = table.columns.map { "t.\(quoteIdentifier($0))" }.joined(separator: ", ")
             return "CREATE TEMPORARY TABLE \(FetchedTable.temporary(number)) ON COMMIT DROP AS SELECT \(columns) \(table.source) WITH \(fillsThem ? "" : "NO ")DATA"
         }.joined(separator: "; ")
     }
@@ -88,7 +88,7 @@ extension FinishPlan {
         var statements: [String] = []
         for (number, table) in tables(inTransaction: inTransaction).enumerated() {
             if !table.primaryKey.isEmpty {
-                statements.append("ALTER TABLE pg_temp.\(FetchedTable.temporary(number)) ADD PRIMARY KEY (\(table.primaryKey.map(FetchedTable.quoted).joined(separator: ", ")))")
+                statements.append("ALTER TABLE pg_temp.\(FetchedTable.temporary(number)) ADD PRIMARY KEY (\(table.primaryKey.map(quoteIdentifier).joined(separator: ", ")))")
             }
             // PostgreSQL plans for a table that has grown since, where it is not told that it is empty.
             if fetches { statements.append("ANALYZE pg_temp.\(FetchedTable.temporary(number))") }
@@ -103,7 +103,7 @@ extension FinishPlan {
         let arms = numbers.map { number in
             let columns = numbers.flatMap { other in
                 // A NULL of the column's type, whatever that is.
-                tables[other].columns.map { other == number ? "t.\(FetchedTable.quoted($0))" : "(NULL::\(tables[other].quotedName)).\(FetchedTable.quoted($0))" }
+                tables[other].columns.map { other == number ? "t.\(quoteIdentifier($0))" : "(NULL::\(tables[other].quotedName)).\(quoteIdentifier($0))" }
             }
             return "SELECT \((["\(number)::pg_catalog.int2"] + columns).joined(separator: ", ")) \(tables[number].source)"
         }

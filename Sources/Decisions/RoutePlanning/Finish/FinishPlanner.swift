@@ -109,7 +109,7 @@ struct FinishPlanner {
                 let number = tables.firstIndex(where: { $0.name == mention.table })
             else { return nil }
             var name = "pg_temp.\(FetchedTable.temporary(number))"
-            if node.pointee.alias == nil, !place.isTableCommand { name += " AS \(FetchedTable.quoted(mention.table.name))" }
+            if node.pointee.alias == nil, !place.isTableCommand { name += " AS \(quoteIdentifier(mention.table.name))" }
             edits.append((place.range, name))
         }
         var result = text

@@ -107,7 +107,7 @@ extension GatherPlanner {
     }
 
     static func quoted(_ name: [String]) -> String {
-        name.map { "\"\($0.replacing("\"", with: "\"\""))\"" }.joined(separator: ".")
+        name.map(quoteIdentifier).joined(separator: ".")
     }
 
     /// The one column of the answer that AS calls so, where none without AS might be called so, too.

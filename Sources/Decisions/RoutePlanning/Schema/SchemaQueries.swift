@@ -1,3 +1,5 @@
+internal import SQLSyntax
+
 /// The SQL that reads what `SchemaSnapshot` holds from one shard. Every result column is taken as text.
 ///
 /// No oid of a user's object is in the results: they say the same on every shard that has the same schema.
@@ -165,7 +167,7 @@ package enum SchemaQueries {
     /// Whether an expression tree may give another value when it is evaluated again or elsewhere. PostgreSQL records dependencies on
     /// users' functions only, so the tree itself is searched for the functions in it.
     private static func isVolatile(_ tree: String) -> String {
-        let names = FunctionRules.sameOnEveryShard.sorted().map(SQLText.literal).joined(separator: ", ")
+        let names = FunctionRules.sameOnEveryShard.sorted().map(quoteLiteral).joined(separator: ", ")
         return """
             \(tree) IS NOT NULL AND (
                 \(tree)::text ~ '\\{(SQLVALUEFUNCTION|NEXTVALUEEXPR)|\\{COERCEVIAIO .*:resulttype (1082|1083|1114|1184|1266) '
@@ -234,7 +236,7 @@ package enum SchemaQueries {
                 SELECT pn.nspname, p.proname
                 FROM pg_catalog.regexp_matches(r.ev_action::text, ':(?:(?:op)?funcid|aggfnoid|winfnoid) ([1-9][0-9]*)', 'g') AS m(found)
                     JOIN pg_catalog.pg_proc p ON p.oid = m.found[1]::pg_catalog.oid JOIN pg_catalog.pg_namespace pn ON pn.oid = p.pronamespace
-                WHERE p.provolatile = 'v' OR p.proname IN (\(FunctionRules.listedForState.map(SQLText.literal).joined(separator: ", ")))
+                WHERE p.provolatile = 'v' OR p.proname IN (\(FunctionRules.listedForState.map(quoteLiteral).joined(separator: ", ")))
                 UNION ALL
                 SELECT 'pg_catalog', 'pg_prepared_statement'
                 WHERE r.ev_action::text ~ (':relid ' || 'pg_catalog.pg_prepared_statements'::pg_catalog.regclass::pg_catalog.oid || ' ')) called

@@ -47,7 +47,7 @@ struct ViewExpansion {
         guard let places = TableNamePlaces(text, starts: Set(found.keys)) else { return nil }
         for (location, view) in found.sorted(by: { $0.key > $1.key }) {
             guard let place = places.places[location], !place.isTableCommand, let definition = view.definition, let node = mentions.tables[location] else { return nil }
-            let alias = node.pointee.alias == nil ? " AS \(FetchedTable.quoted(view.name.name))" : ""
+            let alias = node.pointee.alias == nil ? " AS \(quoteIdentifier(view.name.name))" : ""
             text.replaceSubrange(place.range, with: Array("(\(definition))\(alias)".utf8))
         }
         return true

@@ -103,5 +103,6 @@ enum ShardQueries {
         WHERE schemaname <> 'pgmosaic' ORDER BY 4 DESC, 1, 2 LIMIT 100
         """
 
-    static func quote(_ identifier: String) -> String { "\"" + identifier.replacing("\"", with: "\"\"") + "\"" }
+    /// By scalars: a quote and a combining mark behind it are one `Character`, which is no quote.
+    static func quote(_ identifier: String) -> String { "\"" + identifier.unicodeScalars.split(separator: "\"", omittingEmptySubsequences: false).map { String($0) }.joined(separator: "\"\"") + "\"" }
 }

@@ -1,6 +1,7 @@
 internal import NIOCore
 internal import PGWire
 internal import RoutePlanning
+internal import SQLSyntax
 internal import SessionCore
 internal import ShardModel
 

@@ -3,6 +3,7 @@ internal import NIOCore
 internal import PGChannel
 internal import PGWire
 internal import RoutePlanning
+internal import SQLSyntax
 internal import SessionCore
 internal import ShardModel
 internal import Synchronization

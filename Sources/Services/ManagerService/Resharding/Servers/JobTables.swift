@@ -45,8 +45,16 @@ enum JobTables {
     }
 
     /// As a literal of text[].
-    static func array(_ texts: [String]) -> String {
-        "{" + texts.map { "\"" + $0.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\"" }.joined(separator: ",") + "}"
+    static func array(_ texts: [String]) -> String { "{\(texts.map(element).joined(separator: ","))}" }
+
+    /// By scalars: a quote and a combining mark behind it are one `Character`, which is no quote.
+    private static func element(_ text: String) -> String {
+        var quoted = "\""
+        for scalar in text.unicodeScalars {
+            if scalar == "\"" || scalar == "\\" { quoted.unicodeScalars.append("\\") }
+            quoted.unicodeScalars.append(scalar)
+        }
+        return quoted + "\""
     }
 
     static func quoted(_ name: QualifiedName) -> String { "\(ShardQueries.quote(name.schema)).\(ShardQueries.quote(name.name))" }
