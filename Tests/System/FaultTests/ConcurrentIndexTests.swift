@@ -97,6 +97,39 @@ extension FaultTests {
             try await cluster.expectNoLeak()
         }
 
+        /// Four at a time: who cleans up behind a failure is one of them.
+        @Test func theCleanUpKeepsItsPlace() async throws {
+            // Of a table each: two indexes of one table wait for each other.
+            let tables = (0..<4).map { "t\($0)_\(index)" }
+            let clients = try await [cluster.login(), cluster.login(), cluster.login(), cluster.login()]
+            for table in tables {
+                #expect(try await clients[0].failure("SELECT pgmosaic.shard_table('\(table)', 'k')") == nil)
+                #expect(try await clients[0].failure("CREATE TABLE \(table) (k bigint PRIMARY KEY, v int)") == nil)
+            }
+            let held = try await cluster.shardSession(1)
+            #expect(try await held.failure("BEGIN") == nil)
+            for (table, client) in zip(tables, clients) {
+                #expect(try await held.failure("LOCK TABLE \(table) IN ROW EXCLUSIVE MODE") == nil)
+                try await client.send(W.query("CREATE INDEX CONCURRENTLY \(table)_v ON \(table) (v)"))
+                try await eventually("it waits") {
+                    try await cluster.onShard(1, "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX%ON \(table) (v)' AND wait_event_type = 'Lock'") == "t"
+                }
+            }
+            try await clients[0].cancel(port: cluster.wirePort)
+            let error = try #require(try await clients[0].until("Z", within: .seconds(120)).first { $0.kind == "E" })
+            #expect(error.sqlState == "57014" && error.field("H")?.contains("still being taken away on s2") == true)
+            #expect(try await clients[0].failure(create, within: .seconds(60)) == "53300")
+            held.close()
+            for client in clients.dropFirst() { #expect(try await client.until("Z", within: .seconds(120)).map(\.description).contains("C(CREATE INDEX)")) }
+            // Its place is free when the rest of it is gone.
+            try await eventually("it is taken away", within: .seconds(90)) { try await clients[0].failure(create, within: .seconds(60)) == nil }
+            for shard in cluster.servers.indices { #expect(try await cluster.onShard(shard, "SELECT to_regclass('\(tables[0])_v') IS NULL") == "t") }
+            #expect(try await clients[0].failure("DROP INDEX \(index)") == nil)
+            for table in tables { #expect(try await clients[0].failure("DROP TABLE \(table)") == nil) }
+            for client in clients { client.close() }
+            try await cluster.expectNoLeak()
+        }
+
         @Test func aShardThatIsKilledInTheMiddleHasNoneWhenItIsBack() async throws {
             let held = try await holder(2)
             let client = try await cluster.login()

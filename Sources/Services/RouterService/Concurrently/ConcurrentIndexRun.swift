@@ -39,13 +39,22 @@ struct ConcurrentIndexRun: Sendable {
         var isTaken: Bool
     }
 
-    /// Returns the command tag. A task that is cancelled ends with 57014, and nothing is left then either.
-    func run() async throws(ServerError) -> String {
-        let sessions = try await open()
+    struct Outcome: Sendable {
+        /// The command tag.
+        var result: Result<String, ServerError>
+        /// What goes on behind the answer, for an hour at most; nil: nothing.
+        var cleaning: Task<Void, Never>?
+    }
+
+    /// A task that is cancelled ends with 57014, and nothing is left then either.
+    func run() async -> Outcome {
+        let sessions: [Session]
+        do throws(ServerError) { sessions = try await open() } catch { return Outcome(result: .failure(error)) }
         let failures = await runEverywhere(sessions)
         for session in sessions { await session.client.close() }
-        guard let (shard, error) = failures.min(by: { $0.key < $1.key }) else { return work.tag }
-        throw await ended(error, of: shard, cleanUp(sessions, failures))
+        guard let (shard, error) = failures.min(by: { $0.key < $1.key }) else { return Outcome(result: .success(work.tag)) }
+        let (left, cleaning) = await cleanUp(sessions, failures)
+        return Outcome(result: .failure(ended(error, of: shard, left)), cleaning: cleaning)
     }
 
     private func open() async throws(ServerError) -> [Session] {
@@ -115,15 +124,19 @@ struct ConcurrentIndexRun: Sendable {
     // MARK: The clean-up
 
     /// Takes the index away where this run may have made it; the shards where that takes longer, for it waits for whoever writes the table.
-    private func cleanUp(_ sessions: [Session], _ failures: [ShardID: ServerError]) async -> [ShardID] {
-        guard let name = work.made else { return [] }
+    private func cleanUp(_ sessions: [Session], _ failures: [ShardID: ServerError]) async -> ([ShardID], Task<Void, Never>?) {
+        guard let name = work.made else { return ([], nil) }
         let mine = sessions.filter { !$0.isTaken && failures[$0.shard.id]?.sqlState != .duplicateTable }
         let left = ShardsLeft(mine.map(\.shard.id))
         // Not part of this task: whoever has cancelled the run wants it to happen, and nobody waits for all of it.
-        for session in mine { Task { [control] in if await Self.drop(name, madeBy: session, control) { left.remove(session.shard.id) } } }
+        let cleaning = Task { [control] in
+            await withTaskGroup(of: Void.self) { group in
+                for session in mine { group.addTask { if await Self.drop(name, madeBy: session, control) { left.remove(session.shard.id) } } }
+            }
+        }
         let deadline = ContinuousClock.now + Self.answerLimit
         while !left.all.isEmpty, ContinuousClock.now < deadline { await Self.rest(.milliseconds(50)) }
-        return left.all
+        return (left.all, cleaning)
     }
 
     private static let beginning = "SELECT backend_start::text FROM pg_catalog.pg_stat_activity WHERE pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()"
@@ -142,7 +155,10 @@ struct ConcurrentIndexRun: Sendable {
         repeat {
             do {
                 return try await control.withClient(shard.primaryEndpoint) { client in
-                    while try await !client.query(end(session), options: .init(timeout: shortLimit)).rows.isEmpty { await rest(.milliseconds(50)) }
+                    while try await !client.query(end(session), options: .init(timeout: shortLimit)).rows.isEmpty {
+                        guard ContinuousClock.now < deadline else { throw CancellationError() }
+                        await rest(.milliseconds(50))
+                    }
                     _ = try await client.query("DROP INDEX CONCURRENTLY IF EXISTS \(quoted(name))", options: .init(timeout: dropLimit))
                     return true
                 }
@@ -195,16 +211,14 @@ extension ControlPlane {
     ) -> Task<Void, Never> {
         Task {
             guard beginConcurrentRun() else { return done(.failure(.tooManyConcurrentIndexes)) }
+            // Whoever cleans up behind a failure holds its place: so there are never more connections and tasks of this than `runsMax` runs have.
             defer { endConcurrentRun() }
             let shards = (catalog?.shards.values.filter { $0.database == database && !$0.isJoining } ?? []).sorted { $0.id < $1.id }
             let run = ConcurrentIndexRun(control: self, statement: statement, settings: settings, work: work, shards: shards, progress: progress)
-            do throws(ServerError) {
-                let tag = try await run.run()
-                _ = try? await publish([], database: database, author: "").get()
-                done(.success(tag))
-            } catch {
-                done(.failure(error))
-            }
+            let outcome = await run.run()
+            if case .success = outcome.result { _ = try? await publish([], database: database, author: "").get() }
+            done(outcome.result)
+            await outcome.cleaning?.value
         }
     }
 }
