@@ -39,6 +39,9 @@ import Testing
 
     @Test func aQuickLookMissesNothing() {
         for text in ["Now()", "CURRENT_DATE", "localtime", "LOCALTIMESTAMP", "'today'", "transaction_timestamp()", "age(x)"] { #expect(MomentUse.isPossible(in: text.utf8)) }
-        #expect(!MomentUse.isPossible(in: "UPDATE a SET n = 1".utf8))
+        for text in ["UPDATE a SET n = 1", "", "no", "CURRENT", "n\u{f6}w", "yesterda"] { #expect(!MomentUse.isPossible(in: text.utf8)) }
+        // Not only at the beginning of a text that is in one piece.
+        let long = Array(repeating: UInt8(ascii: "n"), count: 10000)
+        #expect(!MomentUse.isPossible(in: long) && MomentUse.isPossible(in: long + "OW".utf8) && MomentUse.isPossible(in: AnyCollection(long + "OW".utf8)))
     }
 }

@@ -43,9 +43,32 @@ package struct MomentUse: Hashable, Sendable {
 
     /// Whether a text may use the moment, or name it: a quick look before `StatementPlanner.moment` reads it. True for want of certainty.
     package static func isPossible(in text: some Collection<UInt8>) -> Bool {
-        let lower = String(decoding: text, as: UTF8.self).lowercased()
-        return ["now", "current_", "localtime", "_timestamp", "today", "tomorrow", "yesterday", "age"].contains { lower.contains($0) }
+        if let answer = text.withContiguousStorageIfAvailable({ isPossible(inBytes: $0) }) { return answer }
+        return Array(text).withUnsafeBufferPointer { isPossible(inBytes: $0) }
     }
+
+    private static let words = ["now", "current_", "localtime", "_timestamp", "today", "tomorrow", "yesterday", "age"].map { Array($0.utf8) }
+    private static let firsts: [Bool] = {
+        var firsts = [Bool](repeating: false, count: 256)
+        for word in words { firsts[Int(word[0])] = true }
+        return firsts
+    }()
+
+    /// One look at each byte, without a copy: the text may be long for its rows.
+    private static func isPossible(inBytes bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+        let (words, firsts) = (words, firsts)
+        for start in bytes.indices {
+            let first = lower(bytes[start])
+            guard firsts[Int(first)] else { continue }
+            for word in words where word[0] == first && word.count <= bytes.count - start {
+                if word.indices.allSatisfy({ lower(bytes[start + $0]) == word[$0] }) { return true }
+            }
+        }
+        return false
+    }
+
+    /// Of ASCII's letters.
+    private static func lower(_ byte: UInt8) -> UInt8 { (0x41...0x5a).contains(byte) ? byte | 0x20 : byte }
 }
 
 /// A call in the parse tree that gives the moment.

@@ -35,14 +35,8 @@ extension ClientSession {
 
     /// The query as a statement with parameters, whose rows come in binary form.
     private func query(_ sent: SentRows, of work: SpreadWork, _ scope: PlanScope) -> (Statement, BindMessage)? {
-        var buffer = ByteBuffer()
-        buffer.writeParse(name: "", query: ByteBuffer(bytes: sent.parts.query), parameterTypes: work.parameterTypes)
         let values = work.bind.map { bind in bind.parameters.enumerated().map { (value: $1, format: bind.format(ofParameter: $0)) } } ?? []
-        buffer.writeBind(portal: "", statement: "", parameters: values, resultFormat: .binary)
-        guard let parse = try? buffer.readFrame(limit: .max), let bind = try? buffer.readFrame(limit: .max), let message = try? ParseMessage(body: parse.body),
-            let binding = try? BindMessage(body: bind.body)
-        else { return nil }
-        return (scope.statement(message), binding)
+        return scope.execution(of: sent.parts.query, parameterTypes: work.parameterTypes, values: values, resultFormat: .binary)
     }
 
     private func collect(_ gather: GatherRows, _ origin: GatherOrigin, _ inputs: KeyInputs, _ done: @escaping (Collected) -> Void) {

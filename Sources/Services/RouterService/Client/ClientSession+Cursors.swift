@@ -60,7 +60,7 @@ extension ClientSession {
         guard !transaction.isIdle else { return failUnit(.noTransaction("DECLARE CURSOR")) }
         guard portals[name] == nil, cursors[name] == nil, heldCursors[name] == nil else { return failUnit(.duplicatePortal(name)) }
         guard portals.count < limits.portalsMax else { return failUnit(.tooManyPortals) }
-        guard let scope, let (statement, bind) = Self.execution(of: query, scope), case .gatherRows(let gather)? = statement.planned.plan?.route else { return failUnit(.planChanged) }
+        guard let scope, let (statement, bind) = scope.execution(of: query), case .gatherRows(let gather)? = statement.planned.plan?.route else { return failUnit(.planChanged) }
         // A hint names one shard's rows.
         guard isGathered(statement.planned) else { return failUnit(.refusal(Refusal(.noKey))) }
         if isOnReplica { return leaveReplica { [self] in declare(name, query) } }
@@ -70,17 +70,6 @@ extension ClientSession {
         portal.madeAfter = transaction.historyCount
         portals[name] = portal
         beginGather(gather, parts.origin, keeping: parts)
-    }
-
-    /// The query as the extended protocol has it, without parameters.
-    private static func execution(of query: [UInt8], _ scope: PlanScope) -> (Statement, BindMessage)? {
-        var parse = ByteBuffer(), bind = ByteBuffer()
-        parse.writeParse(name: "", query: ByteBuffer(bytes: query), parameterTypes: [])
-        bind.writeBind(portal: "", statement: "", parameters: [])
-        parse.moveReaderIndex(forwardBy: FrameHeader.length)
-        bind.moveReaderIndex(forwardBy: FrameHeader.length)
-        guard let parseMessage = try? ParseMessage(body: parse), let bindMessage = try? BindMessage(body: bind) else { return nil }
-        return (scope.statement(parseMessage), bindMessage)
     }
 
     func endCursorStep(_ tag: String) {
