@@ -124,6 +124,8 @@ package struct Column: Hashable, Sendable {
     package var hasDeterministicCollation: Bool
     /// Its texts are compared as the database's are; true, too, of types without a collation.
     package var hasDatabaseCollation = false
+    /// Its texts are compared byte by byte (collation "C"); true, too, of types without a collation.
+    package var ordersBytes = false
     /// Filled from a sequence: serial, identity, `DEFAULT nextval(…)`.
     package var usesSequence: Bool { isIdentity || defaultExpression?.contains("nextval(") ?? false }
     /// The sequence gives each shard values of its own, and the column's type holds them.

@@ -89,7 +89,7 @@ package enum StatementPlanner {
             context: request.context, literals: request.literals, parameterTypes: request.parameterTypes)
         analyzer.topOutput = try analyzer.analyze(statement: node, parent: nil)
         analyzer.noteTemporaryNames(in: node)
-        let verdict = try Verdict(analyzer, statement: node, mayGather: mayGather)
+        let verdict = try Verdict(analyzer, statement: node, mayGather: mayGather, isWhole: node == request.statement.node)
         var plan = StatementPlan(
             kind: kind, route: verdict.route, writes: verdict.writes, mayReadReplica: kind == .select && verdict.mayReadReplica,
             reuse: verdict.reuse, tables: analyzer.findings.tables, keyLengthMax: verdict.keyLengthMax,

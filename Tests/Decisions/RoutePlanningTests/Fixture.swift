@@ -28,6 +28,7 @@ enum Fixture {
                 defaultIsVolatile: marks.contains("~") || marks.contains("#"), isGenerated: marks.contains("="),
                 hasDeterministicCollation: !marks.contains("%"))
             column.hasDatabaseCollation = !marks.contains("%") && !marks.contains("^")
+            column.ordersBytes = ![25, 1042, 1043].contains(column.typeOID)
             return column
         }
     }

@@ -20,6 +20,7 @@ import Testing
             FOREIGN KEY (code) REFERENCES app.countries (code) ON UPDATE CASCADE ON DELETE SET NULL);
         ALTER TABLE orders DROP COLUMN gone;
         CREATE UNIQUE INDEX by_expression ON orders ((total + 1), tenant) WHERE n > 5;
+        CREATE TABLE sorted (a int, b text COLLATE "C", c varchar COLLATE "POSIX", d text COLLATE folded, e text);
         CREATE TABLE lines (tenant bigint, id uuid, line int,
             FOREIGN KEY (tenant, id) REFERENCES orders (tenant, id) ON DELETE SET NULL (id), EXCLUDE USING btree (tenant WITH =, line WITH =));
         CREATE TABLE parts (tenant bigint, at date) PARTITION BY RANGE (at);
@@ -61,6 +62,8 @@ import Testing
             let countries = try #require(schema.relations[Fixture.name("app.countries")])
             #expect(countries.columns.map(\.hasDeterministicCollation) == [true, false, true, true])
             #expect(countries.columns.map(\.hasDatabaseCollation) == [true, false, true, true])
+            let sorted = try #require(schema.relations[Fixture.name("sorted")])
+            #expect(sorted.columns.map(\.ordersBytes) == [true, true, true, false, false])
             #expect(countries.columns.map(\.defaultIsVolatile) == [false, false, true, false] && countries.columns[2].typeOID == Column.userTypeOID)
             #expect(countries.uniqueKeys.map(\.columns) == [[], ["code"]] || countries.uniqueKeys.map(\.columns) == [["code"], []])
             #expect(schema.relations[Fixture.name("app.scratch")].map { $0.isUnlogged && $0.hasRules } == true)

@@ -29,7 +29,7 @@ import Testing
     @Test(arguments: [
         Routing("SELECT * FROM wild_view WHERE customer_id = 5", "keyed 5"), Routing("SELECT v.total FROM public.wild_view AS v WHERE v.customer_id = $1", "keyed $1", types: [20]),
         Routing("SELECT * FROM wild_view", "rows rows-of-anchor"), Routing("SELECT count(*) FROM wild_view", "rows aggregates-combined"),
-        Routing("SELECT total FROM wild_view v (c, total) ORDER BY 1 LIMIT 3", "rows rows-of-anchor, ordered"), Routing("SELECT note FROM by_note WHERE n > 2", "rows finished"),
+        Routing("SELECT total FROM wild_view v (c, total) ORDER BY 1 LIMIT 3", "rows rows-of-anchor, merge-ordered"), Routing("SELECT note FROM by_note WHERE n > 2", "rows finished"),
         Routing("SELECT v.total, o.id FROM wild_view v JOIN orders o USING (customer_id)", "rows rows-of-anchor"), Routing("SELECT * FROM outer_view", "rows rows-of-anchor"),
         Routing("SELECT * FROM outer_view JOIN orders ON outer_view.name = orders.note", "rows finished"), Routing("SELECT * FROM names", "any"), Routing("SELECT * FROM clock_view", "rows finished"),
         Routing("SELECT * FROM wild_view a, wild_view b WHERE a.customer_id = 5 AND b.customer_id = 5", "keyed 5"), Routing("SELECT (SELECT max(total) FROM wild_view)", "rows finished"),

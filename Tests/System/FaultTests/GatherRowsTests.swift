@@ -226,11 +226,12 @@ extension FaultTests {
         @Test func partsThatAreTooLargeAreFinishedOrAnError() async throws {
             try await prepare()
             let client = try await cluster.login()
-            let sorted = try await client.rows("SELECT k, length(body) FROM wide ORDER BY k")
-            let whole = try await client.query("SELECT k, body FROM wide ORDER BY k")
+            // PostgreSQL puts them together: what a function gives is of a type that only it knows.
+            let sorted = try await client.rows("SELECT k, length(body) FROM wide ORDER BY abs(k)")
+            let whole = try await client.query("SELECT k, body FROM wide ORDER BY abs(k)")
             #expect(whole.filter { $0.kind == "D" }.count == sorted.count && whole.suffix(2).map(\.description) == ["C(SELECT \(sorted.count))", "Z(I)"])
             try await client.query("BEGIN")
-            #expect(try await client.query("SELECT k, body FROM wide ORDER BY k").map(\.description) == ["E(54000)", "Z(E)"])
+            #expect(try await client.query("SELECT k, body FROM wide ORDER BY abs(k)").map(\.description) == ["E(54000)", "Z(E)"])
             try await client.query("ROLLBACK")
             #expect(try await client.rows("SELECT k FROM wide ORDER BY k LIMIT 3") == [["3"], ["4"], ["5"]])
             client.close()

@@ -13,6 +13,15 @@ struct LiteralMap {
     }
 
     var isEmpty: Bool { ranges == nil }
+    /// There is no string among them, which PostgreSQL might read as anything.
+    var hasOnlyNumbers: Bool {
+        ranges?.allSatisfy { range in
+            switch range.kind {
+            case .integer, .longInteger, .decimal: true
+            case .string, .quotedString: false
+            }
+        } ?? false
+    }
 
     /// The key source of a constant with this value that stands at `location`: by its ordinal, so that the plan fits other literals, or by
     /// its value where the scan and the parser do not plainly agree on the place.

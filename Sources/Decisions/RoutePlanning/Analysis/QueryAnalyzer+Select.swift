@@ -106,6 +106,9 @@ extension QueryAnalyzer {
             columns: left.columns, isComplete: left.isComplete, isPositional: left.isPositional && right.isPositional)
         for index in output.columns.indices {
             output.columns[index].slot = nil
+            // Otherwise it is of a third type.
+            let isOfOne = output.isPositional && index < right.columns.count && right.columns[index].typeOID == left.columns[index].typeOID
+            if !isOfOne { output.columns[index].typeOID = 0 }
             guard index < right.columns.count, output.isPositional, let a = left.columns[index].slot,
                 let b = right.columns[index].slot, bindings.type(of: a) == bindings.type(of: b)
             else { continue }

@@ -14,7 +14,8 @@ struct Verdict {
     var spread: Spread?
 
     /// - mayGather: every shard may be asked for its own rows.
-    init(_ analyzer: QueryAnalyzer, statement: SQLNode, mayGather: Bool) throws(Refusal) {
+    /// - isWhole: the query is the statement, and not a part of one (COPY, EXPLAIN, DECLARE), which may need what a plan of all numbers leaves out.
+    init(_ analyzer: QueryAnalyzer, statement: SQLNode, mayGather: Bool, isWhole: Bool) throws(Refusal) {
         let findings = analyzer.findings
         writes = findings.hasEffect
         // What the system's catalogs and views show is partly one server's own.
@@ -27,18 +28,20 @@ struct Verdict {
                 sources = try Self.keys(analyzer, statement)
             } catch {
                 guard mayGather, error.code == .noKey else { throw error }
+                let mayShare = isWhole && reuse == .shape
+                // A literal of another text of the shape could be read from the clock; and no replica is asked.
+                (reuse, mayReadReplica) = (.text, false)
                 if let write = EveryKeyPlanner.plan(statement, analyzer) ?? GatherPlanner.locks(statement, analyzer) ?? InsertedRowsPlanner.plan(statement, analyzer) ?? MergePlanner.plan(statement, analyzer) {
                     route = .everyKey(write)
                     reason = "\(findings.sharded[0].name): each shard \(write.rule == .rowsLocked ? "locks" : "writes") the rows of its own keys (\(write.rule.rawValue))"
                 } else if let gather = try StatementPlanner.across(statement, analyzer) {
-                    route = .gatherRows(gather)
+                    let shared = mayShare ? gather.ofShape(analyzer.literals) : nil
+                    if shared != nil { reuse = .shape }
+                    route = .gatherRows(shared ?? gather)
                     reason = "\(findings.sharded[0].name): \(gather.isFinished ? "its rows are brought to the home shard" : "each shard answers for its own keys")"
                 } else {
                     throw error
                 }
-                // A literal of another text of the shape could be read from the clock; and no replica is asked.
-                reuse = .text
-                mayReadReplica = false
                 return
             }
             route = .keyed(sources)

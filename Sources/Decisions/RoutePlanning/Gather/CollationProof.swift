@@ -15,12 +15,15 @@ struct CollationProof {
         self.select = select
     }
 
-    var isDatabases: Bool {
+    var isDatabases: Bool { holds(\.hasDatabaseCollation) }
+
+    /// Likewise, of columns that are compared byte by byte. It is said of columns alone: an expression may have the database's collation.
+    var isBytes: Bool { holds(\.ordersBytes) }
+
+    private func holds(_ isSo: (Column) -> Bool) -> Bool {
         // Otherwise a plain name of a type may be a user's.
         guard !analyzer.context.searchPath.contains("pg_catalog"), analyzer.parameterTypes.allSatisfy({ $0 != Self.name && $0 < 16384 }) else { return false }
-        let tables = analyzer.findings.tables.allSatisfy { name in
-            analyzer.context.schema.relations[name]?.columns.allSatisfy(\.hasDatabaseCollation) ?? false
-        }
+        let tables = analyzer.findings.tables.allSatisfy { name in analyzer.context.schema.relations[name]?.columns.allSatisfy(isSo) ?? false }
         return tables && clauses.allSatisfy(hasNone)
     }
 

@@ -24,10 +24,14 @@ package struct GatherCombination: Hashable, Sendable {
     package var hasDatabaseCollation = false
     /// What the shards are sent in place of the statement's own text: with another LIMIT, so that they give every row that may be in the answer.
     package var partText: [UInt8]?
+    /// The router puts whole rows together by itself; nil: it cannot.
+    package var merge: GatherMerge?
     /// Places in that text say nothing of the client's: it has its views expanded.
     var isOfOtherText = false
     /// An error's place in the text that the shards get is one in the client's.
     package var keepsPlaces: Bool { hidden == 0 && !isOfOtherText }
+    /// The same of the text that the shards get for `merge`.
+    package var mergeKeepsPlaces: Bool { merge?.hidden == 0 && !isOfOtherText }
 
     /// One item of ORDER BY.
     package struct Order: Hashable, Sendable {
@@ -40,6 +44,8 @@ package struct GatherCombination: Hashable, Sendable {
         package var nullsFirst: Bool?
         /// COLLATE "C".
         package var isByteOrder: Bool
+        /// Of a hidden column that is one of FROM: its name there.
+        var source: [String]?
     }
 
     /// A number of rows.

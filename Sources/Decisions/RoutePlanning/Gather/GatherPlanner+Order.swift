@@ -46,13 +46,15 @@ extension GatherPlanner {
             case PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_LAST: false
             default: nil
             }
-        return GatherCombination.Order(place: found.place, name: found.name, isDescending: isDescending, nullsFirst: nullsFirst, isByteOrder: found.isByteOrder)
+        return GatherCombination.Order(
+            place: found.place, name: found.name, isDescending: isDescending, nullsFirst: nullsFirst, isByteOrder: found.isByteOrder, source: found.source)
     }
 
     private struct Found {
         var place: Int
         var name: String?
         var isByteOrder = false
+        var source: [String]?
     }
 
     private func found(_ node: SQLNode, among width: Int) -> Found? {
@@ -85,7 +87,7 @@ extension GatherPlanner {
             else { return nil }
             combination.columns.append(.value)
             combination.hidden += 1
-            return Found(place: combination.columns.count - 1, name: name.count == 1 ? name[0] : nil)
+            return Found(place: combination.columns.count - 1, name: name.count == 1 ? name[0] : nil, source: name)
         case PG_QUERY__NODE__NODE_FUNC_CALL:
             guard let call = node.pointee.func_call, call.pointee.funcformat == PG_QUERY__COERCION_FORM__COERCE_EXPLICIT_CALL, call.pointee.over == nil,
                 call.pointee.agg_within_group == 0, !asksForATypeFirst(node), let place = CallText(in: text.text, at: Int(call.pointee.location))

@@ -38,9 +38,12 @@ struct GatherPlanner {
         var (combination, text) = (combination, text)
         combination.hasDatabaseCollation = CollationProof(analyzer, select).isDatabases
         if isOrdered { guard order(&combination, &text) else { return nil } }
+        let unshifted = text
         guard shiftPlaces(&text) else { return nil }
         combination.partText = text.edited
-        return GatherRows(rules: isOrdered ? rules + [.ordered] : rules, clockParameters: clockParameters, combination: combination)
+        guard isOrdered else { return GatherRows(rules: rules, clockParameters: clockParameters, combination: combination) }
+        combination.merge = merge(combination, unshifted)
+        return GatherRows(rules: rules + [combination.merge == nil ? .ordered : .mergeOrdered], clockParameters: clockParameters, combination: combination)
     }
 
     // MARK: What the shards must have in common

@@ -10,6 +10,18 @@ package struct GatherRows: Hashable, Sendable {
     /// The home shard makes the answer of rows that are brought to it: with other rules only where the columns' types, which the shards tell, are none for them.
     package var finish: FinishPlan?
     package var isFinished: Bool { rules == [.finished] }
+    /// The rows that the client gets are the shards' own.
+    package var givesWholeRows: Bool { !isFinished && (combination == nil || combination?.merge != nil) }
+    /// The plan is that of all statements of this shape, whatever numbers are in them: `finish`, which holds a text, is to be planned when it is needed.
+    package var isOfShape = false
+
+    /// Without what is of one text only; nil: the numbers in it may matter.
+    func ofShape(_ literals: LiteralMap) -> GatherRows? {
+        guard rules == [.rowsOfAnchor], combination == nil, literals.hasOnlyNumbers else { return nil }
+        var gather = self
+        (gather.finish, gather.isOfShape) = (nil, true)
+        return gather
+    }
 
     init(finish: FinishPlan, clockParameters: [Int]) {
         self.init(rules: [.finished], clockParameters: clockParameters)
@@ -44,6 +56,8 @@ package enum GatherRule: String, Hashable, Sendable, CaseIterable {
     case distinctCombined = "distinct-combined"
     /// ORDER BY, LIMIT and OFFSET over rows of which each shard gives those that may be among the first.
     case ordered = "ordered"
+    /// The same, where the router knows how PostgreSQL compares the keys, so that it can tell by itself whose row comes next.
+    case mergeOrdered = "merge-ordered"
     /// None of these, and none is needed: PostgreSQL runs the statement over all rows of the tables that it names (`FinishPlan`).
     case finished = "finished"
 }

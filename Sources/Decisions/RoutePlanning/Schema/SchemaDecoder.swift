@@ -102,6 +102,7 @@ package enum SchemaDecoder {
             hasDeterministicCollation: try row.bool(10))
         column.hasSlicedSequence = try row.bool(11)
         column.hasDatabaseCollation = try row.bool(12)
+        column.ordersBytes = try row.bool(13)
         snapshot.relations[try row.name(0)]?.columns.append(column)
     }
 

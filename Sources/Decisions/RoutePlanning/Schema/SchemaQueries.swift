@@ -141,7 +141,7 @@ package enum SchemaQueries {
             coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), pg_catalog.pg_get_expr(t.typdefaultbin, 0)),
             \(isVolatile("coalesce(d.adbin, t.typdefaultbin)")),
             a.attidentity <> '', a.attgenerated <> '', coalesce(l.collisdeterministic, true), \(hasSlicedSequence),
-            a.attcollation IN (0, 100)
+            a.attcollation IN (0, 100), a.attcollation IN (0, 950, 951) OR a.attcollation = 100 AND \(databaseOrdersBytes)
         FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
             JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
@@ -149,6 +149,13 @@ package enum SchemaQueries {
             LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation
         WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND a.attnum > 0 AND NOT a.attisdropped AND \(isUserSchema)
         ORDER BY n.nspname, c.relname, a.attnum
+        """
+
+    /// The oids above are those of "C" and "POSIX", and of the database's own. PostgreSQL 14 has no provider but the operating system's.
+    private static let databaseOrdersBytes = """
+        (SELECT CASE coalesce(pg_catalog.to_jsonb(b) ->> 'datlocprovider', 'c')
+                WHEN 'c' THEN b.datcollate IN ('C', 'POSIX') WHEN 'b' THEN coalesce(pg_catalog.to_jsonb(b) ->> 'datlocale', '') IN ('C', 'C.UTF-8') ELSE false END
+            FROM pg_catalog.pg_database b WHERE b.datname = pg_catalog.current_database())
         """
 
     /// Its own sequence, or the one that the default names; a default that finds its sequence in another way has none that is known.

@@ -36,6 +36,9 @@ struct PreparedStatements {
         if !unconfirmed.isEmpty { unconfirmed.removeAll(keepingCapacity: true) }
     }
 
+    /// An exchange has ended.
+    mutating func answered(isError: Bool) { if isError { doubt() } else { confirm() } }
+
     /// An error: nobody knows which of the unconfirmed ones came to be.
     mutating func doubt() {
         for index in unconfirmed where incarnations[index] != 0 {

@@ -72,7 +72,7 @@ extension ClientSession {
         let isNamed = combination.order.allSatisfy { item in
             item.name == nil || columns.indices.filter { columns[$0].name == item.name } == (item.place < columns.count ? [item.place] : [])
         }
-        guard isNamed else { return done(.failure(.planChanged)) }
+        guard isNamed, combination.merge == nil || origin.isAsTold(columns) else { return done(.failure(.planChanged)) }
         let answerTypes = combination.answerTypes(types)
         let arrays = rows.arrays()
         var parameterTypes = types.compactMap { CombinedType(oid: $0)?.arrayOID }

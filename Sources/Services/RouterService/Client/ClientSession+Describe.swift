@@ -22,6 +22,7 @@ extension ClientSession {
                 answerInTurn(as: .describePortal) { $0.writeNoData() }
             case .explanation:
                 answerInTurn(as: .describePortal) { $0.writeRowDescription(Self.explanationColumns) }
+            case .gather(let plan, let bind) where plan.givesWholeRows: describeGathered(portal.statement, bind)
             case .everyShard(_, let bind), .gather(_, let bind), .explained(_, let bind):
                 describeAside(portal.statement, resultFormats: bind.resultFormats)
             case .spread(let work):
@@ -33,6 +34,22 @@ extension ClientSession {
             case .hinted(let work):
                 describeAside(work.statement, resultFormats: work.bind.resultFormats)
             }
+        }
+    }
+
+    /// What the home shard has said before; should it say something else at Execute, that fails.
+    private func describeGathered(_ statement: Statement, _ bind: BindMessage) {
+        let formats = bind.resultFormats
+        guard let columns = statement.gathered, formats.count <= 1 || formats.count == columns.count, !transaction.isFailed else {
+            return describeAside(statement, resultFormats: formats)
+        }
+        answerInTurn(as: .describePortal) { buffer in
+            buffer.writeRowDescription(
+                columns.enumerated().map { place, column in
+                    var column = column
+                    column.format = formats[place]
+                    return column
+                })
         }
     }
 

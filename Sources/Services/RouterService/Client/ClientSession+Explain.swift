@@ -71,7 +71,7 @@ extension ClientSession {
             state.take(exchange, of: backend.pool.shardID.name, nanoseconds: loop.readClock().elapsed(since: began).count)
             guard var error = Self.failure(exchange, result, backend) else { return }
             // Where the text is not the client's the place is another.
-            if state.plan.finish != nil || state.plan.combination?.keepsPlaces == false { error[.position] = nil }
+            if state.plan.finish != nil || state.plan.combination?.keepsPlaces == false || state.plan.combination?.merge?.hidden ?? 0 > 0 { error[.position] = nil }
             state.error = error
             for participant in participants where participant.backend.hasExchange { participant.backend.pool.cancel(participant.backend) }
         } then: { [self] in

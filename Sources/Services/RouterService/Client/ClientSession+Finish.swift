@@ -26,13 +26,25 @@ extension ClientSession {
     /// The answer in this way, after the shards' columns have turned out to be of types that another way cannot put together, or their rows to be more than it holds; false: it is
     /// none, or nothing of the sort.
     func finishInstead(_ plan: GatherRows, _ origin: GatherOrigin, after error: ServerError, isAlone: Bool, keeping parts: PartlyFetched?) -> Bool {
-        guard let finish = plan.finish else { return false }
         let detail = error[.detail] ?? ""
+        // The client may have been told of the columns that all shards had when they agreed.
+        if case .execution(let statement, _) = origin, statement.gathered != nil, detail.hasPrefix(RefusalCode.typesDiffer.rawValue) {
+            statement.gathered = nil
+            return false
+        }
+        guard let finish = plan.finish ?? (plan.isOfShape ? self.finish(origin) : nil) else { return false }
         // Where the shards disagree, or say too much, their work has been cut short, which a transaction of the client's does not survive.
         let isCutShort = detail.hasPrefix(RefusalCode.typesDiffer.rawValue) || error == .answerTooLarge
         guard detail.hasPrefix(RefusalCode.combinedType.rawValue) || isAlone && isCutShort else { return false }
         if isAlone { rollBackAll { [self] in beginFinish(finish, origin, keeping: parts) } } else { beginFinish(finish, origin, keeping: parts) }
         return true
+    }
+
+    private func finish(_ origin: GatherOrigin) -> FinishPlan? {
+        guard let scope, case .query(let frame) = origin else { return nil }
+        let text = Array(frame.readableBytesView.dropFirst(FrameHeader.length).dropLast())
+        guard case .gatherRows(let gather)? = StatementPlanner.across(bytes: text, context: scope.context) else { return nil }
+        return gather.finish
     }
 
     /// In the client's transaction: its shards give their rows, and a session of its own makes the answer. One that has had temporary tables cannot be prepared.

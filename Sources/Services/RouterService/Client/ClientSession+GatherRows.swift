@@ -73,7 +73,10 @@ extension ClientSession {
         let backends = database.pools.compactMap { pool in participants.first { $0.backend.pool === pool }?.backend }
         guard backends.count == database.pools.count else { return failUnit(.shardsChanged) }
         let goesOn = { [self] (error: ServerError) in finishInstead(plan, origin, after: error, isAlone: isAlone, keeping: parts) }
-        if let combination = plan.combination { return combine(combination, origin, isImplicit: isImplicit, isBare: isBare, keeping: parts, goesOn: goesOn) }
+        if let combination = plan.combination {
+            if parts == nil, merge(combination, origin, backends, isImplicit: isImplicit, isBare: isBare, goesOn: goesOn) { return }
+            return combine(combination, origin, isImplicit: isImplicit, isBare: isBare, keeping: parts, goesOn: goesOn)
+        }
         if let parts { return openParts(parts, goesOn: goesOn) }
         let state = RowGather(origin, backends, isImplicit: isImplicit, isInBatch: batch.isOpen, moves: database.moves)
         state.goesOn = goesOn
@@ -84,7 +87,9 @@ extension ClientSession {
             let backend = lane.backend
             let index = participants.firstIndex { $0.backend === backend } ?? 0
             let prelude = isBare ? [] : prelude(of: index, wrote: participants[index].wrote)
+            let preparation = preparation(of: origin, on: backend)
             let exchange = Exchange(preludes: prelude.count) { [self] exchange, result in
+                backend.prepared.answered(isError: exchange.error != nil)
                 guard work != .closed else { return afterClient(exchange, result, backend) }
                 ended(state, place, exchange, result)
             }
@@ -94,9 +99,15 @@ extension ClientSession {
             }
             backend.run(exchange) { buffer in
                 for statement in prelude { buffer.writeQuery(statement) }
-                origin.write(into: &buffer)
+                origin.write(into: &buffer, preparation)
             }
         }
+    }
+
+    /// One that is not likely to come again is not given a name.
+    func preparation(of origin: GatherOrigin, on backend: Backend) -> StatementPreparation? {
+        guard case .execution(let statement, let bind) = origin, bind.hasNamedStatement || statement.uses > 1 else { return nil }
+        return StatementPreparation(statement, on: backend, loop)
     }
 
     // MARK: What the shards send
@@ -116,15 +127,16 @@ extension ClientSession {
     private func begun(_ frame: Frame, _ state: RowGather, _ place: Int) {
         let lane = state.lanes[place]
         guard !lane.isBegun, let description = try? RowDescription(body: frame.body) else { return stop(state, .shardsDisagree(lane.backend.pool.shardID)) }
-        if let column = state.disagreement(of: description) { return stop(state, .refusal(Refusal(.typesDiffer, column))) }
+        if let column = state.common.disagreement(of: description) { return stop(state, .refusal(Refusal(.typesDiffer, column))) }
         if lane.backend.pool === database.home { state.columns = description.columns }
         lane.isBegun = true
         if state.hasBegun {
             if let refusal = refusalOfStrays(since: state.moves) { return stop(state, refusal) }
+            guard state.origin.isAsTold(state.columns) else { return stop(state, .planChanged) }
             if !state.origin.isExecution { answer { $0.writeRowDescription(state.columns) } }
             takeTurns(state)
         }
-        steer(state)
+        steerSoon(state)
     }
 
     /// Passes on what came early of the shard whose turn it is, and goes on to the next one behind each that is done.
@@ -150,11 +162,21 @@ extension ClientSession {
             stop(state, .shardsDisagree(lane.backend.pool.shardID))
         }
         if state.error == nil, state.hasBegun { takeTurns(state) }
-        guard state.isDone else { return steer(state) }
-        endGather(state)
+        guard state.isDone else { return steerSoon(state) }
+        concludeGather(state.error, rows: state.rows, isImplicit: state.isImplicit, isInBatch: state.isInBatch, state.goesOn)
     }
 
     // MARK: Back-pressure
+
+    /// What ends within this tick, as a short answer does, is not stopped and started for nothing.
+    private func steerSoon(_ state: RowGather) {
+        guard !state.isSteeringDue else { return }
+        state.isSteeringDue = true
+        loop.eventLoop.assumeIsolated().execute { [self] in
+            state.isSteeringDue = false
+            if gather === state { steer(state) }
+        }
+    }
 
     /// A shard is read while it is its turn and the client takes what comes; after an error all are, to come to their ends.
     func steer(_ state: RowGather) {
@@ -177,27 +199,29 @@ extension ClientSession {
         steer(state)
     }
 
-    private func endGather(_ state: RowGather) {
+    /// All shards have come to their ends.
+    ///
+    /// - goesOn: whether the statement goes on in another way after this error.
+    func concludeGather(_ error: ServerError?, rows: Int, isImplicit: Bool, isInBatch: Bool, _ goesOn: ((ServerError) -> Bool)?) {
         gather = nil
         guard resume() else { return }
         defer { pump() }
-        if let error = state.error {
-            if state.goesOn?(error) ?? false { return }
-            if state.isImplicit { rollBackAll { [self] in failUnit(error) } } else { failUnit(error) }
+        if let error {
+            if goesOn?(error) ?? false { return }
+            if isImplicit { rollBackAll { [self] in failUnit(error) } } else { failUnit(error) }
             return
         }
-        guard state.isImplicit else { return completeGather(state) }
+        let complete = { [self] in
+            let end = { (buffer: inout ByteBuffer) in buffer.writeCommandComplete(tag: "SELECT \(rows)") }
+            if isInBatch { answer(end) } else { completeUnit(end) }
+        }
+        guard isImplicit else { return complete() }
         commitAll { [self] result in
             releaseParticipants()
             switch result {
-            case .committed: completeGather(state)
+            case .committed: complete()
             case .aborted(let error), .unknown(let error): failUnit(error)
             }
         }
-    }
-
-    private func completeGather(_ state: RowGather) {
-        let end = { (buffer: inout ByteBuffer) in buffer.writeCommandComplete(tag: "SELECT \(state.rows)") }
-        if state.isInBatch { answer(end) } else { completeUnit(end) }
     }
 }

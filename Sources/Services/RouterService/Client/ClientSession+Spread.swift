@@ -48,7 +48,7 @@ extension ClientSession {
     func spreadSimple(
         _ sources: [KeySource], _ plan: CachedPlan, _ inputs: KeyInputs, _ frame: ByteBuffer, _ text: ByteBuffer, _ problem: KeyProblem
     ) {
-        switch across(plan, problem, text, []) {
+        switch across(plan, problem, text) {
         case .gatherRows(let gather): return beginGather(gather, .query(frame))
         case .explain(let explain): return beginExplain(explain, .query(frame))
         default: break
@@ -64,7 +64,7 @@ extension ClientSession {
     func bindSpread(
         _ message: BindMessage, _ statement: Statement, _ sources: [KeySource], _ plan: CachedPlan, _ inputs: KeyInputs, _ problem: KeyProblem
     ) {
-        switch across(plan, problem, statement.parse.query, statement.parameterTypes) {
+        switch isForAll(plan, problem) ? statement.across : nil {
         case .gatherRows(let gather): return bindGather(gather, message, statement, inputs)
         case .explain(let explain): return bindExplain(explain, message, statement, inputs)
         default: break
@@ -79,9 +79,14 @@ extension ClientSession {
     }
 
     /// How all shards answer a SELECT whose keys live on several, or a COPY or an EXPLAIN of it; nil: it is none, or they do not.
-    private func across(_ plan: CachedPlan, _ problem: KeyProblem, _ text: ByteBuffer, _ parameterTypes: [UInt32]) -> Route? {
-        guard case .several = problem, [.select, .copy, .utility].contains(plan.kind), !plan.writes, !plan.isTraced, variables.shardKey == nil, plan.hint == nil, let scope else { return nil }
-        return StatementPlanner.across(bytes: Array(buffer: text), parameterTypes: parameterTypes, context: scope.context)
+    private func across(_ plan: CachedPlan, _ problem: KeyProblem, _ text: ByteBuffer) -> Route? {
+        guard isForAll(plan, problem), let scope else { return nil }
+        return StatementPlanner.across(bytes: Array(buffer: text), context: scope.context)
+    }
+
+    private func isForAll(_ plan: CachedPlan, _ problem: KeyProblem) -> Bool {
+        guard case .several = problem, [.select, .copy, .utility].contains(plan.kind), !plan.writes, !plan.isTraced else { return false }
+        return variables.shardKey == nil && plan.hint == nil
     }
 
     func run(_ work: SpreadWork) {

@@ -45,7 +45,7 @@ final class Explanation {
     /// The messages for one shard, answered by one ReadyForQuery.
     func writePart(into buffer: inout ByteBuffer) {
         if let finish = plan.finish { return buffer.writeQuery(finish.sharded.map { plan.options.head + $0.words }.joined(separator: "; ")) }
-        let text = plan.combination?.partText.map { ByteBuffer(bytes: $0) }
+        let text = (plan.combination?.merge.map(\.text) ?? plan.combination?.partText).map { ByteBuffer(bytes: $0) }
         switch origin {
         case .query(let frame):
             if let text { buffer.writeQuery(text) } else { buffer.writeImmutableBuffer(frame) }
@@ -100,7 +100,7 @@ final class Explanation {
 
     private func combined(_ combination: GatherCombination, _ node: ExplainNode) -> ExplainNode {
         var node = node
-        node.details.append(.init("Combine on \(home)", combination.words))
+        node.details.append(.init(combination.merge == nil ? "Combine on \(home)" : "Merge", combination.words))
         return node
     }
 

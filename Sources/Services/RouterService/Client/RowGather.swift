@@ -18,16 +18,35 @@ enum GatherOrigin {
     /// The portal's name on the shards, where a client's own may be in use.
     private static let portal = "pgmosaic_rows"
 
+    /// Whether the columns are those that Describe has told of; where they are not, it asks again.
+    func isAsTold(_ columns: [RowDescription.Column]) -> Bool {
+        guard case .execution(let statement, _) = self else { return true }
+        let asText = columns.map { column in
+            var column = column
+            column.format = .text
+            return column
+        }
+        guard let told = statement.gathered else {
+            statement.gathered = asText
+            return true
+        }
+        let isSame = told.count == asText.count && zip(told, asText).allSatisfy { $0.name == $1.name && $0.typeOID == $1.typeOID && $0.typeModifier == $1.typeModifier }
+        if !isSame { statement.gathered = nil }
+        return isSame
+    }
+
     /// The client hears of the columns from Describe.
     var isExecution: Bool { if case .execution = self { true } else { false } }
 
     /// The messages for one shard, answered by one ReadyForQuery.
-    func write(into buffer: inout ByteBuffer) {
+    ///
+    /// - preparation: under which name the shard knows the statement; nil: it is parsed for this once.
+    func write(into buffer: inout ByteBuffer, _ preparation: StatementPreparation? = nil) {
         switch self {
         case .query(let frame): buffer.writeImmutableBuffer(frame)
         case .execution(let statement, let bind):
-            buffer.writeParse(rewriting: statement.parse, name: "")
-            buffer.writeBind(selecting: Array(1..<(bind.parameterCount + 1)), of: bind, portal: Self.portal, statement: "")
+            if let preparation { preparation.write(statement, into: &buffer) } else { buffer.writeParse(rewriting: statement.parse, name: "") }
+            buffer.writeBind(selecting: Array(1..<(bind.parameterCount + 1)), of: bind, portal: Self.portal, statement: preparation?.name ?? "")
             buffer.writeDescribe(.portal, name: Self.portal)
             buffer.writeExecute(portal: Self.portal)
             buffer.writeClose(.portal, name: Self.portal)
@@ -64,7 +83,7 @@ final class RowGather: Gather {
     /// The home shard's.
     var columns: [RowDescription.Column] = []
     /// What the columns of all must be.
-    private var common: [RowDescription.Column]?
+    var common = CommonColumns()
     /// The first error: what comes after it is passed over.
     var error: ServerError?
 
@@ -73,6 +92,9 @@ final class RowGather: Gather {
 
     /// `DatabaseState.moves` at the beginning.
     let moves: UInt64
+
+    /// Who is to be read is looked at once more at the end of the loop's tick.
+    var isSteeringDue = false
 
     init(_ origin: GatherOrigin, _ backends: [Backend], isImplicit: Bool, isInBatch: Bool, moves: UInt64) {
         self.moves = moves
@@ -88,19 +110,4 @@ final class RowGather: Gather {
 
     func steer(in session: ClientSession) { session.steer(self) }
     func stop(in session: ClientSession, _ error: ServerError) { session.stop(self, error) }
-
-    /// The column that this shard has and another has otherwise; nil: they agree. Where a column stands in its table is each shard's own.
-    func disagreement(of description: RowDescription) -> String? {
-        let own = description.columns.map { column in
-            var column = column
-            (column.tableOID, column.attributeNumber) = (0, 0)
-            return column
-        }
-        guard let common else {
-            common = own
-            return nil
-        }
-        guard common.count == own.count else { return "their number" }
-        return zip(common, own).first { $0 != $1 }?.1.name
-    }
 }

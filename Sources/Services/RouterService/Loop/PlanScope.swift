@@ -143,6 +143,8 @@ final class Statement {
     let searchPath: [String]
     /// What a shard said that it takes and gives; nil while none was asked.
     var result: PreparedResult?
+    /// The columns of its rows as the home shard has described them, where every shard is asked for rows as they are; nil: not yet.
+    var gathered: [RowDescription.Column]?
     /// How often it was parsed, by any client of this loop.
     var uses = 1
     /// Some backend has prepared it without an error, so that a ParseComplete may be given without asking.
@@ -153,6 +155,8 @@ final class Statement {
     var slot: StatementSlot?
     /// The keys that its text names, where it has no plan that would say.
     private(set) lazy var namedKeys = StatementPlanner.namedKeys(bytes: Array(buffer: parse.query), parameterTypes: parameterTypes, context: context)
+    /// How all shards answer it where its keys turn out to live on several; nil: they do not.
+    private(set) lazy var across = StatementPlanner.across(bytes: Array(buffer: parse.query), parameterTypes: parameterTypes, context: context)
     private let context: PlanningContext
     /// Executing it adds nothing to a pipeline's transaction: the statement ends it, is a transaction of its own, or is none.
     var endsPipeline: Bool {

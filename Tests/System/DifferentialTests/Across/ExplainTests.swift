@@ -12,7 +12,7 @@ import Testing
     private static let statements: [(String, String, Int)] = [
         ("SELECT k, n FROM a WHERE n > 1", "rows-of-anchor", 1), ("SELECT k, count(*) FROM b GROUP BY k", "groups-by-key", 1), ("SELECT DISTINCT k, s FROM a", "rows-of-anchor, distinct-with-key", 1),
         ("SELECT count(*), sum(n), avg(m) FROM a", "aggregates-combined", 1), ("SELECT n, count(*) FROM a GROUP BY n ORDER BY 2 DESC, n LIMIT 3", "groups-combined, ordered", 1),
-        ("SELECT DISTINCT n FROM a", "distinct-combined", 1), ("SELECT k FROM a ORDER BY m DESC, k LIMIT 5 OFFSET 2", "rows-of-anchor, ordered", 1), ("SELECT n, count(DISTINCT s) FROM a GROUP BY n", "finished", 1),
+        ("SELECT DISTINCT n FROM a", "distinct-combined", 1), ("SELECT k FROM a ORDER BY m DESC, k LIMIT 5 OFFSET 2", "rows-of-anchor, merge-ordered", 1), ("SELECT k FROM a ORDER BY abs(n), k", "rows-of-anchor, ordered", 1), ("SELECT n, count(DISTINCT s) FROM a GROUP BY n", "finished", 1),
         ("SELECT a.k, b.t FROM a JOIN b ON a.n = b.no", "finished", 2), ("SELECT k FROM a WHERE k IN (1, 2, 3, 4, 5, 6, 7, 8)", "rows-of-anchor", 1), ("UPDATE a SET n = n + 1 WHERE n = 2", "rows-alone", 1),
         ("DELETE FROM b USING ref WHERE ref.n = b.no", "rows-of-target", 1), ("SELECT k FROM a WHERE n = 1 FOR UPDATE", "rows-locked", 1),
     ]
@@ -29,7 +29,8 @@ import Testing
                 #expect(lines.dropFirst().first == "  Rule: \(rules)", "\(statement): \(lines)")
                 for shard in 1...4 { #expect(lines.count { $0.trimming.hasPrefix("->  Shard ") && $0.hasSuffix("\(shard)") } == plans, "\(statement): \(lines)") }
                 #expect(!lines.contains { $0.contains("cost=") || $0.contains("actual") }, "\(lines)")
-                #expect(rules.contains("combined") || rules.contains("ordered") ? lines.contains { $0.contains("Combine on ") } : true, "\(lines)")
+                #expect(!rules.contains("merge") || lines.contains { $0.contains("Merge: ") }, "\(lines)")
+                #expect(lines.contains { $0.contains("Combine on ") } == (rules.contains("combined") || rules.hasSuffix(", ordered")), "\(lines)")
                 if rules == "finished" { #expect(lines.contains { $0.contains("planned over empty tables") } && lines.contains { $0.contains("pgmosaic_f1") }, "\(lines)") }
                 let costs = try await Self.rows(router, "EXPLAIN " + statement)
                 #expect(costs.count { $0.contains("cost=") } >= 4 * plans, "\(costs)")
