@@ -91,7 +91,10 @@ extension QueryAnalyzer {
         _ table: ResolvedTable, scope: Scope
     ) throws(Refusal) -> [KeySource] {
         var sources: [KeySource] = []
-        for row in NodeList(select.pointee.n_values_lists, select.pointee.values_lists) {
+        let rows = NodeList(select.pointee.n_values_lists, select.pointee.values_lists)
+        // PostgreSQL takes no rows of several lengths. Told apart by their keys each might be taken: so the first row's shard is given all of them.
+        let areAlike = Set(rows.map(\.listItems.count)).count <= 1
+        for row in rows {
             let items = row.listItems
             for (index, item) in items.enumerated() {
                 let column = index < columns.count ? columns[index] : nil
@@ -99,7 +102,7 @@ extension QueryAnalyzer {
                 if item.kind == PG_QUERY__NODE__NODE_SET_TO_DEFAULT { noteDefault(column, of: table) }
                 try analyze(expression: item, scope: scope)
             }
-            guard let key, let keyed else { continue }
+            guard let key, let keyed, areAlike || sources.isEmpty else { continue }
             guard key < items.count else { throw Refusal(.keyMissing, table.name.description) }
             sources += try insertedKey(items[key], keyed)
         }

@@ -30,7 +30,7 @@ enum InsertSelects {
         "INSERT INTO none (k, v) SELECT 1 + (SELECT max(k) FROM b), count(*) FROM a", "INSERT INTO none SELECT 900 + k FROM few WHERE false RETURNING k, v",
         // Errors: of the query, of a cast, of a row.
         "INSERT INTO none SELECT k + 1, 1 / (k - 57) FROM a", "INSERT INTO a SELECT k + 1, n, m, s FROM a", "INSERT INTO odd (k, i2) SELECT k + 800, 70000 + k FROM a WHERE k < 5", "INSERT INTO none SELECT k + 1, s FROM a", "INSERT INTO b (k, no, d) SELECT 300 + k, 1, 'no date' FROM few",
-        "INSERT INTO plain SELECT k + 90, 'x', 'y', 'too long' FROM few", "INSERT INTO few AS f SELECT 1, 2 FROM ref ON CONFLICT (k) DO UPDATE SET v = 3", "INSERT INTO none SELECT n + 1, 2, 3, 4 FROM ref",
+        "INSERT INTO plain SELECT k + 90, 'x', 'y', 'too long' FROM few", "INSERT INTO few AS f SELECT 1, 2 FROM ref ON CONFLICT (k) DO UPDATE SET v = 3", "INSERT INTO none SELECT n + 1, 2, 3, 4 FROM ref", "INSERT INTO none VALUES (1001, 1, 's'), (1002, 2), (1003, 3), (1004, 4, 't')", "INSERT INTO none (k, v) VALUES (1001, 1), (1002), (1003, DEFAULT)",
     ]
 
     /// A row leaves its shard.
