@@ -59,7 +59,7 @@ package struct InsertParts: Hashable, Sendable {
             case .word where depth == 0:
                 let word = bytes[lexer.start..<lexer.position]
                 if start == nil {
-                    if isInsert, ["select", "with", "table"].contains(where: { Self.equal(word, $0) }) { start = lexer.start }
+                    if isInsert, ["select", "with", "table", "values"].contains(where: { Self.equal(word, $0) }) { start = lexer.start }
                     if Self.equal(word, "insert") { isInsert = true }
                 } else if Self.equal(word, "on") {
                     on = lexer.start

@@ -34,6 +34,28 @@ import Testing
         #expect(try Self.sent("INSERT INTO loose SELECT DISTINCT id, '5' FROM orders")?.untyped == [])
     }
 
+    /// Django's bulk_create(); drivers that send arrays; keys that PostgreSQL makes.
+    @Test(arguments: [
+        ("INSERT INTO orders (id, customer_id, note) SELECT * FROM UNNEST(($1)::bigint[], ($2)::bigint[], ($3)::text[]) ON CONFLICT (customer_id, id) DO UPDATE SET note = excluded.note RETURNING id", 1, 3),
+        ("INSERT INTO loose (customer_id, x) SELECT * FROM unnest('{1,2}'::bigint[], '{3,4}'::int[])", 0, 2), ("INSERT INTO loose SELECT p0::bigint, p1::int FROM (VALUES ($1, $2, 0), ($3, $4, 1)) AS s(p0, p1, n) ORDER BY n RETURNING x", 0, 2),
+        ("INSERT INTO loose (customer_id) SELECT generate_series(1, 5)", 0, 1), ("INSERT INTO loose VALUES (1 + 2, 3)", 0, 2), ("INSERT INTO orders (id, customer_id, total) VALUES ($1, abs($2), $3)", 1, 3),
+    ])
+    func rowsOfNoTableAreSentWhileVnodesMove(_ sql: String, _ key: Int, _ width: Int) throws {
+        let sent = try #require(try Self.sent(sql), "\(Fixture.route(sql))")
+        #expect(sent.target == .owners(key: key, type: .integer, lengthMax: nil) && sent.width == width && sent.followsOwners)
+    }
+
+    @Test func rowsOfTablesAreNotSentWhileVnodesMove() throws {
+        for sql in ["INSERT INTO loose SELECT max(customer_id), 1 FROM orders", "INSERT INTO loose SELECT id, 1 FROM products", "INSERT INTO products (id, name) SELECT 1, random()::text", "INSERT INTO loose SELECT length(name), 1 FROM settings"] {
+            #expect(try Self.sent(sql)?.followsOwners == false, "\(sql)")
+        }
+    }
+
+    @Test func aRowOfValuesIsAQueryToo() throws {
+        let sent = try Self.sent("INSERT INTO orders (id, customer_id, note, total, placed_at) VALUES (1, 2 + 3, NULL, $1, '2020-01-01') RETURNING id")
+        #expect(sent?.untyped == [2, 4] && Self.query(sent) == "VALUES (1, 2 + 3, NULL, $1::numeric, '2020-01-01') ")
+    }
+
     @Test func rowsThatMayMeetTwiceAreSentAtOnce() throws {
         #expect(try Self.sent("INSERT INTO loose SELECT id, 1 FROM orders ON CONFLICT DO NOTHING")?.isWhole == false)
         #expect(try Self.sent("INSERT INTO orders (id, customer_id) SELECT id, id FROM orders ON CONFLICT (customer_id, id) DO UPDATE SET total = 1")?.isWhole == true)
@@ -44,7 +66,8 @@ import Testing
         "INSERT INTO countries (code, name) SELECT note, note FROM orders", "INSERT INTO counted (k) SELECT id FROM orders", "INSERT INTO loose SELECT id, my_function() FROM orders", "INSERT INTO order_view SELECT id, total FROM orders",
         "INSERT INTO loose SELECT nextval('ids'), 1", "WITH w AS (SELECT id FROM orders) INSERT INTO loose SELECT max(id), 1 FROM w", "INSERT INTO orders (id, customer_id, placed_at) SELECT id, id, 'now' FROM orders",
         "INSERT INTO orders (id, customer_id) SELECT id, id FROM orders ON CONFLICT (customer_id, id) DO UPDATE SET total = $1", "INSERT INTO orders (id, customer_id) SELECT id, id FROM orders RETURNING id + $1",
-        "INSERT INTO loose (customer_id) SELECT 1 + 2, 3", "INSERT INTO loose VALUES (1 + 2, 3)", "INSERT INTO loose (SELECT max(customer_id), 1 FROM orders)",
+        "INSERT INTO loose (customer_id) SELECT 1 + 2, 3", "INSERT INTO loose VALUES (1 + 2, 3), (4, 5)", "INSERT INTO loose VALUES (1 + 2, DEFAULT)", "INSERT INTO loose VALUES (nextval('ids'), 1)",
+        "INSERT INTO orders (id, customer_id, placed_at) VALUES (1, 2 + 3, 'now')", "INSERT INTO loose (SELECT max(customer_id), 1 FROM orders)",
     ])
     func otherRowsAreRefused(_ sql: String) { #expect(Fixture.route(sql).hasPrefix("PGM-"), "\(Fixture.route(sql))") }
 

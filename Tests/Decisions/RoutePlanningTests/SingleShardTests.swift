@@ -19,7 +19,7 @@ import Testing
     private static let forSeveralOnly = [
         "SELECT count(DISTINCT id) FROM orders", "SELECT * FROM orders, settings", "DELETE FROM orders WHERE total < (SELECT avg(total) FROM orders)", "UPDATE orders SET customer_id = 1 WHERE id = 2",
         "SELECT * FROM orders WHERE customer_id = 1.5", "INSERT INTO countries VALUES (random()::text)", "SELECT nextval('ids'), * FROM orders",
-        "MERGE INTO countries c USING products p ON c.name = p.name WHEN MATCHED THEN DELETE", "SELECT * FROM wild_view",
+        "MERGE INTO countries c USING (SELECT name FROM products LIMIT 1) p ON c.name = p.name WHEN MATCHED THEN DELETE", "SELECT * FROM wild_view",
         "INSERT INTO wild_view VALUES (1, 2)",
         "SELECT * FROM orders WHERE customer_id = NULL", "SELECT lo_create(0)", "SELECT pg_cancel_backend(1)", "SELECT my_constant()",
         "LOCK TABLE orders", "COPY (SELECT * FROM orders) TO STDOUT", "EXPLAIN ANALYZE UPDATE countries SET name = 'x'",

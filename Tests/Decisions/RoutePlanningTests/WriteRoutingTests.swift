@@ -47,9 +47,10 @@ import Testing
         Routing("INSERT INTO orders (customer_id) VALUES (DEFAULT)", "PGM-KEY-MISSING"),
         Routing("INSERT INTO orders (customer_id) VALUES (NULL)", "PGM-KEY-NULL"),
         Routing("INSERT INTO orders (customer_id) VALUES (1.5)", "PGM-KEY-TYPE"),
-        Routing("INSERT INTO orders (customer_id) VALUES (1 + 1)", "PGM-KEY-EXPRESSION"),
-        Routing("INSERT INTO orders (customer_id) VALUES ((SELECT 1))", "PGM-KEY-EXPRESSION"),
-        Routing("INSERT INTO events (tenant) VALUES (gen_random_uuid())", "PGM-KEY-EXPRESSION"),
+        Routing("INSERT INTO orders (customer_id) VALUES (1 + 1)", "every key rows-sent"),
+        Routing("INSERT INTO orders (customer_id) VALUES ((SELECT 1))", "every key rows-sent"),
+        Routing("INSERT INTO events (tenant) VALUES (gen_random_uuid())", "every key rows-sent"),
+        Routing("INSERT INTO events (tenant) VALUES (gen_random_uuid()), (gen_random_uuid())", "PGM-KEY-EXPRESSION"),
         Routing("INSERT INTO orders (id, customer_id) VALUES (1, 5), (2, 6)", "keyed 5, 6"),
         // An error of PostgreSQL's, which no shard may miss.
         Routing("INSERT INTO orders (id, customer_id, note) VALUES (1, 5, 'x'), (2, 6)", "keyed 5"), Routing("INSERT INTO orders (id, customer_id) VALUES (1, 5), (2), (3, 6, 'x')", "keyed 5"),

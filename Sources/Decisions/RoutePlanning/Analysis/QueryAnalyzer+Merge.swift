@@ -11,8 +11,6 @@ extension QueryAnalyzer {
         let commons = try register(merge.pointee.with_clause, scope: scope)
         guard let relation = merge.pointee.relation, let source = merge.pointee.source_relation, let condition = merge.pointee.join_condition else { throw Refusal(.merge) }
         let resolved = try TableResolver(context: context).resolve(relation)
-        // Which of two rows comes first may differ from shard to shard.
-        if resolved.placement == .reference { throw Refusal(.merge, resolved.name.description, at: Int(relation.pointee.location)) }
         let item = try fromItem(source, scope: scope)
         mergeSource = item.entries
         add(item, to: scope)

@@ -51,8 +51,8 @@ struct Verdict {
         } else if !findings.writtenReferences.isEmpty {
             let parameters = try Self.checkReferenceWrite(findings)
             var everyShard = EveryShard(reason: .referenceWrite, clockParameters: parameters)
-            // One query about one table reads the rows that it locks.
-            if analyzer.queries > 1 || findings.references.count > 1 { everyShard.readTables = findings.references.sorted() }
+            // One query about one table reads the rows that it locks. MERGE inserts where it has found none.
+            if analyzer.queries > 1 || findings.references.count > 1 || statement.kind == PG_QUERY__NODE__NODE_MERGE_STMT { everyShard.readTables = findings.references.sorted() }
             route = .everyShard(everyShard)
             reason = "\(Self.list(findings.writtenReferences)) is a reference table: written on every shard"
             reuse = .text

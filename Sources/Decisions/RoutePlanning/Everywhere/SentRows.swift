@@ -23,8 +23,13 @@ package struct SentRows: Hashable, Sendable {
     /// Of ON CONFLICT DO UPDATE one statement may not meet a row twice, so that its rows cannot be sent in several.
     package var isWhole: Bool
     package var returnsRows: Bool
+    /// False: the rows come of expressions, as those of `unnest($1)`, and nothing of them is lost or met twice while vnodes move.
+    package var readsTables = true
     /// Of an UPDATE that changes the shard key: the query is the DELETE that takes the rows from their old shard.
     package var move: Move?
+
+    /// It may run while vnodes move: what it reads is on no shard, and each row goes to the one that owns its key then. Not into a reference table, which a shard that is joining has not yet.
+    package var followsOwners: Bool { !readsTables && move == nil && target != .everyShard }
 
     package struct Move: Hashable, Sendable {
         package var old: KeySource

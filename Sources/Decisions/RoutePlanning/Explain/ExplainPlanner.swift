@@ -8,12 +8,14 @@ enum ExplainPlanner {
         let elements = NodeList(explain.pointee.n_options, explain.pointee.options)
         var plan: StatementPlan
         switch query.kind {
-        case PG_QUERY__NODE__NODE_SELECT_STMT, PG_QUERY__NODE__NODE_UPDATE_STMT, PG_QUERY__NODE__NODE_DELETE_STMT:
+        case PG_QUERY__NODE__NODE_SELECT_STMT, PG_QUERY__NODE__NODE_INSERT_STMT, PG_QUERY__NODE__NODE_UPDATE_STMT, PG_QUERY__NODE__NODE_DELETE_STMT:
             plan = try StatementPlanner.planQuery(query, .utility, request, mayGather: true)
-        case PG_QUERY__NODE__NODE_INSERT_STMT: plan = try StatementPlanner.planQuery(query, .utility, request)
         case PG_QUERY__NODE__NODE_DECLARE_CURSOR_STMT:
             plan = try CursorPlanner.plan(declare: query.pointee.declare_cursor_stmt, request)
-        case PG_QUERY__NODE__NODE_MERGE_STMT: throw Refusal(.merge)
+        case PG_QUERY__NODE__NODE_MERGE_STMT:
+            // One shard takes it as it is, but for keys that may be NULL.
+            guard request.context.shardCount > 1 else { throw Refusal(.merge) }
+            plan = try StatementPlanner.planQuery(query, .utility, request, mayGather: true)
         case PG_QUERY__NODE__NODE_CREATE_TABLE_AS_STMT: throw Refusal(.createTableAs)
         case PG_QUERY__NODE__NODE_EXECUTE_STMT: return try PreparedPlanner.plan(explained: query.pointee.execute_stmt, request)
         default: throw Refusal(.unsupported, query.kindName)

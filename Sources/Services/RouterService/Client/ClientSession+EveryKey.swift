@@ -54,6 +54,7 @@ extension ClientSession {
 
     /// Why work is not begun, or does not go on: a row of its shards may be on two of them by now.
     func refusalOfStrays(in work: SpreadWork) -> ServerError? {
+        if work.sent?.followsOwners ?? false { return nil }
         guard let moves = work.moves else { return refusalOfStrays(on: work.parts.map(\.pool.shardID)) }
         return refusalOfStrays(since: moves)
     }

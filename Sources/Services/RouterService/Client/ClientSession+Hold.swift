@@ -46,9 +46,9 @@ extension ClientSession {
             return hold { drain in (!isLoneRead || drain.isOld(at: loop.lately)) && sources.contains { Self.touches(drain.record, $0, inputs) } }
         case .everyShard, .splitCopy, .broadcastCopy:
             return hold { _ in true }
-        case .everyKey:
-            // It is refused while there is any job.
-            return refusalOfStrays == nil ? hold { _ in true } : nil
+        case .everyKey(let write):
+            // It is refused while there is any job, but for rows that are sent to whoever owns them.
+            return refusalOfStrays == nil || write.sent?.followsOwners ?? false ? hold { _ in true } : nil
         case .anyShard, .homeShard, .currentShard:
             // With one shard nobody has looked for keys.
             return database.topology.shards.count > 1 ? nil : hold { !isLoneRead || $0.isOld(at: loop.lately) }

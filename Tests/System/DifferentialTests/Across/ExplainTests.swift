@@ -14,6 +14,7 @@ import Testing
         ("SELECT count(*), sum(n), avg(m) FROM a", "aggregates-combined", 1), ("SELECT n, count(*) FROM a GROUP BY n ORDER BY 2 DESC, n LIMIT 3", "groups-combined, ordered", 1),
         ("SELECT DISTINCT n FROM a", "distinct-combined", 1), ("SELECT k FROM a ORDER BY m DESC, k LIMIT 5 OFFSET 2", "rows-of-anchor, merge-ordered", 1), ("SELECT k FROM a ORDER BY abs(n), k", "rows-of-anchor, ordered", 1), ("SELECT n, count(DISTINCT s) FROM a GROUP BY n", "finished", 1),
         ("SELECT a.k, b.t FROM a JOIN b ON a.n = b.no", "finished", 2), ("SELECT k FROM a WHERE k IN (1, 2, 3, 4, 5, 6, 7, 8)", "rows-of-anchor", 1), ("UPDATE a SET n = n + 1 WHERE n = 2", "rows-alone", 1),
+        ("INSERT INTO none SELECT k, n, s FROM a", "rows-inserted", 1), ("MERGE INTO few USING a ON a.k = few.k WHEN MATCHED THEN DELETE", "rows-merged", 1),
         ("DELETE FROM b USING ref WHERE ref.n = b.no", "rows-of-target", 1), ("SELECT k FROM a WHERE n = 1 FOR UPDATE", "rows-locked", 1),
     ]
 

@@ -15,6 +15,10 @@ enum InsertSelects {
         "MERGE INTO few f USING a ON a.k = f.k WHEN MATCHED THEN UPDATE SET v = a.n WHEN NOT MATCHED AND a.n > 2 THEN INSERT VALUES (a.k, a.n)", "MERGE INTO none n USING (SELECT k, sum(no) AS s FROM b GROUP BY k) q ON q.k = n.k WHEN NOT MATCHED THEN INSERT (k, v) VALUES (q.k, q.s)",
         "MERGE INTO a USING b ON a.k = b.k AND b.no = 1 WHEN MATCHED AND b.t IS NULL THEN DELETE WHEN MATCHED AND a.n = 1 THEN DO NOTHING WHEN MATCHED THEN UPDATE SET n = a.n + b.no, s = b.t", "WITH w AS (SELECT k, n FROM a WHERE n IS NOT NULL) MERGE INTO few USING w ON w.k = few.k WHEN NOT MATCHED THEN INSERT (v, k) VALUES (w.n, w.k)",
         "MERGE INTO few f USING (SELECT * FROM a WHERE k = 2) a ON a.k = f.k WHEN MATCHED THEN UPDATE SET v = 77", "MERGE INTO none USING a ON a.k = none.k AND none.s = (SELECT max(name) FROM ref) WHEN NOT MATCHED THEN INSERT VALUES (a.k, a.n, a.s)",
+        // Into a reference table.
+        "MERGE INTO ref r USING (VALUES (1, 'one'), (77, 'new')) AS v(n, name) ON v.n = r.n WHEN MATCHED THEN UPDATE SET name = v.name WHEN NOT MATCHED THEN INSERT (n, name) VALUES (v.n, v.name)",
+        "MERGE INTO ref r USING ref q ON q.n = r.n + 1 WHEN MATCHED AND q.n > 2 THEN DELETE WHEN MATCHED THEN UPDATE SET name = q.name", "MERGE INTO ref USING generate_series(1, 50) g ON g = n WHEN NOT MATCHED THEN INSERT VALUES (g, 'g' || g)",
+        "MERGE INTO ref r USING (VALUES (1, 'a'), (1, 'b')) AS v(n, name) ON v.n = r.n WHEN MATCHED THEN UPDATE SET name = v.name",
         // Errors: a row that is met twice, one that is there.
         "MERGE INTO few f USING b ON b.k = f.k WHEN MATCHED THEN UPDATE SET v = 1", "MERGE INTO few f USING a ON a.k = f.k AND f.v = 5 WHEN NOT MATCHED THEN INSERT VALUES (a.k, a.n)",
     ]
@@ -27,6 +31,11 @@ enum InsertSelects {
         "INSERT INTO few SELECT 3 * k - 2, no FROM b WHERE no = 1 ON CONFLICT DO NOTHING", "INSERT INTO few AS f SELECT 3 * k - 2, no FROM b WHERE no = 1 ON CONFLICT (k) DO UPDATE SET v = excluded.v - 5 WHERE f.v IS NULL RETURNING f.k, f.v",
         "INSERT INTO ref SELECT k + 100, s FROM a WHERE k <= 12", "INSERT INTO ref SELECT n, 'of a' FROM a WHERE n IS NOT NULL GROUP BY n ON CONFLICT (n) DO UPDATE SET name = excluded.name || ref.n RETURNING *", "INSERT INTO ref SELECT 70, string_agg(DISTINCT s, ',') FROM a RETURNING n, name",
         "INSERT INTO odd (k, i2, f, x, b, tz, o, l, iv, u) SELECT k + 500, i2, f, x, b, tz, o, l, iv, u FROM odd", "INSERT INTO odd (k, c, ts, ti, j) SELECT k + 600, c, ts, ti, j FROM odd", "INSERT INTO plain SELECT k + 50, s, p, v FROM plain", "INSERT INTO odd (k, ts, i2) SELECT 700 + k, '2020-02-03 04:05', '12' FROM few",
+        // Of no table.
+        "INSERT INTO none (k, v, s) SELECT * FROM UNNEST('{901,57,902,1,903}'::bigint[], '{1,NULL,3,4,5}'::int[], ARRAY['a', 'b', NULL, 'd', 'e']) RETURNING *", "INSERT INTO few (k, v) SELECT * FROM unnest('{1,2,3,904}'::bigint[], '{9,8}'::int[]) ON CONFLICT (k) DO UPDATE SET v = excluded.v RETURNING k, v",
+        "INSERT INTO none SELECT p0::bigint, p1::int, p2::text FROM (VALUES ('905', '1', 'x', 0), ('906', NULL, 'y', 1), ('907', '3', NULL, 2)) AS q(p0, p1, p2, n) ORDER BY n DESC RETURNING k", "INSERT INTO none VALUES (900 + 8, length('abc'), 'x' || 'y') RETURNING k, v, s", "INSERT INTO few VALUES (abs(-1), 7) ON CONFLICT (k) DO UPDATE SET v = excluded.v + 1 RETURNING *",
+        "INSERT INTO none (s, k) VALUES ('12', (SELECT max(k) + 1 FROM a))", "INSERT INTO none (k, v) VALUES ((SELECT sum(v) FROM few)::bigint, (SELECT count(*) FROM ref))", "INSERT INTO odd (k, ts, i2, l, iv, b) VALUES (900 + 9, '2020-02-03', '12', '{a,b}', '1 day', '\\x00ff')", "INSERT INTO none SELECT generate_series(910, 930), 1, 's'",
+        "INSERT INTO none VALUES (1 + 900, 'x', 'y')", "INSERT INTO none VALUES (count(*), 1, 'y')", "INSERT INTO none VALUES (1 + 1, 1, 'y', 4)", "INSERT INTO few VALUES (1 + 0, 5)", "INSERT INTO none VALUES (2 / 0, 1, 's')",
         "INSERT INTO none (k, v) SELECT 1 + (SELECT max(k) FROM b), count(*) FROM a", "INSERT INTO none SELECT 900 + k FROM few WHERE false RETURNING k, v",
         // Errors: of the query, of a cast, of a row.
         "INSERT INTO none SELECT k + 1, 1 / (k - 57) FROM a", "INSERT INTO a SELECT k + 1, n, m, s FROM a", "INSERT INTO odd (k, i2) SELECT k + 800, 70000 + k FROM a WHERE k < 5", "INSERT INTO none SELECT k + 1, s FROM a", "INSERT INTO b (k, no, d) SELECT 300 + k, 1, 'no date' FROM few",
@@ -46,5 +55,6 @@ enum InsertSelects {
         ("UPDATE a SET k = k + 1", "PGM-KEY-UPDATE"), ("UPDATE a SET k = 500 WHERE n = 3", "PGM-KEY-UPDATE"), ("UPDATE a SET k = n WHERE k = 5", "PGM-KEY-UPDATE"), ("UPDATE a SET k = NULL WHERE k = 5", "PGM-KEY-UPDATE"), ("UPDATE a SET k = 401, nothing = 1 WHERE k = 1", "PGM-KEY-UPDATE"), ("UPDATE a SET k = 99999999999999999999 WHERE k = 1", "PGM-KEY-UPDATE"),
         ("UPDATE a SET (k, n) = (600, 1) WHERE k = 5", "PGM-KEY-UPDATE"), ("UPDATE a SET k = 600, n = DEFAULT WHERE k = 5", "PGM-KEY-UPDATE"), ("UPDATE a SET k = 600 FROM ref WHERE k = 5", "PGM-KEY-UPDATE"),
         ("INSERT INTO none SELECT n, 1, s FROM a", "PGM-KEY-NULL"), ("INSERT INTO none SELECT m, 1, s FROM a WHERE k = 2", "PGM-KEY-TYPE"), ("INSERT INTO none SELECT 1 + nextval('s'), 1, 'x'", "PGM-KEY-EXPRESSION"),
+        ("INSERT INTO none VALUES (generate_series(1, 3), 1, 'y')", "PGM-KEY-EXPRESSION"), ("INSERT INTO none VALUES (1 + 1, 1, 'y'), (3, 4, 'z')", "PGM-KEY-EXPRESSION"),
     ]
 }
