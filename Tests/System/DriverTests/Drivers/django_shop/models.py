@@ -3,13 +3,6 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 
-class ValuesIntegerField(models.IntegerField):
-    """With it bulk_create() writes INSERT … VALUES, in place of INSERT … SELECT FROM UNNEST(…) (Django 5.2), which names no key."""
-
-    def get_placeholder(self, value, compiler, connection):
-        return "%s"
-
-
 class Account(models.Model):
     id = models.BigIntegerField(primary_key=True)
     owner = models.CharField(max_length=120)
@@ -30,7 +23,7 @@ class Account(models.Model):
 class Entry(models.Model):
     pk = models.CompositePrimaryKey("account_id", "number")
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="entries")
-    number = ValuesIntegerField()
+    number = models.IntegerField()
     amount = models.DecimalField(max_digits=12, decimal_places=2, default=5)
     currency = models.ForeignKey("Currency", on_delete=models.PROTECT, null=True)
     text = models.TextField(null=True)

@@ -1,6 +1,5 @@
 import django.contrib.postgres.fields
 import django.db.models.deletion
-import django_shop.models
 from django.db import migrations, models
 
 
@@ -36,7 +35,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("pk", models.CompositePrimaryKey("account_id", "number", blank=True, editable=False, primary_key=True, serialize=False)),
                 ("account", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="entries", to="django_shop.account")),
-                ("number", django_shop.models.ValuesIntegerField()),
+                ("number", models.IntegerField()),
                 ("amount", models.DecimalField(decimal_places=2, default=5, max_digits=12)),
                 ("note", models.TextField(null=True)),
             ],
