@@ -72,14 +72,15 @@ class Writer(threading.Thread):
 
 
 def measure(demo, options, folder, progress):
+    # Before the second router is there, so that it knows the table.
+    psql(demo.dsn, "SELECT pgmosaic.shard_table('ledger', 'id')")
+    psql(demo.dsn, "CREATE TABLE ledger (id bigint PRIMARY KEY, v bigint NOT NULL)")
     with cluster.router(demo, options.program, folder, "splits-2", 1) as (_, second):
         return _measure(demo, second, options, folder, progress)
 
 
 def _measure(demo, second, options, folder, progress):
     count = QUICK_JOBS if options.quick else JOBS
-    psql(demo.dsn, "SELECT pgmosaic.shard_table('ledger', 'id')")
-    psql(demo.dsn, "CREATE TABLE ledger (id bigint PRIMARY KEY, v bigint NOT NULL)")
     routers = [demo.dsn, second]
     before = total(demo)
     script = os.path.join(folder, "splits.sql")
