@@ -1,4 +1,4 @@
-"""The control plane: how soon ten routers serve a change of the catalog, and how soon another manager leads when the one that does is killed."""
+"""The control plane: how soon ten routers serve a change of the catalog, how soon another manager leads when the one that does is killed, and both with 1,000 shards."""
 
 import contextlib
 import http.client
@@ -11,7 +11,7 @@ import time
 import urllib.parse
 
 from cluster import demo, psql
-from processes import BenchmarkError, accepts_connections, free_port, running, wait_until
+from processes import BenchmarkError, accepts_connections, free_port, run, running, wait_until
 from report import Table, median
 
 ROUTERS = 10
@@ -19,6 +19,10 @@ MANAGERS = 3
 CHANGES, QUICK_CHANGES = 100, 20
 KILLS, QUICK_KILLS = 10, 3
 LIMIT = 60
+# Of 256 vnodes each; they exist nowhere.
+SHARDS = 1000
+OPERATIONS, QUICK_OPERATIONS = 300, 50
+STARTS = 5
 
 
 class Server:
@@ -58,7 +62,7 @@ class Server:
 
 @contextlib.contextmanager
 def sqlite(options, folder):
-    yield "sqlite:" + os.path.join(folder, "catalog.db"), {}
+    yield "sqlite:" + os.path.join(folder, "catalog.db"), "sqlite:" + os.path.join(folder, "many.db"), {}
 
 
 @contextlib.contextmanager
@@ -66,11 +70,13 @@ def postgresql(options, folder):
     """A database of a demo's first shard's server; the demo is silent."""
     with demo(options.program, folder) as cluster:
         server = cluster.shards[0]["dsn"]
-        psql(server, "CREATE DATABASE control")
+        for name in ("control", "many"):
+            psql(server, f"CREATE DATABASE {name}")
         parts = urllib.parse.urlsplit(server)
         password = urllib.parse.unquote(parts.password or "")
-        yield (f"postgres://{parts.username}@{parts.hostname}:{parts.port}/control" + ("?password=env:CONTROL_PASSWORD" if password else ""),
-               {"CONTROL_PASSWORD": password})
+        first, second = (f"postgres://{parts.username}@{parts.hostname}:{parts.port}/{name}" + ("?password=env:CONTROL_PASSWORD" if password else "")
+                         for name in ("control", "many"))
+        yield first, second, {"CONTROL_PASSWORD": password}
 
 
 @contextlib.contextmanager
@@ -86,7 +92,8 @@ def etcd(options, folder):
             os.path.join(folder, f"etcd-{name}.log"))) for name, client, peer in zip(names, clients, peers)]
         for child, client in zip(children, clients):
             wait_until(lambda: _is_healthy(client), child, "etcd")
-        yield "etcd://" + ",".join(client.removeprefix("http://") for client in clients), {}
+        location = "etcd://" + ",".join(client.removeprefix("http://") for client in clients)
+        yield location, location + "?prefix=/many/", {}
 
 
 def _is_healthy(url):
@@ -100,7 +107,7 @@ def _is_healthy(url):
         connection.close()
 
 
-# The name for people, and what starts the store: it gives the catalog's location, and the environment in which it is understood.
+# The name for people, and what starts the store: it gives the locations of two empty catalogs, and the environment in which they are understood.
 STORES = [("SQLite", sqlite), ("PostgreSQL", postgresql), ("etcd, three members", etcd)]
 
 
@@ -122,8 +129,10 @@ def measure(options, folder, progress):
         own = os.path.join(folder, "control-" + store.__name__)
         # An unprivileged account passes through it.
         os.mkdir(own, 0o755)
-        with store(options, own) as catalog:
-            figures[name] = _measure(options, catalog, own, lambda text: progress(f"{name}: {text}"))
+        with store(options, own) as (catalog, many, environment):
+            figures[name] = _measure(options, (catalog, environment), own, lambda text: progress(f"{name}: {text}"))
+            progress(f"{name}: {SHARDS} shards")
+            figures[name] |= _scale(options, (many, environment), own)
     return _table(figures), figures
 
 
@@ -142,6 +151,30 @@ def _measure(options, catalog, folder, progress):
         progress(f"{kills} times the leading manager is killed")
         takeover = [killed(managers, options.program, catalog, folder, number, stack) for number in range(kills)]
     return {"routers": ROUTERS, "changes": changes, **spread, "takeover_s": takeover}
+
+
+def _scale(options, catalog, folder):
+    """A router's start over a catalog of many shards, in seconds, and how many of them a manager changes in a second."""
+    location, environment = catalog
+    filled = os.path.join(folder, "filled.sqlite")
+    run([options.tool("CatalogFiller"), filled, str(SHARDS)], "filling a catalog")
+    run([options.program, "catalog", "copy", "--from", "sqlite:" + filled, "--to", location], "copying the catalog", env={**os.environ, **environment})
+    starts = []
+    for number in range(STARTS):
+        began = time.monotonic()
+        with started(options.program, "router", f"many-{number}", catalog, folder) as (_, server):
+            while server.served_epoch() == 0:
+                time.sleep(0.01)
+            starts.append(time.monotonic() - began)
+    operations = QUICK_OPERATIONS if options.quick else OPERATIONS
+    with started(options.program, "manager", "many", catalog, folder) as (child, server):
+        leader({"many": (child, server)})
+        began = time.monotonic()
+        for number in range(operations):
+            status, answer = server.call("PUT", f"/api/v1/shards/shard-{number + 1}/status", {"status": "readonly", "version": 1})
+            if status != 200:
+                raise BenchmarkError(f"a change of a shard's status was answered with {status}: {answer}")
+        return {"start_s": starts, "operations_per_second": operations / (time.monotonic() - began)}
 
 
 def leader(managers):
@@ -228,6 +261,11 @@ def _table(figures):
              f"{of['max_ms']:.1f} ms", "100 ms (p99)"),
             (store, "SIGKILL of the leader, until a write is answered", f"{len(takeover)} kills", f"{median(takeover):.2f} s", f"{_percentile(takeover, 99):.2f} s",
              f"{max(takeover):.2f} s", "5 s"),
+        ]
+        rows += [
+            (store, f"a router's start with {SHARDS} shards, until it plans by them", f"{len(of['start_s'])} starts", f"{median(of['start_s']):.2f} s",
+             f"{_percentile(of['start_s'], 99):.2f} s", f"{max(of['start_s']):.2f} s", "1 s"),
+            (store, f"changes of one of {SHARDS} shards, a second", "one after the other", f"{of['operations_per_second']:.0f}", "", "", "100"),
         ]
         notes.append(f"{store}: all routers serve a change after {of['all_routers_p99_ms']:.1f} ms (p99); a question to a router takes {of['asking_p50_ms']:.1f} ms (median).")
     return Table("Control plane", ("catalog", "from, to", "of", "median", "p99", "longest", "goal"), rows, notes)
