@@ -30,7 +30,7 @@ import Testing
                 #expect(lines.dropFirst().first == "  Rule: \(rules)", "\(statement): \(lines)")
                 for shard in 1...4 { #expect(lines.count { $0.trimming.hasPrefix("->  Shard ") && $0.hasSuffix("\(shard)") } == plans, "\(statement): \(lines)") }
                 #expect(!lines.contains { $0.contains("cost=") || $0.contains("actual") }, "\(lines)")
-                #expect(!rules.contains("merge") || lines.contains { $0.contains("Merge: ") }, "\(lines)")
+                #expect(!rules.contains("merge-ordered") || lines.contains { $0.contains("Merge: ") }, "\(lines)")
                 #expect(lines.contains { $0.contains("Combine on ") } == (rules.contains("combined") || rules.hasSuffix(", ordered")), "\(lines)")
                 if rules == "finished" { #expect(lines.contains { $0.contains("planned over empty tables") } && lines.contains { $0.contains("pgmosaic_f1") }, "\(lines)") }
                 let costs = try await Self.rows(router, "EXPLAIN " + statement)
