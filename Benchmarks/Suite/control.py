@@ -169,11 +169,13 @@ def _scale(options, catalog, folder):
     operations = QUICK_OPERATIONS if options.quick else OPERATIONS
     with started(options.program, "manager", "many", catalog, folder) as (child, server):
         leader({"many": (child, server)})
+        paths = [f"/api/v1/shards/shard-{number + 1}" for number in range(operations)]
+        versions = [server.call("GET", path)[1]["version"] for path in paths]
         began = time.monotonic()
-        for number in range(operations):
-            status, answer = server.call("PUT", f"/api/v1/shards/shard-{number + 1}/status", {"status": "readonly", "version": 1})
+        for path, version in zip(paths, versions):
+            status, answer = server.call("PUT", path + "/status", {"status": "readonly", "version": version})
             if status != 200:
-                raise BenchmarkError(f"a change of a shard's status was answered with {status}: {answer}")
+                raise BenchmarkError(f"a change of a shard's status was answered with {status}: {str(answer)[:300]}")
         return {"start_s": starts, "operations_per_second": operations / (time.monotonic() - began)}
 
 

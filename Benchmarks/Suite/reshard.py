@@ -17,7 +17,9 @@ CUTOVERS, QUICK_CUTOVERS = 20, 4
 CLIENTS = 8
 VNODES = 64
 # Of load for each cutover.
-SECONDS = 15
+SECONDS = 10
+# Updates a second; None: as many as the machine gives.
+RATES = [None, 2000]
 SCRIPT = f"\\set aid random(1, {ROWS})\nUPDATE pgbench_accounts SET abalance = abalance + 1 WHERE aid = :aid;\n"
 
 
@@ -48,6 +50,18 @@ class Manager:
 
 
 def measure(demo, options, folder, progress):
+    rows, notes, figures = [], [], {}
+    for rate in RATES:
+        found = _measure(demo, options, folder, progress, rate)
+        figures[f"at_{rate}" if rate else "at_most"] = found
+        load = f"{found['updates_per_second']:.0f}"
+        rows += [(load, "hold to switch, as the manager measures", *spread(found["pauses_ms"])), (load, "longest update of a cutover's job", *spread(found["stalls_ms"]))]
+        notes.append(f"{CLIENTS} clients, {load} updates/s: {found['updates']} updates, 0 failed, none lost or doubled; attempts given up: {found['given_up']}")
+    count = len(figures["at_most"]["pauses_ms"])
+    return Table(f"{count} cutovers of {VNODES} of 1024 vnodes", ("updates/s", "what", "median ms", "p95 ms", "worst ms"), rows, notes), figures
+
+
+def _measure(demo, options, folder, progress, wanted):
     count = QUICK_CUTOVERS if options.quick else CUTOVERS
     manager = Manager(demo.manager_url)
     shards = [shard["id"] for shard in demo.shards[:2]]
@@ -59,7 +73,7 @@ def measure(demo, options, folder, progress):
         file.write(SCRIPT)
     prefix = os.path.join(folder, "updates")
     # pgbench tells its figures only when its time is over.
-    command = ["pgbench", "-n", "-M", "prepared", "-c", str(CLIENTS), "-j", "1", "-T", str(SECONDS * count), "-f", script, "--log", "--log-prefix", prefix, demo.dsn]
+    command = ["pgbench", "-n", "-M", "prepared", "-c", str(CLIENTS), "-j", "1", *(["-R", str(wanted)] if wanted else []), "-T", str(SECONDS * count), "-f", script, "--log", "--log-prefix", prefix, demo.dsn]
     pauses, windows, given_up = [], [], 0
     load = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
@@ -86,11 +100,7 @@ def measure(demo, options, folder, progress):
         raise BenchmarkError(f"{len(ends)} updates were acknowledged, and the rows tell of {after - before}")
     stalls = [max(latency for at, latency in ends if began <= at <= ended) for began, ended in windows]
     rate = len(ends) / (ends[-1][0] - ends[0][0])
-    rows = [("hold to switch, as the manager measures", *spread(pauses)), ("longest update of a cutover's job", *spread(stalls))]
-    table = Table(
-        f"{count} cutovers of {VNODES} of 1024 vnodes", ("what", "median ms", "p95 ms", "worst ms"), rows,
-        (f"{CLIENTS} clients, {rate:.0f} updates/s, {len(ends)} updates, 0 failed, none lost or doubled; attempts given up: {given_up}",))
-    return table, {"pauses_ms": pauses, "stalls_ms": stalls, "updates_per_second": rate, "updates": len(ends), "given_up": given_up}
+    return {"pauses_ms": pauses, "stalls_ms": stalls, "updates_per_second": rate, "updates": len(ends), "given_up": given_up}
 
 
 def pgbench_figures(load, prefix, limit):
