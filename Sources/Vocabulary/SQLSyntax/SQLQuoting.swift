@@ -8,7 +8,7 @@ package func quoteLiteral(_ text: String) -> String {
 }
 
 /// By scalars: a mark and a combining one behind it are one `Character`, which is no mark, and would stay alone.
-private func doubling(_ mark: Unicode.Scalar, in text: String) -> String {
+func doubling(_ mark: Unicode.Scalar, in text: String) -> String {
     guard text.unicodeScalars.contains(mark) else { return text }
     return text.unicodeScalars.split(separator: mark, omittingEmptySubsequences: false).map { String($0) }.joined(separator: "\(mark)\(mark)")
 }

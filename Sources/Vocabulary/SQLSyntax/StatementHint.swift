@@ -23,7 +23,7 @@ package enum StatementHint {
         // By scalars, as PostgreSQL reads it: with a combining mark behind it the end of a comment is another character.
         let scalars = key.unicodeScalars
         guard !zip(scalars, scalars.dropFirst()).contains(where: { ($0, $1) == ("/", "*") || ($0, $1) == ("*", "/") }) else { return nil }
-        return "/* pgmosaic: \(name)='\(key.replacing("'", with: "''"))' */ "
+        return "/* pgmosaic: \(name)='\(doubling("'", in: key))' */ "
     }
 
     /// `bytes` begin behind the comment's opening.
@@ -39,10 +39,19 @@ package enum StatementHint {
         guard rest.first == "=" else { return nil }
         var value = rest.dropFirst().drop(while: blanks)
         while let last = value.last, last.isWhitespace { value.removeLast() }
-        if value.count >= 2, value.first == "'", value.last == "'" {
-            return String(value.dropFirst().dropLast()).replacing("''", with: "'")
-        }
+        let scalars = value.unicodeScalars
+        if scalars.count >= 2, scalars.first == "'", scalars.last == "'" { return undoubled(scalars.dropFirst().dropLast()) }
         return value.isEmpty || value.contains(where: blanks) ? nil : String(value)
+    }
+
+    private static func undoubled(_ scalars: Substring.UnicodeScalarView) -> String {
+        var text = String.UnicodeScalarView()
+        var isFirst = false
+        for scalar in scalars {
+            isFirst = scalar == "'" && !isFirst
+            if isFirst || scalar != "'" { text.append(scalar) }
+        }
+        return String(text)
     }
 
     /// Whether the text is one statement that begins as a query does, as far as tokens tell: it may be newer than the parser.

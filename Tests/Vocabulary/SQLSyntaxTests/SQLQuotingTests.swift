@@ -14,4 +14,10 @@ import Testing
 
     @Test(arguments: ["a*/\u{301}b", "/*", "*/", "/\u{301}*/\u{301}"])
     func aHintsKeyDoesNotEndItsComment(_ key: String) { #expect(StatementHint.comment(shardKey: key) == nil) }
+
+    @Test(arguments: ["it's", "''", "'''", "a'\u{301}b", "\u{301}x", "x'\u{301}"])
+    func aHintsKeyIsReadAsItWasWritten(_ key: String) throws {
+        let comment = try #require(StatementHint.comment(shardKey: key))
+        #expect(StatementHint.shardKey(in: Array((comment + "SELECT 1").utf8))?.utf8.elementsEqual(key.utf8) == true)
+    }
 }
