@@ -9,9 +9,9 @@ extension EtcdCatalogStore {
     ) async throws(CatalogError) -> CatalogSnapshot {
         try await finished { (store) throws(CatalogError) in
             let outdated = answer == nil ? [] : try await store.outdatedAnswers(before: epoch)
-            return try await store.store(fence: fence) { (base) throws(CatalogError) in
+            return try await store.store(expecting: epoch, fence: fence) { (base) throws(CatalogError) in
                 let next = try base.snapshot.applying(change, expecting: epoch)
-                let entry = CatalogHistoryEntry(epoch: next.epoch, time: Date().timeIntervalSince1970, change: change, fence: fence)
+                let entry = CatalogHistoryEntry(epoch: next.epoch, time: Date().timeIntervalSince1970, change: change, over: base.snapshot, fence: fence)
                 return Draft(
                     snapshot: next, touch: change.touch, entry: entry, past: nil, fence: fence, answer: answer, outdatedAnswers: outdated)
             }
@@ -23,9 +23,9 @@ extension EtcdCatalogStore {
     ) async throws(CatalogError) {
         let past = CatalogHistoryEntry.kept(history, below: snapshot.epoch)
         _ = try await finished { (store) throws(CatalogError) in
-            try await store.store(fence: nil) { (base) throws(CatalogError) in
+            try await store.store(expecting: epoch, fence: nil) { (base) throws(CatalogError) in
                 try snapshot.checkReplacement(of: base.snapshot, expecting: epoch)
-                let entry = CatalogHistoryEntry(epoch: snapshot.epoch, time: Date().timeIntervalSince1970, change: CatalogChange([], author: author))
+                let entry = CatalogHistoryEntry(epoch: snapshot.epoch, time: Date().timeIntervalSince1970, change: CatalogChange([], author: author), over: nil)
                 return Draft(snapshot: snapshot, touch: CatalogTouch(allOf: snapshot), entry: entry, past: past)
             }
         }
@@ -59,8 +59,16 @@ extension EtcdCatalogStore {
     }
 
     /// Compares and sets, again where nothing but the head's number has changed. `decide` makes the next epoch of what is stored.
-    private func store(fence: Lease?, _ decide: (EtcdCatalog) throws(CatalogError) -> Draft) async throws(CatalogError) -> CatalogSnapshot {
+    private func store(
+        expecting epoch: Epoch, fence: Lease?, _ decide: (EtcdCatalog) throws(CatalogError) -> Draft
+    ) async throws(CatalogError) -> CatalogSnapshot {
         var deadline = ContinuousClock.now + timing.call
+        // What was read last is mostly the newest. Where it is not, or does not allow the change, a look tells why.
+        if let base = known(at: epoch), let draft = try? decide(base), let plan = try? EtcdCommit(draft, over: base, keys), !plan.isStaged,
+            let stored = try await store(plan, over: base, until: deadline)
+        {
+            return remembering(stored)
+        }
         var isFirst = true
         while true {
             // Most conflicts show here already. Behind a commit that was not stored the look tells why.
@@ -69,12 +77,14 @@ extension EtcdCatalogStore {
             let plan = try EtcdCommit(try decide(base), over: base, keys)
             if isFirst, plan.isStaged { deadline = .now + timing.whole }
             guard deadline > .now else { throw .unavailable("\(place): the change could not be stored in time") }
-            if let stored = try await store(plan, over: base, until: deadline) {
-                remember(stored)
-                return stored.snapshot
-            }
+            if let stored = try await store(plan, over: base, until: deadline) { return remembering(stored) }
             isFirst = false
         }
+    }
+
+    private func remembering(_ stored: EtcdCatalog) -> CatalogSnapshot {
+        remember(stored)
+        return stored.snapshot
     }
 
     /// nil when it certainly is not stored, because the head was another.

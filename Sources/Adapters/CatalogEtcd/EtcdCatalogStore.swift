@@ -19,6 +19,8 @@ package final class EtcdCatalogStore: CatalogStore {
     let keys: EtcdKeys
     private let reader: EtcdCatalogReader
     private let cache: Mutex<EtcdCatalog>
+    /// When the catalog was read or written last.
+    private let lastAnswer = Mutex(ContinuousClock.now)
     let broadcaster: WatchBroadcaster
     /// Rings for each event of the watch, and when that is lost or new.
     let news: Bell
@@ -159,7 +161,15 @@ package final class EtcdCatalogStore: CatalogStore {
         }
     }
 
+    /// What was read or written a moment ago, when it is of that epoch. A server that has been silent for longer is asked first: of a commit that it does
+    /// not answer the outcome would be unknown.
+    func known(at epoch: Epoch) -> EtcdCatalog? {
+        guard lastAnswer.withLock({ $0 > .now - .seconds(1) }) else { return nil }
+        return cache.withLock { $0.snapshot.epoch == epoch ? $0 : nil }
+    }
+
     func remember(_ catalog: EtcdCatalog) {
+        lastAnswer.withLock { $0 = .now }
         cache.withLock { if catalog.snapshot.epoch > $0.snapshot.epoch { $0 = catalog } }
         position.advance(to: catalog.revision)
         broadcaster.publish(catalog.snapshot)

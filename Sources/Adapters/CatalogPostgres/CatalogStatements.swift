@@ -30,16 +30,19 @@ enum CatalogStatements {
             ON r.epoch > CASE WHEN c.is_whole THEN -1 ELSE $1::bigint END AND (r.body IS NOT NULL OR NOT c.is_whole)
         """
 
+    /// To look for what to sweep out is to look at every record.
+    private static let sweepInterval = 50
+
     /// Compare and set. Gives one row when it did.
     ///
     /// $1 the new epoch, $2 its commit id, $3 the nonce and $4 the commit id that were read, $5 the format; $6 … $10 the records: kind, key, version,
-    /// body (NULL: deleted), vnodes; $11 the author and $12 the entry of the history; $13, $14, $15 name, holder and token of the lease it is written
+    /// body (NULL: deleted), vnodes (NULL: as they are); $11 the author and $12 the entry of the history; $13, $14, $15 name, holder and token of the lease it is written
     /// under (NULL: none); $16, $17 key and body of the answer that is kept with it (NULL: none).
     ///
     /// The lease's row is locked from the check to the end, in its newest version: whoever takes the lease waits for that, and sees this commit.
     ///
-    /// Another writer's commit makes this one wait for the row and then find it changed. A record that was deleted `keptMin` epochs ago is swept out,
-    /// unless this change puts it anew: one statement may not touch a row twice.
+    /// Another writer's commit makes this one wait for the row and then find it changed. At each `sweepInterval`th epoch, records that were deleted
+    /// `keptMin` epochs ago are swept out, unless this change puts them anew: one statement may not touch a row twice.
     static let commit = """
         WITH held AS MATERIALIZED (
             SELECT FROM pgmosaic_catalog.lease WHERE name = $13::text AND holder = $14::text AND token = $15::bigint FOR SHARE
@@ -54,10 +57,11 @@ enum CatalogStatements {
             INSERT INTO pgmosaic_catalog.record AS r (kind, key, version, epoch, body, vnodes)
             SELECT g.kind, g.key, g.version, m.epoch, g.body, g.vnodes FROM moved m, given g
             ON CONFLICT (kind, key) DO UPDATE
-                SET version = excluded.version, epoch = excluded.epoch, body = excluded.body, vnodes = excluded.vnodes
+                SET version = excluded.version, epoch = excluded.epoch, body = excluded.body,
+                    vnodes = CASE WHEN excluded.body IS NOT NULL THEN coalesce(excluded.vnodes, r.vnodes) END
         ), swept AS (
             DELETE FROM pgmosaic_catalog.record r USING moved m
-            WHERE r.epoch <= m.epoch - \(CatalogHistoryEntry.keptMin) AND r.body IS NULL
+            WHERE $1::bigint % \(sweepInterval) = 0 AND r.epoch <= m.epoch - \(CatalogHistoryEntry.keptMin) AND r.body IS NULL
                 AND NOT EXISTS (SELECT FROM given g WHERE g.kind = r.kind AND g.key = r.key)
         ), remembered AS (
             INSERT INTO pgmosaic_catalog.history (epoch, commit_id, "time", author, entry)

@@ -23,10 +23,10 @@ extension PostgresCatalogStore {
         with snapshot: CatalogSnapshot, history: [CatalogHistoryEntry], author: String, expecting epoch: Epoch
     ) async throws(CatalogError) {
         let past = CatalogHistoryEntry.kept(history, below: snapshot.epoch)
-            + [CatalogHistoryEntry(epoch: snapshot.epoch, time: 0, change: CatalogChange([], author: author))]
+            + [CatalogHistoryEntry(epoch: snapshot.epoch, time: 0, change: CatalogChange([], author: author), over: nil)]
         let result = await Task { () -> CatalogError? in
             do throws(CatalogError) {
-                _ = try await self.store(CatalogStatements.replace, fence: nil) { (base) throws(CatalogError) in
+                _ = try await self.store(CatalogStatements.replace, expecting: epoch, fence: nil) { (base) throws(CatalogError) in
                     try snapshot.checkReplacement(of: base.snapshot, expecting: epoch)
                     let next = StoredCatalog(snapshot: snapshot, commitID: UUID().uuidString.lowercased(), nonce: base.nonce)
                     return (next, try Self.parameters(next, past, over: base, format: self.schema.format))
@@ -43,18 +43,24 @@ extension PostgresCatalogStore {
         _ change: CatalogChange, expecting epoch: Epoch, _ fence: Lease?, _ answer: KeptAnswer?
     ) async throws(CatalogError) -> CatalogSnapshot {
         let terms = try Self.parameters(fence, answer)
-        return try await store(CatalogStatements.commit, fence: fence) { (base) throws(CatalogError) in
+        return try await store(CatalogStatements.commit, expecting: epoch, fence: fence) { (base) throws(CatalogError) in
             let next = StoredCatalog(
                 snapshot: try base.snapshot.applying(change, expecting: epoch), commitID: UUID().uuidString.lowercased(), nonce: base.nonce)
             return (next, try Self.parameters(next, change, fence, over: base, format: self.schema.format) + terms)
         }
     }
 
+    private typealias Decision = (next: StoredCatalog, parameters: [PGParameter])
+
     /// Compares and sets, again where nothing but the nonce has changed. `decide` makes the next epoch of what is stored, and the statement's parameters.
     private func store(
-        _ sql: String, fence: Lease?, _ decide: (StoredCatalog) throws(CatalogError) -> (next: StoredCatalog, parameters: [PGParameter])
+        _ sql: String, expecting epoch: Epoch, fence: Lease?, _ decide: (StoredCatalog) throws(CatalogError) -> Decision
     ) async throws(CatalogError) -> CatalogSnapshot {
         let deadline = ContinuousClock.now + timing.call
+        // What was read last is mostly the newest. Where it is not, or does not allow the change, a look tells why.
+        if let base = known(at: epoch), let (next, parameters) = try? decide(base), try await store(next, sql, parameters, over: base, until: deadline) {
+            return remembering(next)
+        }
         var isFirst = true
         while true {
             // Most conflicts show here already, and the nonce is read. Behind a commit that was not stored the look tells why.
@@ -62,12 +68,14 @@ extension PostgresCatalogStore {
             if !isFirst, let fence { try await requireHeld(fence) }
             let (next, parameters) = try decide(base)
             guard deadline > .now else { throw .unavailable("\(place): the change could not be stored in time") }
-            if try await store(next, sql, parameters, over: base, until: deadline) {
-                remember(next)
-                return next.snapshot
-            }
+            if try await store(next, sql, parameters, over: base, until: deadline) { return remembering(next) }
             isFirst = false
         }
+    }
+
+    private func remembering(_ next: StoredCatalog) -> CatalogSnapshot {
+        remember(next)
+        return next.snapshot
     }
 
     /// Whether `next` is stored; it certainly is not when false.
@@ -76,7 +84,7 @@ extension PostgresCatalogStore {
     ) async throws(CatalogError) -> Bool {
         do {
             let result = try await writer.run(until: deadline, isRepeatable: false) { client, timeout in
-                try await client.query(sql, parameters, options: .catalog(timeout))
+                try await client.query(sql, parameters, options: .catalog(timeout, prepared: sql == CatalogStatements.commit ? "commit" : nil))
             }
             if let warning = result.notices.first(where: { $0.severity == .warning }), !result.rows.isEmpty {
                 // Of a standby that it was to be sent to first, say. It is there, and might be lost with the server.
@@ -111,10 +119,10 @@ extension PostgresCatalogStore {
     private static func parameters(
         _ next: StoredCatalog, _ change: CatalogChange, _ fence: Lease?, over base: StoredCatalog, format: Int
     ) throws(CatalogError) -> [PGParameter] {
-        let entry = CatalogHistoryEntry(epoch: next.snapshot.epoch, time: 0, change: change, fence: fence)
+        let entry = CatalogHistoryEntry(epoch: next.snapshot.epoch, time: 0, change: change, over: base.snapshot, fence: fence)
         guard let history = try? JSONEncoder().encode(entry) else { throw .invalid("the change cannot be stored") }
         return [.text(String(next.snapshot.epoch.number)), .text(next.commitID), .integer(base.nonce), .text(base.commitID), .integer(format)]
-            + Self.records(try RecordRow.changes(to: next.snapshot, change.touch))
+            + Self.records(try RecordRow.changes(to: next.snapshot, change.touch, over: base.snapshot))
             + [.text(change.author), .text(String(decoding: history, as: UTF8.self))]
     }
 

@@ -20,6 +20,8 @@ package final class PostgresCatalogStore: CatalogStore {
     let writer: CatalogLane
     let reader: CatalogLane
     private let cache: Mutex<StoredCatalog>
+    /// When the catalog was read or written last.
+    private let lastAnswer = Mutex(ContinuousClock.now)
     let broadcaster: WatchBroadcaster
     /// Rings for each notification, and when the connection that brings them is lost or new.
     let news: Bell
@@ -125,12 +127,20 @@ package final class PostgresCatalogStore: CatalogStore {
             .text(known.map { String($0.snapshot.epoch.number) } ?? "-1"), .text(known?.snapshot.clusterID ?? ""),
         ]
         let rows = try await lane.run(until: deadline, isRepeatable: true) { client, timeout in
-            try await client.query(CatalogStatements.load, parameters, options: .catalog(timeout, .binary)).rows
+            try await client.query(CatalogStatements.load, parameters, options: .catalog(timeout, .binary, prepared: "load")).rows
         }
         return try StoredCatalog.read(rows, known: known, schema)
     }
 
+    /// What was read or written a moment ago, when it is of that epoch. A server that has been silent for longer is asked first: of a commit that it does
+    /// not answer the outcome would be unknown.
+    func known(at epoch: Epoch) -> StoredCatalog? {
+        guard lastAnswer.withLock({ $0 > .now - .seconds(1) }) else { return nil }
+        return cache.withLock { $0.snapshot.epoch == epoch ? $0 : nil }
+    }
+
     func remember(_ stored: StoredCatalog) {
+        lastAnswer.withLock { $0 = .now }
         cache.withLock { if stored.snapshot.epoch > $0.snapshot.epoch { $0 = stored } }
         broadcaster.publish(stored.snapshot)
     }
@@ -151,8 +161,9 @@ package final class PostgresCatalogStore: CatalogStore {
 
 extension PGClient.QueryOptions {
     /// The largest catalog that is read, in bytes, as for a saved copy.
-    static func catalog(_ timeout: TimeAmount, _ format: WireFormat = .text) -> Self {
+    static func catalog(_ timeout: TimeAmount, _ format: WireFormat = .text, prepared name: String? = nil) -> Self {
         var options = Self(timeout: timeout)
+        options.preparedName = name
         options.bytesMax = SnapshotFile.sizeMax
         options.resultFormat = format
         return options

@@ -83,13 +83,16 @@ enum CatalogTables {
     // MARK: writing
 
     /// Stores what `touch` names of `snapshot`, as of its epoch.
-    static func store(_ snapshot: CatalogSnapshot, _ touch: CatalogTouch, _ db: Database) throws {
+    ///
+    /// - base: what is stored; nil: nothing.
+    static func store(_ snapshot: CatalogSnapshot, _ touch: CatalogTouch, over base: CatalogSnapshot?, _ db: Database) throws {
         let epoch = Int64(snapshot.epoch.number)
-        let changes = try RecordRow.changes(to: snapshot, touch)
+        let changes = try RecordRow.changes(to: snapshot, touch, over: base)
         for row in changes.put {
             try db.cachedStatement(sql: """
                 INSERT INTO record (kind, key, version, epoch, body, vnodes) VALUES (?, ?, ?, ?, ?, ?)
-                ON CONFLICT (kind, key) DO UPDATE SET version = excluded.version, epoch = excluded.epoch, body = excluded.body, vnodes = excluded.vnodes
+                ON CONFLICT (kind, key) DO UPDATE SET version = excluded.version, epoch = excluded.epoch, body = excluded.body,
+                    vnodes = coalesce(excluded.vnodes, vnodes)
                 """).execute(arguments: [row.kind.rawValue, row.key, Int64(row.version), epoch, row.body, row.vnodes])
         }
         for (kind, key) in changes.removed {

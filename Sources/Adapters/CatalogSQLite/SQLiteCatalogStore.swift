@@ -110,9 +110,11 @@ package final class SQLiteCatalogStore: CatalogStore {
     }
 
     private func store(_ change: CatalogChange, expecting epoch: Epoch, _ fence: Lease?, _ db: Database) throws -> CatalogSnapshot {
-        let next = try CatalogTables.snapshot(db, known: cache.withLock(\.self)).applying(change, expecting: epoch)
-        try CatalogTables.store(next, change.touch, db)
-        try CatalogTables.remember(CatalogHistoryEntry(epoch: next.epoch, time: Date().timeIntervalSince1970, change: change, fence: fence), db)
+        let base = try CatalogTables.snapshot(db, known: cache.withLock(\.self))
+        let next = try base.applying(change, expecting: epoch)
+        try CatalogTables.store(next, change.touch, over: base, db)
+        let entry = CatalogHistoryEntry(epoch: next.epoch, time: Date().timeIntervalSince1970, change: change, over: base, fence: fence)
+        try CatalogTables.remember(entry, db)
         return next
     }
 
@@ -124,9 +126,9 @@ package final class SQLiteCatalogStore: CatalogStore {
             try SQLiteLane.transaction(db) {
                 try snapshot.checkReplacement(of: CatalogTables.snapshot(db, known: nil), expecting: epoch)
                 try CatalogTables.clear(db, clusterID: snapshot.clusterID)
-                try CatalogTables.store(snapshot, CatalogTouch(allOf: snapshot), db)
+                try CatalogTables.store(snapshot, CatalogTouch(allOf: snapshot), over: nil, db)
                 let own = CatalogHistoryEntry(
-                    epoch: snapshot.epoch, time: Date().timeIntervalSince1970, change: CatalogChange([], author: author))
+                    epoch: snapshot.epoch, time: Date().timeIntervalSince1970, change: CatalogChange([], author: author), over: nil)
                 for entry in CatalogHistoryEntry.kept(history, below: snapshot.epoch) + [own] { try CatalogTables.remember(entry, db) }
             }
             remember(snapshot)

@@ -10,19 +10,21 @@ package struct CatalogHistoryEntry: Hashable, Sendable, Codable {
     package var epoch: Epoch
     /// When it was committed: seconds since 1970, UTC, by the clock of the store's server, where it has one, else of the writer's machine.
     package var time: Double
-    /// The change as it was asked for. Its shards are without their vnodes when `isShortened`.
+    /// The change as it was asked for. A shard whose vnodes it leaves as they were is without them, and when `isShortened` every shard is.
     package var change: CatalogChange
     package var isShortened: Bool
     /// The fencing token under which it was committed; nil: none was needed. It never goes back from one epoch to a later one.
     package var fencingToken: UInt64?
 
-    package init(epoch: Epoch, time: Double, change: CatalogChange, fence: Lease? = nil) {
+    /// - base: the catalog that was changed; nil: all of the vnodes are new.
+    package init(epoch: Epoch, time: Double, change: CatalogChange, over base: CatalogSnapshot?, fence: Lease? = nil) {
         self.epoch = epoch
         self.time = time
         fencingToken = fence?.fencingToken
         self.change = change
-        isShortened = change.vnodeCount > Self.vnodesMax
-        if isShortened { self.change.dropVNodes() }
+        if let base { self.change.dropVNodes { base.shards[$0.id]?.vnodes == $0.vnodes } }
+        isShortened = self.change.vnodeCount > Self.vnodesMax
+        if isShortened { self.change.dropVNodes { _ in true } }
     }
 }
 
@@ -40,9 +42,9 @@ extension CatalogChange {
         }
     }
 
-    fileprivate mutating func dropVNodes() {
+    fileprivate mutating func dropVNodes(where isKnown: (ShardRecord) -> Bool) {
         for index in operations.indices {
-            guard case .putShard(var record) = operations[index] else { continue }
+            guard case .putShard(var record) = operations[index], isKnown(record) else { continue }
             record.vnodes = []
             operations[index] = .putShard(record)
         }

@@ -34,8 +34,8 @@ package final class InMemoryCatalogStore: CatalogStore {
         let next = try state.withLock { (state) throws(CatalogError) in
             if let fence, state.leases[fence.name]?.isStill(fence) != true { throw .fenced(fence) }
             let next = try state.snapshot.applying(change, expecting: epoch)
+            state.history.append(CatalogHistoryEntry(epoch: next.epoch, time: time, change: change, over: state.snapshot, fence: fence))
             state.snapshot = next
-            state.history.append(CatalogHistoryEntry(epoch: next.epoch, time: time, change: change, fence: fence))
             if let answer {
                 state.answers = state.answers.filter { $0.value.epoch.number + UInt64(KeptAnswer.keptMax) > next.epoch.number }
                 state.answers[answer.key] = (answer, next.epoch)
@@ -56,7 +56,7 @@ package final class InMemoryCatalogStore: CatalogStore {
             state.snapshot = snapshot
             state.answers = [:]
             state.history = CatalogHistoryEntry.kept(history, below: snapshot.epoch).reversed()
-            state.history.append(CatalogHistoryEntry(epoch: snapshot.epoch, time: time, change: CatalogChange([], author: author)))
+            state.history.append(CatalogHistoryEntry(epoch: snapshot.epoch, time: time, change: CatalogChange([], author: author), over: nil))
         }
         broadcaster.publish(snapshot)
     }

@@ -13,10 +13,14 @@ package struct RecordRow: Hashable, Sendable {
     package init(_ record: DatabaseRecord) throws(CatalogError) {
         self.init(kind: .database, key: record.name, version: record.version, body: try Self.json(record))
     }
-    package init(_ record: ShardRecord) throws(CatalogError) {
+    /// - old: what is stored; where the vnodes are those, the row is without them.
+    package init(_ record: ShardRecord, over old: ShardRecord? = nil) throws(CatalogError) {
         var bare = record
         bare.vnodes = []
-        self.init(kind: .shard, key: record.id.name, version: record.version, body: try Self.json(bare), vnodes: VNodeBytes.encode(record.vnodes))
+        let isAsBefore = old.map { $0.vnodes == record.vnodes } ?? false
+        self.init(
+            kind: .shard, key: record.id.name, version: record.version, body: try Self.json(bare),
+            vnodes: isAsBefore ? nil : VNodeBytes.encode(record.vnodes))
     }
     package init(_ record: TableRecord) throws(CatalogError) {
         let key = Self.key(of: .init(database: record.database, table: record.name))
@@ -111,8 +115,10 @@ extension RecordRow {
 
 extension RecordRow {
     /// The rows to put, and the keys to remove, that make of a store's records those of `snapshot`, when only what `touch` names differs.
+    ///
+    /// - base: what is stored, by a store that keeps the vnodes of a shard that is put without any; nil: all are named.
     package static func changes(
-        to snapshot: CatalogSnapshot, _ touch: CatalogTouch
+        to snapshot: CatalogSnapshot, _ touch: CatalogTouch, over base: CatalogSnapshot? = nil
     ) throws(CatalogError) -> (put: [RecordRow], removed: [(kind: Kind, key: String)]) {
         var put: [RecordRow] = []
         var removed: [(kind: Kind, key: String)] = []
@@ -120,7 +126,7 @@ extension RecordRow {
             if let row { put.append(row) } else { removed.append((kind, key)) }
         }
         for name in touch.databases { add(try snapshot.databases[name].map { (record) throws(CatalogError) in try Self(record) }, or: .database, name) }
-        for id in touch.shards { add(try snapshot.shards[id].map { (record) throws(CatalogError) in try Self(record) }, or: .shard, id.name) }
+        for id in touch.shards { add(try snapshot.shards[id].map { (record) throws(CatalogError) in try Self(record, over: base?.shards[id]) }, or: .shard, id.name) }
         for key in touch.tables { add(try snapshot.tables[key].map { (record) throws(CatalogError) in try Self(record) }, or: .table, Self.key(of: key)) }
         for name in touch.users { add(try snapshot.users[name].map { (record) throws(CatalogError) in try Self(record) }, or: .user, name) }
         for name in touch.settings { add(snapshot.settings[name].map { Self(setting: name, $0) }, or: .setting, name) }

@@ -1,5 +1,6 @@
 package import NIOCore
 internal import PGWire
+internal import Synchronization
 
 extension PGClient {
     /// One statement with parameters, by the extended protocol.
@@ -10,8 +11,14 @@ extension PGClient {
             throw PGClientError(.invalidCall("a statement takes at most \(Self.parametersMax) parameters"), execution: .didNotRun)
         }
         var request = ByteBuffer()
-        request.writeParse(name: "", query: sql, parameterTypes: parameters.map(\.typeOID))
-        request.writeBind(portal: "", statement: "", parameters: parameters.map { ($0.value, $0.format) }, resultFormat: options.resultFormat)
+        let name = options.preparedName ?? ""
+        let isPrepared = !name.isEmpty && preparedNames.withLock { $0.contains(name) }
+        if !isPrepared {
+            // A call that failed may have left it: to close one that is not there is no error.
+            if !name.isEmpty { request.writeClose(.statement, name: name) }
+            request.writeParse(name: name, query: sql, parameterTypes: parameters.map(\.typeOID))
+        }
+        request.writeBind(portal: "", statement: name, parameters: parameters.map { ($0.value, $0.format) }, resultFormat: options.resultFormat)
         request.writeDescribe(.portal, name: "")
         // One more than wanted: the server reports a portal as suspended also when its last row was the last one asked for.
         let rowsMax = options.rowsMax.map { min(max(0, $0), Int(Int32.max) - 1) }
@@ -19,6 +26,7 @@ extension PGClient {
         request.writeSync()
         let results = try await perform(
             { _ in .query(rowsMax: rowsMax) }, request, id: makeCallID(), bytesMax: options.bytesMax, timeout: options.timeout)
+        if !isPrepared, !name.isEmpty { preparedNames.withLock { _ = $0.insert(name) } }
         return results.first ?? PGResult()
     }
 

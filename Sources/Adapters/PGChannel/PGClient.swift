@@ -28,6 +28,8 @@ package final class PGClient: Sendable {
         package var bytesMax: Int = PGClient.bytesMaxDefault
         package var resultFormat: WireFormat = .text
         package var timeout: TimeAmount?
+        /// Under which the statement stays prepared on this connection, for calls with the same text; nil: it is parsed and planned anew each time.
+        package var preparedName: String?
 
         package init(rowsMax: Int? = nil, timeout: TimeAmount? = nil) {
             self.rowsMax = rowsMax
@@ -48,6 +50,8 @@ package final class PGClient: Sendable {
     private let observers: PGClientObservers
     let callTimeout: TimeAmount
     private let callIDs = Atomic<UInt64>(0)
+    /// The names of `QueryOptions.preparedName` that are known to be there.
+    let preparedNames = Mutex<Set<String>>([])
     package let processID: Int32
 
     /// On the loop.

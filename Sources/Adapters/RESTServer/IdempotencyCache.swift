@@ -4,7 +4,8 @@ internal import Synchronization
 
 /// Remembers the answers to writes that carried an `Idempotency-Key`, so that a repeated request does nothing and hears the same.
 ///
-/// In memory of this server (what is to outlive it is kept elsewhere: `RESTRequest.repetition`), for 24 hours, at most `entriesMax` and `bytesMax`; when it is full the oldest goes first, and a restart of the server forgets all. Answers of 5xx and 429 are not kept: the
+/// In memory of this server (what is to outlive it is kept elsewhere: `RESTRequest.repetition`), for 24 hours, at most `entriesMax` and `bytesMax`; when it is full
+/// the oldest goes first, and a restart of the server forgets all. Answers of 5xx, 409 and 429 are not kept: nothing was done, for a reason that passes, and the
 /// request may be tried again.
 package final class IdempotencyCache: Sendable {
     package static let lifetime = Duration.seconds(24 * 3600)
@@ -95,7 +96,7 @@ package final class IdempotencyCache: Sendable {
         state.withLock { state in
             // Another request may have the key by now, when this one's entry had to go.
             guard let entry = state.entries[key], case .running(let running) = entry.entry, running == digest else { return }
-            if answer.status >= 500 || answer.status == 429 || answer.body.count > Self.answerMax {
+            if answer.status >= 500 || [409, 429].contains(answer.status) || answer.body.count > Self.answerMax {
                 state.remove(key)
             } else {
                 state.entries[key] = (.done(digest: digest, answer: answer), entry.since)

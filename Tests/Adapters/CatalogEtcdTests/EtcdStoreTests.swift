@@ -194,7 +194,7 @@ import Testing
     @Test func theHistoryKeepsAThousandEpochsAndNoMore() async throws {
         let prefix = SharedEtcd.newPrefix()
         let store = try await open(prefix)
-        let past = (1...999).reversed().map { CatalogHistoryEntry(epoch: Epoch($0), time: 1, change: numbering(Int($0))) }
+        let past = (1...999).reversed().map { CatalogHistoryEntry(epoch: Epoch($0), time: 1, change: numbering(Int($0)), over: nil) }
         var snapshot = CatalogSnapshot(clusterID: "elsewhere")
         snapshot.epoch = Epoch(1000)
         try await store.replace(with: snapshot, history: past, author: "import", expecting: .zero)

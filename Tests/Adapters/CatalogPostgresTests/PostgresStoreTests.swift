@@ -242,12 +242,12 @@ import Testing
         _ = try await other.commit(
             CatalogChange([.deleteUser(name: "ada", version: 1), .setSetting(name: "gone", value: nil)], author: "test"), expecting: Epoch(1))
         await other.close()
-        // A thousand commits later.
+        // A thousand commits later; the next one sweeps.
         try await server.server.psql(
-            "UPDATE pgmosaic_catalog.catalog SET epoch = 1001; UPDATE pgmosaic_catalog.history SET epoch = epoch + 999", database: server.database)
+            "UPDATE pgmosaic_catalog.catalog SET epoch = 1049; UPDATE pgmosaic_catalog.history SET epoch = epoch + 1047", database: server.database)
         let late = try await open(server)
         // Puts anew what is swept out at the same time.
-        let next = try await late.commit(CatalogChange([.putUser(user), .setSetting(name: "n", value: "1")], author: "test"), expecting: Epoch(1001))
+        let next = try await late.commit(CatalogChange([.putUser(user), .setSetting(name: "n", value: "1")], author: "test"), expecting: Epoch(1049))
         #expect(next.users.keys.sorted() == ["ada"] && next.settings == ["n": "1"])
         #expect(try await behind.load() == next)
         let fresh = try await open(server)

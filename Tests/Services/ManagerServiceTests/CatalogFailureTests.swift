@@ -21,6 +21,32 @@ import Testing
         }
     }
 
+    /// Its servers may be slow, or hang: others do not wait for that.
+    @Test func aChangeThatLooksAtServersHoldsUpNobodyAndLooksAgainWhenTheyAreOthersByThen() async throws {
+        try await ManagerKit.run { kit in
+            try await kit.makeDatabase(shards: 1)
+            let looks = Mutex(0)
+            let statuses = Mutex<[Int]>([])
+            kit.servers.whileAsked.withLock {
+                $0 = {
+                    let look = looks.withLock { looks in
+                        looks += 1
+                        return looks
+                    }
+                    let answer = switch look {
+                    case 1: try? await kit.server.put("/api/v1/shards/s1/status", ["status": "readonly", "version": 1])
+                    case 2: try? await kit.server.post("/api/v1/databases", ["name": "other"])
+                    default: HTTPAnswer?.none
+                    }
+                    statuses.withLock { $0.append(answer?.status ?? 0) }
+                }
+            }
+            #expect(try await kit.declare("t", "sharded", key: "id").status == 201)
+            // Behind the second look something else had changed, which the look did not depend on.
+            #expect(statuses.withLock(\.self) == [200, 201])
+        }
+    }
+
     @Test func anIdempotentWriteIsDoneOnceWhateverItsRepeats() async throws {
         try await ManagerKit.run { kit in
             let key = [("Idempotency-Key", "make-app")]
@@ -79,8 +105,12 @@ import Testing
         let faults = Faults()
         try await ManagerKit.run(faults: faults) { kit in
             faults.commit = .conflict(current: Epoch(9), detail: "")
-            let answer = try await kit.server.post("/api/v1/databases", ["name": "app"])
+            let key = [("Idempotency-Key", "k")]
+            let answer = try await kit.server.post("/api/v1/databases", ["name": "app"], headers: key)
             #expect(answer.error?.code == .versionConflict && answer.error?.details?["epoch"] == 9)
+            // Nothing was done, so the key does not stand for that answer.
+            faults.commit = nil
+            #expect(try await kit.server.post("/api/v1/databases", ["name": "app"], headers: key).status == 201)
         }
     }
 }

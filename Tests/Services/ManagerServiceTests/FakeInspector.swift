@@ -17,6 +17,8 @@ final class FakeInspector: ShardInspector {
         var samples: RowSamples?
     }
     private let servers = Mutex<[String: Server]>([:])
+    /// Runs while a server is asked for a table.
+    let whileAsked = Mutex<(@Sendable () async -> Void)?>(nil)
 
     /// By "host/dbname", whatever the rest of the endpoint is.
     subscript(place: String) -> Server {
@@ -73,7 +75,10 @@ final class FakeInspector: ShardInspector {
 
     func table(
         _ name: QualifiedName, for placement: Placement, at endpoint: String, declared: [QualifiedName: Placement]
-    ) async throws(ShardAccessError) -> TableInspection? { try server(endpoint).tables[name] }
+    ) async throws(ShardAccessError) -> TableInspection? {
+        await whileAsked.withLock(\.self)?()
+        return try server(endpoint).tables[name]
+    }
 
     func figures(_ endpoint: String) async throws(ShardAccessError) -> ShardFigures {
         _ = try server(endpoint)

@@ -10,7 +10,7 @@ extension CatalogConformance {
     }
 
     private func past(_ epochs: ClosedRange<UInt64>) -> [CatalogHistoryEntry] {
-        epochs.reversed().map { CatalogHistoryEntry(epoch: Epoch($0), time: Double($0) + 0.5, change: SampleCatalog.numbering(Int($0))) }
+        epochs.reversed().map { CatalogHistoryEntry(epoch: Epoch($0), time: Double($0) + 0.5, change: SampleCatalog.numbering(Int($0)), over: nil) }
     }
 
     func replacementOfEmpty() async throws {

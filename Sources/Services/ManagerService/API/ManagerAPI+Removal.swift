@@ -8,16 +8,32 @@ internal import ShardModel
 extension ManagerAPI {
     func remove(_ request: RESTRequest) async throws -> RESTAnswer {
         let (id, version) = (request.parameter("id"), try request.number("version"))
-        return try await change(request) { _ in .noContent } _: { catalog in
+        let look = CatalogWriter.Look { catalog in
             let record = try Self.shard(id, in: catalog)
             try Self.check(version: version, is: record.version, "the shard", Self.resource(record, in: catalog))
-            let operations = try Self.operations(removing: record, in: catalog, now: now())
-            let own = try await checkHoldsNothing(record, isOwner: Self.isOwner(record, in: catalog), in: catalog)
+            _ = try Self.operations(removing: record, in: catalog, now: now())
+            return Holdings(shard: record, isOwner: Self.isOwner(record, in: catalog), all: Self.shards(of: record.database, in: catalog))
+        } find: { holdings in
+            try await checkNothingIsHeld(holdings)
+        }
+        return try await change(request, answer: { _ in .noContent }, look: look) { catalog, own in
+            let record = try Self.shard(id, in: catalog)
             let identity = ShardIdentity(clusterID: catalog.clusterID, database: record.database, shard: record.id)
-            return CatalogWriter.Decision(operations: operations) { _ in Removal(shard: record, identity: identity, inspection: own) }
+            return CatalogWriter.Decision(operations: try Self.operations(removing: record, in: catalog, now: now())) { _ in
+                Removal(shard: record, identity: identity, inspection: own)
+            }
         } after: { removal in
             await release(removal, request)
         }
+    }
+
+    /// What is looked through before a shard is removed.
+    private struct Holdings: Equatable, Sendable {
+        var shard: ShardRecord
+        /// Whether its tables may hold anything that is nowhere else.
+        var isOwner: Bool
+        /// The shards of its database.
+        var all: [ShardRecord]
     }
 
     private struct Removal: Sendable {
@@ -39,16 +55,14 @@ extension ManagerAPI {
     /// The catalog knows of declared tables only; a server that answers is asked for the others, and for transactions in doubt, whose outcome
     /// may be recorded on the shard that goes. A server that does not answer can be removed: it may be gone for good.
     /// Returns what the shard's own server said, where it did.
-    ///
-    /// - isOwner: whether its tables may hold anything that is nowhere else.
-    private func checkHoldsNothing(_ shard: ShardRecord, isOwner: Bool, in catalog: CatalogSnapshot) async throws -> ShardInspection? {
-        let inspections = try await Self.onEach(Self.shards(of: shard.database, in: catalog)) { try? await inspector.inspect($0.primaryEndpoint) }
-            .compactMapValues(\.self)
+    private func checkNothingIsHeld(_ holdings: Holdings) async throws -> ShardInspection? {
+        let shard = holdings.shard
+        let inspections = try await Self.onEach(holdings.all) { try? await inspector.inspect($0.primaryEndpoint) }.compactMapValues(\.self)
         if let unsettled = inspections.filter({ $0.value.inDoubt > 0 }).keys.min() {
             throw APIError(
                 .shardOwnsData, "shard \(unsettled) holds prepared transactions whose outcome is not settled yet; a router will settle them")
         }
-        guard isOwner, let own = inspections[shard.id], own.identity?.shard == shard.id, !own.tables.isEmpty else { return inspections[shard.id] }
+        guard holdings.isOwner, let own = inspections[shard.id], own.identity?.shard == shard.id, !own.tables.isEmpty else { return inspections[shard.id] }
         throw APIError(
             .shardOwnsData, "the shard's server holds tables; drop them first",
             details: ["tables": .array(own.tables.prefix(20).map { .string($0.description) })])

@@ -49,18 +49,24 @@ extension ManagerAPI {
         let body = try request.decode(DeclareTableRequest.self)
         let (database, name) = (request.parameter("name"), try Self.tableName(body.name))
         let placement = try Self.placement(body)
-        return try await change(request) { .json($0.resource, status: $0.isNew ? 201 : 200) } _: { catalog in
+        let key = CatalogSnapshot.TableKey(database: database, table: name)
+        let look = CatalogWriter.Look { catalog -> Whereabouts? in
             let home = try Self.database(database, in: catalog).homeShard
             if let wanted = body.homeShard, body.kind != .local || wanted != home?.name {
                 throw APIError(.invalidRequest, "home_shard can only be the database's home shard, and belongs to local tables only")
             }
-            let key = CatalogSnapshot.TableKey(database: database, table: name)
-            let old = catalog.tables[key]
+            // It is declared so.
+            if catalog.tables[key]?.placement == placement { return nil }
+            try Self.checkNoJob(of: database, in: catalog)
+            return Whereabouts(of: key, in: catalog)
+        } find: { whereabouts in
+            if let whereabouts { try await checkExistingTable(whereabouts, for: placement) }
+        }
+        return try await change(request, answer: { .json($0.resource, status: $0.isNew ? 201 : 200) }, look: look) { catalog, _ in
+            let (home, old) = (catalog.databases[database]?.homeShard, catalog.tables[key])
             if let old, old.placement == placement {
                 return CatalogWriter.Decision(operations: []) { _ in (resource: TableResource(old, homeShard: home), isNew: false) }
             }
-            try Self.checkNoJob(of: database, in: catalog)
-            try await checkExistingTable(name, for: placement, insteadOf: old?.placement, database: database, in: catalog)
             let record = TableRecord(database: database, name: name, placement: placement, version: old?.version ?? 0)
             return CatalogWriter.Decision(operations: [.putTable(record)]) { after in
                 (resource: TableResource(after.tables[key] ?? record, homeShard: home), isNew: old == nil)
@@ -74,20 +80,31 @@ extension ManagerAPI {
         throw jobConflict(job, "tables cannot be declared or forgotten while job \(job) moves rows of the database; wait for its end, or cancel it")
     }
 
+    /// What is looked at before a table gets a placement, or loses it.
+    private struct Whereabouts: Equatable, Sendable {
+        var table: QualifiedName
+        var home: ShardID?
+        var shards: [ShardRecord]
+        var declared: [QualifiedName: Placement]
+
+        init(of key: CatalogSnapshot.TableKey, in catalog: CatalogSnapshot) {
+            table = key.table
+            home = catalog.databases[key.database]?.homeShard
+            // One that is joining has no tables yet, or those that a job is bringing.
+            shards = ManagerAPI.shards(of: key.database, in: catalog).filter { !$0.isJoining }
+            declared = Dictionary(uniqueKeysWithValues: ManagerAPI.tables(of: key.database, in: catalog).map { ($0.name, $0.placement) })
+        }
+    }
+
     /// A table that exists may get its first placement only while no row would be in the wrong place: it is empty, on every shard that must have
     /// it, and fit. It never gets another one: a router that has not heard of the change would write rows to where the old one says.
-    private func checkExistingTable(
-        _ name: QualifiedName, for placement: Placement, insteadOf old: Placement?, database: String, in catalog: CatalogSnapshot
-    ) async throws {
-        // One that is joining has no tables yet, or those that a job is bringing.
-        let shards = Self.shards(of: database, in: catalog).filter { !$0.isJoining }
-        guard let home = catalog.databases[database]?.homeShard, !shards.isEmpty else { return }
-        let declared = Dictionary(
-            uniqueKeysWithValues: Self.tables(of: database, in: catalog).map { ($0.name, $0.placement) })
-        let found = try await inspections(of: name, for: placement, on: shards, declared: declared)
+    private func checkExistingTable(_ whereabouts: Whereabouts, for placement: Placement) async throws {
+        let shards = whereabouts.shards
+        guard let home = whereabouts.home, !shards.isEmpty else { return }
+        let found = try await inspections(of: whereabouts.table, for: placement, on: shards, declared: whereabouts.declared)
         if found.isEmpty { return }
         let isWhereItBelongs = placement == .local && found.keys.elementsEqual([home])
-        guard old == nil else { throw Self.exists(found, "the table exists with another placement; drop it through a router first") }
+        guard whereabouts.declared[whereabouts.table] == nil else { throw Self.exists(found, "the table exists with another placement; drop it through a router first") }
         guard isWhereItBelongs || !found.values.contains(where: \.hasRows) else {
             throw APIError(.tableNotEmpty, "the table holds rows; their placement can only be chosen while it is empty")
         }
@@ -127,18 +144,29 @@ extension ManagerAPI {
     private func forget(_ request: RESTRequest) async throws -> RESTAnswer {
         let database = request.parameter("name")
         let (name, version) = (try Self.tableName(request.parameter("table")), try request.number("version"))
-        return try await change(request) { .noContent } _: { catalog in
+        let key = CatalogSnapshot.TableKey(database: database, table: name)
+        @Sendable func record(in catalog: CatalogSnapshot) throws(APIError) -> TableRecord {
             let home = try Self.database(database, in: catalog).homeShard
-            guard let record = catalog.tables[.init(database: database, table: name)] else {
-                throw APIError(.tableNotFound, "the table has no declared placement")
-            }
+            guard let record = catalog.tables[key] else { throw APIError(.tableNotFound, "the table has no declared placement") }
             try Self.check(version: version, is: record.version, "the table", TableResource(record, homeShard: home))
-            try Self.checkNoJob(of: database, in: catalog)
-            let found = try await inspections(
-                of: name, for: record.placement, on: Self.shards(of: database, in: catalog).filter { !$0.isJoining }, declared: [:])
-            guard found.isEmpty else { throw Self.exists(found, "the table exists; drop it through a router first") }
-            return CatalogWriter.Decision(
-                operations: [.deleteTable(database: database, name: name, version: record.version)]) { _ in }
+            return record
         }
+        let look = CatalogWriter.Look { catalog in
+            let record = try record(in: catalog)
+            try Self.checkNoJob(of: database, in: catalog)
+            return Forgetting(placement: record.placement, whereabouts: Whereabouts(of: key, in: catalog))
+        } find: { forgetting in
+            let found = try await inspections(of: name, for: forgetting.placement, on: forgetting.whereabouts.shards, declared: [:])
+            guard found.isEmpty else { throw Self.exists(found, "the table exists; drop it through a router first") }
+        }
+        return try await change(request, answer: { .noContent }, look: look) { catalog, _ in
+            CatalogWriter.Decision(
+                operations: [.deleteTable(database: database, name: name, version: try record(in: catalog).version)]) { _ in }
+        }
+    }
+
+    private struct Forgetting: Equatable, Sendable {
+        var placement: Placement
+        var whereabouts: Whereabouts
     }
 }

@@ -72,10 +72,31 @@ package struct ManagerAPI: Sendable {
     /// - after: what is left to do when the change was made by this very call.
     func change<Result: Sendable>(
         _ request: RESTRequest, author: String? = nil, answer: @escaping @Sendable (Result) -> RESTAnswer,
-        _ decide: @Sendable (CatalogSnapshot) async throws -> CatalogWriter.Decision<Result>, after: (Result) async -> Void = { _ in }
+        _ decide: @Sendable (CatalogSnapshot) throws -> CatalogWriter.Decision<Result>, after: (Result) async -> Void = { _ in }
     ) async throws -> RESTAnswer {
-        let keeping = try request.repetition.map { CatalogWriter.Keeping(repetition: $0, now: now(), answer: answer) }
-        switch try await writer.change(author: author ?? Self.author(request), keeping: keeping, decide) {
+        let keeping = try keeping(request, answer)
+        return await self.answer(try await writer.change(author: author ?? Self.author(request), keeping: keeping, decide), answer, after)
+    }
+
+    /// As the other, for a decision that servers are looked at for.
+    func change<Basis: Equatable & Sendable, Found: Sendable, Result: Sendable>(
+        _ request: RESTRequest, answer: @escaping @Sendable (Result) -> RESTAnswer, look: CatalogWriter.Look<Basis, Found>,
+        _ decide: @Sendable (CatalogSnapshot, Found) throws -> CatalogWriter.Decision<Result>, after: (Result) async -> Void = { _ in }
+    ) async throws -> RESTAnswer {
+        let keeping = try keeping(request, answer)
+        return await self.answer(try await writer.change(author: Self.author(request), keeping: keeping, look: look, decide), answer, after)
+    }
+
+    private func keeping<Result>(
+        _ request: RESTRequest, _ answer: @escaping @Sendable (Result) -> RESTAnswer
+    ) throws -> CatalogWriter.Keeping<Result>? {
+        try request.repetition.map { CatalogWriter.Keeping(repetition: $0, now: now(), answer: answer) }
+    }
+
+    private func answer<Result>(
+        _ outcome: CatalogWriter.Outcome<Result>, _ answer: (Result) -> RESTAnswer, _ after: (Result) async -> Void
+    ) async -> RESTAnswer {
+        switch outcome {
         case .made(let result):
             await after(result)
             return answer(result)

@@ -6,8 +6,8 @@ internal import Telemetry
 
 /// Changes the catalog by compare-and-set: load, decide on what was loaded, commit expecting that epoch.
 ///
-/// When somebody else was faster, the decision is made anew on the newer catalog, `attemptsMax` times at most; so a decision must be repeatable, and throws the
-/// `APIError` that the caller is to see when the change is not right (any more).
+/// The changes of one writer take turns. When somebody else was faster, the decision is made anew on the newer catalog, `attemptsMax` times at most; so a
+/// decision must be repeatable, and throws the `APIError` that the caller is to see when the change is not right (any more).
 struct CatalogWriter: Sendable {
     static let attemptsMax = 20
     /// Longest pause before the next attempt, for each attempt made: writers that collided once should not do so again.
@@ -17,6 +17,7 @@ struct CatalogWriter: Sendable {
     let metrics: SharedMetrics
     /// nil: one manager alone, whose commits need no lease.
     let election: LeaderElection?
+    let turns = CommitTurns()
 
     init(store: any CatalogStore, metrics: SharedMetrics, election: LeaderElection? = nil) {
         self.store = store
@@ -36,6 +37,15 @@ struct CatalogWriter: Sendable {
         case made(Result)
         /// The same request has made it before, and was answered this.
         case repeated(RESTAnswer)
+    }
+
+    /// What a decision has to know of servers. It is found out before the change has its turn, and again when the basis is another one by then.
+    struct Look<Basis: Equatable & Sendable, Found: Sendable>: Sendable {
+        /// All that the look depends on. Throws where the change is refused whatever servers say.
+        var basis: @Sendable (CatalogSnapshot) throws -> Basis
+        var find: @Sendable (Basis) async throws -> Found
+        /// What is known already.
+        var known: (basis: Basis, found: Found)?
     }
 
     /// What a decision comes to.
@@ -81,7 +91,7 @@ struct CatalogWriter: Sendable {
     }
 
     func change<Result: Sendable>(
-        author: String, _ decide: @Sendable (CatalogSnapshot) async throws -> Decision<Result>
+        author: String, _ decide: @Sendable (CatalogSnapshot) throws -> Decision<Result>
     ) async throws -> Result {
         guard case .made(let result) = try await change(author: author, keeping: nil, decide) else { preconditionFailure("there is no key") }
         return result
@@ -97,34 +107,69 @@ struct CatalogWriter: Sendable {
     private static let notLeader = APIError(.notLeader, "this manager does not lead; nothing was changed")
 
     func change<Result: Sendable>(
-        author: String, keeping: Keeping<Result>?, _ decide: @Sendable (CatalogSnapshot) async throws -> Decision<Result>
+        author: String, keeping: Keeping<Result>?, _ decide: @Sendable (CatalogSnapshot) throws -> Decision<Result>
+    ) async throws -> Outcome<Result> {
+        try await change(author: author, keeping: keeping, look: Look(basis: { _ in true }, find: { _ in }, known: (true, ()))) { catalog, _ in try decide(catalog) }
+    }
+
+    func change<Basis: Equatable & Sendable, Found: Sendable, Result: Sendable>(
+        author: String, keeping: Keeping<Result>?, look: Look<Basis, Found>,
+        _ decide: @Sendable (CatalogSnapshot, Found) throws -> Decision<Result>
     ) async throws -> Outcome<Result> {
         let lease = try lease()
-        for attempt in 1... {
-            let catalog = try await load()
-            // In this order: a change of the same request is either seen here or has made the epoch another one.
-            if let keeping, let answer = try await kept(keeping.repetition, now: keeping.now) { return .repeated(answer) }
-            let decision = try await decide(catalog)
-            if decision.operations.isEmpty { return .made(decision.result(catalog)) }
-            do {
-                let change = CatalogChange(decision.operations, author: author)
-                let after = try await store.commit(
-                    change, expecting: catalog.epoch, fence: lease, keeping: keeping.flatMap { Self.answer($0, decision, change, catalog) })
-                count("ok")
-                return .made(decision.result(after))
-            } catch CatalogError.fenced {
+        var seen = look.known
+        for attempt in 1...Self.attemptsMax {
+            let step = try await turns.inTurn { () -> Step<Basis, Result> in
+                let catalog = try await load()
+                // In this order: a change of the same request is either seen here or has made the epoch another one.
+                if let keeping, let answer = try await kept(keeping.repetition, now: keeping.now) { return .over(.repeated(answer)) }
+                let basis = try look.basis(catalog)
+                guard let seen, seen.basis == basis else { return .look(basis) }
+                let decision = try decide(catalog, seen.found)
+                if decision.operations.isEmpty { return .over(.made(decision.result(catalog))) }
+                return try await commit(decision, over: catalog, author: author, keeping: keeping, lease)
+            }
+            switch step {
+            case .over(let outcome): return outcome
+            case .look(let basis): seen = (basis, try await look.find(basis))
+            case .overtaken(let error):
+                count("conflict")
+                guard attempt < Self.attemptsMax else { throw Self.apiError(error) }
+                try await Task.sleep(for: Self.pauseStep * attempt * Double.random(in: 0...1))
+            }
+        }
+        throw APIError(.versionConflict, "what the change depends on is being changed by others; read it and try again")
+    }
+
+    /// What one attempt came to.
+    private enum Step<Basis: Sendable, Result: Sendable>: Sendable {
+        case over(Outcome<Result>)
+        case look(Basis)
+        /// By somebody who took no turn here.
+        case overtaken(CatalogError)
+    }
+
+    private func commit<Basis, Result>(
+        _ decision: Decision<Result>, over catalog: CatalogSnapshot, author: String, keeping: Keeping<Result>?, _ lease: Lease?
+    ) async throws -> Step<Basis, Result> {
+        let change = CatalogChange(decision.operations, author: author)
+        do throws(CatalogError) {
+            let after = try await store.commit(
+                change, expecting: catalog.epoch, fence: lease, keeping: keeping.flatMap { Self.answer($0, decision, change, catalog) })
+            count("ok")
+            return .over(.made(decision.result(after)))
+        } catch {
+            switch error {
+            case .fenced:
                 count("fenced")
                 if let lease { election?.fenced(lease) }
                 throw Self.notLeader
-            } catch CatalogError.conflict where attempt < Self.attemptsMax {
-                count("conflict")
-                try await Task.sleep(for: Self.pauseStep * attempt * Double.random(in: 0...1))
-            } catch {
+            case .conflict: return .overtaken(error)
+            case .invalid, .foreign, .unavailable, .unknownOutcome:
                 count(error)
                 throw Self.apiError(error)
             }
         }
-        preconditionFailure("the loop returns or throws")
     }
 
     /// The answer by the catalog as the change makes it, as the store will: nil where it cannot be made, which the store will say.

@@ -14,6 +14,8 @@ package import Telemetry
 /// Each server has a task of its own, whose probe has a deadline: one that hangs holds up nobody else. Every manager probes, so that one that begins to lead
 /// knows the servers already (decision 0041); only the leader's log has each change as a warning.
 package final class HealthMonitor: Service {
+    private static let pause = Duration.milliseconds(200)
+
     private let store: any CatalogStore
     private let inspector: any ShardInspector
     private let election: LeaderElection
@@ -61,6 +63,8 @@ package final class HealthMonitor: Service {
                         probing[server] = task
                         group.addTask { await withTaskCancellationHandler { await task.value } onCancel: { task.cancel() } }
                     }
+                    // Of changes that come quicker than this the last is looked at: there may be a thousand servers.
+                    try? await Task.sleep(for: Self.pause)
                 }
                 for task in probing.values { task.cancel() }
             }
