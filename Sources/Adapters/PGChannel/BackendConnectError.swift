@@ -25,6 +25,8 @@ package enum BackendConnectError: Error, Sendable {
         case scram(ScramError)
         /// Cleartext over an unprotected line that is not local: refused, so that a false server cannot ask for it.
         case cleartextRefused
+        /// What a reference of the catalog leads to, as text: refused, so that a false server cannot read files of ours.
+        case referenceAsText
         /// The server let us in before its SCRAM exchange was finished.
         case exchangeSkipped
 
@@ -35,6 +37,8 @@ package enum BackendConnectError: Error, Sendable {
             case .unsupportedMechanisms: "the server offers no SASL mechanism that is supported"
             case .scram(let error): "SCRAM failed: \(error)"
             case .cleartextRefused: "the server asks for the password as text over a line without TLS; use sslmode=require, or sslmode=disable to allow it"
+            case .referenceAsText:
+                "the server asks for the password as text, and what env: or file: refers to is not sent so; let it ask by scram-sha-256, or give the password itself"
             case .exchangeSkipped: "the server did not prove that it knows the password"
             }
         }

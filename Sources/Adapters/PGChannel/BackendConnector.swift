@@ -80,8 +80,10 @@ package enum BackendConnector {
         guard let user = overrides.user ?? endpoint.user else { throw .endpoint(EndpointError(.invalidValue, name: "user")) }
         var configuration = BackendHandshake.Configuration(user: user, nonce: SecureRandom.nonce())
         configuration.database = overrides.database ?? endpoint.database
+        let password = overrides.password ?? endpoint.password
+        configuration.refusesCleartext = password.isReference && !endpoint.sendsReferenceAsText
         do throws(EndpointError) {
-            configuration.password = try (overrides.password ?? endpoint.password).resolve()
+            configuration.password = try password.resolve()
         } catch {
             throw .endpoint(error)
         }

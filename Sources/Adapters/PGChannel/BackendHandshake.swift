@@ -13,6 +13,8 @@ package struct BackendHandshake: ~Copyable {
         package var tls: TLSPolicy = .none
         /// Whether a password may be sent as text over a line without TLS.
         package var allowsCleartext = false
+        /// The password is sent as text over no line: the server may be whoever named it.
+        package var refusesCleartext = false
         package var nonce: String
         /// Derives the password's keys; costs milliseconds, so the caller may keep what it gave.
         package var scramKeys: @Sendable (_ password: String, _ salt: [UInt8], _ iterations: Int) -> ScramKeys = ScramKeys.init
@@ -173,6 +175,7 @@ package struct BackendHandshake: ~Copyable {
             state = .settingUp
             return nil
         case (.cleartextPassword, .authenticating):
+            guard !configuration.refusesCleartext else { return fail(.authentication(.referenceAsText)) }
             guard isEncrypted || configuration.allowsCleartext else { return fail(.authentication(.cleartextRefused)) }
             return withPassword { $0.writePassword($1) }
         case (.md5Password(let salt), .authenticating):

@@ -1,6 +1,14 @@
 internal import Foundation
 
 extension PostgresEndpoint.PasswordSource {
+    /// What the reader of the endpoint finds in its own files or environment.
+    package var isReference: Bool {
+        switch self {
+        case .none, .literal: false
+        case .environment, .file: true
+        }
+    }
+
     /// The password now; read each time, so that a rotated one is found. nil for `none`.
     package func resolve() throws(EndpointError) -> String? {
         switch self {

@@ -34,6 +34,9 @@ package struct PostgresEndpoint: Hashable, Sendable {
     package var user: String?
     package var database: String?
     package var password: PasswordSource = .none
+    /// A password that is only referred to may be sent as text, too. Right for endpoints of the process's own settings; not for those of the catalog, whose author could
+    /// have any file or variable of this process sent to a server of their own.
+    package var sendsReferenceAsText = false
     package var tlsMode: TLSMode = .prefer
     /// A PEM file with the authorities to trust; the system's where nil.
     package var rootCertificate: String?

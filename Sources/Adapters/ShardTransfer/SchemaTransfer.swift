@@ -74,7 +74,7 @@ package struct SchemaTransfer: Sendable {
     }
 
     /// What libpq is to connect with: not as arguments, which everybody on the machine can read.
-    private static func environment(_ endpoint: PostgresEndpoint) throws -> [String: String] {
+    static func environment(_ endpoint: PostgresEndpoint) throws -> [String: String] {
         var environment = ["PGAPPNAME": "pgmosaic-move", "PGSSLMODE": endpoint.tlsMode.rawValue, "PGCONNECT_TIMEOUT": "10"]
         switch endpoint.address {
         case .tcp(let host, let port): (environment["PGHOST"], environment["PGPORT"]) = (host, String(port))
@@ -83,6 +83,8 @@ package struct SchemaTransfer: Sendable {
         environment["PGUSER"] = endpoint.user
         environment["PGDATABASE"] = endpoint.database
         environment["PGPASSWORD"] = try endpoint.resolvePassword()
+        // As `BackendConnector` does it; libpq from PostgreSQL 16 on heeds it.
+        if endpoint.password.isReference, !endpoint.sendsReferenceAsText { environment["PGREQUIREAUTH"] = "!password" }
         environment["PGSSLROOTCERT"] = endpoint.rootCertificate
         environment["PGOPTIONS"] = "-c statement_timeout=0 -c lock_timeout=0"
         return environment

@@ -83,7 +83,8 @@ struct RouterConnector: Sendable {
         for step in configuration.routers.indices {
             let text = configuration.routers[(first + step) % configuration.routers.count]
             do {
-                let endpoint = try PostgresEndpoint.parse(text)
+                var endpoint = try PostgresEndpoint.parse(text)
+                endpoint.sendsReferenceAsText = true
                 return PooledConnection(try await PGClient.connect(to: endpoint, on: MultiThreadedEventLoopGroup.singleton, options: options), epoch: .zero)
             } catch let error as PGClientError {
                 failure = failure ?? MosaicError(error)

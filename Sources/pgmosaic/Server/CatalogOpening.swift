@@ -46,9 +46,10 @@ enum CatalogSource: CustomStringConvertible {
         switch location {
         case .sqlite(let path): self = .sqlite(path: path)
         case .postgres(let url):
-            let endpoint: PostgresEndpoint
+            var endpoint: PostgresEndpoint
             do throws(EndpointError) {
                 endpoint = try PostgresEndpoint.parse(url)
+                endpoint.sendsReferenceAsText = true
             } catch {
                 throw ConfigError(place, .inconsistent("\(error)"))
             }

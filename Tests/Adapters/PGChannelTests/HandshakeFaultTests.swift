@@ -1,3 +1,4 @@
+import Foundation
 import Listening
 import NIOCore
 import NIOPosix
@@ -307,6 +308,31 @@ import Testing
         var password = ByteBuffer()
         password.writePassword("pencil")
         #expect(action { $0.allowsCleartext = true } == .send(password))
+    }
+
+    /// An endpoint of the catalog is an operator's: it must not have a file of the manager's sent to a server of the operator's own.
+    @Test func whatAnEndpointRefersToIsSentAsTextToNoServer() async throws {
+        try await withTemporaryFolder { folder in
+            let path = folder + "/password"
+            try Data("pencil\n".utf8).write(to: URL(fileURLWithPath: path))
+            func connect(_ method: PGTestServer.Authentication, _ change: (inout PostgresEndpoint) -> Void = { _ in }) async throws {
+                try await withServer(configuration { $0.authentication = method }) { server in
+                    var endpoint = endpoint(server)
+                    endpoint.password = .file(path)
+                    change(&endpoint)
+                    let backend = try await BackendConnector.connect(to: endpoint, on: group.next(), timeout: .seconds(60)).get()
+                    backend.channel.close(promise: nil)
+                }
+            }
+            let error = try #require(await #expect(throws: BackendConnectError.self) { try await connect(.cleartext(password: "pencil")) })
+            guard case .authentication(.referenceAsText) = error else {
+                Issue.record("\(error)")
+                return
+            }
+            for method in [PGTestServer.Authentication.scram(password: "pencil"), .md5(password: "pencil")] { try await connect(method) }
+            // Whoever wrote the process's own settings can read the file.
+            try await connect(.cleartext(password: "pencil")) { $0.sendsReferenceAsText = true }
+        }
     }
 
     @Test func filesForServerTLSAreCheckedEach() async throws {

@@ -73,8 +73,9 @@ actor StoreCatalog: CatalogReading {
         switch location {
         case .sqlite(let path): return try await SQLiteCatalogStore(path: path, createIfMissing: false)
         case .postgres(let url):
-            let endpoint: PostgresEndpoint
+            var endpoint: PostgresEndpoint
             do throws(EndpointError) { endpoint = try PostgresEndpoint.parse(url) } catch { throw .unavailable("\(error)") }
+            endpoint.sendsReferenceAsText = true
             return try await PostgresCatalogStore(endpoint, isManager: false, on: MultiThreadedEventLoopGroup.singleton)
         case .etcd(let url):
             let parsed: EtcdLocation

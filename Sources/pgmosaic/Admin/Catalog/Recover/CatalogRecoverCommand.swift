@@ -74,9 +74,10 @@ struct CatalogRecoverCommand: AsyncParsableCommand {
     }
 
     private static func endpoint(_ text: String) throws -> PostgresEndpoint {
-        let endpoint: PostgresEndpoint
+        var endpoint: PostgresEndpoint
         do throws(EndpointError) {
             endpoint = try PostgresEndpoint.parse(text)
+            endpoint.sendsReferenceAsText = true
         } catch {
             throw ConfigError("flag --shard", .inconsistent("\(error)"))
         }
