@@ -25,7 +25,7 @@ extension ManagerAPI {
             "POST /api/v1/auth/logout": { request in
                 // Without claims nobody asked for a token (http.auth is none), so there is none to make void.
                 guard let claims = request.principal?.claims else { return .noContent }
-                try await revoke(.token(id: claims.id), until: claims.expiresAt, request)
+                try await revoke(.token(id: claims.id), until: claims.expiresAt, of: .init(name: claims.subject, issuedAt: claims.issuedAt), request)
                 return .noContent
             },
             "POST /api/v1/auth/revoke": { request in
@@ -53,22 +53,23 @@ extension ManagerAPI {
     /// The end of a moment in thousandths of a second, which tokens count in.
     static func moment(_ time: Double) -> Double { (time * 1000).rounded(.up) / 1000 }
 
-    private func revoke(_ subject: Revocations.Subject, until: Double, _ request: RESTRequest) async throws {
-        let time = now()
+    /// - owner: whose own token it is.
+    private func revoke(_ subject: Revocations.Subject, until: Double, of owner: Revocations.Owner? = nil, _ request: RESTRequest) async throws {
+        let time = Self.moment(now())
         // As long as clocks may differ, and the tokens with them.
         let until = until + (authority?.settings.leeway ?? 0)
         try await writer.change(author: Self.author(request)) { catalog in
-            CatalogWriter.Decision(operations: [try Self.revocation(subject, until: until, now: time, catalog)]) { _ in }
+            CatalogWriter.Decision(operations: [try Self.revocation(subject, until: until, of: owner, now: time, catalog)]) { _ in }
         }
     }
 
     static func revocation(
-        _ subject: Revocations.Subject, until: Double, now: Double, _ catalog: CatalogSnapshot
+        _ subject: Revocations.Subject, until: Double, of owner: Revocations.Owner? = nil, now: Double, _ catalog: CatalogSnapshot
     ) throws(APIError) -> CatalogChange.Operation {
         guard let known = Revocations(text: catalog.settings[Revocations.setting]) else {
             throw APIError(.internalError, "the catalog's setting \(Revocations.setting) is damaged")
         }
-        guard let new = known.adding(.init(subject, until: until), now: now) else {
+        guard let new = known.adding(.init(subject, until: until, owner: owner), now: now, lifetimeMax: TokenSettings.lifetimeMax) else {
             throw APIError(.tooManyRequests, "\(Revocations.entriesMax) tokens are revoked already; change the secret of tokens", retryAfter: 3600)
         }
         return .setSetting(name: Revocations.setting, value: new.text)
