@@ -23,7 +23,7 @@ enum CatalogOpening {
         } catch CatalogError.unavailable(let reason) {
             guard let saved = settings.snapshotFile, FileManager.default.fileExists(atPath: saved) else { throw CatalogError.unavailable(reason) }
             logger.warning("The catalog store cannot be opened; trying again while serving from the saved copy", metadata: ["reason": "\(reason)"])
-            return LateCatalogStore { () throws(CatalogError) in try await open(source, createIfMissing: false) }
+            return LateCatalogStore(after: .unavailable(reason)) { () throws(CatalogError) in try await open(source, createIfMissing: false) }
         }
     }
 

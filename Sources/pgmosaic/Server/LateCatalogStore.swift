@@ -19,7 +19,14 @@ final class LateCatalogStore: CatalogStore {
         var failure = CatalogError.unavailable("the catalog store is not open yet")
     }
 
-    init(_ open: @escaping @Sendable () async throws(CatalogError) -> any CatalogStore) { self.open = open }
+    /// - failure: of the try that was just made: the next one is due after the pause, so that a store which hangs does not hold up the start twice.
+    init(after failure: CatalogError, _ open: @escaping @Sendable () async throws(CatalogError) -> any CatalogStore) {
+        self.open = open
+        state.withLock { state in
+            state.failure = failure
+            state.lastTry = .now
+        }
+    }
 
     /// The store, opened now when nobody else is at it.
     private func store() async throws(CatalogError) -> any CatalogStore {
