@@ -18,8 +18,8 @@ package enum SnapshotFile {
     private static let drafts = Atomic<UInt64>(0)
 
     /// Replaces the copy at `path`. When it throws, the old copy is as it was.
-    package static func save(_ snapshot: CatalogSnapshot, to path: String) throws(SnapshotFileError) {
-        let data = try SnapshotFileFormat.encode(snapshot, path: path)
+    package static func save(_ snapshot: CatalogSnapshot, to path: String, seal: SnapshotSeal? = nil) throws(SnapshotFileError) {
+        let data = try SnapshotFileFormat.encode(snapshot, path: path, seal: seal)
         guard data.count <= sizeMax else { throw SnapshotFileError(.tooLarge, path: path) }
         removeAbandonedDrafts(of: path)
         let number = drafts.add(1, ordering: .relaxed).newValue
@@ -35,8 +35,10 @@ package enum SnapshotFile {
     }
 
     /// The copy at `path`, which is refused unless it is exactly what `save` wrote.
-    package static func load(from path: String) throws(SnapshotFileError) -> CatalogSnapshot {
-        try SnapshotFileFormat.decode(try read(path), path: path)
+    ///
+    /// - seal: what it must be sealed with; nil: nobody asks, and one that is sealed is read as well.
+    package static func load(from path: String, seal: SnapshotSeal? = nil) throws(SnapshotFileError) -> CatalogSnapshot {
+        try SnapshotFileFormat.decode(try read(path), path: path, seal: seal)
     }
 }
 

@@ -8,6 +8,10 @@ package struct SnapshotFileError: Error, Hashable, Sendable, CustomStringConvert
         case format(UInt32)
         case truncated
         case damaged
+        /// It has no seal, and there is a key to ask for one by.
+        case unsealed
+        /// Changed by somebody without the key, or written under another one.
+        case sealedElsewhere
         case tooLarge
     }
     package var path: String
@@ -25,6 +29,8 @@ package struct SnapshotFileError: Error, Hashable, Sendable, CustomStringConvert
         case .format(let number): "\(path) has format \(number), which this version does not know"
         case .truncated: "\(path) is cut off"
         case .damaged: "\(path) is damaged"
+        case .unsealed: "\(path) is not sealed by the key of secrets.key_file: it is of an earlier version, or of somebody else"
+        case .sealedElsewhere: "\(path) was changed, or sealed by another key than secrets.key_file has"
         case .tooLarge: "\(path) is larger than a copy can be"
         }
     }

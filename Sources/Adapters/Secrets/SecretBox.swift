@@ -62,6 +62,18 @@ package struct SecretBox: Sendable {
 
     // MARK: bytes
 
+    /// What only who has the key can make of `bytes` (HMAC-SHA256).
+    ///
+    /// - purpose: tells kinds of codes apart.
+    package func code(of bytes: Data, purpose: String) -> Data {
+        Data(HMAC<SHA256>.authenticationCode(for: bytes, using: SymmetricKey(data: derived(purpose))))
+    }
+
+    /// By any of the keys.
+    package func isCode(_ code: Data, of bytes: Data, purpose: String) -> Bool {
+        parts.contains { HMAC<SHA256>.isValidAuthenticationCode(code, authenticating: bytes, using: SymmetricKey(data: $0.derived(purpose))) }
+    }
+
     /// Longer secrets, under a key of their own that follows from this one.
     ///
     /// - purpose: tells kinds of sealed bytes apart; one kind does not open as another.

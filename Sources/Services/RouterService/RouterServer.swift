@@ -87,7 +87,7 @@ package struct RouterServer: Service {
             shared.removeLoops()
             control.attach([])
         }
-        await control.install(try await firstCatalog())
+        await control.install(try await firstCatalog(secrets?.snapshotSeal))
 
         let wire = try await listen(group, references)
         let wirePort = wire.localAddress?.port ?? settings.wirePort
@@ -135,11 +135,18 @@ package struct RouterServer: Service {
     }
 
     /// The catalog, or its saved copy while the catalog is down.
-    private func firstCatalog() async throws -> CatalogSnapshot {
+    private func firstCatalog(_ seal: SnapshotSeal?) async throws -> CatalogSnapshot {
         do {
             return try await store.load()
         } catch {
-            guard let file = settings.snapshotFile, let saved = try? SnapshotFile.load(from: file) else { throw error }
+            guard let file = settings.snapshotFile else { throw error }
+            let saved: CatalogSnapshot
+            do {
+                saved = try SnapshotFile.load(from: file, seal: seal)
+            } catch let refusal {
+                logger.error("The catalog is down, and its saved copy is not used", metadata: ["reason": "\(refusal)"])
+                throw error
+            }
             logger.warning("The catalog is down: serving from its saved copy", metadata: ["epoch": "\(saved.epoch)"])
             return saved
         }

@@ -32,9 +32,18 @@ import Testing
         return snapshot
     }
 
-    private func reason(_ path: String) -> SnapshotFileError.Reason? {
+    /// Stands for a key: a code that differs with it, and with each byte.
+    private func seal(_ key: UInt8) -> SnapshotSeal {
+        let code = { @Sendable (bytes: Data) in
+            let sum = withUnsafeBytes(of: CRC64.checksum(Data([key]) + bytes)) { Data($0) }
+            return sum + sum + sum + sum
+        }
+        return SnapshotSeal(code: code) { $0 == code($1) }
+    }
+
+    private func reason(_ path: String, seal: SnapshotSeal? = nil) -> SnapshotFileError.Reason? {
         do throws(SnapshotFileError) {
-            _ = try SnapshotFile.load(from: path)
+            _ = try SnapshotFile.load(from: path, seal: seal)
             return nil
         } catch {
             return error.reason
@@ -80,13 +89,36 @@ import Testing
         #expect(reason(folder.copy) == .damaged)
     }
 
+    /// A checksum is found by anybody: with a key only what its holders wrote is served.
+    @Test func aCopyThatSomebodyWithoutTheKeyHasWrittenIsRefused() throws {
+        let folder = try Folder()
+        defer { folder.remove() }
+        try SnapshotFile.save(try sample(), to: folder.copy, seal: seal(1))
+        #expect(try SnapshotFile.load(from: folder.copy, seal: seal(1)) == sample())
+        #expect(reason(folder.copy, seal: seal(2)) == .sealedElsewhere)
+        // Where nobody has a key nobody asks.
+        #expect(try SnapshotFile.load(from: folder.copy) == sample())
+        // Another catalog with a right checksum: without a seal, and with the one of the copy that was there.
+        let whole = try Data(contentsOf: URL(fileURLWithPath: folder.copy))
+        try SnapshotFile.save(try sample(setting: "other"), to: folder.copy)
+        #expect(reason(folder.copy, seal: seal(1)) == .unsealed)
+        try SnapshotFile.save(try sample(setting: "other"), to: folder.copy, seal: seal(2))
+        let other = try Data(contentsOf: URL(fileURLWithPath: folder.copy))
+        try (other.dropLast(SnapshotSeal.length) + whole.suffix(SnapshotSeal.length)).write(to: URL(fileURLWithPath: folder.copy))
+        #expect(reason(folder.copy, seal: seal(1)) == .sealedElsewhere)
+        for length in 0..<whole.count {
+            try whole.prefix(length).write(to: URL(fileURLWithPath: folder.copy))
+            #expect(reason(folder.copy, seal: seal(1)) != nil && reason(folder.copy) != nil, "\(length) bytes")
+        }
+    }
+
     @Test func otherFilesAreToldApart() throws {
         let folder = try Folder()
         defer { folder.remove() }
         try Data("something else entirely".utf8).write(to: URL(fileURLWithPath: folder.copy))
         #expect(reason(folder.copy) == .notACopy)
-        try (SnapshotFileFormat.magic + Data([0, 0, 0, 2])).write(to: URL(fileURLWithPath: folder.copy))
-        #expect(reason(folder.copy) == .format(2))
+        try (SnapshotFileFormat.magic + Data([0, 0, 0, 3])).write(to: URL(fileURLWithPath: folder.copy))
+        #expect(reason(folder.copy) == .format(3))
         guard case .system = reason(folder.path + "/none") else { return #expect(Bool(false), "a missing file") }
         guard case .system = reason(folder.path) else { return #expect(Bool(false), "a folder") }
     }

@@ -81,4 +81,15 @@ import Testing
         #expect(throws: SecretError(.sealedElsewhere)) { try EndpointSecrets.resealed(sealed.replacing("10.0.0.1", with: "10.0.0.2"), with: both) }
         for other in ["postgres://app@h/d", "postgres://app@h/d?password=env:X"] { #expect(try EndpointSecrets.resealed(other, with: both) == nil) }
     }
+
+    @Test func aCodeIsOfItsKeyItsPurposeAndItsBytes() {
+        let (old, new) = (SecretBox(key: Array(repeating: 1, count: 32)), SecretBox(key: Array(repeating: 2, count: 32)))
+        let bytes = Data("some bytes".utf8)
+        let code = old.code(of: bytes, purpose: "a")
+        #expect(code.count == 32 && old.isCode(code, of: bytes, purpose: "a"))
+        #expect(!old.isCode(code, of: bytes, purpose: "b") && !old.isCode(code, of: bytes + [0], purpose: "a") && !new.isCode(code, of: bytes, purpose: "a"))
+        #expect(!old.isCode(Data(), of: bytes, purpose: "a") && !old.isCode(code.dropLast(), of: bytes, purpose: "a"))
+        // While the key is rotated.
+        #expect(new.accepting([old]).isCode(code, of: bytes, purpose: "a"))
+    }
 }

@@ -172,7 +172,7 @@ final class ControlPlane: Sendable {
     }
 
     private func save(_ snapshot: CatalogSnapshot, to file: String) {
-        do { try SnapshotFile.save(snapshot, to: file) } catch {
+        do { try SnapshotFile.save(snapshot, to: file, seal: secrets?.snapshotSeal) } catch {
             logger.warning("The catalog's copy could not be saved", metadata: ["error": "\(error)"])
         }
     }

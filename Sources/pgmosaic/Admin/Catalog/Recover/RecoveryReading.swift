@@ -29,9 +29,13 @@ struct RecoveryReading {
     var choice: RecoveryChoice { RecoveryChoice(of: sources) }
 
     mutating func read(files: [String]) throws {
+        // Without the key nobody can tell, and the operator looks at what would be written.
+        let seal = box.map { box in
+            SnapshotSeal { box.code(of: $0, purpose: SnapshotSeal.purpose) } isCode: { box.isCode($0, of: $1, purpose: SnapshotSeal.purpose) }
+        }
         for file in files {
             do throws(SnapshotFileError) {
-                sources.append(RecoverySource(place: file, mark: nil, copy: .readable(try SnapshotFile.load(from: file), isWhole: true)))
+                sources.append(RecoverySource(place: file, mark: nil, copy: .readable(try SnapshotFile.load(from: file, seal: seal), isWhole: true)))
             } catch {
                 throw CatalogError.invalid("\(error)")
             }
