@@ -21,7 +21,7 @@ import Testing
     }
 
     @Test(arguments: [
-        #"{"name":""}"#, #"{"name":"a\u0007"}"#, #"{"name":"1234567890123456789012345678901234567890123456789012345678901234"}"#,
+        #"{"name":""}"#, #"{"name":"."}"#, #"{"name":".."}"#, #"{"name":"a\u0007"}"#, #"{"name":"1234567890123456789012345678901234567890123456789012345678901234"}"#,
         #"{"name":"a","vnode_count":0}"#, #"{"name":"a","vnode_count":4097}"#, #"{"name":"a","vnode_count":-1}"#,
         #"{"name":"a","key_column_rules":["x","x"]}"#, #"{"name":"a","key_column_rules":[""]}"#, #"{"name":"a","default_placement":"shard"}"#,
     ])

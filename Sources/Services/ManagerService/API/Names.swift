@@ -22,5 +22,7 @@ enum Names {
         guard RequestLimits.nameBytes.contains(name.utf8.count), name.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F }) else {
             throw APIError(.invalidRequest, "\(field) must have 1 to 63 bytes without control characters")
         }
+        // As a part of a path clients take them for steps, and ask for something else.
+        guard name != ".", name != ".." else { throw APIError(.invalidRequest, "\(field) must not be \".\" or \"..\"") }
     }
 }
