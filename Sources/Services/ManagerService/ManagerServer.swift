@@ -81,6 +81,10 @@ package enum ManagerServer {
             let url = settings.leader.url ?? "\(certificates.isSecure ? "https" : "http")://\(host):\(port)"
             member.started(url: url)
             election.started(url: url)
+            if settings.leader.url == nil, ["0.0.0.0", "::"].contains(settings.httpHost) {
+                logger.warning(
+                    "No other manager can reach this one by http.host: set leader.url, where there are others", metadata: ["url": "\(url)", "id": "\(settings.id)"])
+            }
             logger.notice("manager ready", metadata: ["url": "\(url)", "id": "\(settings.id)", "pid": "\(getpid())"])
         }
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = [

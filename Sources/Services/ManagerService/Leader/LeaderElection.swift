@@ -71,6 +71,14 @@ package final class LeaderElection: Service {
         }
     }
 
+    /// Who leads by the lease, and says that it is to be found where this manager is: nothing can be passed on there.
+    var misaddressed: LeaderRecord? {
+        state.withLock { state in
+            guard case .follower(let leader?) = state.leadership.role, leader != state.record?.text, let record = LeaderRecord(text: leader) else { return nil }
+            return record.url == state.record?.url ? record : nil
+        }
+    }
+
     /// As `role`; a manager that has ceased to ask looks who leads instead.
     func currentRole() async -> Role {
         guard state.withLock(\.hasEnded) else { return role }

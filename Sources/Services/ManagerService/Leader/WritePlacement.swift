@@ -39,6 +39,8 @@ package struct WritePlacement: Sendable {
         let key = request.idempotencyKey ?? "forwarded-\(UUID().uuidString.lowercased())"
         let deadline = ContinuousClock.now + settings.wait
         var lastFailure: LeaderClient.Failure?
+        /// What may keep this manager from the leader for longer than a change of leaders.
+        var hint: String?
         while true {
             let changes = election.changes
             switch await election.currentRole() {
@@ -52,6 +54,7 @@ package struct WritePlacement: Sendable {
                 let outcome = await attempt(request, uri, key, leader, changes)
                 switch outcome {
                 case .success(let answer):
+                    hint = Self.code(of: answer) == .notLeader ? Self.hint(stranger: leader) : nil
                     guard Self.isToBeRepeated(answer, afterLoss: lastFailure) else {
                         count("answered")
                         return answer
@@ -59,13 +62,14 @@ package struct WritePlacement: Sendable {
                     if Self.code(of: answer) == .catalogUnknownOutcome { lastFailure = .unknown("its catalog store did not answer") }
                     count("again")
                 case .failure(let failure):
+                    hint = nil
                     // Once it may have been carried out, no later refusal says that it was not.
                     if case .unknown? = lastFailure {} else { lastFailure = failure }
                     count("again")
                 }
-            case .follower(nil): break
+            case .follower(nil): hint = election.misaddressed.map { Self.hint(own: $0) }
             }
-            guard deadline > .now else { throw gaveUp(lastFailure) }
+            guard deadline > .now else { throw gaveUp(lastFailure, hint) }
             try Task.checkCancellation()
             await election.change(after: changes, until: min(deadline, .now + Self.pause))
         }
@@ -142,16 +146,23 @@ package struct WritePlacement: Sendable {
 
     private static let notLeader = APIError(.notLeader, "this manager does not lead; nothing was changed")
 
-    private func gaveUp(_ failure: LeaderClient.Failure?) -> APIError {
+    private static func hint(own leader: LeaderRecord) -> String {
+        "\(leader.id) leads, and says that it is at \(leader.url), which is this manager's own address: each manager needs a leader.url where the others reach it, and an id of its own"
+    }
+    private static func hint(stranger leader: LeaderRecord) -> String {
+        "\(leader.id) leads, and who answers at \(leader.url) does not: is that the leader.url of \(leader.id), as seen from here?"
+    }
+
+    private func gaveUp(_ failure: LeaderClient.Failure?, _ hint: String?) -> APIError {
+        var reason = hint
         switch failure {
-        case nil:
-            count("no_leader")
-            return APIError(.noLeader, "no manager leads at the moment; nothing was changed")
-        case .notSent(let reason):
-            count("no_leader")
-            return APIError(.noLeader, "the leading manager cannot be reached (\(reason)); nothing was changed")
         case .unknown: return unknown(failure)
+        case .notSent(let text): reason = hint ?? text
+        case nil: break
         }
+        count("no_leader")
+        guard let reason else { return APIError(.noLeader, "no manager leads at the moment; nothing was changed") }
+        return APIError(.noLeader, "the leading manager cannot be reached (\(reason)); nothing was changed")
     }
 
     private func unknown(_ failure: LeaderClient.Failure?) -> APIError {
