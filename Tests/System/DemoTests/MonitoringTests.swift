@@ -24,6 +24,16 @@ struct MonitoringTests {
         #expect(used.subtracting(known).isEmpty)
     }
 
+    @Test func everyAlertHasACaseAndIsExplained() throws {
+        let names = try Self.text("prometheus/alerts.yml").matches(of: /alert: ([A-Za-z]+)/).map { String($0.output.1) }
+        #expect(names.count > 10 && Set(names).count == names.count)
+        let (cases, page) = (try Self.text("prometheus/alerts-test.yml"), try Self.text("../docs/guide/monitoring.md"))
+        for name in names {
+            #expect(cases.contains("alertname=\"\(name)\""), "\(name) has no case in which it comes")
+            #expect(page.contains(name), "monitoring.md does not say what to do about \(name)")
+        }
+    }
+
     @Test func theDashboardsPanelsHaveTheirPlaceAndTheirQueries() throws {
         let dashboard = try #require(try JSONSerialization.jsonObject(with: Data(try Self.text("grafana/pgmosaic.json").utf8)) as? [String: Any])
         let panels = try #require(dashboard["panels"] as? [[String: Any]])
