@@ -2,7 +2,7 @@ import Testing
 
 /// Waits until something holds; fails the test when it does not within the limit.
 package func eventually(
-    _ what: String, within limit: Duration = .seconds(60), _ location: SourceLocation = #_sourceLocation,
+    _ what: String, within limit: Duration = .seconds(120), _ location: SourceLocation = #_sourceLocation,
     _ condition: @Sendable () async throws -> Bool
 ) async throws {
     let deadline = ContinuousClock.now + limit

@@ -29,7 +29,7 @@ extension TestCluster {
         let catalog = try await store.load()
         let id = Self.id(of: servers.count)
         let endpoint = server.dsn(database: Self.database)
-        try await PostgresShardInspector(box: nil, group: .singleton, timeout: .seconds(10))
+        try await PostgresShardInspector(box: nil, group: .singleton, timeout: .seconds(60))
             .claim(endpoint, as: ShardIdentity(clusterID: catalog.clusterID, database: Self.database, shard: id), by: "test", over: nil)
         var members = servers.indices.compactMap { catalog.shards[Self.id(of: $0)] }
         members.append(ShardRecord(id: id, name: id.name, database: Self.database, primaryEndpoint: endpoint, slice: servers.count))

@@ -23,6 +23,8 @@ package struct TestCluster: Sendable {
         /// PostgreSQL's settings on every shard.
         package var postgres: [String: String] = [:]
         package var router: @Sendable (inout RouterSettings) -> Void = { _ in }
+        /// What a cluster is given before its router begins, over a router of its own that has the test's usual limits: those of `router` may be smaller than what it takes.
+        package var prepare: (@Sendable (TestCluster) async throws -> Void)?
         /// nil: the usual one.
         package var logHandler: (@Sendable (String) -> any LogHandler)?
 
@@ -55,6 +57,11 @@ package struct TestCluster: Sendable {
             try await withReplicas(of: servers, options, in: folder) { replicas in
                 let store = InMemoryCatalogStore()
                 try await register(servers, replicas: replicas, options, in: store)
+                if let prepare = options.prepare {
+                    var unlimited = options
+                    unlimited.router = { $0.id = "test-preparing" }
+                    try await run(store, servers, replicas, unlimited, prepare)
+                }
                 return try await run(store, servers, replicas, options, body)
             }
         }
@@ -134,7 +141,7 @@ package struct TestCluster: Sendable {
         _ servers: [PostgresServer], replicas: [[PostgresServer]] = [], _ options: Options, ports: [Int]? = nil, password: String? = nil, in store: some CatalogStore
     ) async throws {
         let catalog = try await store.load()
-        let inspector = PostgresShardInspector(box: nil, group: .singleton, timeout: .seconds(10))
+        let inspector = PostgresShardInspector(box: nil, group: .singleton, timeout: .seconds(60))
         let rings = RingCut.even(over: servers.count, vnodesEach: 16, after: 0)
         var operations: [CatalogChange.Operation] = [
             .putDatabase(
@@ -190,6 +197,10 @@ package struct TestCluster: Sendable {
         settings.wireAuth = .trust
         settings.auth.mode = .none
         settings.shutdownGrace = .seconds(1)
+        // A busy machine may take longer for a login or a connection than users should wait.
+        settings.startupTimeout = .seconds(60)
+        settings.poolConnectTimeout = .seconds(60)
+        settings.poolWaitTimeout = .seconds(60)
         options.router(&settings)
         var logger = options.logHandler.map { Logger(label: "test-router", factory: $0) } ?? Logger(label: "test-router")
         logger.logLevel = .critical

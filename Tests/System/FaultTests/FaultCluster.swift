@@ -12,6 +12,8 @@ import Testing
 /// Tables: `kv` sharded by `k`, `ref` a reference table, `notes` local.
 struct FaultClusterTrait: SuiteTrait, TestScoping {
     var options: TestCluster.Options
+    /// The tables are made before the router with the suite's settings begins: for limits that may be smaller than what that takes on a busy machine.
+    var preparesApart = false
 
     static let statements = [
         "CREATE TABLE kv (k bigint PRIMARY KEY, v int NOT NULL)",
@@ -21,12 +23,18 @@ struct FaultClusterTrait: SuiteTrait, TestScoping {
     static let tables: [String: Placement] = ["kv": .sharded(key: "k"), "ref": .reference, "notes": .local]
 
     func provideScope(for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void) async throws {
+        var options = options
+        if preparesApart { options.prepare = { try await Self.makeTables($0) } }
         try await TestCluster.with(options) { cluster in
-            let client = try await cluster.login()
-            for statement in Self.statements { try #require(try await client.failure(statement) == nil, "\(statement)") }
-            client.close()
+            if !preparesApart { try await Self.makeTables(cluster) }
             try await Current.$cluster.withValue(cluster) { try await function() }
         }
+    }
+
+    private static func makeTables(_ cluster: TestCluster) async throws {
+        let client = try await cluster.login()
+        for statement in statements { try #require(try await client.failure(statement) == nil, "\(statement)") }
+        client.close()
     }
 
     fileprivate enum Current {
@@ -36,7 +44,7 @@ struct FaultClusterTrait: SuiteTrait, TestScoping {
 
 extension Trait where Self == FaultClusterTrait {
     static func faultCluster(
-        shards: Int = 3, replicas: Int = 0, consistency: Consistency = .strong, postgres: [String: String] = [:],
+        shards: Int = 3, replicas: Int = 0, consistency: Consistency = .strong, postgres: [String: String] = [:], preparesApart: Bool = false,
         _ router: @escaping @Sendable (inout RouterSettings) -> Void = { _ in }
     ) -> Self {
         var options = TestCluster.Options(shards: shards, tables: FaultClusterTrait.tables)
@@ -45,7 +53,7 @@ extension Trait where Self == FaultClusterTrait {
         // What is acknowledged must survive a killed server.
         options.postgres = ["synchronous_commit": "on"].merging(postgres) { $1 }
         options.router = router
-        return FaultClusterTrait(options: options)
+        return FaultClusterTrait(options: options, preparesApart: preparesApart)
     }
 }
 
@@ -99,7 +107,7 @@ extension TestCluster {
 
     /// Nothing prepared is left, no decision is remembered, and the copies of the reference table are the same; which is returned.
     @discardableResult
-    func settled(within limit: Duration = .seconds(40), _ location: SourceLocation = #_sourceLocation) async throws -> String {
+    func settled(within limit: Duration = .seconds(120), _ location: SourceLocation = #_sourceLocation) async throws -> String {
         try await eventually("every transaction is settled", within: limit, location) {
             for index in self.servers.indices {
                 let left = try await self.onShard(index, "SELECT (SELECT count(*) FROM pg_prepared_xacts) + (SELECT count(*) FROM pgmosaic.decisions)")

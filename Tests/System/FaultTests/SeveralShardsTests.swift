@@ -5,7 +5,7 @@ import Testing
 
 extension FaultTests {
     /// Transactions that reach a second shard, and pipelines without BEGIN that do.
-    @Suite(.faultCluster { $0.lockTimeout = .milliseconds(700) }, .serialized)
+    @Suite(.faultCluster { $0.lockTimeout = .seconds(6) }, .serialized)
     struct SeveralShardsTests {
         private let cluster: TestCluster
 

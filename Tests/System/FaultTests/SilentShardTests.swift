@@ -8,11 +8,11 @@ extension FaultTests {
     /// A shard that is stopped (SIGSTOP) while it owes the router an answer, and a client that does not wait for it: what the shard holds of its pool
     /// is free again although it never answers.
     @Suite(
-        .faultCluster { settings in
+        .faultCluster(preparesApart: true) { settings in
             // So that a statement finds the one backend that was used before.
             settings.loops = 1
             settings.poolSizeMax = 4
-            settings.poolConnectTimeout = .seconds(1)
+            settings.poolConnectTimeout = .seconds(6)
             settings.poolHealthCheckAfter = .seconds(600)
             settings.abandonedTime = .seconds(1)
         }, .serialized)

@@ -59,6 +59,9 @@ final class WireClient: @unchecked Sendable {
         }
     }
 
+    /// How long an answer may take: what hangs is told from what a busy machine has not come to.
+    static let patience = Duration.seconds(120)
+
     private let descriptor: Int32
     private var inbox: [UInt8] = []
     private var position = 0
@@ -107,12 +110,12 @@ final class WireClient: @unchecked Sendable {
     func send(_ bytes: [UInt8]) async throws { try await onThread { try self.write(bytes) } }
 
     /// The next message, or nil at the end of the connection.
-    func next(within limit: Duration = .seconds(30)) async throws -> Message? {
+    func next(within limit: Duration = WireClient.patience) async throws -> Message? {
         try await onThread { try self.read(until: ContinuousClock.now + limit) }
     }
 
     /// Everything up to a message of this kind. `orError`: or to a FATAL error.
-    func until(_ kind: Character, orError: Bool = false, within limit: Duration = .seconds(30)) async throws -> [Message] {
+    func until(_ kind: Character, orError: Bool = false, within limit: Duration = WireClient.patience) async throws -> [Message] {
         try await onThread {
             var messages: [Message] = []
             let deadline = ContinuousClock.now + limit
@@ -127,7 +130,7 @@ final class WireClient: @unchecked Sendable {
     }
 
     /// Everything up to the end of the connection, or with `orReady` to a ReadyForQuery.
-    func untilEnd(within limit: Duration = .seconds(30), orReady: Bool = false) async throws -> [Message] {
+    func untilEnd(within limit: Duration = WireClient.patience, orReady: Bool = false) async throws -> [Message] {
         try await onThread {
             var messages: [Message] = []
             let deadline = ContinuousClock.now + limit
@@ -141,18 +144,18 @@ final class WireClient: @unchecked Sendable {
 
     /// One simple query's answers, up to ReadyForQuery.
     @discardableResult
-    func query(_ sql: String, within limit: Duration = .seconds(30)) async throws -> [Message] {
+    func query(_ sql: String, within limit: Duration = WireClient.patience) async throws -> [Message] {
         try await send(WireMessages.query(sql))
         return try await until("Z", within: limit)
     }
 
     /// The SQLSTATE of a query that must fail; nil when it succeeds.
-    func failure(_ sql: String, within limit: Duration = .seconds(30)) async throws -> String? {
+    func failure(_ sql: String, within limit: Duration = WireClient.patience) async throws -> String? {
         try await query(sql, within: limit).first { $0.kind == "E" }?.sqlState
     }
 
     /// The rows of a query.
-    func rows(_ sql: String, within limit: Duration = .seconds(30)) async throws -> [[String?]] {
+    func rows(_ sql: String, within limit: Duration = WireClient.patience) async throws -> [[String?]] {
         try await query(sql, within: limit).filter { $0.kind == "D" }.map(\.row)
     }
 
@@ -164,7 +167,7 @@ final class WireClient: @unchecked Sendable {
     }
 
     /// Waits until something has arrived, and leaves it where it is.
-    func hasBytes(within limit: Duration = .seconds(30)) async throws {
+    func hasBytes(within limit: Duration = WireClient.patience) async throws {
         try await onThread { try self.wait(for: POLLIN, until: ContinuousClock.now + limit) }
     }
 
@@ -193,7 +196,7 @@ final class WireClient: @unchecked Sendable {
 
     private func write(_ bytes: [UInt8]) throws {
         var sent = 0
-        let deadline = ContinuousClock.now + .seconds(30)
+        let deadline = ContinuousClock.now + Self.patience
         while sent < bytes.count {
             try wait(for: POLLOUT, until: deadline)
             let count = bytes[sent...].withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT)) }
