@@ -61,7 +61,7 @@ enum ChangedTemporaryTable {
                 var answers: [String] = []
                 for messages in script {
                     try await client.send(messages)
-                    answers += try await client.until("Z", within: .seconds(20)).filter { !"NS".contains($0.kind) }.map(\.description)
+                    answers += try await client.until("Z").filter { !"NS".contains($0.kind) }.map(\.description)
                 }
                 found.append(answers)
                 client.close()

@@ -49,7 +49,7 @@ extension FaultTests {
             try await withThrowingTaskGroup(of: (Int, String, String).self) { group in
                 for (number, client) in clients.enumerated() {
                     group.addTask {
-                        let answer = try await client.until("Z", within: .seconds(60)).filter { "CE".contains($0.kind) }.map(\.description).joined(separator: " ")
+                        let answer = try await client.until("Z").filter { "CE".contains($0.kind) }.map(\.description).joined(separator: " ")
                         return (number, answer, try await run(client, ["COMMIT"])[0])
                     }
                 }
@@ -92,7 +92,7 @@ extension FaultTests {
             try await clients[0].send(W.query(update(keys[1])))
             try await clients[1].send(W.parse("", update(keys[0])) + W.bind("", "") + W.execute("") + W.sync)
             var messages: [[WireClient.Message]] = []
-            for client in clients { messages.append(try await client.until("Z", within: .seconds(60))) }
+            for client in clients { messages.append(try await client.until("Z")) }
             let victim = try #require(messages.firstIndex { $0.contains { $0.kind == "E" } })
             let error = try #require(messages[victim].first { $0.kind == "E" })
             #expect(error.sqlState == "40P01" && error.field("M") == "deadlock detected")
@@ -133,7 +133,7 @@ extension FaultTests {
             }
             try await clients[0].send(W.query(update(keys[0])))
             var answers: [String] = []
-            for client in clients { answers.append(try await client.until("Z", within: .seconds(60)).filter { "CE".contains($0.kind) }.map(\.description).joined()) }
+            for client in clients { answers.append(try await client.until("Z").filter { "CE".contains($0.kind) }.map(\.description).joined()) }
             let isVictim = answers.map { $0 == "E(40P01)" }
             #expect(isVictim.filter { $0 }.count == 1, "\(answers)")
             let commit = try await run(clients[0], ["COMMIT"])

@@ -145,7 +145,7 @@ extension FaultTests {
                 if victim != 2 {
                     try await cluster.onShard(2, "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
                 }
-                let answer = try await client.until("Z", within: .seconds(60))
+                let answer = try await client.until("Z")
                 #expect(answer.contains { $0.kind == "E" } && !answer.contains { $0.kind == "C" }, "\(answer)")
                 if form == .block { #expect(try await client.query("COMMIT").first?.tag != "COMMIT") }
                 client.close()
@@ -161,7 +161,7 @@ extension FaultTests {
             for form in Form.allCases {
                 let client = try await sleeping(keys, form)
                 try await client.cancel(port: cluster.wirePort)
-                #expect(try await client.until("Z", within: .seconds(60)).first { $0.kind == "E" }?.sqlState == "57014")
+                #expect(try await client.until("Z").first { $0.kind == "E" }?.sqlState == "57014")
                 client.close()
                 try await cluster.expectNoLeak(clients: 0)
                 try await expectUntouched()

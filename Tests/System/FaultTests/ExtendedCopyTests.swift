@@ -75,7 +75,7 @@ extension FaultTests {
             try await client.send(bytes)
             var answers: [String] = []
             for _ in 0..<readies {
-                answers += try await client.until("Z", within: .seconds(20)).filter { !"NS".contains($0.kind) }.map { message in
+                answers += try await client.until("Z").filter { !"NS".contains($0.kind) }.map { message in
                     "GHd".contains(message.kind) ? "\(message.kind)\(message.body)" : message.description
                 }
             }

@@ -41,7 +41,7 @@ extension FaultTests {
             }
         }
 
-        private func rest(_ client: WireClient) async throws -> [WireClient.Message] { try await client.until("Z", within: .seconds(60)) }
+        private func rest(_ client: WireClient) async throws -> [WireClient.Message] { try await client.until("Z") }
 
         private func expectNothingLeft() async throws {
             try await cluster.expectNoLeak(clients: 0)

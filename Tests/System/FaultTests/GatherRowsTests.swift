@@ -53,7 +53,7 @@ extension FaultTests {
             return client
         }
 
-        private func rest(_ client: WireClient) async throws -> [WireClient.Message] { try await client.until("Z", within: .seconds(60)) }
+        private func rest(_ client: WireClient) async throws -> [WireClient.Message] { try await client.until("Z") }
 
         @Test(arguments: Form.allCases) func allRowsOfAllShardsArrive(form: Form) async throws {
             try await prepare()

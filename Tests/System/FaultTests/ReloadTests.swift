@@ -58,7 +58,7 @@ extension FaultTests {
             func psql(_ more: String, _ sql: String = "SELECT 1") async throws -> CommandResult {
                 let dsn = "host=127.0.0.1 port=\(router.wirePort) dbname=shop user=test \(more)"
                 return try await SupervisedProcess.run(
-                    .init(try PostgresInstallation.find().path(of: "psql"), ["-X", "-A", "-t", "-c", sql, dsn], environment: ["PATH": "/usr/bin:/bin", "PGCONNECT_TIMEOUT": "20"]))
+                    .init(try PostgresInstallation.find().path(of: "psql"), ["-X", "-A", "-t", "-c", sql, dsn], environment: ["PATH": "/usr/bin:/bin", "PGCONNECT_TIMEOUT": "120"]))
             }
         }
 
@@ -189,7 +189,7 @@ extension FaultTests {
                 let open = try await setting.router.login()
                 try await open.query("BEGIN")
                 try setting.edit("loops: 2", "loops: 3")
-                try setting.edit("auth: trust}", "auth: trust, clients_max: 3, idle_transaction_timeout: 500ms}")
+                try setting.edit("auth: trust}", "auth: trust, clients_max: 3, idle_transaction_timeout: 5s}")
                 try setting.edit("size_max: 4", "size_max: 1")
                 try await setting.reload()
                 #expect(setting.said("pool.size_max: 4 -> 1") == 1 && setting.said("wire.clients_max: 10000 -> 3") == 1)

@@ -12,7 +12,7 @@ extension FaultTests {
     /// A router that ends while its clients are at work, with a successor on the same ports.
     @Suite(.serialized) struct RollingRestartTests {
         private func withRouter(
-            grace: String = "20s", _ body: @Sendable (RouterProcess, [PostgresServer]) async throws -> Void
+            grace: String = "120s", _ body: @Sendable (RouterProcess, [PostgresServer]) async throws -> Void
         ) async throws {
             let options = TestCluster.Options(shards: 2, tables: ["kv": .sharded(key: "k")])
             try await TestCluster.withShards(options) { folder, servers in
@@ -53,14 +53,14 @@ extension FaultTests {
                             try await router.replace()
                         }
                         await router.predecessorsEnd()
-                        try await Task.sleep(for: .seconds(1))
+                        try await eventually("each kind has come far enough") { load.done.hasEnough }
                     }
                     try await group.waitForAll()
                 }
                 let stored = try await count(servers)
                 let done = load.done
                 #expect(stored.rows == done.inserts && stored.sum == done.inserts, "\(stored) stored, \(done) acknowledged")
-                #expect(done.goodbyes > 0 && done.byKind.values.allSatisfy { $0 > 20 }, "\(done)")
+                #expect(done.goodbyes > 0 && done.hasEnough, "\(done)")
                 #expect(done.failures.isEmpty, "\(done.failures.prefix(5))")
             }
         }
@@ -100,18 +100,16 @@ extension FaultTests {
                 try await idle.query("BEGIN")
                 #expect(try await idle.failure("INSERT INTO kv VALUES (1, 1)") == nil)
                 let running = try await router.login()
-                try await running.send(WireMessages.query("INSERT INTO kv SELECT 2, length(pg_sleep(30)::text) WHERE 2 = 2"))
+                try await running.send(WireMessages.query("INSERT INTO kv SELECT 2, length(pg_sleep(600)::text) WHERE 2 = 2"))
                 let inBatch = try await router.login()
                 try await inBatch.send(WireMessages.parse("", "INSERT INTO kv VALUES (3, 1)") + WireMessages.bind("", "") + WireMessages.execute("") + WireMessages.flush)
                 _ = try await inBatch.until("C")
-                let start = ContinuousClock.now
                 try await router.replace()
                 #expect(try await idle.untilEnd().map(\.description) == ["E(57P01)"])
                 #expect(try await running.untilEnd().map(\.description) == ["E(57014)", "Z(I)", "E(57P01)"])
                 #expect(try await inBatch.untilEnd().compactMap(\.sqlState).last == "57P01")
                 for client in [idle, running, inBatch] { client.close() }
                 await router.predecessorsEnd()
-                #expect(ContinuousClock.now - start < .seconds(20))
                 #expect(try await count(servers).rows == 0)
             }
         }
@@ -131,7 +129,7 @@ extension FaultTests {
 
         /// A cutover waits for those that are announced: for the successor, and for the predecessor while it has clients.
         @Test func aPredecessorWithAClientIsWaitedForBesideItsSuccessor() async throws {
-            try await withRouter(grace: "120s") { router, servers in
+            try await withRouter(grace: "600s") { router, servers in
                 let store = try await SQLiteCatalogStore(path: router.catalogFile, createIfMissing: false)
                 let client = try await router.login()
                 try await client.query("BEGIN")
@@ -150,7 +148,7 @@ extension FaultTests {
                 let ranges = shards.flatMap(\.vnodes).map(\.range).sorted { $0.start < $1.start }
                 let hold = HoldRecord(job: "j1", database: TestCluster.database, ranges: ranges, owners: shards.map(\.id), attempt: 1, epoch: catalog.epoch.next)
                 let held = try await store.commit(CatalogChange([.putJob(job), .putHold(hold)], author: "test"), expecting: catalog.epoch)
-                try await eventually("the successor has drained", within: .seconds(60)) {
+                try await eventually("the successor has drained") {
                     try await store.members().contains { $0.id == first.id && $0.acknowledgements?.contains { $0.attempt == 1 } == true }
                 }
                 // Longer than an announcement lasts: it renews its own.
@@ -191,6 +189,8 @@ private final class Load: Sendable {
         var goodbyes = 0
         var byKind: [String: Int] = [:]
         var failures: [String] = []
+
+        var hasEnough: Bool { byKind.count == 4 && byKind.values.allSatisfy { $0 > 20 } || !failures.isEmpty }
     }
     private struct State {
         var done = Done()

@@ -35,7 +35,7 @@ extension FaultTests {
 
         /// No prepared transaction and no decision is left, and the copies are the same; which is returned.
         private func settled(_ servers: [PostgresServer]) async throws -> Set<Substring> {
-            try await eventually("every transaction is settled", within: .seconds(60)) {
+            try await eventually("every transaction is settled") {
                 for server in servers {
                     let left = try await on(server, "SELECT (SELECT count(*) FROM pg_prepared_xacts) + (SELECT count(*) FROM pgmosaic.decisions)")
                     guard left == "0" else { return false }
@@ -63,12 +63,13 @@ extension FaultTests {
                                 for number in 0... {
                                     let id = round * 1_000_000 + lane * 100_000 + number
                                     await log.begin(id)
-                                    guard let answer = try? await client.query("UPDATE kv SET v = v + 1", within: .seconds(20)) else { return }
+                                    guard let answer = try? await client.query("UPDATE kv SET v = v + 1") else { return }
                                     if answer.contains(where: { $0.tag == "UPDATE 30" }) { await log.acknowledge(id) }
                                 }
                             }
                         }
                         try? await Task.sleep(for: .milliseconds(Int.random(in: 200...900)))
+                        await log.waitsForOne(of: round)
                         await router.kill()
                     }
                     try await router.start()
@@ -94,12 +95,13 @@ extension FaultTests {
                                 for number in 0... {
                                     let id = round * 1_000_000 + lane * 100_000 + number
                                     await log.begin(id)
-                                    guard let answer = try? await client.query("INSERT INTO ref VALUES (\(id), \(lane))", within: .seconds(20)) else { return }
+                                    guard let answer = try? await client.query("INSERT INTO ref VALUES (\(id), \(lane))") else { return }
                                     if answer.contains(where: { $0.tag == "INSERT 0 1" }) { await log.acknowledge(id) }
                                 }
                             }
                         }
                         try? await Task.sleep(for: .milliseconds(Int.random(in: 50...400)))
+                        if round == 0 { await log.waitsForOne(of: round) }
                         await router.kill()
                     }
                     try await router.start()
@@ -187,4 +189,9 @@ private actor WriteLog {
     private(set) var acknowledged: Set<Int> = []
     func begin(_ id: Int) { begun.insert(id) }
     func acknowledge(_ id: Int) { acknowledged.insert(id) }
+
+    /// Until one write of the round has been acknowledged; a test that looks for none fails later.
+    func waitsForOne(of round: Int) async {
+        try? await eventually("a write is acknowledged") { await self.acknowledged.contains { $0 / 1_000_000 == round } }
+    }
 }

@@ -58,7 +58,7 @@ final class RouterProcess: @unchecked Sendable {
     func start() async throws {
         try launch()
         let port = wirePort
-        try await eventually("the router takes clients", within: .seconds(60)) {
+        try await eventually("the router takes clients") {
             let client = try await WireClient.login(port: port)
             defer { client.close() }
             return try await client.failure("SELECT 1") == nil
@@ -70,7 +70,7 @@ final class RouterProcess: @unchecked Sendable {
 
     private func launch() throws {
         starts += 1
-        process = try SupervisedProcess.start(.init(Self.program, ["router", "--config", folder + "/router.yaml"], output: .file(logFile)))
+        process = try SupervisedProcess.start(.init(Self.program, ["router", "--config", folder + "/router.yaml"], environment: Patience.environment, output: .file(logFile)))
     }
 
     /// Of the process that was started last.
@@ -83,7 +83,7 @@ final class RouterProcess: @unchecked Sendable {
     func replace() async throws {
         let old = process
         try launch()
-        try await eventually("the successor listens", within: .seconds(60)) { self.log.contains("Listening") }
+        try await eventually("the successor listens") { self.log.contains("Listening") }
         if let old {
             old.signal(SIGTERM)
             predecessors.append(old)

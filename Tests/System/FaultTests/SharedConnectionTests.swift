@@ -98,7 +98,7 @@ extension FaultTests {
             /// Waits until there were so many more.
             func more(_ count: Int, _ what: String) async throws {
                 let goal = reads + count
-                try await eventually("\(what): \(count) more reads", within: .seconds(60)) { await self.reads >= goal }
+                try await eventually("\(what): \(count) more reads") { await self.reads >= goal }
             }
         }
 

@@ -98,7 +98,7 @@ extension FaultTests {
                 ]
                 var answer: [WireClient.Message] = []
                 for statement in statements {
-                    guard let next = try? await client.query(statement, within: .seconds(60)) else { return }
+                    guard let next = try? await client.query(statement) else { return }
                     answer = next
                 }
                 if answer.contains(where: { $0.tag == "COMMIT" }) { await log.acknowledge(id) }
@@ -106,7 +106,7 @@ extension FaultTests {
         }
 
         private func check(_ servers: [PostgresServer], _ log: TransferLog) async throws {
-            try await eventually("every transaction is settled", within: .seconds(60)) {
+            try await eventually("every transaction is settled") {
                 for server in servers {
                     let left = try await on(server, "SELECT (SELECT count(*) FROM pg_prepared_xacts) + (SELECT count(*) FROM pgmosaic.decisions)")
                     guard left == "0" else { return false }

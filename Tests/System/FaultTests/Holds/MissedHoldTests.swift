@@ -99,7 +99,7 @@ extension FaultTests {
                 // The home shard, where temporary tables are.
                 try await cluster.give(0, to: 1)
                 try await eventually("the router knows") { try await cluster.metric("pgmosaic_catalog_epoch") > before }
-                try await eventually("the session is ended, or its table is known to be gone", within: .seconds(5)) {
+                try await eventually("the session is ended, or its table is known to be gone") {
                     guard let answers = try? await client.query("SELECT count(*) FROM notes") else { return true }
                     return answers.contains { $0.kind == "E" }
                 }

@@ -7,13 +7,13 @@ import Testing
 extension Trait where Self == FaultClusterTrait {
     /// Two shards with two streaming replicas each, looked at often.
     static func replicaCluster(
-        shards: Int = 2, replicas: Int = 2, lagMax: Duration = .seconds(60), probeTimeout: Duration = .seconds(1), postgres: [String: String] = [:]
+        shards: Int = 2, replicas: Int = 2, lagMax: Duration = .seconds(60), probeTimeout: Duration = .seconds(6), postgres: [String: String] = [:]
     ) -> Self {
-        .faultCluster(shards: shards, replicas: replicas, postgres: postgres) { settings in
+        .faultCluster(shards: shards, replicas: replicas, postgres: postgres, preparesApart: true) { settings in
             settings.replicaProbeInterval = .milliseconds(50)
             settings.replicaProbeTimeout = probeTimeout
             settings.replicaLagMax = lagMax
-            settings.poolConnectTimeout = .seconds(2)
+            settings.poolConnectTimeout = .seconds(10)
         }
     }
 }

@@ -37,10 +37,10 @@ extension FaultTests {
                         while !tally.isOver.load(ordering: .relaxed) {
                             let messages: [String]
                             if session.isMultiple(of: 2) {
-                                messages = try await client.query("SELECT v FROM kv WHERE k = \(key)", within: .seconds(15)).map(\.description)
+                                messages = try await client.query("SELECT v FROM kv WHERE k = \(key)").map(\.description)
                             } else {
                                 try await client.send(WireMessages.bind("", "s", ["\(key)"]) + WireMessages.execute("") + WireMessages.sync)
-                                messages = try await client.until("Z", within: .seconds(15)).map(\.description)
+                                messages = try await client.until("Z").map(\.description)
                             }
                             let isRight = messages.dropFirst() == ["D(1)", "C(SELECT 1)", "Z(I)"]
                             tally.result.withLock { result in
@@ -146,7 +146,7 @@ extension FaultTests {
                 return false
             }
             try await cluster.onShard(shard, "BEGIN; LOCK TABLE kv; UPDATE kv SET v = v WHERE k = \(key); COMMIT")
-            let answer = try await client.until("Z", within: .seconds(60)).map(\.description)
+            let answer = try await client.until("Z").map(\.description)
             #expect(answer == (isPrepared ? ["1", "2", "T"] : ["T"]) + ["D(8000000)", "C(SELECT 1)", "Z(I)"])
             #expect(try await cluster.served(by: "retried") == before + 1)
             client.close()
@@ -166,7 +166,7 @@ extension FaultTests {
             }
             let victim = try #require(cluster.replicas[shard].first { "\($0.port)" == first?.row[0] })
             await victim.kill()
-            let rest = try await client.untilEnd(within: .seconds(60), orReady: true)
+            let rest = try await client.untilEnd(orReady: true)
             #expect(!rest.contains { $0.kind == "C" })
             if rest.last?.kind == "Z" {
                 #expect(rest.suffix(2).map(\.description) == ["E(08006)", "Z(I)"])

@@ -107,7 +107,7 @@ extension FaultTests {
     }
 
     /// Replicas that are behind, and servers that are no replicas.
-    @Suite(.replicaCluster(lagMax: .seconds(1)), .serialized)
+    @Suite(.replicaCluster(lagMax: .seconds(6)), .serialized)
     struct ReplicaLagTests {
         private let cluster: TestCluster
         private let shard = 1
@@ -122,11 +122,11 @@ extension FaultTests {
             let (late, good) = (cluster.replicas[shard][0], cluster.replicas[shard][1])
             try await cluster.pauseReplay(shard, [0])
             // It has everything, so it does not lag.
-            try await Task.sleep(for: .milliseconds(1500))
+            try await Task.sleep(for: .seconds(7))
             #expect(try await cluster.isUsable(late))
             try await cluster.onShard(shard, "UPDATE kv SET v = 2 WHERE k = \(key)")
             try await eventually("it has left") { try await !self.cluster.isUsable(late) }
-            #expect(try await cluster.metric("pgmosaic_replica_lag_seconds", ":\(late.port)\"") > 1)
+            #expect(try await cluster.metric("pgmosaic_replica_lag_seconds", ":\(late.port)\"") > 6)
             for _ in 0..<20 { #expect(try await client.rows("SELECT v, inet_server_port() FROM kv WHERE k = \(key)") == [["2", "\(good.port)"]]) }
             try await cluster.resumeReplay(shard, [0])
             try await eventually("it has returned") { try await self.cluster.isUsable(late) }
@@ -137,7 +137,7 @@ extension FaultTests {
         @Test func theReplicasOfAnIdlePrimaryDoNotLag() async throws {
             for _ in 0..<3 {
                 try await cluster.onShard(shard, "SELECT pg_switch_wal()")
-                try await Task.sleep(for: .milliseconds(1500))
+                try await Task.sleep(for: .seconds(7))
                 for replica in cluster.replicas[shard] { #expect(try await cluster.isUsable(replica)) }
             }
         }
@@ -154,7 +154,7 @@ extension FaultTests {
             try await eventually("it has left") { try await !self.cluster.isUsable(victim) }
             try await victim.psql("ALTER SYSTEM SET primary_conninfo = '\(conninfo.replacing("'", with: "''"))'")
             try await victim.psql("SELECT pg_reload_conf()")
-            try await eventually("it has returned", within: .seconds(40)) { try await self.cluster.isUsable(victim) }
+            try await eventually("it has returned") { try await self.cluster.isUsable(victim) }
         }
 
         /// Nobody knows how far they are: they leave after the limit, and reads fail as the shard does.

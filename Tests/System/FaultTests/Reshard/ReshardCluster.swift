@@ -97,7 +97,7 @@ struct ReshardCluster: Sendable {
         return (Self.field("status", of: answer) ?? "", answer.text)
     }
 
-    func wait(for status: String, of id: String, within limit: Duration = .seconds(120), _ location: SourceLocation = #_sourceLocation) async throws {
+    func wait(for status: String, of id: String, within limit: Duration = .seconds(300), _ location: SourceLocation = #_sourceLocation) async throws {
         do {
             try await eventually("job \(id) is \(status)", within: limit, location) {
                 let now = try await job(id)
@@ -150,7 +150,7 @@ final class ManagerProcess: @unchecked Sendable {
     var log: String { (try? String(contentsOfFile: folder + "/manager.log", encoding: .utf8)) ?? "" }
 
     func start() async throws {
-        let environment = ProcessInfo.processInfo.environment.merging([JobPoints.variable: points.folder]) { $1 }
+        let environment = Patience.environment.merging([JobPoints.variable: points.folder]) { $1 }
         process = try SupervisedProcess.start(
             .init(
                 RouterProcess.program, ["manager", "--config", folder + "/manager.yaml"], environment: environment, output: .file(folder + "/manager.log")))

@@ -31,7 +31,7 @@ extension FaultTests {
                         await cluster.manager.kill()
                         try await cluster.manager.start()
                     }
-                    try await cluster.wait(for: "completed", of: drained, within: .seconds(240))
+                    try await cluster.wait(for: "completed", of: drained)
                     try await cluster.finish(drained)
                     #expect(try await cluster.parts()["s3"] == 0)
                     try await eventually("the shard is removed") {

@@ -24,7 +24,7 @@ extension FaultTests {
                 while !isOver.withLock({ $0 }) {
                     var error: String?
                     for sql in inBlock ? ["BEGIN", "UPDATE kv SET v = v + 1", "COMMIT"] : ["UPDATE kv SET v = v + 1"] where error == nil {
-                        let answer = try await client.query(sql, within: .seconds(60))
+                        let answer = try await client.query(sql)
                         error = answer.first { $0.kind == "E" }.map { $0.field("D").flatMap { $0.hasPrefix("PGM-") ? $0 : nil } ?? $0.sqlState ?? "" }
                         if error == nil, sql == "COMMIT", answer.first?.tag != "COMMIT" { error = "rolled back" }
                     }

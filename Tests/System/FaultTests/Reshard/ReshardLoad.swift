@@ -97,7 +97,7 @@ final class ReshardLoad: Sendable {
         var failure: String?
         do {
             try await client.send(bytes ?? WireMessages.query(sql))
-            if let error = try await client.until("Z", within: .seconds(60)).first(where: { $0.kind == "E" }) {
+            if let error = try await client.until("Z").first(where: { $0.kind == "E" }) {
                 failure = "\(error.sqlState ?? "") \(error.field("M") ?? "")"
             }
         } catch {

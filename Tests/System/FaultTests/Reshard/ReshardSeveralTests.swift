@@ -87,7 +87,7 @@ extension FaultTests {
                         try await Task.sleep(for: .milliseconds(Int.random(in: 0...1000)))
                     }
                     // Where the cancel came behind the switch, it is a reverse, too; what is given up is asked for again.
-                    try await eventually("job \(job) is over", within: .seconds(120)) {
+                    try await eventually("job \(job) is over", within: .seconds(300)) {
                         if try await cluster.catalog().jobs[job]?.isOver == true { return true }
                         _ = try await cluster.manager.send("POST", "/api/v1/reshard/jobs/\(job)/reverse")
                         return false

@@ -38,7 +38,7 @@ extension FaultTests {
                         await cluster.manager.kill()
                         try await cluster.manager.start()
                     }
-                    try await cluster.wait(for: "completed", of: job, within: .seconds(240))
+                    try await cluster.wait(for: "completed", of: job)
                     await cluster.manager.kill()
                     try await cluster.manager.start()
                     try await cluster.finish(job)
@@ -57,7 +57,7 @@ extension FaultTests {
                     try await eventually("it writes") { stopped.acknowledged.count > 20 }
                     cluster.routers[1].signal(SIGSTOP)
                     let job = try await cluster.begin("split", ["source_shard_id": "s2", "target_shards": ["s3"]])
-                    try await cluster.wait(for: "completed", of: job, within: .seconds(240))
+                    try await cluster.wait(for: "completed", of: job)
                     cluster.routers[1].signal(SIGCONT)
                     try await Task.sleep(for: .seconds(2))
                     stopped.end()
