@@ -11,7 +11,7 @@ import Testing
             "manager", "--id", name, "--catalog", "sqlite:\(folder)/c.sqlite", "--secrets-key-file", folder + "/key", "--http-port", String(port), "--log-level", "trace",
             "--audit-path", "\(folder)/\(name).jsonl", "--audit-key-file", folder + "/audit.key",
         ]
-        let base = ["PATH": "/usr/bin:/bin", "PGMOSAIC_ADMIN_USER": "root", "PGMOSAIC_ADMIN_PASSWORD": Self.password]
+        let base = ["PATH": "/usr/bin:/bin", "PGMOSAIC_ADMIN_USER": "root", "PGMOSAIC_ADMIN_PASSWORD": Self.password, "PGMOSAIC_MANAGER_LEADER_WAIT": "60s"]
         return try SupervisedProcess.start(.init(Program.path, words, environment: base.merging(environment) { $1 }, output: .file("\(folder)/\(name).log")))
     }
 
@@ -20,7 +20,7 @@ import Testing
     }
 
     private func login(_ folder: String, _ port: Int) async throws -> CommandResult {
-        for _ in 0..<200 {
+        for _ in 0..<1200 {
             let answer = try await run(folder, port, "login", "root")
             if answer.status != 69 { return answer }
             try await Task.sleep(for: .milliseconds(50))

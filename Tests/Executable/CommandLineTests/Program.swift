@@ -12,7 +12,7 @@ enum Program {
     static func run(_ arguments: [String], input: String = "", environment: [String: String] = [:]) async throws -> CommandResult {
         let base = ["PATH": "/usr/bin:/bin", "HOME": NSTemporaryDirectory(), "LC_ALL": "C.UTF-8", "COLUMNS": "80"]
         let command = SupervisedProcess.Command(path, arguments, environment: base.merging(environment) { $1 })
-        return try await SupervisedProcess.run(command, input: input, limit: .seconds(60))
+        return try await SupervisedProcess.run(command, input: input, limit: .seconds(300))
     }
 
     static func run(_ arguments: String..., environment: [String: String] = [:]) async throws -> CommandResult {

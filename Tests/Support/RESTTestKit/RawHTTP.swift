@@ -98,11 +98,11 @@ package enum RawHTTP {
         return received
     }
 
-    /// A socket that waits a minute for an answer: more than any server here, however busy the machine.
+    /// A socket that waits two minutes for an answer: more than any server here, however busy the machine.
     static func connected(to port: Int) throws -> CInt {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         guard descriptor >= 0 else { throw RawHTTPError(description: "no socket") }
-        var limit = timeval(tv_sec: 60, tv_usec: 0)
+        var limit = timeval(tv_sec: 120, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)

@@ -13,7 +13,7 @@ struct Demo {
 
     /// `pgmosaic demo WORDS --dir FOLDER`
     func run(_ words: [String]) async throws -> CommandResult {
-        try await SupervisedProcess.run(.init(Self.program, ["demo"] + words + ["--dir", folder]), limit: .seconds(180))
+        try await SupervisedProcess.run(.init(Self.program, ["demo"] + words + ["--dir", folder]), limit: .seconds(600))
     }
 
     /// Detached, and for a new folder on free ports.

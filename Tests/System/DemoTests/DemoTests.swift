@@ -5,7 +5,7 @@ import RESTTestKit
 import Testing
 
 /// The demo as a person runs it. One after the other: each is a whole cluster.
-@Suite(.serialized, .timeLimit(.minutes(5))) struct DemoTests {
+@Suite(.serialized, .timeLimit(.minutes(20))) struct DemoTests {
     @Test func aDetachedDemoServesStopsAndResumesWithItsData() async throws {
         try await withDemoFolder { demo in
             let start = try await demo.start(["--shards", "2", "--routers", "2", "--dataset", "shop"])
@@ -57,7 +57,7 @@ import Testing
                 let wire = try #require(description["dsn"] as? String)
                 let eventual = wire + "?options=-c%20pgmosaic.consistency%3Deventual"
                 var port: Int?
-                for _ in 0..<100 where !ports.contains(port ?? 0) {
+                for _ in 0..<600 where !ports.contains(port ?? 0) {
                     port = Int(try await demo.psql(eventual, "SELECT inet_server_port() FROM customers WHERE customer_id = 42"))
                     try await Task.sleep(for: .milliseconds(100))
                 }
@@ -79,7 +79,7 @@ import Testing
             let pid = try #require(try demo.description()["pid"] as? Int)
             #expect(demo.processes.count >= 4)
             kill(Int32(pid), SIGKILL)
-            for _ in 0..<400 where !demo.processes.isEmpty { try await Task.sleep(for: .milliseconds(50)) }
+            for _ in 0..<2400 where !demo.processes.isEmpty { try await Task.sleep(for: .milliseconds(50)) }
             #expect(demo.processes.isEmpty)
             #expect(try await demo.run(["status"]).status == 3)
         }
@@ -110,7 +110,7 @@ import Testing
             #expect(result.status == 1)
             #expect(result.errors == "pgmosaic demo: port \(listener.port) is taken by another process; choose another port, or 0 for a free one\n")
             // A process that has ended is seen as such a moment later.
-            for _ in 0..<100 where !demo.processes.isEmpty { try await Task.sleep(for: .milliseconds(50)) }
+            for _ in 0..<2400 where !demo.processes.isEmpty { try await Task.sleep(for: .milliseconds(50)) }
             #expect(demo.processes.isEmpty)
         }
     }
@@ -168,7 +168,7 @@ import Testing
         let spares = try #require(description["spares"] as? [[String: Any]])
         #expect(spares.map { $0["id"] as? String } == ["spare-1"])
         func reshard(_ words: [String]) async throws -> CommandResult {
-            try await SupervisedProcess.run(.init(Demo.program, ["reshard"] + words + url), limit: .seconds(170))
+            try await SupervisedProcess.run(.init(Demo.program, ["reshard"] + words + url), limit: .seconds(600))
         }
         async let load = demo.run(["load", "--seconds", "20"])
         let split = try await reshard(["split", "shard-1", "--to", "spare-1", "--watch"])

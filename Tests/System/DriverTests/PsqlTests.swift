@@ -69,7 +69,7 @@ import Testing
             let psql = try SupervisedProcess.start(command)
             let isAsleep = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'"
             var sleeping = 0
-            for _ in 0..<200 where sleeping == 0 {
+            for _ in 0..<2400 where sleeping == 0 {
                 try await Task.sleep(for: .milliseconds(50))
                 for server in cluster.servers { sleeping += Int(try await server.psql(isAsleep)) ?? 0 }
             }

@@ -104,7 +104,7 @@ import Testing
         try page.script.write(toFile: folder + "/page.sh", atomically: true, encoding: .utf8)
         let path = "\(folder)/bin:\(try PostgresInstallation.find().binDirectory):/usr/local/bin:/usr/bin:/bin"
         let environment = ["PATH": path, "HOME": folder, "LC_ALL": "C.UTF-8", "COLUMNS": "200", "SCRATCH": folder, "UNITS": Self.repository + "/deploy/systemd"]
-        return try await SupervisedProcess.run(.init("/bin/bash", [folder + "/page.sh"], environment: environment), limit: .seconds(480))
+        return try await SupervisedProcess.run(.init("/bin/bash", [folder + "/page.sh"], environment: environment), limit: .seconds(1200))
     }
 
     private func logs(_ folder: String) -> String {
