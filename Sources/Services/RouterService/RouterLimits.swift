@@ -45,8 +45,9 @@ struct RouterLimits: Sendable {
     /// Bytes of a row in a COPY that is split by key.
     var copyRowMax = 16 << 20
     var shutdownGrace: Duration
-    /// How long a client that came in during a shutdown may take to send its first statement.
-    static let shutdownCourtesy = Duration.seconds(1)
+    /// How long a client that came in just before a shutdown, or during it, may take to send its first statement: on a busy machine, or over a slow line,
+    /// seconds pass between a login and what follows it.
+    static let shutdownCourtesy = Duration.seconds(5)
     /// How long statements may take to end that were cancelled when the grace was over.
     static let cutOffTime = Duration.seconds(2)
     /// How long a shard may take to answer what the router itself asks once no client waits for it; then the connection is closed.
