@@ -86,6 +86,9 @@ package struct RouterSettings: Hashable, Sendable {
     package var shutdownGrace: Duration
     /// How long a shard may take to answer what the router itself asks once no client waits for it. In no catalogue: only tests need another.
     package var abandonedTime = Duration.seconds(30)
+    /// How long a statement waits while vnodes change their owner, and how long reads go on at the old one meanwhile. In no catalogue either.
+    package var heldTime = Duration.seconds(15)
+    package var heldReadTime = Duration.seconds(5)
 
     /// Throws `ConfigError` when settings do not go together.
     package init(_ values: ResolvedSettings) throws(ConfigError) {

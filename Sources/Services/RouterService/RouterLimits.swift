@@ -53,14 +53,14 @@ struct RouterLimits: Sendable {
     /// How long a shard may take to answer what the router itself asks once no client waits for it; then the connection is closed.
     var abandonedTime: TimeAmount
     /// How long a statement waits while vnodes change their owner: longer than another manager takes to give up what a dead one has begun.
-    static let heldTime = PoolNanoseconds(Duration.seconds(15))
+    var heldTime: PoolNanoseconds
     /// Of a loop: how many such statements there may be, and of how many bytes, with what their clients sent behind them. Beyond, the attempt is to be given up.
     var heldStatementsMax: Int
     var heldStatementBytesMax: Int
     /// Beyond so many times as much, further ones fail.
     static let heldExcess = 4
     /// How long reads go on at the old owner meanwhile: a router that is cut off from the catalog does not learn of the new one.
-    static let heldReadTime = PoolNanoseconds(Duration.seconds(5))
+    var heldReadTime: PoolNanoseconds
     /// How long a client may take to hang up after the goodbye.
     static let lingerTime = Duration.seconds(2)
     /// nil: a transaction may wait for its client for ever.
@@ -86,6 +86,8 @@ struct RouterLimits: Sendable {
         lockTimeoutMilliseconds = settings.lockTimeout.components.seconds * 1000 + settings.lockTimeout.components.attoseconds / 1_000_000_000_000_000
         shutdownGrace = settings.shutdownGrace
         abandonedTime = TimeAmount(settings.abandonedTime)
+        heldTime = PoolNanoseconds(settings.heldTime)
+        heldReadTime = PoolNanoseconds(settings.heldReadTime)
         transactionTimeout = settings.transactionTimeout == .zero ? nil : PoolNanoseconds(settings.transactionTimeout)
         idleTransactionTimeout = settings.idleTransactionTimeout == .zero ? nil : PoolNanoseconds(settings.idleTransactionTimeout)
     }

@@ -201,6 +201,8 @@ package struct TestCluster: Sendable {
         settings.startupTimeout = .seconds(60)
         settings.poolConnectTimeout = .seconds(60)
         settings.poolWaitTimeout = .seconds(60)
+        settings.heldTime = .seconds(120)
+        settings.heldReadTime = .seconds(120)
         options.router(&settings)
         var logger = options.logHandler.map { Logger(label: "test-router", factory: $0) } ?? Logger(label: "test-router")
         logger.logLevel = .critical

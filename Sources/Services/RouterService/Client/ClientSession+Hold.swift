@@ -43,7 +43,7 @@ extension ClientSession {
         let isLoneRead = plan.mayReadReplica && transaction.isIdle
         switch route {
         case .keyed(let sources):
-            return hold { drain in (!isLoneRead || drain.isOld(at: loop.lately)) && sources.contains { Self.touches(drain.record, $0, inputs) } }
+            return hold { drain in (!isLoneRead || drain.isOld(at: loop.lately, limits)) && sources.contains { Self.touches(drain.record, $0, inputs) } }
         case .everyShard, .splitCopy, .broadcastCopy:
             return hold { _ in true }
         case .everyKey(let write):
@@ -51,7 +51,7 @@ extension ClientSession {
             return refusalOfStrays == nil || write.sent?.followsOwners ?? false ? hold { _ in true } : nil
         case .anyShard, .homeShard, .currentShard:
             // With one shard nobody has looked for keys.
-            return database.topology.shards.count > 1 ? nil : hold { !isLoneRead || $0.isOld(at: loop.lately) }
+            return database.topology.shards.count > 1 ? nil : hold { !isLoneRead || $0.isOld(at: loop.lately, limits) }
         // What it would run is refused while there is a job.
         case .gatherCopy, .gatherRows, .explain, .statements, .transaction, .session, .mosaic, .empty:
             return nil

@@ -97,12 +97,12 @@ final class DatabaseHolds {
 
     /// A hold lasts for a fraction of a second, unless its manager has died and no other one has taken over yet.
     private func expire() {
-        guard let first = waiting.first, loop.now.elapsed(since: first.since) > RouterLimits.heldTime else { return }
+        guard let first = waiting.first, loop.now.elapsed(since: first.since) > loop.limits.heldTime else { return }
         let now = loop.now
         let old = takeWaiting()
-        waiting = old.filter { now.elapsed(since: $0.since) <= RouterLimits.heldTime }
+        waiting = old.filter { now.elapsed(since: $0.since) <= loop.limits.heldTime }
         waitingBytes = waiting.reduce(0) { $0 + $1.bytes }
-        for statement in old where now.elapsed(since: statement.since) > RouterLimits.heldTime {
+        for statement in old where now.elapsed(since: statement.since) > loop.limits.heldTime {
             loop.metrics.holds.add(waited: now.elapsed(since: statement.since))
             statement.session.giveUp(statement)
         }

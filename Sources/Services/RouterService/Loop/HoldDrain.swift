@@ -53,7 +53,7 @@ final class HoldDrain {
 
     /// It stands for longer than a pause lasts: the router is cut off from the catalog, perhaps, and the owners are others by now. Its connections to
     /// the old one were spared, so that no fence would tell.
-    func isOld(at now: PoolInstant) -> Bool { now.elapsed(since: since) > RouterLimits.heldReadTime }
+    func isOld(at now: PoolInstant, _ limits: RouterLimits) -> Bool { now.elapsed(since: since) > limits.heldReadTime }
 
     /// What the session has under way was begun before the hold, and goes on.
     func isSpared(_ session: ClientSession) -> Bool {

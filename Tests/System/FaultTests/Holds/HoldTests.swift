@@ -113,23 +113,6 @@ extension FaultTests {
             }
         }
 
-        /// As a router sees it that is cut off from the catalog: the owner may be another one by then, and nothing else would tell.
-        @Test func aHoldThatDoesNotEndStopsReadsToo() async throws {
-            let key = try await cluster.key(on: 1)
-            try await cluster.withJob {
-                let client = try await cluster.login()
-                #expect(try await client.failure("SELECT v FROM kv WHERE k = \(key)") == nil)
-                try await cluster.hold(1, attempt: attempt)
-                #expect(try await client.failure("SELECT v FROM kv WHERE k = \(key)") == nil)
-                try await Task.sleep(for: .seconds(6))
-                let before = try await cluster.held()
-                try await client.send(W.query("SELECT v FROM kv WHERE k = \(key)"))
-                try await eventually("it waits") { try await cluster.held() > before }
-                let answers = try await client.until("Z", within: .seconds(60))
-                #expect(answers.first?.sqlState == "57P03" && answers.first?.field("D") == "PGM-HELD", "\(answers)")
-            }
-        }
-
         @Test func aTransactionThatWasOpenGoesOnAndIsWaitedFor() async throws {
             let keys = try await cluster.keys(on: 1, from: Int64.random(in: 1...1_000_000_000), count: 3)
             try await cluster.withJob {
