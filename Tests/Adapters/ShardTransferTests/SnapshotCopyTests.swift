@@ -223,7 +223,8 @@ import TransferCore
         task.cancel()
         await #expect(throws: (any Error).self) { try await task.value }
         let sessions = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'COPY%' AND state = 'active' AND datname IN ('\(shards[0].database ?? "")', '\(shards[1].database ?? "")')"
-        for _ in 0..<200 where try await rows(sessions, shards[0]) != ["0"] { try await Task.sleep(for: .milliseconds(50)) }
+        let deadline = ContinuousClock.now + .seconds(120)
+        while try await rows(sessions, shards[0]) != ["0"], ContinuousClock.now < deadline { try await Task.sleep(for: .milliseconds(50)) }
         #expect(try await rows(sessions, shards[0]) == ["0"])
         #expect(try await rows("SELECT count(*) FROM t", shards[1]) == ["0"])
     }

@@ -27,7 +27,7 @@ import Testing
             ]
             let manager = try SupervisedProcess.start(.init(Program.path, words, output: .file(folder + "/log")))
             do {
-                for _ in 0..<1200 where try await setting.run("users", "setup", "ada").status == 69 { try await Task.sleep(for: .milliseconds(50)) }
+                try await Program.wait { try await setting.run("users", "setup", "ada").status != 69 }
                 try await body(setting)
             } catch {
                 await manager.terminate()

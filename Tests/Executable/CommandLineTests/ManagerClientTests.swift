@@ -13,7 +13,7 @@ import Testing
                 try await Program.run(words, input: "correct horse battery\n", environment: ["PGMOSAIC_URL": "http://127.0.0.1:\(port)"])
             }
             do {
-                for _ in 0..<1200 where try await run(["databases"]).status != 0 { try await Task.sleep(for: .milliseconds(50)) }
+                try await Program.wait { try await run(["databases"]).status == 0 }
                 try await body(run)
             } catch {
                 await manager.terminate()

@@ -15,6 +15,12 @@ enum Program {
         return try await SupervisedProcess.run(command, input: input, limit: .seconds(300))
     }
 
+    /// Looks again until it is so, for as long as a busy machine may take.
+    static func wait(until condition: () async throws -> Bool) async throws {
+        let deadline = ContinuousClock.now + .seconds(120)
+        while try await !condition(), ContinuousClock.now < deadline { try await Task.sleep(for: .milliseconds(50)) }
+    }
+
     static func run(_ arguments: String..., environment: [String: String] = [:]) async throws -> CommandResult {
         try await run(arguments, environment: environment)
     }

@@ -20,7 +20,7 @@ import Testing
             let result: Result<Void, any Error>
             do {
                 for name in ["one", "two", "three"] { try await server.createDatabase(name) }
-                for _ in 0..<600 where try await run("databases").status != 0 { try await Task.sleep(for: .milliseconds(100)) }
+                try await Program.wait { try await run("databases").status == 0 }
                 #expect(try await run("databases", "create", "shop").status == 0)
                 func endpoint(_ database: String) -> String { "postgres://postgres@127.0.0.1:\(server.port)/\(database)" }
                 try Data("\(secret)\nanother line\n".utf8).write(to: URL(fileURLWithPath: folder + "/pw"))

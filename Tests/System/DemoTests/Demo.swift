@@ -38,6 +38,13 @@ struct Demo {
             return command.contains(" supervisor ") && command.contains(" demo stop ") ? nil : command
         }
     }
+
+    /// For as long as that may take on a busy machine.
+    func waitUntilNothingRuns() async throws {
+        let deadline = ContinuousClock.now + .seconds(120)
+        while !processes.isEmpty, ContinuousClock.now < deadline { try await Task.sleep(for: .milliseconds(50)) }
+    }
+
     var processes: [Int32] { ProcessTree.pids(withCommandLineContaining: folder).filter(ProcessTree.isAlive) }
 
     @discardableResult

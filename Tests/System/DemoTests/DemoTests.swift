@@ -79,7 +79,7 @@ import Testing
             let pid = try #require(try demo.description()["pid"] as? Int)
             #expect(demo.processes.count >= 4)
             kill(Int32(pid), SIGKILL)
-            for _ in 0..<2400 where !demo.processes.isEmpty { try await Task.sleep(for: .milliseconds(50)) }
+            try await demo.waitUntilNothingRuns()
             #expect(demo.processes.isEmpty)
             #expect(try await demo.run(["status"]).status == 3)
         }
@@ -110,7 +110,7 @@ import Testing
             #expect(result.status == 1)
             #expect(result.errors == "pgmosaic demo: port \(listener.port) is taken by another process; choose another port, or 0 for a free one\n")
             // A process that has ended is seen as such a moment later.
-            for _ in 0..<2400 where !demo.processes.isEmpty { try await Task.sleep(for: .milliseconds(50)) }
+            try await demo.waitUntilNothingRuns()
             #expect(demo.processes.isEmpty)
         }
     }
