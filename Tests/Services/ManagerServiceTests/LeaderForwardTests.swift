@@ -16,7 +16,6 @@ import Testing
         settings.id = id
         settings.httpPort = 0
         settings.secretsKeyFile = key
-        settings.leader.wait = .seconds(3)
         // However busy the machine is, it is this one that leads.
         settings.leader.lease = .seconds(60)
         return settings
@@ -54,6 +53,8 @@ import Testing
             var following = settings("follower", key: key)
             following.leader.caFile = files.certificate(trusts ? "leader" : "stranger")
             following.leader.forward = forward
+            // Whose write can be passed on is not given up, however busy the machine is.
+            following.leader.wait = trusts ? .seconds(60) : .seconds(3)
             try await withThrowingTaskGroup(of: Void.self) { [leading, following, logger] group in
                 group.addTask { try await ManagerServer.run(settings: leading, store: store, logger: logger) }
                 defer { group.cancelAll() }

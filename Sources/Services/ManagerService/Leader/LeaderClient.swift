@@ -13,7 +13,8 @@ package final class LeaderClient: Sendable {
     /// Says who passed the request on: it is carried out there, or not at all.
     static let forwardedName = "PGMosaic-Forwarded-By"
     static let answerBytesMax = 64 << 20
-    static let connectLimit = TimeAmount.seconds(2)
+    /// With the handshake of TLS, which takes seconds on a busy machine. A leader that is gone is not waited for so long: another one leads by then.
+    static let connectLimit = TimeAmount.seconds(10)
 
     private let http: HTTPClient
     private let id: String
