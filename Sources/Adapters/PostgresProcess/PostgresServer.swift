@@ -48,7 +48,7 @@ package actor PostgresServer {
 
     /// A client program of the installation, with the password in its environment and not on its command line.
     nonisolated func client(_ program: String, _ arguments: [String]) -> SupervisedProcess.Command {
-        var environment = ["PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/nonexistent", "PGCONNECT_TIMEOUT": "10"]
+        var environment = ["PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/nonexistent", "PGCONNECT_TIMEOUT": "60"]
         if let password = options.password { environment["PGPASSWORD"] = password }
         return SupervisedProcess.Command(
             installation.path(of: program),

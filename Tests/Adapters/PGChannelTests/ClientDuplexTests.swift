@@ -13,7 +13,7 @@ extension RealServerTests {
         private func session() async throws -> PGClient {
             var options = PGClient.Options()
             options.overrides.parameters = [.init(name: "replication", value: "true")]
-            let endpoint = try PostgresEndpoint.parse(try RealServer.current.server.dsn())
+            let endpoint = try RealServer.current.endpoint()
             return try await PGClient.connect(to: endpoint, on: MultiThreadedEventLoopGroup.singleton, options: options)
         }
 
@@ -97,7 +97,7 @@ extension RealServerTests {
         /// The body's error is of the same type as the stream's own; that the stream is closed for it is not the reason.
         @Test func aBodyThatFailsForAnotherServersErrorTellsThatOne() async throws {
             let (client, other) = (try await session(), try await PGClient.connect(
-                to: try PostgresEndpoint.parse(try RealServer.current.server.dsn()), on: MultiThreadedEventLoopGroup.singleton))
+                to: try RealServer.current.endpoint(), on: MultiThreadedEventLoopGroup.singleton))
             let start = try await position(client)
             let error = await #expect(throws: PGClientError.self) {
                 try await client.copyBoth("START_REPLICATION \(start)") { stream in

@@ -26,7 +26,7 @@ extension RealServerTests {
         private func connect(replication: Bool = false) async throws -> PGClient {
             var options = PGClient.Options()
             if replication { options.overrides.parameters = [.init(name: "replication", value: "true")] }
-            let endpoint = try PostgresEndpoint.parse(try RealServer.current.server.dsn())
+            let endpoint = try RealServer.current.endpoint()
             return try await PGClient.connect(to: endpoint, on: MultiThreadedEventLoopGroup.singleton, options: options)
         }
 

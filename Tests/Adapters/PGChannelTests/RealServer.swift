@@ -74,6 +74,8 @@ struct RealServer: Sendable {
         if let password { endpoint.password = .literal(password) }
         endpoint.tlsMode = tls
         endpoint.rootCertificate = root
+        // A hundred tests log in at the same time.
+        endpoint.connectTimeout = .seconds(120)
         return endpoint
     }
 

@@ -24,7 +24,7 @@ import Testing
 
     @Test func whoStopsInTheMiddleOfARequestIsCutOffAndNobodyElse() async throws {
         let things = Things()
-        try await RESTTestServer.with(things.responder, limits: RESTLimits(connectionsMax: 100, idleTimeout: .seconds(3))) { server in
+        try await RESTTestServer.with(things.responder, limits: RESTLimits(connectionsMax: 100, idleTimeout: .seconds(8))) { server in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for request in Self.half {
                     for _ in 0..<5 {
@@ -42,7 +42,7 @@ import Testing
     }
 
     @Test func connectionsBeyondTheLimitWaitForAPlace() async throws {
-        try await RESTTestServer.with(Things().responder, limits: RESTLimits(connectionsMax: 4, idleTimeout: .seconds(3))) { server in
+        try await RESTTestServer.with(Things().responder, limits: RESTLimits(connectionsMax: 4, idleTimeout: .seconds(8))) { server in
             async let silent: Void = withTaskGroup(of: Void.self) { group in
                 for _ in 0..<4 { group.addTask { _ = await ending("", server) } }
             }

@@ -195,6 +195,8 @@ import TransferCore
         async let first: Void = Self.write(move.shards[0], seed: seed + 1, until: { isWritten.isSet })
         async let second: Void = Self.write(move.shards[0], seed: seed + 2, until: { isWritten.isSet })
         try await Task.sleep(for: .seconds(4))
+        // A busy machine takes longer for so many.
+        for _ in 0..<2400 where stream.progress.changes <= 100 { try await Task.sleep(for: .milliseconds(50)) }
         isWritten.set()
         _ = try await (first, second)
         try await move.catchUp(stream)

@@ -19,7 +19,7 @@ struct TransferServer: Sendable {
         var endpoints: [PostgresEndpoint] = []
         for index in 0..<count {
             try await server.createDatabase("\(name)_\(index)")
-            endpoints.append(try PostgresEndpoint.parse(server.dsn(database: "\(name)_\(index)")))
+            endpoints.append(try PostgresEndpoint.parse(server.dsn(database: "\(name)_\(index)") + "?connect_timeout=120"))
         }
         return endpoints
     }

@@ -22,7 +22,7 @@ import Testing
             let epoch = try await cluster.store.load().epoch
             _ = try await cluster.store.commit(CatalogChange([.putUser(user)], author: "test"), expecting: epoch)
             @Sendable func connect(_ password: String) async throws -> PGClient {
-                let endpoint = try PostgresEndpoint.parse("postgres://good:\(password)@127.0.0.1:\(cluster.wirePort)/\(TestCluster.database)")
+                let endpoint = try PostgresEndpoint.parse("postgres://good:\(password)@127.0.0.1:\(cluster.wirePort)/\(TestCluster.database)?connect_timeout=120")
                 return try await PGClient.connect(to: endpoint, on: MultiThreadedEventLoopGroup.singleton)
             }
             try await eventually("the router knows the user") { 

@@ -48,8 +48,8 @@ package struct TestCluster: Sendable {
 
     package func endpoint(of index: Int) -> String { servers[index].dsn(database: Self.database) }
 
-    /// libpq's address of the router.
-    package var dsn: String { "postgres://test@127.0.0.1:\(wirePort)/\(Self.database)" }
+    /// libpq's address of the router, with the time that a busy machine may take for a login.
+    package var dsn: String { "postgres://test@127.0.0.1:\(wirePort)/\(Self.database)?connect_timeout=120" }
 
     /// Runs `body` with a cluster that is ready, and takes it away afterwards.
     package static func with<Value: Sendable>(_ options: Options = Options(), _ body: @Sendable (TestCluster) async throws -> Value) async throws -> Value {

@@ -102,7 +102,7 @@ package final class RawHTTP2: Sendable {
     // MARK: Receiving
 
     /// The next frame; nil: the server has closed the connection.
-    package func next(within limit: Duration = .seconds(30)) async throws -> Frame? {
+    package func next(within limit: Duration = .seconds(120)) async throws -> Frame? {
         let deadline = ContinuousClock.now + limit
         while true {
             let (frame, isClosed) = state.withLock { ($0.takeFrame(), $0.isClosed) }

@@ -89,7 +89,7 @@ import Testing
     private func connect(_ cluster: TestCluster, _ token: String) async throws -> PGClient {
         var options = PGClient.Options()
         options.overrides.parameters = [.init(name: "pgmosaic.auth", value: "token")]
-        let endpoint = try PostgresEndpoint.parse("postgres://postgres:\(token)@127.0.0.1:\(cluster.wirePort)/shop?sslmode=require")
+        let endpoint = try PostgresEndpoint.parse("postgres://postgres:\(token)@127.0.0.1:\(cluster.wirePort)/shop?sslmode=require&connect_timeout=120")
         return try await PGClient.connect(to: endpoint, on: MultiThreadedEventLoopGroup.singleton, options: options)
     }
 

@@ -93,7 +93,7 @@ struct ReshardKit: Sendable {
 
     func endpoint(_ shard: ShardID) throws -> PostgresEndpoint {
         let (server, database) = try #require(databases[shard])
-        return try PostgresEndpoint.parse(server.dsn(database: database))
+        return try PostgresEndpoint.parse(server.dsn(database: database) + "?connect_timeout=120")
     }
 
     func connect(_ shard: ShardID) async throws -> PGClient { try await PGClient.connect(to: try endpoint(shard), on: Self.group) }
