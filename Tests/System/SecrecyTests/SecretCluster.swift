@@ -104,7 +104,7 @@ final class SecretCluster: Sendable {
         [
             "PATH": "/usr/bin:/bin", "HOME": folder + "/home", "LC_ALL": "C.UTF-8", "CATALOG_PASSWORD": passwords.catalog.text, "SHARD_PASSWORD": passwords.shard.text,
             "PGMOSAIC_ADMIN_USER": "ada", "PGMOSAIC_ADMIN_PASSWORD": passwords.ada.text,
-        ]
+        ].merging(Patience.settings) { $1 }
     }
 
     func start(_ name: String) async throws {
@@ -112,7 +112,7 @@ final class SecretCluster: Sendable {
             .init(Self.program, [name, "--config", "\(folder)/\(name).yaml"], environment: environment, output: .file("\(folder)/\(name).log"), orphanSignal: "KILL"))
         processes.withLock { $0[name] = process }
         let port = name == "manager" ? managerPort : routerPort
-        try await eventually("the \(name) is ready", within: .seconds(60)) {
+        try await eventually("the \(name) is ready") {
             if process.exitStatus != nil { return true }
             return try await RawHTTP.send("GET", "/ready", port: port).status == 200
         }
@@ -186,7 +186,7 @@ final class SecretCluster: Sendable {
         ]
         let command = SupervisedProcess.Command(
             Self.program, words, environment: base.merging(more) { $1 }, workingDirectory: folder)
-        let result = try await SupervisedProcess.run(command, input: input, limit: .seconds(60))
+        let result = try await SupervisedProcess.run(command, input: input, limit: .seconds(300))
         evidence.add(.command, "pgmosaic \(words.joined(separator: " ").prefix(60))", result.output + result.errors)
         return result
     }
@@ -194,7 +194,7 @@ final class SecretCluster: Sendable {
     // MARK: the wire
 
     func client(_ user: String, _ password: Password, database: String = SecretCluster.database) async throws -> PGClient {
-        let endpoint = try PostgresEndpoint.parse("postgres://\(user):\(password.encoded)@127.0.0.1:\(wirePort)/\(database)?sslmode=disable")
+        let endpoint = try PostgresEndpoint.parse("postgres://\(user):\(password.encoded)@127.0.0.1:\(wirePort)/\(database)?sslmode=disable&connect_timeout=120")
         return try await PGClient.connect(to: endpoint, on: MultiThreadedEventLoopGroup.singleton)
     }
 }

@@ -56,9 +56,9 @@ final class Cluster: Sendable {
         let manager = try SupervisedProcess.start(
             .init(
                 Self.program, ["manager", "--config", folder + "/manager.yaml"],
-                environment: ProcessInfo.processInfo.environment.merging(["PGMOSAIC_JOB_POINTS": points]) { $1 }, output: .file(folder + "/manager.log")))
+                environment: Patience.environment.merging(["PGMOSAIC_JOB_POINTS": points]) { $1 }, output: .file(folder + "/manager.log")))
         processes.withLock { $0["manager"] = manager }
-        try await eventually("the manager makes the catalog", within: .seconds(60)) {
+        try await eventually("the manager makes the catalog") {
             await close(try await open())
             return true
         }
@@ -78,7 +78,9 @@ final class Cluster: Sendable {
         let endpoint = try PostgresEndpoint.parse(catalog.dsn())
         let others = routersPorts.map { $0.map { catalog.dsn().replacing(":\(catalog.port)/", with: ":\($0)/") } }
         try await self.init(folder, catalog: catalog.dsn(), routersCatalogs: others, managerSettings: managerSettings, shards, shardPorts: shardPorts, options) {
-            try await PostgresCatalogStore(endpoint, isManager: false, on: MultiThreadedEventLoopGroup.singleton)
+            var timing = CatalogTiming()
+            timing.call = .seconds(60)
+            return try await PostgresCatalogStore(endpoint, isManager: false, on: MultiThreadedEventLoopGroup.singleton, timing: timing)
         } close: {
             await $0.close()
         }
@@ -86,7 +88,7 @@ final class Cluster: Sendable {
 
     convenience init(_ folder: String, catalog: EtcdCluster, _ shards: [PostgresServer], _ options: TestCluster.Options) async throws {
         try await self.init(folder, catalog: "\(catalog.location())", shards, options) {
-            try await catalog.open(isManager: false)
+            try await catalog.open(isManager: false, timing: .patient)
         } close: {
             await $0.close()
         }
@@ -97,9 +99,9 @@ final class Cluster: Sendable {
     private func startRouter(_ index: Int) async throws {
         let name = "router-\(index)"
         let process = try SupervisedProcess.start(
-            .init(Self.program, ["router", "--config", "\(folder)/\(name).yaml"], output: .file("\(folder)/\(name).log")))
+            .init(Self.program, ["router", "--config", "\(folder)/\(name).yaml"], environment: Patience.environment, output: .file("\(folder)/\(name).log")))
         processes.withLock { $0[name] = process }
-        try await eventually("\(name) takes clients", within: .seconds(60)) { try await self.value("SELECT 1", on: index) == "1" }
+        try await eventually("\(name) takes clients") { try await self.value("SELECT 1", on: index) == "1" }
     }
 
     /// Ends it as a crash would, and starts it again.
@@ -121,7 +123,7 @@ final class Cluster: Sendable {
     // MARK: use
 
     func client(of router: Int) async throws -> PGClient {
-        let endpoint = try PostgresEndpoint.parse("postgres://test@127.0.0.1:\(wirePorts[router])/\(TestCluster.database)?sslmode=disable")
+        let endpoint = try PostgresEndpoint.parse("postgres://test@127.0.0.1:\(wirePorts[router])/\(TestCluster.database)?sslmode=disable&connect_timeout=120")
         return try await PGClient.connect(to: endpoint, on: MultiThreadedEventLoopGroup.singleton)
     }
 

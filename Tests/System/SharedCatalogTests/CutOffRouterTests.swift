@@ -70,7 +70,7 @@ import Testing
         }
         await client.close()
         for router in 0...1 {
-            try await eventually("router \(router) counts", within: .seconds(60)) {
+            try await eventually("router \(router) counts") {
                 try await cluster.value("SELECT count(*) FROM kv", on: router) == "\(Self.rows)"
             }
         }
@@ -78,13 +78,13 @@ import Testing
 
     /// Router 1 is cut off, and nobody waits for it any more; then a job moves half of one shard to the other. It is stopped when it has copied everything.
     private func move(_ cluster: Cluster, _ proxy: CuttableProxy, _ cutOff: Tally) async throws {
-        try await eventually("it has counted", within: .seconds(60)) { cutOff.counts.count > 5 }
+        try await eventually("it has counted") { cutOff.counts.count > 5 }
         proxy.cut()
         try await eventually("it is announced no more", within: .seconds(120)) {
             try await cluster.store.members().filter { $0.kind == "router" }.map(\.id) == ["router-0"]
         }
         let before = cutOff.counts.count
-        try await eventually("it goes on", within: .seconds(60)) { cutOff.counts.count > before + 3 && cutOff.errors.isEmpty }
+        try await eventually("it goes on") { cutOff.counts.count > before + 3 && cutOff.errors.isEmpty }
         try Data("pause".utf8).write(to: URL(fileURLWithPath: cluster.points + "/streaming.before"))
         let (source, target) = (TestCluster.id(of: 0), TestCluster.id(of: 1))
         try await cluster.pgmosaic("reshard", "split", source.name, "--to", target.name)
@@ -93,7 +93,7 @@ import Testing
         #expect(try await cluster.rows(of: "kv") > Self.rows, "there is nothing that could be counted twice")
         // Every kind of statement comes several times meanwhile, to a router that has no way to the target.
         let failures = cutOff.errors.count
-        try await eventually("it has tried", within: .seconds(60)) { cutOff.errors.count > failures + 20 }
+        try await eventually("it has tried") { cutOff.errors.count > failures + 20 }
         try FileManager.default.removeItem(atPath: reached)
         try await eventually("the owners are switched", within: .seconds(180)) {
             let shards = try await cluster.store.load().shards

@@ -16,7 +16,7 @@ import Testing
                 await kit.kill()
                 try kit.configure(keyFiles: keys)
                 try await kit.start()
-                try await eventually("the router serves", within: .seconds(60)) { try await kit.value("SELECT v FROM kv WHERE k = 7") == "14" }
+                try await eventually("the router serves") { try await kit.value("SELECT v FROM kv WHERE k = 7") == "14" }
                 #expect(!log(kit, "manager").contains("do not open"), sourceLocation: sourceLocation)
             }
             try await restarted([old, new])
@@ -49,13 +49,13 @@ import Testing
             await kit.kill()
             try kit.configure(keyFiles: [old])
             try await kit.start()
-            try await eventually("the manager says what is wrong", within: .seconds(60)) { log(kit, "manager").contains("Sealed passwords do not open") }
+            try await eventually("the manager says what is wrong") { log(kit, "manager").contains("Sealed passwords do not open") }
             #expect(log(kit, "manager").contains("s1 s2"))
             do {
                 _ = try await kit.value("SELECT v FROM kv WHERE k = 7")
                 Issue.record("a router without the key reached a shard")
             } catch {}
-            try await eventually("the router says what is wrong", within: .seconds(60)) { log(kit, "router").contains("the sealed password does not open") }
+            try await eventually("the router says what is wrong") { log(kit, "router").contains("the sealed password does not open") }
         }
     }
 }

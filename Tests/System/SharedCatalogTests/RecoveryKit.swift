@@ -82,14 +82,14 @@ final class RecoveryKit: Sendable {
 
     func startManager() async throws {
         let manager = try SupervisedProcess.start(
-            .init(Self.program, ["manager", "--config", folder + "/manager.yaml"], output: .file(folder + "/manager.log"), orphanSignal: "KILL"))
+            .init(Self.program, ["manager", "--config", folder + "/manager.yaml"], environment: Patience.environment, output: .file(folder + "/manager.log"), orphanSignal: "KILL"))
         processes.withLock { $0.append(manager) }
-        try await eventually("the manager answers", within: .seconds(60)) { try await self.run("managers", "--url", self.managerURL).status == 0 }
+        try await eventually("the manager answers") { try await self.run("managers", "--url", self.managerURL).status == 0 }
     }
 
     private func startRouter() throws {
         let router = try SupervisedProcess.start(
-            .init(Self.program, ["router", "--config", folder + "/router.yaml"], output: .file(folder + "/router.log"), orphanSignal: "KILL"))
+            .init(Self.program, ["router", "--config", folder + "/router.yaml"], environment: Patience.environment, output: .file(folder + "/router.log"), orphanSignal: "KILL"))
         processes.withLock { $0.append(router) }
     }
 
@@ -112,7 +112,7 @@ final class RecoveryKit: Sendable {
     /// Starts both again, and tries what clients and operators do.
     func startAndServe() async throws {
         try await start()
-        try await eventually("the router serves", within: .seconds(60)) { try await self.value("SELECT count(*) FROM kv WHERE k = 7") == "1" }
+        try await eventually("the router serves") { try await self.value("SELECT count(*) FROM kv WHERE k = 7") == "1" }
         for key in 1...100 { #expect(try await value("SELECT v FROM kv WHERE k = \(key)") == "\(key * 2)") }
         try await execute("INSERT INTO kv VALUES (1000, 1)")
         try await execute("DELETE FROM kv WHERE k = 1000")
@@ -148,7 +148,7 @@ final class RecoveryKit: Sendable {
     func execute(_ sql: String) async throws { _ = try await value(sql) }
 
     func value(_ sql: String) async throws -> String? {
-        let endpoint = try PostgresEndpoint.parse("postgres://test@127.0.0.1:\(wirePort)/\(TestCluster.database)?sslmode=disable")
+        let endpoint = try PostgresEndpoint.parse("postgres://test@127.0.0.1:\(wirePort)/\(TestCluster.database)?sslmode=disable&connect_timeout=120")
         let client = try await PGClient.connect(to: endpoint, on: MultiThreadedEventLoopGroup.singleton)
         defer { Task { await client.close() } }
         return try await client.query(sql).rows.first?.text(0)
@@ -166,7 +166,7 @@ final class RecoveryKit: Sendable {
     func copiedEpoch(on shard: Int) async throws -> Int { Int(try await psql("SELECT epoch FROM pgmosaic.catalog_copy", on: shard)) ?? -1 }
 
     func waitUntilCopied(_ numbers: [Int] = [0, 1]) async throws {
-        try await eventually("the newest catalog is on the shards \(numbers)", within: .seconds(60)) {
+        try await eventually("the newest catalog is on the shards \(numbers)") {
             let epoch = try await self.epoch()
             for number in numbers where try await self.copiedEpoch(on: number) != epoch { return false }
             return true
@@ -186,7 +186,7 @@ final class RecoveryKit: Sendable {
         try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file)
         try await pgmosaic("users", "add", "ada", "--role", "admin", "--password-file", file)
         try await pgmosaic("tables", "declare", "kv", "--database", TestCluster.database, "--sharded-by", "k")
-        try await eventually("the router makes the table", within: .seconds(60)) {
+        try await eventually("the router makes the table") {
             try await self.execute("CREATE TABLE IF NOT EXISTS kv (k bigint PRIMARY KEY, v int)")
             return true
         }
