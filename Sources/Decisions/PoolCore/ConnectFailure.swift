@@ -22,6 +22,9 @@ package struct ConnectFailure: Error, Hashable, Sendable {
         self.sqlState = sqlState
     }
 
+    /// The server took the packets, or nobody did, and nothing came back: each attempt costs all of its time.
+    package var isSilence: Bool { kind == .timedOut }
+
     /// Trying again soon cannot help.
     package var isDefinitive: Bool { kind == .rejected }
 }

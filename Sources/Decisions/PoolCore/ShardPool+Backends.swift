@@ -31,7 +31,8 @@ extension ShardPool {
         counters.connecting &-= 1
         counters.connectFailures &+= 1
         backOff(failure, retryAfter: retryAfter, now: now)
-        if failsFast { refuseAll(.unavailable(failure), &actions) }
+        // Of several attempts at once another may still be answered.
+        if failsFast, !failure.isSilence || counters.connecting == 0 { refuseAll(.unavailable(failure), &actions) }
         pursue(now: now, actions: &actions)
         vacate(slot, now: now, actions: &actions)
     }

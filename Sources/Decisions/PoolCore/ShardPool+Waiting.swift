@@ -34,8 +34,9 @@ extension ShardPool {
         let refusal: PoolRefusal
         if phase != .open {
             refusal = .draining
-        } else if let lastFailure, failsFast, counters.connecting == 0, now < retryAt {
+        } else if let lastFailure, refusesAtOnce(now: now) {
             refusal = .unavailable(lastFailure)
+            if lastFailure.isSilence { lookAgain(now: now, &actions) }
         } else if waiters.count >= limits.waitersMax {
             refusal = .queueFull
         } else {
@@ -84,7 +85,21 @@ extension ShardPool {
     /// Nothing is alive and nothing suggests that it soon will be: waiting would only delay the error.
     var failsFast: Bool {
         guard let lastFailure, counters.idle == 0, counters.busy == 0 else { return false }
-        return lastFailure.isDefinitive || failuresInRow >= limits.failFastAfter
+        return lastFailure.isDefinitive || lastFailure.isSilence || failuresInRow >= limits.failFastAfter
+    }
+
+    /// An attempt at a server that says nothing takes all of `connectTimeout`, and no request is to wait for each: while some come, one attempt after the other is made beside them. Whoever comes when
+    /// nobody has looked for a while waits for one.
+    private func refusesAtOnce(now: PoolInstant) -> Bool {
+        guard let lastFailure, failsFast else { return false }
+        if lastFailure.isSilence { return counters.connecting > 0 || now < retryAt + times.backoffMax }
+        return counters.connecting == 0 && now < retryAt
+    }
+
+    /// An attempt that nobody waits for.
+    private mutating func lookAgain(now: PoolInstant, _ actions: inout [PoolAction]) {
+        guard !isPaused, mayConnect(now: now), case .taken = budget.take(for: loop, lineUp: false, now: now) else { return }
+        connect(&actions)
     }
 
     mutating func backOff(_ failure: ConnectFailure, retryAfter: Duration?, now: PoolInstant) {

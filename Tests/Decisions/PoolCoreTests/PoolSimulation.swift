@@ -4,7 +4,7 @@ import PoolCore
 final class PoolSimulation {
     enum Event: Hashable, CaseIterable {
         case acquire, release, releaseBroken, connect, failConnect, loseBackend, confirmClose, cancel, deliver, wait, waitLong
-        case retire, failHealthCheck, drain, pause, resume
+        case retire, failHealthCheck, drain, pause, resume, silentConnect
     }
 
     private final class Loop {
@@ -75,6 +75,9 @@ final class PoolSimulation {
         case .failConnect:
             guard !loop.connecting.isEmpty else { return false }
             loop.pool.connectFailed(loop.connecting.removeFirst(), ConnectFailure(.unreachable), now: now, actions: &actions)
+        case .silentConnect:
+            guard !loop.connecting.isEmpty else { return false }
+            loop.pool.connectFailed(loop.connecting.removeFirst(), ConnectFailure(.timedOut), now: now, actions: &actions)
         case .loseBackend:
             guard !loop.idle.isEmpty || !loop.busy.isEmpty else { return false }
             let backend = loop.busy.isEmpty ? loop.idle.removeFirst() : loop.busy.removeFirst().backend

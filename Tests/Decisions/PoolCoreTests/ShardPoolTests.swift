@@ -129,6 +129,67 @@ import Testing
         #expect(simulation.complaints == [])
     }
 
+    /// A server that hangs: one request learns it, the others need not.
+    @Test func aShardThatSaysNothingIsWaitedForOnceAndRefusesAtOnceThen() {
+        final class Holder {
+            var pool: ShardPool
+            init(_ pool: consuming ShardPool) { self.pool = pool }
+        }
+        let holder = Holder(ShardPool(loop: LoopIndex(0), limits: Self.limits(), budget: SlotBudget(slotsMax: 2, loops: 1), seed: 1))
+        var (now, actions, number) = (PoolInstant(nanoseconds: 1_000_000_000_000), [PoolAction](), UInt64(0))
+        func pass(_ time: Duration) { now = now + PoolNanoseconds(time) }
+        func acquire() -> AcquireResult {
+            number += 1
+            return holder.pool.acquire(WaiterID(number), now: now, actions: &actions)
+        }
+        /// The attempt that is under way.
+        func attempt() -> BackendID? {
+            defer { actions = [] }
+            for case .connect(let backend) in actions { return backend }
+            return nil
+        }
+        let silence = ConnectFailure(.timedOut)
+        #expect(acquire() == .queued && acquire() == .queued)
+        let both = actions.compactMap { action -> BackendID? in if case .connect(let backend) = action { backend } else { nil } }
+        #expect(both.count == 2)
+        actions = []
+        pass(.seconds(5))
+        // The other one may still be answered.
+        holder.pool.connectFailed(both[0], silence, now: now, actions: &actions)
+        #expect(actions == [])
+        holder.pool.connectFailed(both[1], silence, now: now, actions: &actions)
+        #expect(actions == [.refuse(WaiterID(1), .unavailable(silence)), .refuse(WaiterID(2), .unavailable(silence))])
+        actions = []
+        // From then on at once, with one attempt after the other beside those that are refused.
+        for _ in 0..<5 {
+            pass(.seconds(5))
+            for _ in 0..<3 { #expect(acquire() == .refused(.unavailable(silence))) }
+            let backend = attempt()
+            #expect(backend != nil && holder.pool.statistics.connecting == 1)
+            pass(.seconds(5))
+            #expect(acquire() == .refused(.unavailable(silence)))
+            if let backend { holder.pool.connectFailed(backend, silence, now: now, actions: &actions) }
+            #expect(actions == [])
+        }
+        // When it is back, whoever comes next is served.
+        pass(.seconds(5))
+        #expect(acquire() == .refused(.unavailable(silence)))
+        if let backend = attempt() { holder.pool.connected(backend, now: now, actions: &actions) }
+        guard case .granted = acquire() else { return #expect(Bool(false), "it is back, and nobody is served") }
+    }
+
+    /// What was found out long ago keeps nobody from a server that may be well by now.
+    @Test func afterAQuietTimeASilentShardIsWaitedForAgain() {
+        let simulation = PoolSimulation(loops: 1, limits: Self.limits())
+        simulation.apply(.acquire, on: 0)
+        simulation.apply(.silentConnect, on: 0)
+        #expect(simulation.refusals == [.unavailable(ConnectFailure(.timedOut))])
+        simulation.advance(.seconds(11))
+        simulation.apply(.acquire, on: 0)
+        simulation.apply(.connect, on: 0)
+        #expect(simulation.grants == 1 && simulation.refusals.count == 1 && simulation.complaints == [])
+    }
+
     @Test func aLoopInNeedIsGivenAnothersIdleBackendAtOnce() {
         let simulation = PoolSimulation(loops: 2, limits: Self.limits { $0.sizeMax = 1 })
         simulation.apply(.acquire, on: 0)
