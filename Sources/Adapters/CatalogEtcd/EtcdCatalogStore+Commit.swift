@@ -64,12 +64,11 @@ extension EtcdCatalogStore {
     ) async throws(CatalogError) -> CatalogSnapshot {
         var deadline = ContinuousClock.now + timing.call
         // What was read last is mostly the newest. Where it is not, or does not allow the change, a look tells why.
-        if let base = known(at: epoch), let draft = try? decide(base), let plan = try? EtcdCommit(draft, over: base, keys), !plan.isStaged,
-            let stored = try await store(plan, over: base, until: deadline)
-        {
-            return remembering(stored)
-        }
         var isFirst = true
+        if let base = known(at: epoch), let draft = try? decide(base), let plan = try? EtcdCommit(draft, over: base, keys), !plan.isStaged {
+            if let stored = try await store(plan, over: base, until: deadline) { return remembering(stored) }
+            isFirst = false
+        }
         while true {
             // Most conflicts show here already. Behind a commit that was not stored the look tells why.
             let base = try await stored(until: isFirst ? deadline : .now + timing.call)

@@ -58,10 +58,11 @@ extension PostgresCatalogStore {
     ) async throws(CatalogError) -> CatalogSnapshot {
         let deadline = ContinuousClock.now + timing.call
         // What was read last is mostly the newest. Where it is not, or does not allow the change, a look tells why.
-        if let base = known(at: epoch), let (next, parameters) = try? decide(base), try await store(next, sql, parameters, over: base, until: deadline) {
-            return remembering(next)
-        }
         var isFirst = true
+        if let base = known(at: epoch), let (next, parameters) = try? decide(base) {
+            if try await store(next, sql, parameters, over: base, until: deadline) { return remembering(next) }
+            isFirst = false
+        }
         while true {
             // Most conflicts show here already, and the nonce is read. Behind a commit that was not stored the look tells why.
             let base = try await stored(until: isFirst ? deadline : .now + timing.call)

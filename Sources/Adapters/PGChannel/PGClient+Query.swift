@@ -12,10 +12,13 @@ extension PGClient {
         }
         var request = ByteBuffer()
         let name = options.preparedName ?? ""
-        let isPrepared = !name.isEmpty && preparedNames.withLock { $0.contains(name) }
+        let isPrepared = !name.isEmpty && preparedTexts.withLock { $0[name]?.utf8.elementsEqual(sql.utf8) ?? false }
         if !isPrepared {
-            // A call that failed may have left it: to close one that is not there is no error.
-            if !name.isEmpty { request.writeClose(.statement, name: name) }
+            if !name.isEmpty {
+                // A call that failed may have left it: to close one that is not there is no error.
+                preparedTexts.withLock { $0[name] = nil }
+                request.writeClose(.statement, name: name)
+            }
             request.writeParse(name: name, query: sql, parameterTypes: parameters.map(\.typeOID))
         }
         request.writeBind(portal: "", statement: name, parameters: parameters.map { ($0.value, $0.format) }, resultFormat: options.resultFormat)
@@ -26,7 +29,7 @@ extension PGClient {
         request.writeSync()
         let results = try await perform(
             { _ in .query(rowsMax: rowsMax) }, request, id: makeCallID(), bytesMax: options.bytesMax, timeout: options.timeout)
-        if !isPrepared, !name.isEmpty { preparedNames.withLock { _ = $0.insert(name) } }
+        if !isPrepared, !name.isEmpty { preparedTexts.withLock { $0[name] = sql } }
         return results.first ?? PGResult()
     }
 

@@ -28,7 +28,8 @@ package final class PGClient: Sendable {
         package var bytesMax: Int = PGClient.bytesMaxDefault
         package var resultFormat: WireFormat = .text
         package var timeout: TimeAmount?
-        /// Under which the statement stays prepared on this connection, for calls with the same text; nil: it is parsed and planned anew each time.
+        /// Under which the statement stays prepared on this connection, for later calls with the same text; with another text the name is prepared anew. nil: it is
+        /// parsed and planned at each call.
         package var preparedName: String?
 
         package init(rowsMax: Int? = nil, timeout: TimeAmount? = nil) {
@@ -50,8 +51,8 @@ package final class PGClient: Sendable {
     private let observers: PGClientObservers
     let callTimeout: TimeAmount
     private let callIDs = Atomic<UInt64>(0)
-    /// The names of `QueryOptions.preparedName` that are known to be there.
-    let preparedNames = Mutex<Set<String>>([])
+    /// What is known to be prepared under each name of `QueryOptions.preparedName`. The names are the program's own, and few.
+    let preparedTexts = Mutex<[String: String]>([:])
     package let processID: Int32
 
     /// On the loop.

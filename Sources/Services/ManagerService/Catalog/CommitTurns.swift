@@ -10,7 +10,7 @@ final class CommitTurns: Sendable {
     private struct State {
         var isTaken = false
         var lastID: UInt64 = 0
-        /// In their order.
+        /// In their order; as many as there are requests at most.
         var waiting: [(id: UInt64, continuation: CheckedContinuation<Bool, Never>)] = []
     }
     private let state = Mutex(State())

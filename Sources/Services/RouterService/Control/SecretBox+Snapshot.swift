@@ -1,9 +1,9 @@
-internal import CatalogStore
-internal import Secrets
+package import CatalogStore
+package import Secrets
 
 extension SecretBox {
     /// What the router's saved copies are sealed with: nobody without the cluster's key can have it serve from another one.
-    var snapshotSeal: SnapshotSeal {
+    package var snapshotSeal: SnapshotSeal {
         SnapshotSeal {
             code(of: $0, purpose: SnapshotSeal.purpose)
         } isCode: {

@@ -5,6 +5,7 @@ import NIOCore
 import NIOPosix
 import PGChannel
 import PGWire
+import RouterService
 import Secrets
 import ShardModel
 
@@ -30,9 +31,7 @@ struct RecoveryReading {
 
     mutating func read(files: [String]) throws {
         // Without the key nobody can tell, and the operator looks at what would be written.
-        let seal = box.map { box in
-            SnapshotSeal { box.code(of: $0, purpose: SnapshotSeal.purpose) } isCode: { box.isCode($0, of: $1, purpose: SnapshotSeal.purpose) }
-        }
+        let seal = box?.snapshotSeal
         for file in files {
             do throws(SnapshotFileError) {
                 sources.append(RecoverySource(place: file, mark: nil, copy: .readable(try SnapshotFile.load(from: file, seal: seal), isWhole: true)))
