@@ -37,6 +37,8 @@ package struct BackendHandshake: ~Copyable {
         package var parameters: [String: String] = [:]
         package var processID: Int32 = 0
         package var secretKey: Int32 = 0
+        /// The server has proved, by SCRAM, that it knows what the password is checked by.
+        package var hasProvenItself = false
     }
 
     package enum Failure: Error, Hashable, Sendable {
@@ -172,6 +174,7 @@ package struct BackendHandshake: ~Copyable {
             return nil
         case (.ok, .exchangingSCRAM(let client)):
             guard client.isDone else { return fail(.authentication(.exchangeSkipped)) }
+            session.hasProvenItself = true
             state = .settingUp
             return nil
         case (.cleartextPassword, .authenticating):

@@ -98,7 +98,7 @@ final class BackendHandshakeHandler: ChannelInboundHandler, RemovableChannelHand
         established = nil
         let backend = EstablishedBackend(
             channel: context.channel, parameters: session.parameters, processID: session.processID, secretKey: session.secretKey,
-            unread: received.slice(), isEncrypted: hasTLS)
+            unread: received.slice(), isEncrypted: hasTLS, hasProvenItself: session.hasProvenItself)
         context.pipeline.syncOperations.removeHandler(context: context).assumeIsolated().whenComplete { _ in promise.succeed(backend) }
     }
 

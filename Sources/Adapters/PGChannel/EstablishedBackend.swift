@@ -12,6 +12,8 @@ package struct EstablishedBackend: Sendable {
     /// Bytes that came behind ReadyForQuery (a NOTICE, a ParameterStatus of a reload): to be read before anything from the channel. Mostly empty.
     package let unread: ByteBuffer
     package let isEncrypted: Bool
+    /// The server has proved, by SCRAM, that it knows what the password is checked by.
+    package let hasProvenItself: Bool
 
     package var cancelKey: CancelRequest { CancelRequest(processID: processID, secret: secretKey) }
 }

@@ -54,6 +54,8 @@ package final class PGClient: Sendable {
     /// What is known to be prepared under each name of `QueryOptions.preparedName`. The names are the program's own, and few.
     let preparedTexts = Mutex<[String: String]>([:])
     package let processID: Int32
+    /// The server has proved, by SCRAM, that it knows what the password is checked by.
+    package let serverHasProvenItself: Bool
 
     /// On the loop.
     fileprivate init(_ backend: EstablishedBackend, options: Options, cancelRequest: @escaping @Sendable () -> EventLoopFuture<Void>?) throws {
@@ -61,6 +63,7 @@ package final class PGClient: Sendable {
         observers = PGClientObservers(parameters: backend.parameters)
         callTimeout = options.callTimeout
         processID = backend.processID
+        serverHasProvenItself = backend.hasProvenItself
         let handler = PGClientHandler(unread: backend.unread, observers: observers, cancelRequest: cancelRequest)
         self.handler = NIOLoopBound(handler, eventLoop: channel.eventLoop)
         try channel.pipeline.syncOperations.addHandler(handler)

@@ -8,7 +8,7 @@ extension MovedTable {
     ///
     /// - key: the name of the shard key column.
     ///
-    /// Throws `TransferError.shape`, `PGClientError`.
+    /// Throws `TransferError.shape`, `.nameForm`, `PGClientError`.
     package static func read(_ table: QualifiedName, key: String, from client: PGClient) async throws -> [MovedTable] {
         var tables = try await relations(of: table, from: client)
         for index in tables.indices {
@@ -38,6 +38,7 @@ extension MovedTable {
             guard let schema = row.text(0), let name = row.text(1), let column = row.text(2), let type = row.integer(3).flatMap({ UInt32(exactly: $0) })
             else { continue }
             let relation = QualifiedName(schema: schema, name: name)
+            for part in [schema, name, column] where !part.isNormalized { throw TransferError.nameForm(part, relation: relation) }
             if tables.last?.name != relation {
                 tables.append(MovedTable(name: relation, columns: [], keyColumn: "", keyType: .integer, primaryKey: []))
             }

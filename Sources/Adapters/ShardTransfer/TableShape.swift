@@ -50,7 +50,7 @@ package struct TableShape: Hashable, Sendable {
                 relation: relation, columns: columns.compactMap { $0.text(1) },
                 form: RowForm(format: format, columnCount: columns.count, keyColumn: 0, keyType: .text, keyTypeOID: 0), pages: pages)
         }
-        guard let position = columns.firstIndex(where: { $0.text(0) == key }) else {
+        guard let position = columns.firstIndex(where: { $0.text(0)?.isExactly(key) == true }) else {
             throw TransferError.shape("\(relation) has no column \(key) that is copied")
         }
         let typeOID = columns[position].integer(2).flatMap { UInt32(exactly: $0) } ?? 0

@@ -1,10 +1,13 @@
 package import PGChannel
 package import PGWire
+package import ShardModel
 
 /// Why rows could not be copied.
 package enum TransferError: Error, Sendable, CustomStringConvertible {
     /// The table is not there, or of a kind that has no copy.
     case shape(String)
+    /// A name of the relation, or in it, is not in Unicode's normalization form C, so that it could be taken for another one.
+    case nameForm(String, relation: QualifiedName)
     /// The source's rows are not of the form that was expected.
     case rows(relation: String, ServerError)
     case source(PGClientError)
@@ -19,6 +22,7 @@ package enum TransferError: Error, Sendable, CustomStringConvertible {
     package var description: String {
         switch self {
         case .shape(let reason), .program(let reason): reason
+        case .nameForm(let name, let relation): "\(relation) has the name \"\(name)\" in it, which is not in Unicode's normalization form C: rename it"
         case .rows(let relation, let error): "the rows of \(relation): \(error.message)"
         case .diverged(let rows): "a change of one row found \(rows) on the target, which does not have what the source had"
         case .source(let error): "the source: \(error)"

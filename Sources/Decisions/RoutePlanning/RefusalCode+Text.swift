@@ -155,6 +155,9 @@ extension RefusalCode {
             ("the router depends on this setting", "Leave it as it is.")
         case .role:
             ("the session's user cannot be changed through the router", "Use SET ROLE, or log in as the other user.")
+        case .nameForm:
+            ("a name is not in Unicode's normalization form C",
+             "Write the name in form C (NFC), in which an accented letter is one character where Unicode has one; rename what has another name.")
         case .uncertainName:
             (
                 "in a session that has changed its role the name may mean objects of several schemas",

@@ -57,6 +57,7 @@ package enum RefusalCode: String, Hashable, Sendable, CaseIterable {
     case twoPhase = "PGM-TWO-PHASE"
     case setting = "PGM-SETTING"
     case role = "PGM-ROLE"
+    case nameForm = "PGM-NAME-FORM"
     case uncertainName = "PGM-UNCERTAIN-NAME"
     case copyFile = "PGM-COPY-FILE"
     case copyFormat = "PGM-COPY-FORMAT"

@@ -85,6 +85,8 @@ package struct Relation: Hashable, Sendable {
     package var isUnlogged = false
     /// Of a sequence: each shard has a slice of its values (`SequenceSlicing`).
     package var isSlicedSequence = false
+    /// Some part has a name outside of normalization form C: a column, a constraint, the parent, something that a view shows.
+    package var hasMisnamedPart = false
 
     package init(
         name: QualifiedName, kind: Kind = .table, columns: [Column], uniqueKeys: [UniqueKey] = [],
@@ -256,6 +258,6 @@ package struct PlanningContext: Sendable {
 extension SchemaSnapshot {
     /// The schemas to search, those that do not exist left out; `"$user"` stands for the router's role and any of `roles`.
     package func resolve(searchPath: [String], roles: [String]) -> [String] {
-        searchPath.flatMap { $0 == "$user" ? [currentUser] + roles : [$0] }.filter { schemas.contains($0) }
+        searchPath.flatMap { $0 == "$user" ? [currentUser] + roles : [$0] }.filter { $0.isNormalized && schemas.contains($0) }
     }
 }

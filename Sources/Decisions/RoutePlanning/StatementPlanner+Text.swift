@@ -1,3 +1,4 @@
+internal import ShardModel
 package import SQLSyntax
 
 extension StatementPlanner {
@@ -21,8 +22,10 @@ extension StatementPlanner {
         bytes: [UInt8], literals: LiteralRanges?, parameterTypes: [UInt32] = [], allowsSeveral: Bool = false, context: PlanningContext,
         limits: ParsedSQL.Limits = .init()
     ) throws(TextError) -> StatementPlan {
-        let statements: [ParsedStatement]
-        do throws(SyntaxError) { statements = try ParsedSQL.parse(bytes: bytes, limits: limits).statements } catch { throw .syntax(error) }
+        let parsed: ParsedSQL
+        do throws(SyntaxError) { parsed = try ParsedSQL.parse(bytes: bytes, limits: limits) } catch { throw .syntax(error) }
+        if let name = parsed.firstName(where: { !$0.isNormalized }) { throw .refused(Refusal(.nameForm, name.text, at: name.location)) }
+        let statements = parsed.statements
         guard let statement = statements.first else { return .empty }
         do throws(Refusal) {
             guard statements.count == 1 else {

@@ -1,4 +1,5 @@
 internal import SQLSyntax
+internal import ShardModel
 
 /// The settings a client made with SET or at its start, which follow it from backend to backend.
 ///
@@ -8,6 +9,10 @@ package struct SessionSettings: Hashable, Sendable {
     private struct Entry: Hashable, Sendable {
         var name: String
         var statement: String
+
+        // A value is its bytes, and so is the text that sets it.
+        static func == (a: Self, b: Self) -> Bool { a.name == b.name && a.statement.isExactly(b.statement) }
+        func hash(into hasher: inout Hasher) { hasher.combine(name) }
     }
     private var entries: [Entry] = []
     /// What search_path names, where the session set it; `"$user"` stands for the role.
@@ -29,15 +34,15 @@ package struct SessionSettings: Hashable, Sendable {
     ///
     /// Of a setting that a statement may change in part (`dateStyle`, the transaction characteristics) every different statement is kept.
     package mutating func set(_ name: String, statement: String, searchPath: [String]? = nil) {
-        let name = name.lowercased()
+        let name = name.lowercasedASCII
         let isCumulative = Self.cumulative.contains(name)
-        entries.removeAll { $0.name == name && (!isCumulative || $0.statement == statement) }
+        entries.removeAll { $0.name == name && (!isCumulative || $0.statement.isExactly(statement)) }
         entries.append(Entry(name: name, statement: statement))
         if name == "search_path" { self.searchPath = searchPath }
     }
 
     package mutating func reset(_ name: String) {
-        let name = name.lowercased()
+        let name = name.lowercasedASCII
         entries.removeAll { $0.name == name }
         if name == "search_path" { searchPath = nil }
     }
@@ -52,12 +57,12 @@ package struct SessionSettings: Hashable, Sendable {
     }
 
     /// The statement last made for it.
-    package subscript(name: String) -> String? { entries.last { $0.name == name.lowercased() }?.statement }
+    package subscript(name: String) -> String? { entries.last { $0.name == name.lowercasedASCII }?.statement }
 
     /// The value that `name` has in `origin`, taken over: what RESET means to a client whose start gave settings.
     package mutating func restore(_ name: String, from origin: SessionSettings) {
         reset(name)
-        for entry in origin.entries where entry.name == name.lowercased() {
+        for entry in origin.entries where entry.name == name.lowercasedASCII {
             set(name, statement: entry.statement, searchPath: origin.searchPath)
         }
     }
@@ -93,7 +98,7 @@ package struct SessionSettings: Hashable, Sendable {
         guard self != old else { return [] }
         let others = otherStatements(from: old)
         let (role, oldRole) = (self[Self.role], old[Self.role])
-        if others.isEmpty, role != nil { return role == oldRole ? [] : [role!] }
+        if others.isEmpty, let role { return oldRole?.isExactly(role) == true ? [] : [role] }
         return (oldRole == nil ? [] : Self.resets(Self.role)) + others + (role.map { [$0] } ?? [])
     }
 

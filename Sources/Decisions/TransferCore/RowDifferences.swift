@@ -58,7 +58,8 @@ package struct RowDifferences: Sendable {
     /// In the order of their keys; the first `max` of them.
     package func differences(max: Int) -> [Difference] {
         var found: [Difference] = []
-        for (key, counts) in byKey.sorted(by: { $0.key < $1.key }) {
+        for (bytes, counts) in byKey.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
+            let key = String(decoding: bytes, as: UTF8.self)
             let changed = min(counts.source, counts.target)
             for (kind, count) in [(Kind.changed, changed), (.missing, counts.source - changed), (.extra, counts.target - changed)] {
                 for _ in 0..<min(count, max - found.count) { found.append(Difference(kind: kind, key: key)) }
@@ -68,10 +69,11 @@ package struct RowDifferences: Sendable {
         return found
     }
 
-    private var byKey: [String: (source: Int, target: Int)] {
-        var byKey: [String: (source: Int, target: Int)] = [:]
+    /// By the key's bytes.
+    private var byKey: [[UInt8]: (source: Int, target: Int)] {
+        var byKey: [[UInt8]: (source: Int, target: Int)] = [:]
         for (row, count) in surplus {
-            let key = form.key(of: row) ?? "?"
+            let key = Array((form.key(of: row) ?? "?").utf8)
             if count > 0 { byKey[key, default: (0, 0)].source += count } else { byKey[key, default: (0, 0)].target -= count }
         }
         return byKey

@@ -33,6 +33,18 @@ struct MessageField {
         return result
     }
 
+    /// The texts that a struct holds itself. The grammar has no lists of them outside of nodes.
+    static func texts(in message: UnsafeMutableRawPointer) -> [String] {
+        let descriptor = descriptor(of: message).pointee
+        return (0..<Int(descriptor.n_fields)).compactMap { index in
+            let field = descriptor.fields[index]
+            guard field.type == PROTOBUF_C_TYPE_STRING, field.label != PROTOBUF_C_LABEL_REPEATED,
+                let text = setChild(at: message + Int(field.offset), of: message, field)
+            else { return nil }
+            return String(cString: text.assumingMemoryBound(to: CChar.self))
+        }
+    }
+
     private static func setChild(
         at place: UnsafeMutableRawPointer, of message: UnsafeMutableRawPointer, _ field: ProtobufCFieldDescriptor
     ) -> UnsafeMutableRawPointer? {

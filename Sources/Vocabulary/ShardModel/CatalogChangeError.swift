@@ -18,6 +18,8 @@ package enum CatalogChangeError: Error, Hashable, Sendable {
     /// Two shards of the database would give out the same values of a sequence.
     case repeatedSlice(database: String, slice: Int)
     case emptyName(record: String)
+    /// A name that is not in Unicode's normalization form C could be taken for another one.
+    case misspelledName(record: String)
     /// A job that is not over, or a hold, names a shard that its database does not have.
     case missingShard(ShardID, database: String, of: String)
     case wrongHold(job: String, String)
@@ -48,6 +50,7 @@ extension CatalogChangeError: CustomStringConvertible {
         case .repeatedVNode(let database, let vnode): "vnode id \(vnode) occurs twice in database \"\(database)\""
         case .repeatedSlice(let database, let slice): "slice \(slice) of sequence values occurs twice in database \"\(database)\""
         case .emptyName(let record): "\(record) has an empty name"
+        case .misspelledName(let record): "\(record) has a name that is not in Unicode's normalization form C"
         case .missingShard(let shard, let database, let record): "\(record) needs shard \"\(shard)\", which database \"\(database)\" has not"
         case .wrongHold(let job, let reason): "the hold of job \"\(job)\" is wrong: \(reason)"
         case .moved(let place): "the catalog was moved to \(place) and takes no more changes here"

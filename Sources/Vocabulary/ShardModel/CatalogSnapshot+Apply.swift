@@ -21,11 +21,13 @@ extension CatalogSnapshot {
     private mutating func apply(_ operation: CatalogChange.Operation) throws(CatalogChangeError) {
         switch operation {
         case .putDatabase(var record):
+            try Self.checkSpelling(record.version == 0 ? [record.name] + record.keyColumnRules : record.keyColumnRules, of: Self.label(database: record.name))
             record.version = try Self.put(record.version, over: databases[record.name]?.version, Self.label(database: record.name))
             databases[record.name] = record
         case .deleteDatabase(let name, let version):
             try Self.delete(version, of: databases.removeValue(forKey: name)?.version, Self.label(database: name))
         case .putShard(var record):
+            if record.version == 0 { try Self.checkSpelling([record.id.name], of: Self.label(shard: record.id)) }
             record.version = try Self.put(record.version, over: shards[record.id]?.version, Self.label(shard: record.id))
             record.sortVNodes()
             shards[record.id] = record
@@ -33,12 +35,14 @@ extension CatalogSnapshot {
             try Self.delete(version, of: shards.removeValue(forKey: id)?.version, Self.label(shard: id))
         case .putTable(var record):
             let key = TableKey(database: record.database, table: record.name)
+            try Self.checkSpelling(record.names, of: Self.label(table: key))
             record.version = try Self.put(record.version, over: tables[key]?.version, Self.label(table: key))
             tables[key] = record
         case .deleteTable(let database, let name, let version):
             let key = TableKey(database: database, table: name)
             try Self.delete(version, of: tables.removeValue(forKey: key)?.version, Self.label(table: key))
         case .putUser(var record):
+            if record.version == 0 { try Self.checkSpelling([record.name], of: Self.label(user: record.name)) }
             record.version = try Self.put(record.version, over: users[record.name]?.version, Self.label(user: record.name))
             users[record.name] = record
         case .deleteUser(let name, let version):
@@ -67,6 +71,11 @@ extension CatalogSnapshot {
         return read + 1
     }
 
+    /// What is new only: a catalog that has such a name from before goes on with it.
+    private static func checkSpelling(_ names: [String], of record: @autoclosure () -> String) throws(CatalogChangeError) {
+        guard names.allSatisfy(\.isNormalized) else { throw .misspelledName(record: record()) }
+    }
+
     private static func delete(
         _ read: UInt64, of stored: UInt64?, _ record: @autoclosure () -> String
     ) throws(CatalogChangeError) {
@@ -86,5 +95,12 @@ extension ShardRecord {
         for (left, right) in zip(vnodes, vnodes.dropFirst()) where left.range.start > right.range.start {
             return vnodes.sort { $0.range.start < $1.range.start }
         }
+    }
+}
+
+extension TableRecord {
+    /// The table's, and its key column's.
+    fileprivate var names: [String] {
+        if case .sharded(let column) = placement { [name.schema, name.name, column] } else { [name.schema, name.name] }
     }
 }

@@ -51,7 +51,7 @@ import Testing
         try await TransferServer.run("CREATE SCHEMA pgmosaic; CREATE FUNCTION pgmosaic.told() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'", on: [shards[1]])
         try await TransferServer.run("CREATE EVENT TRIGGER pgmosaic_schema_end ON ddl_command_end EXECUTE FUNCTION pgmosaic.told()", on: [shards[1]])
         try await withFolder { folder in
-            let transfer = SchemaTransfer(from: shards[0], to: shards[1], folder: folder)
+            let transfer = SchemaTransfer(from: .init(shards[0]), to: .init(shards[1]), folder: folder)
             try await transfer.dump()
             try await transfer.restore(.beforeRows)
             let client = try await TransferServer.connect(shards[1])
@@ -73,7 +73,7 @@ import Testing
         try await TransferServer.run("CREATE TABLE a (id int); CREATE TABLE b (id int)", on: [shards[0]])
         try await TransferServer.run("CREATE TABLE b (id int)", on: [shards[1]])
         try await withFolder { folder in
-            let transfer = SchemaTransfer(from: shards[0], to: shards[1], folder: folder)
+            let transfer = SchemaTransfer(from: .init(shards[0]), to: .init(shards[1]), folder: folder)
             try await transfer.dump()
             let error = await #expect(throws: TransferError.self) { try await transfer.restore(.beforeRows) }
             guard case .program(let reason) = error else { throw try #require(error) }
@@ -90,12 +90,50 @@ import Testing
         let shards = try await TransferServer.current.shards(2)
         try await TransferServer.run("CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE \"Lo cal\" (id int PRIMARY KEY)", on: [shards[0]])
         try await withFolder { folder in
-            let transfer = SchemaTransfer(from: shards[0], to: shards[1], excludedTables: ["public.\"Lo cal\""], folder: folder)
+            let transfer = SchemaTransfer(from: .init(shards[0]), to: .init(shards[1]), excludedTables: ["public.\"Lo cal\""], folder: folder)
             try await transfer.dump()
             for section in SchemaTransfer.Section.allCases { try await transfer.restore(section) }
             let client = try await TransferServer.connect(shards[1])
             #expect(try await client.query("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1").rows.map { $0.text(0) } == ["a", "a_pkey"])
             await client.close()
+        }
+    }
+
+    /// pg_dump before PostgreSQL 16 sends a password as text to whoever asks: it has none for a server that has not proved, to a session of ours, that it knows it.
+    @Test(arguments: ["password", "scram-sha-256"]) func aReferenceIsToldToWhoHasProvedItself(_ method: String) async throws {
+        let shards = try await TransferServer.current.shards(2)
+        let role = "r" + UUID().uuidString.lowercased().prefix(8)
+        try await TransferServer.run("CREATE ROLE \(role) LOGIN SUPERUSER PASSWORD 'pencil'; CREATE TABLE t (id int)", on: [shards[0]])
+        let admin = try await TransferServer.connect(shards[0])
+        let rules = try #require(try await admin.query("SELECT current_setting('hba_file')").rows.first?.text(0))
+        let before = try String(contentsOfFile: rules, encoding: .utf8)
+        try "host all \(role) 127.0.0.1/32 \(method)\n\(before)".write(toFile: rules, atomically: false, encoding: .utf8)
+        _ = try await admin.query("SELECT pg_reload_conf()")
+        // It is in force when a password counts.
+        var stranger = shards[0]
+        (stranger.user, stranger.password) = (role, .literal("wrong"))
+        while let client = try? await TransferServer.connect(stranger) {
+            await client.close()
+            try await Task.sleep(for: .milliseconds(50))
+        }
+        await admin.close()
+        try await withFolder { folder in
+            try "pencil\n".write(toFile: folder + "/secret", atomically: false, encoding: .utf8)
+            var source = shards[0]
+            source.user = role
+            source.password = .file(folder + "/secret")
+            let error = await #expect(throws: TransferError.self) { try await SchemaTransfer(from: .init(source), to: .init(shards[1]), folder: folder).dump() }
+            let version = try await SupervisedProcess.runChecked(.init(try PostgresInstallation.find().path(of: "pg_dump"), ["--version"])).output
+            let isOld = ["13", "14", "15"].contains { version.contains("PostgreSQL) \($0)") }
+            if isOld || method == "password" { #expect(error?.description.contains(isOld ? "was not told the password" : "cleartext password") == true, "\(String(describing: error))") }
+            guard method != "password" else {
+                await #expect(throws: PGClientError.self) { try await TransferServer.connect(source) }
+                return
+            }
+            let client = try await TransferServer.connect(source)
+            #expect(client.serverHasProvenItself)
+            await client.close()
+            try await SchemaTransfer(from: .init(source, hasProvenItself: true), to: .init(shards[1]), folder: folder).dump()
         }
     }
 
@@ -106,7 +144,7 @@ import Testing
         try await TransferServer.run(SequenceSlicing.statement(first), on: [shards[0]])
         try await TransferServer.run("INSERT INTO t DEFAULT VALUES; INSERT INTO t DEFAULT VALUES", on: [shards[0]])
         try await withFolder { folder in
-            let transfer = SchemaTransfer(from: shards[0], to: shards[1], folder: folder)
+            let transfer = SchemaTransfer(from: .init(shards[0]), to: .init(shards[1]), folder: folder)
             try await transfer.dump()
             for section in SchemaTransfer.Section.allCases { try await transfer.restore(section) }
             for _ in 0..<2 { try await TransferServer.run(SequenceSlicing.statement(movingInto: third), on: [shards[1]]) }

@@ -79,6 +79,30 @@ import Testing
         }
     }
 
+    /// Names that are equal to Swift, and two for PostgreSQL: what has one outside of normalization form C cannot be used, and is not taken for the other.
+    @Test func relationsWithNamesOfAnotherFormAreKnownAndNotUsed() async throws {
+        let odd = "e\u{301}", plain = "é"
+        try await withServer { server in
+            try await server.psql(
+                """
+                CREATE TABLE twofold (k bigint, "\(odd)" int, "\(plain)" int); CREATE TABLE "\(odd)" (k bigint, wrong int); CREATE TABLE "\(plain)" (k bigint, v int);
+                CREATE TABLE pair (a int, b int, CONSTRAINT "u\(odd)" UNIQUE (a), CONSTRAINT "u\(plain)" UNIQUE (b));
+                CREATE SCHEMA "\(odd)"; CREATE TABLE "\(odd)".t (x int); CREATE VIEW shows AS SELECT wrong FROM "\(odd)";
+                CREATE TABLE child () INHERITS ("\(odd)"); CREATE TABLE refers (x int); CREATE FUNCTION "\(odd)"() RETURNS int LANGUAGE sql AS 'SELECT 1';
+                """)
+            let schema = try await read(server)
+            let misnamed = schema.relations.values.filter { $0.hasMisnamedPart && $0.kind != .index }.map(\.name.name)
+            #expect(misnamed.sorted() == ["child", "pair", "shows", "twofold"])
+            #expect(schema.relations[Fixture.name(plain)]?.columns.map(\.name) == ["k", "v"])
+            #expect(schema.relations[Fixture.name(plain)]?.name.name.isExactly(plain) == true)
+            #expect(!schema.schemas.contains(plain) && schema.functions[Fixture.name(plain)] == nil)
+            var context = Fixture.context(schema: schema)
+            context.placements = [Fixture.name("twofold"): .sharded(key: "k"), Fixture.name(plain): .sharded(key: "k")]
+            #expect(Fixture.route("SELECT * FROM twofold WHERE k = 1", in: context) == RefusalCode.nameForm.rawValue)
+            #expect(Fixture.route("SELECT v FROM \(plain) WHERE k = 1", in: context).hasPrefix("PGM-") == false)
+        }
+    }
+
     private func problem(_ schema: SchemaSnapshot, _ placement: Placement, _ table: String) throws -> RefusalCode? {
         do throws(Refusal) {
             try PlacementRules.check(placement, for: Fixture.name(table), in: schema, placements: [:])

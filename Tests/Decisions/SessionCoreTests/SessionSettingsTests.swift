@@ -34,6 +34,16 @@ import Testing
         #expect(SessionSettings().statements(from: Self.made(role, x)) == ["RESET \"role\"", "RESET \"x\""])
     }
 
+    /// To Swift these texts are equal, and to PostgreSQL they are not.
+    @Test func valuesAndNamesAreTheirBytes() {
+        let composed = Self.made(("app.t", "SET app.t = 'é'")), other = Self.made(("app.t", "SET app.t = 'e\u{301}'"))
+        #expect(composed != other)
+        #expect(other.statements(from: composed).map { Array($0.utf8) } == [Array("SET app.t = 'e\u{301}'".utf8)])
+        #expect(Self.made(("role", "SET ROLE 'e\u{301}'")).statements(from: Self.made(("role", "SET ROLE 'é'"))).count == 1)
+        #expect(Self.made(("datestyle", "SET datestyle = 'é'"), ("datestyle", "SET datestyle = 'e\u{301}'")).count == 2)
+        #expect(Self.made(("app.É", "SET app.É = 1"), ("app.é", "SET app.é = 2"), ("APP.é", "SET APP.é = 3")).count == 2)
+    }
+
     @Test func resetAllLeavesTheRole() {
         let start = Self.made(("role", "start"), ("x", "SET x = 1"))
         #expect(Self.made(("role", "SET ROLE a"), ("y", "SET y = 1")).resetAll(to: start) == Self.made(("x", "SET x = 1"), ("role", "SET ROLE a")))

@@ -34,6 +34,16 @@ extension FaultTests {
             return client
         }
 
+        /// On how many shards a statement runs that begins like this and names the index.
+        private func running(_ start: String) async throws -> Int {
+            var count = 0
+            for shard in cluster.servers.indices {
+                let found = try await cluster.onShard(shard, "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE '\(start)%\(index)%' AND state = 'active' AND pid <> pg_backend_pid()")
+                count += found == "t" ? 1 : 0
+            }
+            return count
+        }
+
         private func waits(on shard: Int) async throws {
             try await eventually("it waits") {
                 try await cluster.onShard(shard, "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX%\(index)%' AND wait_event_type = 'Lock'") == "t"
@@ -92,9 +102,33 @@ extension FaultTests {
                 #expect(try await client.failure("SELECT v FROM kv WHERE k = 1") == nil)
             }
             client.close()
+            // Not before the router has heard of it: the index would be made.
+            try await eventually("nobody makes it") { try await running("CREATE INDEX") == 0 }
             held.close()
             try await eventually("nothing is left") { try await indexes() == none }
             try await cluster.expectNoLeak()
+        }
+
+        /// Whoever leaves as it is being done, as in PostgreSQL: it is done, or nothing is left; nothing in between.
+        @Test(arguments: [0, 1, 3, 10, 30]) func whoLeavesAtTheEndHasAllOrNothing(_ milliseconds: Int) async throws {
+            let held = try await holder(1)
+            let client = try await cluster.login()
+            try await client.send(W.query(create))
+            try await waits(on: 1)
+            held.close()
+            try await Task.sleep(for: .milliseconds(milliseconds))
+            client.close()
+            try await eventually("it has ended") {
+                let runs = try await running("")
+                let found = try await indexes()
+                return runs == 0 && (found == none || found == everywhere)
+            }
+            try await cluster.expectNoLeak()
+            // Its clean-up may still be at it.
+            try await eventually("it is gone") {
+                for shard in cluster.servers.indices { _ = try? await cluster.onShard(shard, "DROP INDEX IF EXISTS \(index)") }
+                return try await indexes() == none
+            }
         }
 
         /// Four at a time: who cleans up behind a failure is one of them.

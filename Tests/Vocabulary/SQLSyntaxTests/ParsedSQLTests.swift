@@ -20,6 +20,18 @@ import Testing
         #expect(kinds == ["SelectStmt", "ResTarget", "ColumnRef", "String", "ResTarget", "ColumnRef", "String", "RangeVar"])
     }
 
+    @Test(arguments: [
+        ("SELECT 'é', $$é$$, E'é', 1 /* é */ -- é", nil), ("SELECT é FROM t", "é"), ("SELECT \"a\"\"é\" FROM t", "a\"\"é"),
+        ("SELECT 1 AS x FROM t; SAVEPOINT ü", "ü"), ("SELECT U&\"d\\00e9\"", "dé"), ("SELECT U&\"d!00e9\" UESCAPE '!'", "dé"), ("SELECT U&'d\\00e9'", nil),
+        ("SELECT U&\"d\\0061\", 'é'", nil), ("SELECT 'x' & \"é\"", "é"), ("CREATE TABLE t (\"ö\" int)", "ö"), ("SELECT 1 AS é", "é"),
+        ("CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $$SELECT 'é'$$", nil), ("SET app.name = 'é'", nil), ("COMMENT ON TABLE t IS 'é'", nil),
+    ] as [(String, String?)])
+    func namesAreToldFromEverythingElse(_ sql: String, _ name: String?) throws {
+        let parsed = try ParsedSQL.parse(sql)
+        #expect(parsed.firstName { !$0.utf8.allSatisfy { $0 < 0x80 } }?.text == name)
+        #expect(parsed.firstName { _ in false } == nil)
+    }
+
     @Test func theWalkerSeesWhatStandsWithoutANodeAroundIt() throws {
         let statement = try ParsedSQL.parse("WITH w AS (SELECT 1) INSERT INTO t SELECT x FROM w UNION SELECT y FROM u ON CONFLICT DO NOTHING").statements[0]
         var structs: [String] = []

@@ -109,7 +109,7 @@ package enum IdentifierText {
     /// The parts, folded to lower case where not quoted; nil where the text is no name.
     package static func split(_ text: String) -> [String]? {
         var parts: [String] = []
-        var rest = Substring(text)
+        var rest = Substring(text).unicodeScalars
         while true {
             guard let part = takePart(&rest) else { return nil }
             parts.append(part)
@@ -119,24 +119,23 @@ package enum IdentifierText {
         }
     }
 
-    private static func takePart(_ rest: inout Substring) -> String? {
+    // Scalars: a quote with a combining mark behind it is one Character, and another one.
+    private static func takePart(_ rest: inout Substring.UnicodeScalarView) -> String? {
         guard rest.first == "\"" else {
             let part = rest.prefix { $0 != "." }
             rest = rest[part.endIndex...]
-            let isPlain = part.unicodeScalars.allSatisfy { $0 == "_" || $0 == "$" || $0.properties.isAlphabetic || ("0"..."9").contains($0) }
-            guard let first = part.first, isPlain, !first.isNumber else { return nil }
+            let isPlain = part.allSatisfy { $0 == "_" || $0 == "$" || $0.properties.isAlphabetic || ("0"..."9").contains($0) }
+            guard let first = part.first, isPlain, !("0"..."9").contains(first) else { return nil }
             // PostgreSQL folds ASCII letters only, in UTF8 databases.
-            return String(String.UnicodeScalarView(part.unicodeScalars.map { scalar in
-                ("A"..."Z").contains(scalar) ? Unicode.Scalar(UInt8(scalar.value) + 0x20) : scalar
-            }))
+            return String(part).lowercasedASCII
         }
         rest.removeFirst()
-        var part = ""
-        while let character = rest.popFirst() {
-            guard character == "\"" else { part.append(character); continue }
-            guard rest.first == "\"" else { return part.isEmpty ? nil : part }
+        var part = String.UnicodeScalarView()
+        while let scalar = rest.popFirst() {
+            guard scalar == "\"" else { part.append(scalar); continue }
+            guard rest.first == "\"" else { return part.isEmpty ? nil : String(part) }
             rest.removeFirst()
-            part.append(character)
+            part.append(scalar)
         }
         return nil
     }

@@ -54,6 +54,7 @@ package struct TableResolver: Sendable {
 
     private func temporary(_ name: String, at location: Int?) throws(Refusal) -> ResolvedTable? {
         guard let relation = context.temporary[name] else { return nil }
+        try Self.checkNames(of: relation, at: location)
         switch relation.kind {
         case .table, .partitioned, .sequence: break
         case .view: try check(temporaryView: relation, at: location)
@@ -82,8 +83,13 @@ package struct TableResolver: Sendable {
             guard isCatalog else { return nil }
             return try system(name, relation: nil, at: location)
         }
+        try Self.checkNames(of: relation, at: location)
         if Self.systemSchemas.contains(name.schema) { return try system(name, relation: relation, at: location) }
         return ResolvedTable(name: name, relation: relation, placement: try placement(of: relation, at: location))
+    }
+
+    private static func checkNames(of relation: Relation, at location: Int?) throws(Refusal) {
+        if relation.hasMisnamedPart { throw Refusal(.nameForm, "of a part of \(relation.name)", at: location) }
     }
 
     private func system(_ name: QualifiedName, relation: Relation?, at location: Int?) throws(Refusal) -> ResolvedTable {

@@ -52,6 +52,8 @@ package enum SchemaDecoder {
     }
 
     private static func read(_ row: Row, _ part: SchemaQueries.Part, _ snapshot: inout SchemaSnapshot) throws(Malformed) {
+        // A statement cannot name it (`RefusalCode.nameForm`); here it could be taken for another one.
+        guard part.names.allSatisfy({ row[$0]?.isNormalized ?? true }) else { return try leaveOut(row, part, &snapshot) }
         switch part {
         case .session:
             snapshot.currentUser = try row.text(0)
@@ -76,12 +78,21 @@ package enum SchemaDecoder {
         }
     }
 
+    /// A relation that has something with a name of another form is there, and used by no statement.
+    private static func leaveOut(_ row: Row, _ part: SchemaQueries.Part, _ snapshot: inout SchemaSnapshot) throws(Malformed) {
+        guard part.isOfRelation else { return }
+        let relation = try row.name(0)
+        guard relation.schema.isNormalized, relation.name.isNormalized else { return }
+        snapshot.relations[relation]?.hasMisnamedPart = true
+    }
+
     private static func readRelation(_ row: Row, _ snapshot: inout SchemaSnapshot) throws(Malformed) {
         let name = try row.name(0)
         guard let kind = Relation.Kind(rawValue: try row.text(2)) else { throw row.malformed("relation kind") }
         var relation = Relation(
             name: name, kind: kind, columns: [], hasTriggers: try row.bool(3), hasRules: try row.bool(4), hasRowSecurity: try row.bool(5),
             parent: row[7] == nil ? nil : try row.name(7))
+        relation.hasMisnamedPart = relation.parent.map { !$0.schema.isNormalized || !$0.name.isNormalized } ?? false
         relation.isUnlogged = try row.bool(6)
         relation.isSlicedSequence = try row.bool(9)
         snapshot.relations[name] = relation
@@ -194,29 +205,30 @@ package enum SchemaDecoder {
 
 /// The value of search_path as SHOW gives it: `"$user", public`.
 package enum SearchPathText {
-    /// The names, folded to lower case where not quoted, `"$user"` as `$user`; empty names left out.
+    /// The names, their ASCII letters in lower case where not quoted, `"$user"` as `$user`; empty names left out.
     package static func schemas(_ text: String) -> [String] {
         var result: [String] = []
-        var rest = text[...]
+        // Scalars: a quote with a combining mark behind it is one Character, and another one.
+        var rest = text.unicodeScalars[...]
         while !rest.isEmpty {
-            rest = rest.drop { $0 == "," || $0.isWhitespace }
+            rest = rest.drop { $0 == "," || $0.properties.isWhitespace }
             guard rest.first == "\"" else {
                 let word = rest.prefix { $0 != "," }
                 rest = rest[word.endIndex...]
-                let name = word.reversed().drop(while: \.isWhitespace).reversed()
-                if !name.isEmpty { result.append(String(name).lowercased()) }
+                let name = word.reversed().drop(while: \.properties.isWhitespace).reversed()
+                if !name.isEmpty { result.append(String(String.UnicodeScalarView(name)).lowercasedASCII) }
                 continue
             }
             rest.removeFirst()
-            var name = ""
-            while let character = rest.popFirst() {
-                if character == "\"" {
+            var name = String.UnicodeScalarView()
+            while let scalar = rest.popFirst() {
+                if scalar == "\"" {
                     guard rest.first == "\"" else { break }
                     rest.removeFirst()
                 }
-                name.append(character)
+                name.append(scalar)
             }
-            if !name.isEmpty { result.append(name) }
+            if !name.isEmpty { result.append(String(name)) }
         }
         return result
     }

@@ -31,6 +31,27 @@ package enum SchemaQueries {
             case .definitions: SchemaQueries.definitions
             }
         }
+
+        /// The columns that hold names.
+        var names: Range<Int> {
+            switch self {
+            case .session: 0..<0
+            case .schemas, .operators: 0..<1
+            case .relations, .functions, .collations, .typeDefaults, .definitions: 0..<2
+            case .columns: 0..<3
+            case .views, .viewFunctions: 0..<4
+            case .uniqueKeys: 0..<5
+            case .foreignKeys: 0..<7
+            }
+        }
+
+        /// Its rows begin with the name of the relation that they tell of.
+        var isOfRelation: Bool {
+            switch self {
+            case .columns, .uniqueKeys, .foreignKeys, .views, .viewFunctions: true
+            default: false
+            }
+        }
     }
 
     /// The same of the temporary relations of the server session that is asked; for `SchemaDecoder.temporary`.

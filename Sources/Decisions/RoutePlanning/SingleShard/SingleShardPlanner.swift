@@ -90,7 +90,7 @@ enum SingleShardPlanner {
     private static func holdsForSeveralOnly(_ refusal: Refusal) -> Bool {
         switch refusal.code {
         case .keyIsNull, .keyNullable, .shardKeyDisagrees, .hint, .unplacedTable, .rowSecurity, .multipleStatements, .statementList,
-            .replicaSnapshot, .sqlPrepare, .cannotPrepare, .twoPhase, .setting, .role, .extendedMaintenance, .queryInPipeline, .setLocalSearchPath,
+            .replicaSnapshot, .sqlPrepare, .cannotPrepare, .twoPhase, .setting, .role, .nameForm, .extendedMaintenance, .queryInPipeline, .setLocalSearchPath,
             .mosaicCall, .readOnlyUser, .systemSchema, .tooComplex, .uniqueWithoutKey, .foreignKey, .sequenceDefault, .volatileDefault, .referenceTrigger, .keyDefinition, .placementConflict,
             .tableHasRows, .resharding, .rowsMove, .rowLimit, .combinedType, .typesDiffer:
             false

@@ -1,3 +1,4 @@
+internal import ShardModel
 package import SQLSyntax
 
 internal import CPGQuery
@@ -28,7 +29,7 @@ package enum SessionPlanner {
     }
 
     private static func set(_ statement: UnsafeMutablePointer<PgQuery__VariableSetStmt>) throws(Refusal) -> SessionStatement {
-        let name = string(statement.pointee.name).lowercased()
+        let name = string(statement.pointee.name).lowercasedASCII
         let isLocal = statement.pointee.is_local != 0
         switch statement.pointee.kind {
         case PG_QUERY__VARIABLE_SET_KIND__VAR_RESET_ALL:
@@ -65,7 +66,7 @@ package enum SessionPlanner {
     }
 
     private static func show(_ name: String) -> SessionStatement {
-        name.lowercased().hasPrefix("pgmosaic.") ? .showMosaic(name: name.lowercased()) : .show(name: name.lowercased())
+        name.lowercasedASCII.hasPrefix("pgmosaic.") ? .showMosaic(name: name.lowercasedASCII) : .show(name: name.lowercasedASCII)
     }
 
     private static func deallocate(_ name: String) -> SessionStatement { .deallocate(name: name.isEmpty ? nil : name) }
@@ -85,7 +86,7 @@ package enum SessionPlanner {
         guard statement.node.kind == PG_QUERY__NODE__NODE_VARIABLE_SET_STMT,
             let set = statement.node.pointee.variable_set_stmt,
             set.pointee.kind == PG_QUERY__VARIABLE_SET_KIND__VAR_SET_VALUE,
-            string(set.pointee.name).lowercased() == "search_path"
+            string(set.pointee.name).lowercasedASCII == "search_path"
         else { return nil }
         return values(set).filter { !$0.isEmpty }
     }
@@ -96,7 +97,7 @@ package enum SessionPlanner {
         if statement.node.kind == PG_QUERY__NODE__NODE_SELECT_STMT, let call = SetConfigCall(statement.node.pointee.select_stmt) {
             if call.name == "role", case .text(let value) = call.value { role = value }
         } else if statement.node.kind == PG_QUERY__NODE__NODE_VARIABLE_SET_STMT, let set = statement.node.pointee.variable_set_stmt,
-            set.pointee.kind == PG_QUERY__VARIABLE_SET_KIND__VAR_SET_VALUE, string(set.pointee.name).lowercased() == "role"
+            set.pointee.kind == PG_QUERY__VARIABLE_SET_KIND__VAR_SET_VALUE, string(set.pointee.name).lowercasedASCII == "role"
         {
             role = values(set).first
         }
@@ -108,11 +109,12 @@ package enum SessionPlanner {
 package enum SettingRules {
     /// Why `name` (in lower case) cannot be set so; nil if it can. Startup parameters obey it too.
     package static func refusal(_ name: String, _ values: [String]) -> RefusalCode? {
+        guard name.isNormalized else { return .nameForm }
         let value = values.first?.lowercased() ?? ""
         switch name {
         case "session_authorization": return .role
         // Tables made in it would be temporary, and would hide others.
-        case "search_path": return values.contains { $0.lowercased().hasPrefix("pg_temp") } ? .temporary : nil
+        case "search_path": return values.contains { $0.lowercasedASCII.hasPrefix("pg_temp") } ? .temporary : nil
         // '{NULL}' would hold a text.
         case "array_nulls": return isOn(value) ? nil : .setting
         case "standard_conforming_strings": return isOn(value) ? nil : .setting

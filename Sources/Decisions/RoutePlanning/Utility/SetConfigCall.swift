@@ -1,4 +1,5 @@
 internal import CPGQuery
+internal import ShardModel
 internal import SQLSyntax
 
 /// `SELECT set_config('name', 'value', is_local)`, which is SET by another name. The value may be a parameter, and beside the call there may be
@@ -39,7 +40,7 @@ struct SetConfigCall {
             }
         }
         guard let found else { return nil }
-        name = found.name.lowercased()
+        name = found.name.lowercasedASCII
         value = found.value
         isLocal = found.isLocal
     }

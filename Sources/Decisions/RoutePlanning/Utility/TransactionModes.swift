@@ -1,4 +1,5 @@
 internal import CPGQuery
+internal import ShardModel
 internal import SQLSyntax
 
 /// What statements say of the modes of a transaction, as far as it decides which server may run it.
@@ -33,7 +34,7 @@ package struct TransactionModes: Hashable, Sendable {
     }
 
     private mutating func follow(_ set: UnsafeMutablePointer<PgQuery__VariableSetStmt>) -> Bool {
-        let name = string(set.pointee.name).lowercased()
+        let name = string(set.pointee.name).lowercasedASCII
         switch set.pointee.kind {
         case PG_QUERY__VARIABLE_SET_KIND__VAR_SET_MULTI:
             // Not a snapshot of another transaction's, which is its server's.

@@ -8,7 +8,8 @@ final class PlanCache: Sendable {
     private struct State {
         var epoch = Epoch.zero
         var generation: SchemaGeneration?
-        var plans: [String: StatementPlan] = [:]
+        /// By the text's bytes, for literals are in it.
+        var plans: [[UInt8]: StatementPlan] = [:]
         var context: PlanningContext?
     }
     private static let plansMax = 2048
@@ -18,27 +19,28 @@ final class PlanCache: Sendable {
 
     /// Throws the refusal as `needsRouter`, a syntax error as `syntax`. `isCuredByReload`: a newer schema may give a plan.
     func plan(_ sql: String, _ topology: Topology, _ schema: SchemaSnapshot) throws(PlanFailure) -> StatementPlan {
+        let bytes = Array(sql.utf8)
         let (known, context) = state.withLock { state in
             if state.epoch != topology.epoch || state.generation != schema.generation || state.context == nil {
                 state = State(epoch: topology.epoch, generation: schema.generation, context: Self.context(topology, schema))
             }
-            return (state.plans[sql], state.context)
+            return (state.plans[bytes], state.context)
         }
         if let known { return known }
         let plan: StatementPlan
         do throws(StatementPlanner.TextError) {
-            plan = try StatementPlanner.plan(sql: sql, context: context ?? Self.context(topology, schema), limits: Self.limits)
+            plan = try StatementPlanner.plan(bytes: bytes, literals: nil, context: context ?? Self.context(topology, schema), limits: Self.limits)
         } catch {
             switch error {
             case .syntax(let error): throw PlanFailure(error: MosaicError(error), isCuredByReload: false)
             case .refused(let refusal): throw PlanFailure(error: MosaicError(refusal), isCuredByReload: refusal.code.isCuredByReload)
             }
         }
-        if plan.reuse != .never, sql.utf8.count <= Self.textMax {
+        if plan.reuse != .never, bytes.count <= Self.textMax {
             state.withLock { state in
                 guard state.epoch == topology.epoch, state.generation == schema.generation else { return }
                 if state.plans.count >= Self.plansMax { state.plans.removeAll(keepingCapacity: true) }
-                state.plans[sql] = plan
+                state.plans[bytes] = plan
             }
         }
         return plan

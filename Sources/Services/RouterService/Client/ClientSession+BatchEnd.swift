@@ -9,14 +9,14 @@ extension ClientSession {
         let message = try CloseMessage(body: body)
         switch message.target {
         case .statement:
-            define(String(buffer: message.name), nil)
+            define(message.name.nameKey, nil)
             answerInTurn(as: .close) { $0.writeCloseComplete() }
         case .portal:
             if let owner = portal(message.name)?.owner, participants.contains(where: { $0.backend === owner }) {
                 forgetPortal(message.name)
                 return speak(as: owner, portal: message.name) { [self] in passOn(frame, .close) }
             } else if portal(message.name) == nil, message.name.readableBytes > 0, !transaction.isFailed,
-                !transaction.isIdle || heldCursors[String(buffer: message.name)] != nil
+                !transaction.isIdle || heldCursors[message.name.nameKey] != nil
             {
                 return passToCursor(message.name, frame, .close)
             } else {
@@ -28,7 +28,7 @@ extension ClientSession {
     }
 
     private func forgetPortal(_ name: ByteBuffer) {
-        if name.readableBytes == 0 { unnamedPortal = nil } else { portals[String(buffer: name)] = nil }
+        if name.readableBytes == 0 { unnamedPortal = nil } else { portals[name.nameKey] = nil }
     }
 
     func flush(_ frame: ByteBuffer) {

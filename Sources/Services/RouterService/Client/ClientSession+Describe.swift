@@ -9,7 +9,7 @@ extension ClientSession {
         let message = try DescribeMessage(body: body)
         switch message.target {
         case .statement:
-            describeStatement(String(buffer: message.name))
+            describeStatement(message.name.nameKey)
         case .portal:
             if pass(frame, to: message.name, expecting: .describePortal) { return }
             guard let portal = portal(message.name) else { return passToCursor(message.name, frame, .describePortal) }
@@ -129,10 +129,10 @@ extension ClientSession {
     /// transaction's shard knows.
     func passToCursor(_ name: ByteBuffer, _ frame: ByteBuffer, _ expectation: ResponseScript.Expectation) {
         // A failed transaction has lost its cursors.
-        guard name.readableBytes > 0, transaction.phase == .open || transaction.isIdle && heldCursors[String(buffer: name)] != nil else {
+        guard name.readableBytes > 0, transaction.phase == .open || transaction.isIdle && heldCursors[name.nameKey] != nil else {
             return failBatch(.unknownPortal(String(buffer: name)))
         }
-        reach(pool(ofCursor: String(buffer: name)), .passing, writes: false) { [self] in
+        reach(pool(ofCursor: name.nameKey), .passing, writes: false) { [self] in
             sendHeld()
             backend.send(frame)
             script.expect(expectation)

@@ -18,7 +18,7 @@ extension ClientSession {
 
     func parse(_ frame: ByteBuffer, _ body: ByteBuffer) throws(WireError) {
         let message = try ParseMessage(body: body)
-        let name = String(buffer: message.name)
+        let name = message.name.nameKey
         guard statements.count < limits.preparedStatementsMax else { return failBatch(.tooManyStatements) }
         parse(frame, message, name, mayReload: true)
     }
@@ -186,7 +186,7 @@ extension ClientSession {
 
     private func bind(_ frame: ByteBuffer, _ message: BindMessage, mayReload: Bool) {
         if isTemporaryDoubtful, !transaction.isFailed { return readTemporary { [self] in bind(frame, message, mayReload: mayReload) } }
-        let name = message.hasNamedStatement ? String(buffer: message.statement) : ""
+        let name = message.hasNamedStatement ? message.statement.nameKey : ""
         guard var statement = name.isEmpty ? unnamedStatement : statements[name] else {
             return failBatch(.unknownStatement(name))
         }
@@ -336,7 +336,7 @@ extension ClientSession {
             noteBind("", unnamedPortal)
             return unnamedPortal = portal
         }
-        let name = String(buffer: message.portal)
+        let name = message.portal.nameKey
         noteBind(name, portals[name])
         portals[name] = portal
     }
@@ -351,7 +351,7 @@ extension ClientSession {
     func isTaken(_ message: BindMessage) -> Bool { message.hasNamedPortal && portal(message.portal) != nil }
 
     func portal(_ name: ByteBuffer) -> Portal? {
-        name.readableBytes == 0 ? unnamedPortal : portals[String(buffer: name)]
+        name.readableBytes == 0 ? unnamedPortal : portals[name.nameKey]
     }
 
     // MARK: Execute
@@ -451,7 +451,7 @@ extension ClientSession {
             failBatch(.portalUsedUp(String(buffer: name)))
             return false
         }
-        if name.readableBytes == 0 { unnamedPortal?.isUsedUp = true } else { portals[String(buffer: name)]?.isUsedUp = true }
+        if name.readableBytes == 0 { unnamedPortal?.isUsedUp = true } else { portals[name.nameKey]?.isUsedUp = true }
         return true
     }
 

@@ -12,7 +12,7 @@ extension ClientSession {
         let parts = PartlyFetched(plan, portal.statement, bind, number: isNamed ? loop.nextScopeID() : 0)
         var fetched = Portal(statement: portal.statement, target: .parts(parts))
         fetched.madeAfter = portal.madeAfter
-        if isNamed { portals[String(buffer: message.portal)] = fetched } else { unnamedPortal = fetched }
+        if isNamed { portals[message.portal.nameKey] = fetched } else { unnamedPortal = fetched }
         executeParts(parts, rowsMax: message.rowsMax)
     }
 

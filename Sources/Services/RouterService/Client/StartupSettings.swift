@@ -22,14 +22,14 @@ struct StartupSettings {
 
     /// How the client wants to prove who it is; nil: as ever.
     static func auth(of startup: StartupMessage) throws(ServerError) -> String? {
-        let given = try switches(startup["options"] ?? "").last { $0.0.lowercased() == authName }?.1
-        let value = startup.settings.last { $0.name.lowercased() == authName }?.value ?? given
+        let given = try switches(startup["options"] ?? "").last { $0.0.lowercasedASCII == authName }?.1
+        let value = startup.settings.last { $0.name.lowercasedASCII == authName }?.value ?? given
         guard value == nil || value == "token" || value == "password" else { throw .invalidSetting(authName) }
         return value
     }
 
     private mutating func set(_ name: String, _ value: String) throws(ServerError) {
-        let name = name.lowercased()
+        let name = name.lowercasedASCII
         switch name {
         case "client_encoding":
             // Keys are hashed as UTF-8, so no other encoding may stand between.

@@ -104,7 +104,7 @@ final class ConsoleSession: ChannelInboundHandler {
         case FrontendKind.execute: extended { () throws(ServerError) in try self.execute(try Self.checked { () throws(WireError) in try ExecuteMessage(body: body) }) }
         case FrontendKind.close:
             let message = try CloseMessage(body: body)
-            let name = String(buffer: message.name)
+            let name = message.name.nameKey
             if message.target == .statement { statements[name] = nil } else { portals[name] = nil }
             send { $0.writeCloseComplete() }
         case FrontendKind.flush: break
@@ -173,7 +173,7 @@ final class ConsoleSession: ChannelInboundHandler {
     // MARK: The extended protocol
 
     private func parse(_ message: ParseMessage) throws(ServerError) {
-        let name = String(buffer: message.name)
+        let name = message.name.nameKey
         if !name.isEmpty, statements[name] != nil { throw .duplicateStatement(name) }
         guard statements.count < Self.namesMax else { throw .tooManyStatements }
         statements[name] = try admitted(String(buffer: message.query))
@@ -181,7 +181,7 @@ final class ConsoleSession: ChannelInboundHandler {
     }
 
     private func bind(_ message: BindMessage) throws(ServerError) {
-        let name = String(buffer: message.statement)
+        let name = message.statement.nameKey
         guard let command = statements[name] else { throw .unknownStatement(name) }
         guard message.parameterCount == 0 else { throw .parameterCount(message.parameterCount, wanted: 0) }
         let formats = (0..<message.resultFormats.count).map { message.resultFormats[$0] }
@@ -191,7 +191,7 @@ final class ConsoleSession: ChannelInboundHandler {
                 sqlState: .protocolViolation, message: "bind message has \(formats.count) result formats but query has \(columns) columns")
         }
         guard portals.count < Self.namesMax else { throw .tooManyPortals }
-        portals[String(buffer: message.portal)] = Portal(command: command, formats: formats)
+        portals[message.portal.nameKey] = Portal(command: command, formats: formats)
         send { $0.writeBindComplete() }
     }
 
@@ -200,7 +200,7 @@ final class ConsoleSession: ChannelInboundHandler {
     }
 
     private func describe(_ message: DescribeMessage) throws(ServerError) {
-        let name = String(buffer: message.name)
+        let name = message.name.nameKey
         let columns: [ConsoleTable.Column]
         var formats: (Int) -> WireFormat = { _ in .text }
         switch message.target {
@@ -217,7 +217,7 @@ final class ConsoleSession: ChannelInboundHandler {
     }
 
     private func execute(_ message: ExecuteMessage) throws(ServerError) {
-        let name = String(buffer: message.portal)
+        let name = message.portal.nameKey
         guard let portal = portals[name] else { throw .unknownPortal(name) }
         if portal.rows != nil { return deliver(name, max: message.rowsMax) }
         run(portal.command) { [self] result in

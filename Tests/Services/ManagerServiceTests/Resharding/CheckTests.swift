@@ -26,6 +26,7 @@ import Testing
         ("CREATE COLLATION any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false); ALTER TABLE plain ALTER id TYPE text COLLATE any_case", ReshardKit.source, "collation is not deterministic"),
         ("ALTER TABLE plain DROP COLUMN id, ADD id bigint GENERATED ALWAYS AS (other * 2) STORED PRIMARY KEY", ReshardKit.source, "has a generated column, \"id\""),
         ("ALTER TABLE plain RENAME id TO id2", ReshardKit.source, "has no column \"id\""),
+        ("ALTER TABLE plain ADD \"e\u{301}\" int", ReshardKit.source, "is not in Unicode's normalization form C: rename it"),
         ("SELECT lo_create(0)", ReshardKit.source, "holds large objects"),
     ]
 

@@ -28,6 +28,11 @@ extension PostgresServerWork {
         var facts = try await sessions.with(shard, as: plan.names.session, doing: "looking at the server") { [settings] client in
             var facts = try await ServerFacts.read(plan, settings, client)
             do {
+                for leg in plan.legs where leg.from == shard.id { _ = try await JobTables.moved(leg, of: plan, client) }
+            } catch let error as TransferError {
+                if case .nameForm = error { facts.misnamed = error.description }
+            }
+            do {
                 _ = try await client.execute("BEGIN; SET LOCAL session_replication_role = replica; ROLLBACK")
             } catch let error as PGClientError where error.sqlState.code == "42501" {
                 facts.replicaRoleRefused = error.serverError?.message

@@ -43,7 +43,7 @@ enum EffectFailure: Error, Hashable, Sendable {
         case .program(let reason): isOfConnection(reason) ? .unavailable(prefix + reason) : .impossible(prefix + reason)
         // The way from here to a server that says what was not asked for, or its end.
         case .shape(let reason) where reason.contains("has ended the stream"): .unavailable(prefix + reason)
-        case .shape, .rows, .diverged: .impossible(prefix + "\(error)")
+        case .shape, .nameForm, .rows, .diverged: .impossible(prefix + "\(error)")
         }
     }
 

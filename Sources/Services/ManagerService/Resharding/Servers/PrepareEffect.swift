@@ -50,16 +50,17 @@ extension PostgresServerWork {
     func definitions(from source: ShardID, to target: ShardID, _ plan: JobPlan) async throws(EffectFailure) -> Definitions {
         guard let from = plan.shards[source], let to = plan.shards[target] else { throw .impossible("a shard of the job is not part of the database any more") }
         let names = plan.sharded.map(\.name) + plan.reference
-        let excluded = try await with(source, plan, doing: "looking for local tables") { client in
+        let (excluded, sourceHasProvenItself) = try await with(source, plan, doing: "looking for local tables") { client in
             let rows = try await client.query(
                 LocalObjects.query, [.text(JobTables.array(names.map(\.schema))), .text(JobTables.array(names.map(\.name)))]).rows
-            return rows.compactMap { $0.text(0) }
+            return (rows.compactMap { $0.text(0) }, client.serverHasProvenItself)
         }
+        let targetHasProvenItself = try await with(target, plan, doing: "connecting") { $0.serverHasProvenItself }
         do {
             let folder = try PrivateFolder()
             let transfer = SchemaTransfer(
-                from: try sessions.endpoint(of: from, as: plan.names.session), to: try sessions.endpoint(of: to, as: plan.names.session), excludedTables: excluded,
-                folder: folder.path)
+                from: .init(try sessions.endpoint(of: from, as: plan.names.session), hasProvenItself: sourceHasProvenItself),
+                to: .init(try sessions.endpoint(of: to, as: plan.names.session), hasProvenItself: targetHasProvenItself), excludedTables: excluded, folder: folder.path)
             try await transfer.dump()
             return Definitions(target: target, transfer: transfer, folder: folder)
         } catch {

@@ -44,6 +44,8 @@ struct ServerFacts: Hashable, Sendable {
     /// What CREATE EXTENSION would install.
     var availableExtensions: [String: String] = [:]
     var identities: [Identity] = []
+    /// A name that is not in Unicode's normalization form C, and what to do about it; of a source.
+    var misnamed: String?
     /// Why the shard's role cannot have a session for replication.
     var replicationRefused: String?
     /// Why it cannot write without triggers.

@@ -13,6 +13,7 @@ enum ServerSuitability {
         if facts.hasLargeObjects {
             problems.append("shard \(shard) holds large objects, which belong to no table and have no key: move their content into a table, and remove them (lo_unlink)")
         }
+        if let misnamed = facts.misnamed { problems.append("on shard \(shard) " + misnamed) }
         let keys = Dictionary(plan.sharded.map { ($0.name, $0.key) }, uniquingKeysWith: { $1 })
         let copiesReferences = plan.legs.contains { $0.from == shard && !$0.copiesTo.isEmpty }
         for identity in facts.identities {
