@@ -86,7 +86,7 @@ extension RefusalCode {
         case .unknownFunction:
             ("function does not exist", "Check the name, the schema and search_path.")
         case .userFunction:
-            ("a user-defined function may reach rows of other shards", "Write its body into the statement.")
+            ("a user-defined function may reach rows of other shards", "Declare it IMMUTABLE if it looks at nothing but its arguments; else write its body into the statement.")
         case .serverFunction:
             ("the function acts on one server, or runs text as SQL", "Connect to the shard itself.")
         case .sessionFunction:

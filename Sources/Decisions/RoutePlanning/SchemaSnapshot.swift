@@ -204,6 +204,9 @@ package struct FunctionInfo: Hashable, Sendable {
     package var isUserDefined: Bool
     package var isAggregate: Bool
     package var returnsSet: Bool
+    /// A user's that is IMMUTABLE, or an aggregate of such functions: by its owner's word it looks at its arguments only, so that it says the same on every shard
+    /// (docs/decisions/0095-immutable-functions.md).
+    package var isPure = false
     /// What it does is known (`RoutineJudgement`).
     package var hasSource = false
     /// A user's, which may leave something in the server session beyond its transaction. One that is not volatile does not, by its owner's word.

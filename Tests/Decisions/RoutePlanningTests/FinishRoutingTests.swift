@@ -122,7 +122,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("SELECT stddev(o.total) FROM orders o, settings", "PGM-MIXED-PLACEMENTS"), ("SELECT stddev(o.total) FROM orders o, pg_class", "PGM-CATALOG-JOIN"), ("SELECT stddev(total), my_constant() FROM orders", "PGM-USER-FUNCTION"),
+        ("SELECT stddev(o.total) FROM orders o, settings", "PGM-MIXED-PLACEMENTS"), ("SELECT stddev(o.total) FROM orders o, pg_class", "PGM-CATALOG-JOIN"), ("SELECT stddev(total), my_function() FROM orders", "PGM-USER-FUNCTION"),
         ("SELECT stddev(total), nextval('ids') FROM orders", "PGM-SEQUENCE"), ("WITH d AS (DELETE FROM orders) SELECT stddev(total) FROM orders", "PGM-NO-KEY"), ("SELECT stddev(total) INTO x FROM orders", "PGM-CREATE-TABLE-AS"),
         ("EXPLAIN SELECT stddev(total) FROM orders", "explain finished"), ("EXPLAIN SELECT stddev(total), ctid FROM orders GROUP BY 2", "PGM-NO-KEY"), ("COPY (SELECT stddev(total) FROM orders) TO STDOUT", "rows finished"), ("DECLARE c CURSOR FOR SELECT stddev(total) FROM orders", "rows finished"), ("SELECT stddev(total) FROM orders TABLESAMPLE SYSTEM (5)", "PGM-SAMPLING"),
     ] as [(String, String)])

@@ -95,7 +95,7 @@ enum Fixture {
         name("order_view"): .sharded(key: "customer_id"), name("local_view"): .local, name("parts"): .sharded(key: "customer_id"),
     ]
 
-    /// PostgreSQL 15's own, and three of a user's.
+    /// PostgreSQL 15's own, and four of a user's.
     static let functions: [QualifiedName: [FunctionInfo]] = {
         var result: [QualifiedName: [FunctionInfo]] = [:]
         let url = Bundle.module.url(forResource: "functions", withExtension: "tsv", subdirectory: "Resources")
@@ -107,8 +107,10 @@ enum Fixture {
                 isUserDefined: fields[3] == "t", isAggregate: fields[4] == "t", returnsSet: fields[5] == "t")
             result[function.name, default: []].append(function)
         }
-        for (function, volatility) in [("my_function", FunctionInfo.Volatility.volatile), ("my_constant", .immutable), ("lower", .immutable)] {
-            result[name(function), default: []].append(FunctionInfo(name: name(function), volatility: volatility, isUserDefined: true))
+        for (function, volatility) in [("my_function", FunctionInfo.Volatility.volatile), ("my_stable", .stable), ("my_constant", .immutable), ("lower", .immutable)] {
+            var info = FunctionInfo(name: name(function), volatility: volatility, isUserDefined: true)
+            info.isPure = volatility == .immutable
+            result[name(function), default: []].append(info)
         }
         return result
     }()

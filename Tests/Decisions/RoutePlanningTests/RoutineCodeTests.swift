@@ -10,10 +10,10 @@ import Testing
         var rows = [[[String?]]](repeating: [], count: SchemaQueries.all.count)
         let place = { (part: String) in try #require(SchemaQueries.names.firstIndex(of: part)) }
         rows[try place("session")] = [["me", "public"]]
-        for (name, source) in routines { rows[try place("functions")].append(["public", name, "v", "t", "f", "f", source]) }
-        for name in opaque { rows[try place("functions")].append(["public", name, "v", "t", "f", "f", nil]) }
+        for (name, source) in routines { rows[try place("functions")].append(["public", name, "v", "t", "f", "f", source, "f"]) }
+        for name in opaque { rows[try place("functions")].append(["public", name, "v", "t", "f", "f", nil, "f"]) }
         for name in ["set_config", "lower", "pg_advisory_lock", "nextval", "pg_notify", "pg_replication_origin_session_setup"] {
-            rows[try place("functions")].append(["pg_catalog", name, name == "lower" ? "i" : "v", "f", "f", "f", nil])
+            rows[try place("functions")].append(["pg_catalog", name, name == "lower" ? "i" : "v", "f", "f", "f", nil, "f"])
         }
         for name in operators { rows[try place("operators")].append(["public", name, "f", "t", "t"]) }
         for (view, functions) in views {

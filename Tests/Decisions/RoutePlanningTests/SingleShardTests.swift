@@ -21,7 +21,7 @@ import Testing
         "SELECT * FROM orders WHERE customer_id = 1.5", "INSERT INTO countries VALUES (random()::text)", "SELECT nextval('ids'), * FROM orders",
         "MERGE INTO countries c USING (SELECT name FROM products LIMIT 1) p ON c.name = p.name WHEN MATCHED THEN DELETE", "SELECT * FROM wild_view",
         "INSERT INTO wild_view VALUES (1, 2)",
-        "SELECT * FROM orders WHERE customer_id = NULL", "SELECT lo_create(0)", "SELECT pg_cancel_backend(1)", "SELECT my_constant()",
+        "SELECT * FROM orders WHERE customer_id = NULL", "SELECT lo_create(0)", "SELECT pg_cancel_backend(1)", "SELECT my_stable()",
         "LOCK TABLE orders", "COPY (SELECT * FROM orders) TO STDOUT", "EXPLAIN ANALYZE UPDATE countries SET name = 'x'",
         "CREATE INDEX CONCURRENTLY ON orders (total)", "COPY orders TO STDOUT", "UPDATE countries SET name = 'x'", "VACUUM orders",
     ]

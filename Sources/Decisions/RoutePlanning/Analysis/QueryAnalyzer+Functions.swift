@@ -73,8 +73,13 @@ extension QueryAnalyzer {
 
     private func checked(_ found: [FunctionInfo], name: String, location: Int) throws(Refusal) -> [FunctionInfo] {
         guard !found.isEmpty else { throw Refusal(.unknownFunction, "\(name)()", at: location) }
-        if found.contains(where: \.isUserDefined) { throw Refusal(.userFunction, "\(name)()", at: location) }
+        if found.contains(where: \.isUserDefined), !arePure(found) { throw Refusal(.userFunction, "\(name)()", at: location) }
         return found
+    }
+
+    /// Not under a name of PostgreSQL's own: what is known of that would be taken for theirs.
+    private func arePure(_ found: [FunctionInfo]) -> Bool {
+        found.allSatisfy { $0.isPure && context.schema.functions[QualifiedName(schema: "pg_catalog", name: $0.name.name)] == nil }
     }
 
     func checkNotUserFunction(_ name: String, at location: Int?) throws(Refusal) {

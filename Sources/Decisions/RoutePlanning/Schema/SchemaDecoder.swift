@@ -156,6 +156,7 @@ package enum SchemaDecoder {
         var function = FunctionInfo(
             name: name, volatility: volatility, isUserDefined: try row.bool(3), isAggregate: try row.bool(4), returnsSet: try row.bool(5))
         function.hasSource = row[6] != nil
+        function.isPure = try row.bool(7)
         snapshot.functions[name, default: []].append(function)
     }
 

@@ -294,11 +294,18 @@ package enum SchemaQueries {
         """
         SELECT DISTINCT n.nspname, p.proname, p.provolatile,
             \(isUsers),
-            p.prokind = 'a', p.proretset, \(source)
+            p.prokind = 'a', p.proretset, \(source), \(isPure)
         FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace JOIN pg_catalog.pg_language l ON l.oid = p.prolang
         WHERE n.nspname <> 'pgmosaic' AND n.nspname !~ '^pg_(toast|temp)' AND \(condition)
         """
     }
+
+    private static let isPure = """
+        p.oid >= 16384 AND p.provolatile = 'i' AND (p.prokind = 'f' OR p.prokind = 'a' AND NOT EXISTS (
+        SELECT 1 FROM pg_catalog.pg_aggregate g JOIN pg_catalog.pg_proc s ON s.oid IN (g.aggtransfn, g.aggfinalfn, g.aggcombinefn, g.aggserialfn,
+            g.aggdeserialfn, g.aggmtransfn, g.aggminvtransfn, g.aggmfinalfn)
+        WHERE g.aggfnoid = p.oid AND s.provolatile <> 'i'))
+        """
 
     private static let collations = """
         SELECT n.nspname, l.collname FROM pg_catalog.pg_collation l JOIN pg_catalog.pg_namespace n ON n.oid = l.collnamespace

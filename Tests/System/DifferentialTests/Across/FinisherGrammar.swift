@@ -89,7 +89,8 @@ struct FinisherGrammar {
         case 0: "count(*)"
         case 1: "count(DISTINCT \(number(items)))"
         case 2: "sum(\(number(items)))"
-        case 3: "round(avg(\(number(items))), 3)"
+        // Whole: equal numbers of other scales are one row to INTERSECT, which shows either.
+        case 3: "round(avg(\(number(items))) * 1000)"
         default: "\(pick(["min", "max", "bit_xor"]))(\(number(items)))"
         }
     }
