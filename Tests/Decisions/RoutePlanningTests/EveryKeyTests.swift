@@ -61,6 +61,20 @@ import Testing
         #expect(Fixture.route(sql) != "every key rows-inserted", "\(Fixture.route(sql))")
     }
 
+    /// Proven apart, and read like a table of the same key.
+    @Test(arguments: [
+        ("WITH gone AS (DELETE FROM items RETURNING customer_id) DELETE FROM orders USING gone WHERE gone.customer_id = orders.customer_id", "rows-of-target"),
+        ("WITH d AS (DELETE FROM orders WHERE total < 0 RETURNING *) SELECT * FROM d", "rows-of-target"), ("WITH d AS (UPDATE orders SET total = 1 RETURNING customer_id AS c, id) SELECT d.id, i.qty FROM d JOIN items i ON i.customer_id = d.c", "rows-of-target"),
+        ("WITH d AS (DELETE FROM items WHERE qty = 0 RETURNING *) INSERT INTO items SELECT * FROM d", "rows-inserted"), ("WITH d(a, b) AS (DELETE FROM items RETURNING customer_id, qty) INSERT INTO loose (customer_id, x) SELECT a, sum(b) FROM d GROUP BY a", "rows-inserted"),
+        ("WITH d AS (DELETE FROM items) UPDATE orders SET total = 1", "rows-of-target"), ("WITH n AS (INSERT INTO loose SELECT customer_id, 1 FROM orders RETURNING customer_id) DELETE FROM orders o USING n WHERE n.customer_id = o.customer_id", "rows-of-target"),
+        ("WITH r AS (SELECT id FROM products), d AS (DELETE FROM items RETURNING *) DELETE FROM orders USING d, r WHERE d.customer_id = orders.customer_id AND r.id = d.qty", "rows-of-target"),
+    ])
+    func aWithQueryThatWritesIsRunOnEveryShard(_ sql: String, _ rule: String) throws {
+        #expect(Fixture.route(sql) == "every key \(rule)")
+        let plan = try Fixture.plan(sql)
+        #expect(plan.writes && !plan.mayReadReplica)
+    }
+
     @Test(arguments: [
         "SELECT * FROM orders FOR UPDATE", "SELECT id FROM orders o WHERE total > $1 FOR NO KEY UPDATE OF o SKIP LOCKED", "SELECT o.id, i.qty FROM orders o JOIN items i USING (customer_id) FOR SHARE",
         "SELECT o.id, p.name FROM orders o JOIN products p ON p.id = o.id FOR UPDATE OF o NOWAIT",
@@ -93,9 +107,12 @@ import Testing
         "UPDATE orders SET total = (SELECT random())", "UPDATE orders SET total = r FROM random() r", "UPDATE orders SET placed_at = n FROM now() n",
         "UPDATE orders SET placed_at = 'now'", "UPDATE orders SET note = age(placed_at)::text", "UPDATE orders SET total = 1 RETURNING now()::date",
         "UPDATE orders SET note = (SELECT name FROM products LIMIT 1)", "UPDATE orders SET tags = ARRAY(SELECT name FROM products)",
-        // More than the one table is written.
-        "WITH gone AS (DELETE FROM items RETURNING customer_id) DELETE FROM orders USING gone WHERE gone.customer_id = orders.customer_id",
-        "WITH d AS (DELETE FROM orders RETURNING *) SELECT * FROM d", "EXPLAIN DELETE FROM orders WHERE ctid = '(0,1)'",
+        // A WITH query that writes: its rows of other keys decide, or it does not show its key, or names another, or runs for rows of other keys itself.
+        "WITH d AS (DELETE FROM items RETURNING *) UPDATE orders o SET total = (SELECT count(*) FROM d) FROM d WHERE d.customer_id = o.customer_id",
+        "WITH d AS (DELETE FROM items RETURNING order_id) DELETE FROM orders USING d WHERE d.order_id = orders.id", "WITH d AS (DELETE FROM items RETURNING customer_id + 0 AS customer_id) DELETE FROM orders USING d WHERE d.customer_id = orders.customer_id",
+        "WITH d AS (DELETE FROM items RETURNING *) SELECT count(*) FROM d", "WITH d AS (DELETE FROM items RETURNING *) SELECT 1", "WITH d AS (DELETE FROM items RETURNING *) SELECT * FROM d ORDER BY qty", "WITH d AS (DELETE FROM items RETURNING *) SELECT * FROM d LIMIT 1",
+        "WITH d AS (DELETE FROM items WHERE qty < (SELECT avg(qty) FROM items) RETURNING *) INSERT INTO items SELECT * FROM d", "WITH d AS (DELETE FROM items RETURNING *), e AS (DELETE FROM orders USING d WHERE d.customer_id = orders.customer_id RETURNING orders.*) SELECT * FROM e",
+        "WITH d AS (DELETE FROM items RETURNING *) SELECT d.* FROM d JOIN d x ON x.order_id = d.order_id", "EXPLAIN DELETE FROM orders WHERE ctid = '(0,1)'",
     ])
     func whatIsNotTheRowsOwnIsRefused(_ sql: String) {
         #expect(["PGM-NO-KEY", "PGM-SERVER-FUNCTION", "PGM-EXPLAIN-ANALYZE"].contains(Fixture.route(sql)), "\(Fixture.route(sql))")
@@ -104,6 +121,8 @@ import Testing
     @Test(arguments: [
         ("UPDATE orders SET customer_id = 6", "PGM-KEY-UPDATE"), ("UPDATE counted SET n = DEFAULT", "PGM-SEQUENCE"), ("DELETE FROM orders WHERE customer_id = NULL", "PGM-KEY-NULL"),
         ("UPDATE orders SET note = value FROM settings", "PGM-MIXED-PLACEMENTS"), ("DELETE FROM order_view", "PGM-VIEW-WRITE"), ("UPDATE orders SET total = my_function()", "PGM-USER-FUNCTION"),
+        ("WITH d AS (UPDATE products SET price = 1 RETURNING id) DELETE FROM orders USING d WHERE d.id = orders.id", "PGM-REFERENCE-SOURCE"),
+        ("WITH d AS (DELETE FROM items RETURNING *) INSERT INTO loose (customer_id) SELECT order_id FROM d", "PGM-NO-KEY"),
     ])
     func otherReasonsAreToldFirst(_ sql: String, _ code: String) {
         #expect(Fixture.route(sql) == code)

@@ -1,6 +1,8 @@
 internal import PGTypes
 
 /// The proof by a key that nobody names (docs/decisions/0065-proof-by-an-unknown-key.md).
+///
+/// WITH queries that write are left out: they are proven each by itself (`WritingWith`), and what reads them counts as a table.
 struct KeyProof {
     private let analyzer: QueryAnalyzer
 
@@ -14,6 +16,7 @@ struct KeyProof {
         bindings.bind(anchor, to: [value])
         let known = bindings.solve()
         return analyzer.findings.sharded.allSatisfy { table in
+            if table.isInWritingWith { return true }
             guard let sources = known[table.slot] else { return false }
             return !sources.isEmpty && sources.allSatisfy { $0 == value }
         }

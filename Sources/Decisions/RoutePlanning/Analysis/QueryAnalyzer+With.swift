@@ -29,9 +29,11 @@ extension QueryAnalyzer {
             scope.ctes[table.name] = table
             result.append(table)
             if table.query.kind != PG_QUERY__NODE__NODE_SELECT_STMT {
+                let start = findings.sharded.count
                 var output = try analyze(statement: table.query, parent: Scope(parent: visible))
                 output.isTransparent = false
                 table.output = output
+                for index in start..<findings.sharded.count { findings.sharded[index].isInWritingWith = true }
             }
         }
         return result
@@ -49,8 +51,18 @@ extension QueryAnalyzer {
         if let known = common.output { output = known } else { output = try body(of: common) }
         nameColumns(&output, common)
         var entry = derivedEntry(output, alias: table.pointee.alias)
+        if common.query.kind != PG_QUERY__NODE__NODE_SELECT_STMT { noteWritten(output, entry) }
         if table.pointee.alias == nil { entry.name = common.name }
         return entry
+    }
+
+    /// What a WITH query that writes gives is read like a sharded table: by the key of what it wrote, which is another one for each reference.
+    private func noteWritten(_ output: QueryOutput, _ entry: RangeEntry) {
+        for (inner, outer) in zip(output.columns, entry.columns) {
+            guard let slot = outer.slot, let written = findings.sharded.first(where: { $0.isInWritingWith && $0.slot == inner.slot }) else { continue }
+            return findings.sharded.append(.init(name: written.name, key: written.key, slot: slot))
+        }
+        findings.readsKeylessWrites = true
     }
 
     /// `WITH c(x, y)` names the columns before an alias does.

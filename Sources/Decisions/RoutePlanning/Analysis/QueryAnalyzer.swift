@@ -76,6 +76,8 @@ struct Findings {
         var slot: Slot
         var location: Int?
         var isInsertTarget = false
+        /// Mentioned in a WITH query that writes, which runs once, whatever reads it.
+        var isInWritingWith = false
     }
     /// Each mention is an entry of its own.
     var sharded: [ShardedTable] = []
@@ -89,6 +91,8 @@ struct Findings {
     var writtenReferences: Set<QualifiedName> = []
     var writtenLocals: Set<QualifiedName> = []
     var writesSharded = false
+    /// A WITH query that writes is read, and does not show the key of what it wrote.
+    var readsKeylessWrites = false
     var locksRows = false
     var lockedReference: Int?
     /// What functions leave behind in the server session.

@@ -31,7 +31,7 @@ struct Verdict {
                 let mayShare = isWhole && reuse == .shape
                 // A literal of another text of the shape could be read from the clock; and no replica is asked.
                 (reuse, mayReadReplica) = (.text, false)
-                if let write = EveryKeyPlanner.plan(statement, analyzer) ?? GatherPlanner.locks(statement, analyzer) ?? InsertedRowsPlanner.plan(statement, analyzer) ?? MergePlanner.plan(statement, analyzer) {
+                if let write = EveryKeyPlanner.plan(statement, analyzer) ?? GatherPlanner.effects(statement, analyzer) ?? InsertedRowsPlanner.plan(statement, analyzer) ?? MergePlanner.plan(statement, analyzer) {
                     route = .everyKey(write)
                     reason = "\(findings.sharded[0].name): each shard \(write.rule == .rowsLocked ? "locks" : "writes") the rows of its own keys (\(write.rule.rawValue))"
                 } else if let gather = try StatementPlanner.across(statement, analyzer) {

@@ -61,19 +61,10 @@ struct EveryKeyPlanner {
 
     /// It writes the one table, and does nothing else that could be seen.
     private var hasNoOtherEffect: Bool {
-        analyzer.findings.writesShardedOnly && Self.onlyReads(shape.with)
+        analyzer.findings.writesShardedOnly && WritingWith(analyzer).isForEachKey(shape.with)
     }
 
     private var isReadable: Bool { analyzer.readsTablesOnly }
-
-    /// A WITH query that writes would be one more statement.
-    static func onlyReads(_ with: UnsafeMutablePointer<PgQuery__WithClause>?) -> Bool {
-        guard let with else { return true }
-        return with.pointee.recursive == 0
-            && NodeList(with.pointee.n_ctes, with.pointee.ctes).allSatisfy { node in
-                node.kind == PG_QUERY__NODE__NODE_COMMON_TABLE_EXPR && node.pointee.common_table_expr.pointee.ctequery.kind == PG_QUERY__NODE__NODE_SELECT_STMT
-            }
-    }
 
     /// Nothing is evaluated but for a row of the table: each row has a random value of its own, on whatever shard.
     private var isAlone: Bool {
@@ -82,7 +73,8 @@ struct EveryKeyPlanner {
 
     /// With the written row's key known, that of every sharded table is the same.
     private var holdsForEachKey: Bool {
-        guard let target = analyzer.findings.sharded.first, target.location == Int(shape.target.pointee.location) else { return false }
+        let location = Int(shape.target.pointee.location)
+        guard let target = analyzer.findings.sharded.first(where: { $0.location == location }) else { return false }
         return KeyProof(analyzer).holds(for: target.slot)
     }
 }

@@ -19,8 +19,8 @@ struct InsertedRowsPlanner {
     private static func source(_ analyzer: QueryAnalyzer) -> [Int] { GatherPlanner.clockParameters(analyzer.findings) }
 
     private var hasNoOtherEffect: Bool {
-        analyzer.findings.writesShardedOnly && analyzer.readsTablesOnly && EveryKeyPlanner.onlyReads(insert.pointee.with_clause)
-            && EveryKeyPlanner.onlyReads(source.select.pointee.with_clause)
+        analyzer.findings.writesShardedOnly && analyzer.readsTablesOnly && WritingWith(analyzer).isForEachKey(insert.pointee.with_clause)
+            && WritingWith.onlyReads(source.select.pointee.with_clause)
     }
 
     /// Values of the moment and of chance are a row's own where nothing but the rows of one table is looked at. A subquery's, or those of a function in FROM, one PostgreSQL

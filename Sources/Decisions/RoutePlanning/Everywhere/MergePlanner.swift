@@ -7,7 +7,7 @@ enum MergePlanner {
     /// nil: not so.
     static func plan(_ statement: SQLNode, _ analyzer: QueryAnalyzer) -> EveryKey? {
         let findings = analyzer.findings
-        guard statement.kind == PG_QUERY__NODE__NODE_MERGE_STMT, findings.writesShardedOnly, analyzer.readsTablesOnly, EveryKeyPlanner.onlyReads(statement.pointee.merge_stmt.pointee.with_clause),
+        guard statement.kind == PG_QUERY__NODE__NODE_MERGE_STMT, findings.writesShardedOnly, analyzer.readsTablesOnly, WritingWith.onlyReads(statement.pointee.merge_stmt.pointee.with_clause),
             !findings.differsBesideMoments, (try? MomentReader(statement, analyzer).use()) != nil, !findings.usesRowsInOrderBelow || findings.references.isEmpty, findings.keyLengthMax == nil
         else { return nil }
         // Keys that the source shows in each of its rows.
