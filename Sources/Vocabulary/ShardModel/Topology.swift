@@ -13,6 +13,8 @@ package struct Topology: Sendable {
     package let jobs: [String]
     /// Of each of these jobs, by its position, the sources and targets: one may hold rows that another one of the same job owns, on their way or left behind.
     package let movingShards: [Set<ShardID>]
+    /// Those jobs that may have one row on two of `shards`. One that brings rows to shards that are joining has not: nobody asks these before its switch.
+    package let strayingJobs: [String]
 
     /// Throws: while the database cannot be served: it is unknown, has no shards yet, or its ring is not whole.
     ///
@@ -43,6 +45,7 @@ package struct Topology: Sendable {
             .sorted { $0.id < $1.id }
         jobs = unfinished.map(\.id)
         movingShards = unfinished.map { Set($0.shards) }
+        strayingJobs = zip(jobs, movingShards).filter { _, moving in shards.count { moving.contains($0.id) } > 1 }.map(\.0)
     }
 
     /// The first job that moves rows between two of these shards, so that both may have one and the same row; nil: there is none.

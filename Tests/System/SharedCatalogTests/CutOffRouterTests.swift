@@ -56,7 +56,7 @@ import Testing
             for tally in [live, cutOff] { #expect(tally.counts.allSatisfy { $0 == Self.rows }, "\(Set(tally.counts))") }
             // It has lost the target, and does not find its way there any more.
             #expect(!cutOff.errors.isEmpty)
-            // The other one has refused what would see rows twice, and its clients have noticed nothing else.
+            // The other one has refused what would copy rows twice, and its clients have noticed nothing else.
             #expect(live.errors.allSatisfy { $0.hasSuffix("PGM-ROWS-MOVE") }, "\(Set(live.errors))")
             #expect(keyed.errors == [] && keyed.counts.count > 100)
         }

@@ -1,3 +1,4 @@
+package import PGTypes
 internal import SQLSyntax
 package import ShardModel
 
@@ -29,6 +30,15 @@ package struct FinishPlan: Hashable, Sendable {
     /// Rows are brought at all.
     package var fetches: Bool { output != .plan(runs: false) }
 
+    /// The same with the key among what is brought of each sharded table. A column that is not named cannot be meant.
+    package var withKeys: FinishPlan {
+        var plan = self
+        for (number, table) in plan.sharded.enumerated() {
+            if let key = table.key, !table.columns.contains(key.column) { plan.sharded[number].columns.append(key.column) }
+        }
+        return plan
+    }
+
     /// The temporary tables that there are.
     package func tables(inTransaction: Bool) -> [FetchedTable] { inTransaction ? sharded + references : sharded }
     package func text(inTransaction: Bool) -> [UInt8] { inTransaction ? textInTransaction : text }
@@ -43,6 +53,13 @@ package struct FetchedTable: Hashable, Sendable {
     package var primaryKey: [String] = []
     /// In the words of SQL, about the columns of `t`: rows that do not meet all of them are not needed.
     package var conditions: [String] = []
+    /// Of a sharded table: its key.
+    package var key: (column: String, type: KeyType)? {
+        get { keyColumn.flatMap { column in keyType.map { (column, $0) } } }
+        set { (keyColumn, keyType) = (newValue?.column, newValue?.type) }
+    }
+    private var keyColumn: String?
+    private var keyType: KeyType?
     /// Some column's binary form holds numbers of types that each shard has for itself: its rows go as text.
     package var isText = false
 

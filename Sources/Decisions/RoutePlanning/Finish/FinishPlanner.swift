@@ -30,7 +30,12 @@ struct FinishPlanner {
         guard sharded.count == findings.sharded.count, (sharded + references).allSatisfy(isPlain) else { return nil }
         guard let readsClock = clockUse() else { return nil }
         let places = Dictionary((sharded + references).map { ($0.location, $0.table) }) { first, _ in first }
-        let tables = try fetched(sharded, places), others = (try? fetched(references, places)) ?? []
+        var tables = try fetched(sharded, places)
+        for number in tables.indices {
+            guard let found = findings.sharded.first(where: { $0.name == tables[number].name }) else { return nil }
+            tables[number].key = (found.key, analyzer.bindings.type(of: found.slot))
+        }
+        let others = (try? fetched(references, places)) ?? []
         guard let text = edited(sharded, tables), let full = edited(sharded + references, tables + others) else { return nil }
         return FinishPlan(sharded: tables, references: others, text: text, textInTransaction: full, readsClock: readsClock || !findings.temporalLiterals.isEmpty)
     }

@@ -8,18 +8,31 @@ internal import ShardModel
 extension ClientSession {
     // MARK: Beginning
 
-    func beginFinish(_ plan: FinishPlan, _ origin: GatherOrigin, explaining explanation: Explanation? = nil, keeping parts: PartlyFetched? = nil) {
+    /// - again: begins anew, where owners have changed before the answer is made.
+    func beginFinish(
+        _ plan: FinishPlan, _ origin: GatherOrigin, explaining explanation: Explanation? = nil, keeping parts: PartlyFetched? = nil, again: (() -> Void)? = nil
+    ) {
         let isFree = transaction.isIdle && participants.isEmpty
         // Otherwise its isolation must be asked first, in a transaction that begins as the client's do.
         let isAlone = isFree && !settings.namesIsolation && !database.pools.contains(where: \.isStrict)
         let isImplicit = transaction.isIdle && !batch.isOpen
-        guard isAlone else { return enlistAll { [self] in beginFinish(plan, origin, isImplicit: isImplicit, explanation, parts) } }
+        guard isAlone else { return enlistAll { [self] in beginFinish(plan, origin, isImplicit: isImplicit, explanation, parts, again: again) } }
         enlistAll { [self] in
             guard let home = participants.first(where: { $0.backend.pool === database.home })?.backend else { return failUnit(.shardsChanged) }
             let sources = plan.fetches ? participants.map(\.backend).filter { $0 !== home } : []
             let state = RowFinish(plan, origin, home: home, sources, homePool: database.home, isAlone: true, isImplicit: false, isInBatch: batch.isOpen, moves: database.moves)
-            (state.explanation, state.parts) = (explanation, parts)
+            (state.explanation, state.parts, state.again) = (explanation, parts, again)
             start(state)
+        }
+    }
+
+    /// While a job may have one row on two shards: every shard's rows come to the router, which takes those that the shard owns; the answer is made of them, whatever the statement is.
+    func beginOwned(_ plan: GatherRows, _ origin: GatherOrigin, keeping parts: PartlyFetched?) {
+        let finish = (plan.finish ?? (plan.isOfShape ? self.finish(origin) : nil))?.withKeys
+        guard let finish, finish.fetches, !(finish.sharded + finish.references).contains(where: \.isText) else { return failUnit(refusalOfStrays ?? .shardsChanged) }
+        let isImplicit = transaction.isIdle && !batch.isOpen
+        enlistAll { [self] in
+            beginFinish(finish, origin, isImplicit: isImplicit, nil, parts, owners: RowOwners(database)) { [self] in beginGather(plan, origin, keeping: parts) }
         }
     }
 
@@ -31,6 +44,11 @@ extension ClientSession {
         if case .execution(let statement, _) = origin, statement.gathered != nil, detail.hasPrefix(RefusalCode.typesDiffer.rawValue) {
             statement.gathered = nil
             return false
+        }
+        // Nothing was said of it yet.
+        if isAlone, detail.hasPrefix(RefusalCode.rowsMove.rawValue) {
+            rollBackAll { [self] in beginGather(plan, origin, keeping: parts) }
+            return true
         }
         guard let finish = plan.finish ?? (plan.isOfShape ? self.finish(origin) : nil) else { return false }
         // Where the shards disagree, or say too much, their work has been cut short, which a transaction of the client's does not survive.
@@ -51,16 +69,21 @@ extension ClientSession {
     /// The same for somebody else than the client.
     func beginFinish(_ plan: FinishPlan, _ origin: GatherOrigin, for taker: RowTaker) { beginFinish(plan, origin, isImplicit: false, nil, nil, for: taker) }
 
-    private func beginFinish(_ plan: FinishPlan, _ origin: GatherOrigin, isImplicit: Bool, _ explanation: Explanation?, _ parts: PartlyFetched?, for taker: RowTaker? = nil) {
+    /// - owners: which shard's rows count; nil: all rows of all shards do.
+    private func beginFinish(
+        _ plan: FinishPlan, _ origin: GatherOrigin, isImplicit: Bool, _ explanation: Explanation?, _ parts: PartlyFetched?, for taker: RowTaker? = nil, owners: RowOwners? = nil,
+        again: (() -> Void)? = nil
+    ) {
         let fail = { [self] (error: ServerError) in if let taker { taker.ended(error) } else if isImplicit { rollBackAll { [self] in failUnit(error) } } else { failUnit(error) } }
-        if let refusal = refusal(inTransaction: plan) { return fail(refusal) }
+        // In no transaction the other session's time is as good.
+        if !(owners != nil && transaction.isIdle && !batch.isPipelining), let refusal = refusal(inTransaction: plan) { return fail(refusal) }
         for index in participants.indices { participants[index].role = .bound }
         boundLocks(of: Array(participants.indices)) { [self] error in
             if let error { return fail(error) }
             borrowHome { [self] home in
                 let state = RowFinish(
-                    plan, origin, home: home, plan.fetches ? participants.map(\.backend) : [], homePool: database.home, isAlone: false, isImplicit: isImplicit, isInBatch: batch.isOpen, moves: database.moves)
-                (state.explanation, state.parts) = (explanation, parts)
+                    plan, origin, home: home, plan.fetches ? participants.map(\.backend) : [], homePool: database.home, isAlone: false, isImplicit: isImplicit, isInBatch: batch.isOpen, moves: owners?.moves ?? database.moves)
+                (state.explanation, state.parts, state.owners, state.again) = (explanation, parts, owners, again)
                 borrowed = home
                 state.taker = taker
                 home.lend(to: self)
@@ -187,7 +210,8 @@ extension ClientSession {
 
     /// All rows are there.
     private func finish(_ state: RowFinish) {
-        if let refusal = refusalOfStrays(since: state.moves) { return stop(state, refusal) }
+        if let refusal = state.owners == nil ? refusalOfStrays(since: state.moves) : refusalOfMoves(since: state.moves) { return stop(state, refusal) }
+        state.again = nil
         state.step = .answering
         var prelude = [String]()
         if !state.isAlone { prelude = transaction.replay(after: 0, from: settings.settings, to: settings.settings) }
@@ -277,6 +301,10 @@ extension ClientSession {
         guard resume() else { return }
         defer { pump() }
         if let taker = state.taker { return taker.ended(state.error) }
+        if let again = state.again, state.error?[.detail]?.hasPrefix(RefusalCode.rowsMove.rawValue) ?? false {
+            // At an isolation that takes a snapshot for each statement, what is left of the transactions does as well.
+            return state.isAlone || state.isImplicit ? rollBackAll(again) : again()
+        }
         let end: (ServerError?) -> Void = { [self] error in
             if let error { return failUnit(error) }
             if let explanation = state.explanation { return endExplain(explanation) }

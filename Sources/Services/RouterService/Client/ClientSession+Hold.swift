@@ -31,13 +31,24 @@ extension ClientSession {
     func waits(for target: Portal.Target, _ again: @escaping () -> Void) -> Bool {
         switch target {
         case .everyShard, .spread, .copy(.into): break
-        case .backend, .effect, .router, .copy, .gather, .explained, .parts, .cursor, .hinted, .explanation, .failing: return false
+        case .gather, .explained: return waitsToRead(again)
+        case .parts(let parts): if case .none = parts.rows { return waitsToRead(again) } else { return false }
+        case .backend, .effect, .router, .copy, .cursor, .hinted, .explanation, .failing: return false
         }
         guard let hold = hold(where: { _ in true }) else { return false }
         // Its values are kept with the portal, held or not.
         wait(for: hold, bytes: 0, again)
         return true
     }
+
+    private func waitsToRead(_ again: @escaping () -> Void) -> Bool {
+        guard let hold = hold(where: concernsReads) else { return false }
+        wait(for: hold, bytes: 0, again)
+        return true
+    }
+
+    /// Of all shards.
+    private func concernsReads(_ drain: HoldDrain) -> Bool { !transaction.isIdle || drain.isOld(at: loop.lately, limits) }
 
     private func hold(of route: Route, _ plan: CachedPlan, _ inputs: KeyInputs) -> HoldDrain? {
         let isLoneRead = plan.mayReadReplica && transaction.isIdle
@@ -47,14 +58,13 @@ extension ClientSession {
         case .everyShard, .splitCopy, .broadcastCopy:
             return hold { _ in true }
         case .everyKey(let write):
-            // It is refused while there is any job, but for rows that are sent to whoever owns them.
+            // It is refused while a job may have left rows on two shards, but for rows that are sent to whoever owns them.
             return refusalOfStrays == nil || write.sent?.followsOwners ?? false ? hold { _ in true } : nil
         case .anyShard, .homeShard, .currentShard:
             // With one shard nobody has looked for keys.
             return database.topology.shards.count > 1 ? nil : hold { !isLoneRead || $0.isOld(at: loop.lately, limits) }
-        // What it would run is refused while there is a job.
-        case .gatherCopy, .gatherRows, .explain, .statements, .transaction, .session, .mosaic, .empty:
-            return nil
+        case .gatherCopy, .gatherRows, .explain: return hold(where: concernsReads)
+        case .statements, .transaction, .session, .mosaic, .empty: return nil
         }
     }
 
@@ -126,18 +136,20 @@ extension ClientSession {
         database.topology.job(moving: shards).map { .refusal(Refusal(.rowsMove, "job \($0)")) }
     }
 
-    /// The same of one that reads all rows of all shards: while there is any job. One that brings rows to a shard that is joining moves them between two of the database's
-    /// only behind its switch; but a router that has not heard of that would read the old owner, whose rows nobody keeps from it.
-    var refusalOfStrays: ServerError? {
-        let topology = database.topology
-        guard topology.shards.count > 1, let job = topology.jobs.first else { return nil }
-        return .refusal(Refusal(.rowsMove, "job \(job)"))
-    }
+    /// The same of one that finds the rows of all shards.
+    var refusalOfStrays: ServerError? { database.topology.strayingJobs.first.map { .refusal(Refusal(.rowsMove, "job \($0)")) } }
+
+    var mayMeetStrays: Bool { !database.topology.strayingJobs.isEmpty }
 
     /// The same when all shards have begun to read, the first of them at `moves`. A job brings rows to a shard only when this router serves an epoch that has the job
     /// (`CatalogEffects.awaitRouters`): what has begun everywhere by then sees none of them, nor misses any.
     func refusalOfStrays(since moves: UInt64) -> ServerError? {
-        refusalOfStrays ?? (database.moves == moves ? nil : .refusal(Refusal(.rowsMove, "a job that has ended meanwhile")))
+        refusalOfStrays ?? refusalOfMoves(since: moves)
+    }
+
+    /// Owners, or what strays, have changed since then.
+    func refusalOfMoves(since moves: UInt64) -> ServerError? {
+        database.moves == moves ? nil : .refusal(Refusal(.rowsMove, "a job that has begun, ended, or changed owners meanwhile"))
     }
 
     // MARK: What is under way
@@ -167,6 +179,8 @@ extension ClientSession {
     func mayStillWrite(on owners: [ShardID]) -> Bool {
         if work == .closed { return false }
         if isCommitting { return true }
+        // All that it has under way is one answer of all shards.
+        if unit.onlyGathers, gather != nil, transaction.isIdle, !participants.contains(where: \.wrote) { return false }
         let takesPart = takesPart(on: owners)
         switch work {
         case .suspended: return held == nil || takesPart

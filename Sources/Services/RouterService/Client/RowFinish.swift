@@ -61,6 +61,10 @@ final class RowFinish: Gather {
     var answered = 0
     /// The home shard's command tag.
     var tag = ""
+    /// nil: all rows that the shards give count.
+    var owners: RowOwners?
+    /// Begins anew, as long as nothing was said of the answer.
+    var again: (() -> Void)?
     /// nil: the client gets the rows.
     var taker: RowTaker?
     /// The first error: what comes after it is passed over.
@@ -112,6 +116,10 @@ final class RowFinish: Gather {
         guard fields.readableBytes >= 4 * (before + behind), let own = fields.getSlice(at: fields.readerIndex + 4 * before, length: fields.readableBytes - 4 * (before + behind))
         else { return false }
         source.rows += 1
+        if let owners {
+            guard let isOwned = owners.owns(own, tables[number], source.backend.pool.shardID) else { return false }
+            if !isOwned { return true }
+        }
         bytes += own.readableBytes
         rows[number].append(own)
         return true

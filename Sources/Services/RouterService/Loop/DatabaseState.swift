@@ -36,7 +36,7 @@ final class DatabaseState {
     private var nextReplica = 0
     /// Some shard has replicas.
     private(set) var hasReplicas = false
-    /// Grows whenever a job begins or ends, and with each change of owners: rows may have gone from shard to shard since it was another.
+    /// Grows whenever a job that may leave one row on two shards begins or ends, and with each change of owners: rows may have gone from shard to shard since it was another.
     private(set) var moves: UInt64 = 0
     let holds: DatabaseHolds
     /// Statements for some tokens wait.
@@ -58,7 +58,7 @@ final class DatabaseState {
 
     func install(_ topology: Topology) {
         guard topology.epoch != self.topology.epoch else { return }
-        if topology.jobs != self.topology.jobs || topology.shards.map(\.vnodes) != self.topology.shards.map(\.vnodes) { moves += 1 }
+        if topology.strayingJobs != self.topology.strayingJobs || topology.shards.map(\.vnodes) != self.topology.shards.map(\.vnodes) { moves += 1 }
         let meansNewPlans = topology.meansNewPlans(after: self.topology)
         let robbed = topology.shardsWithout(their: self.topology) { holds.hasDrained($1, of: $0) }
         var old = Dictionary(uniqueKeysWithValues: pools.map { ($0.shardID, $0) })
