@@ -33,7 +33,7 @@ def temporary_folder():
 
 
 class Demo:
-    """Four shards, a manager and a router with one event loop, as `demo.json` describes them."""
+    """Its shards, a manager and a router with one event loop, as `demo.json` describes them."""
 
     def __init__(self, description, folder):
         self.folder = folder
@@ -48,9 +48,9 @@ class Demo:
 
 
 @contextlib.contextmanager
-def demo(program, folder):
+def demo(program, folder, shards=4):
     folder = os.path.join(folder, "demo")
-    command = [program, "demo", "--dir", folder, "--shards", "4", "--dataset", "none",
+    command = [program, "demo", "--dir", folder, "--shards", str(shards), "--dataset", "none",
                "--wire-port", "0", "--router-port", "0", "--manager-port", "0"]
     # One event loop, because PgBouncer has one; the manager's settings have other names.
     environment = {"PGMOSAIC_ROUTER_LOOPS": "1", "PGMOSAIC_ROUTER_POOL_SIZE_MAX": str(POOL),

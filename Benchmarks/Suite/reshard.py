@@ -105,6 +105,11 @@ def _measure(demo, options, folder, progress, wanted):
 
 def pgbench_figures(load, prefix, limit):
     """Waits for its end. When each transaction ended, and how many milliseconds it took; fails when one of them did."""
+    return [(at, latency) for at, latency, _ in pgbench_log(load, prefix, limit)]
+
+
+def pgbench_log(load, prefix, limit):
+    """The same, with the number of each transaction's script."""
     out, err = load.communicate(timeout=limit)
     found = re.search(r"transactions actually processed: (\d+)", out)
     failed = re.search(r"failed transactions: (\d+)", out)
@@ -113,7 +118,7 @@ def pgbench_figures(load, prefix, limit):
     lines = [line.split() for name in glob.glob(prefix + ".*") for line in open(name)]
     for name in glob.glob(prefix + ".*"):
         os.remove(name)
-    return sorted((int(words[4]) + int(words[5]) / 1e6, int(words[2]) / 1000) for words in lines)
+    return sorted((int(words[4]) + int(words[5]) / 1e6, int(words[2]) / 1000, int(words[3])) for words in lines)
 
 
 def total(demo):
