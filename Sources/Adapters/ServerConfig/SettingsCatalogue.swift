@@ -317,7 +317,7 @@ package enum SettingsCatalogue {
         "End transactions that are still open on the old owners at `reshard.drain_limit` with 40001, instead of giving the attempt up. A job may say otherwise. What may be committing, and statements outside of transactions, are waited for.")
     package static let reshardSlowdownMax = SettingDeclaration(
         "reshard.copy_slowdown_max", .integer(0...100_000), default: .integer(150),
-        "How slow commits on a source may become while rows are copied from it, in percent of before; slower, and the copy reads less and less. Commits under 5 ms are never too slow. 0: the load does not count.")
+        "How slow commits on a source may become while rows are copied from it or compared, in percent of before; slower, and less and less is read. Commits under 2 ms are never too slow. 0: the load does not count.")
     package static let reshardRateMin = SettingDeclaration(
         "reshard.copy_rate_min", .bytes(1024...(1 << 40)), default: .bytes(4 << 20), "Bytes a second that a copy reads from a source at least, however slow it is.")
     package static let reshardRateMax = SettingDeclaration(

@@ -32,17 +32,17 @@ package struct SnapshotCopy: Sendable {
     private let settings: Settings
     private let group: any EventLoopGroup
     private let noting: TransferNoting
+    /// Of what is read from the source, by all sessions.
+    package let throttle: TransferThrottle
     private let state: State
 
     private final class State: Sendable {
         let ranges: Mutex<[CopyRange]>
         let progress: Mutex<Progress>
-        let pace: Mutex<TransferPace>
-        init(_ ranges: [CopyRange], _ settings: Settings) {
+        init(_ ranges: [CopyRange]) {
             // The longest first: a long one that is begun last would be waited for alone.
             self.ranges = Mutex(ranges.sorted { ($0.pages?.count ?? $0.table.pages) < ($1.pages?.count ?? $1.table.pages) })
             progress = Mutex(Progress(rangesAll: ranges.count))
-            pace = Mutex(TransferPace(bytesPerSecond: settings.bytesPerSecond))
         }
     }
 
@@ -56,14 +56,16 @@ package struct SnapshotCopy: Sendable {
         self.settings = settings
         self.group = group
         self.noting = noting
-        state = State(tables.flatMap { CopyRange.cut($0, pages: settings.rangePages) }, settings)
+        state = State(tables.flatMap { CopyRange.cut($0, pages: settings.rangePages) })
+        throttle = TransferThrottle(bytesPerSecond: settings.bytesPerSecond)
     }
 
     /// At any time, from any task.
-    package var progress: Progress { state.progress.withLock(\.self) }
-
-    /// Holds for all that follows; nil: without a limit.
-    package func limit(bytesPerSecond: Int?) { state.pace.withLock { $0.bytesPerSecond = bytesPerSecond } }
+    package var progress: Progress {
+        var progress = state.progress.withLock(\.self)
+        progress.bytesRead = throttle.bytesRead
+        return progress
+    }
 
     /// Runs once. When it throws, the targets' tables hold any part of the rows: they are emptied before it is done anew.
     ///
@@ -97,11 +99,7 @@ package struct SnapshotCopy: Sendable {
         let copy = TableCopy(source: reader, targets: sessions, destinations: destinations)
         while let range = state.ranges.withLock({ $0.popLast() }) {
             try Task.checkCancellation()
-            let counts = try await copy.run(range) { [state] bytes in
-                state.progress.withLock { $0.bytesRead += bytes }
-                let rest = state.pace.withLock { $0.rest(after: bytes, at: .now) }
-                if rest > .zero { try await Task.sleep(for: rest) }
-            }
+            let counts = try await copy.run(range) { [throttle] in try await throttle.passed($0) }
             state.progress.withLock {
                 $0.counts += counts
                 $0.relations[range.table.relation, default: .init()] += counts

@@ -42,16 +42,22 @@ package struct TableComparison: Sendable {
     private let target: Side
     private let group: any EventLoopGroup
     private let noting: TransferNoting
+    /// Of what is read from both sides.
+    private let throttle: TransferThrottle
 
     /// - ring: as it is, before anything moves.
     /// - vnodes: ids in it.
-    package init(of vnodes: Set<UInt32>, in ring: HashRing, source: Side, target: Side, noting: @escaping TransferNoting = { _, _ in }, on group: any EventLoopGroup) {
+    package init(
+        of vnodes: Set<UInt32>, in ring: HashRing, source: Side, target: Side, noting: @escaping TransferNoting = { _, _ in },
+        throttle: TransferThrottle = TransferThrottle(), on group: any EventLoopGroup
+    ) {
         self.vnodes = vnodes
         self.ring = ring
         self.source = source
         self.target = target
         self.group = group
         self.noting = noting
+        self.throttle = throttle
     }
 
     /// One outcome for each relation, in their order. Whatever goes wrong is thrown: then nothing is known of the rest.
@@ -83,8 +89,8 @@ package struct TableComparison: Sendable {
     }
 
     private func compare(_ table: TableShape, _ left: PGClient, _ right: PGClient) async throws -> Outcome {
-        async let here = Reading(table, ring, vnodes).run(left) { .source($0) }
-        async let there = Reading(table, ring, vnodes).run(right) { .target(0, $0) }
+        async let here = Reading(table, ring, vnodes, throttle).run(left) { .source($0) }
+        async let there = Reading(table, ring, vnodes, throttle).run(right) { .target(0, $0) }
         let (mine, theirs) = (try await here.digests, try await there.digests)
         var outcome = Outcome(relation: table.relation, rows: mine.values.reduce(0) { $0 + $1.rows })
         outcome.differingVNodes = vnodes.filter { mine[$0] ?? RowDigest() != theirs[$0] ?? RowDigest() }.sorted()
@@ -92,8 +98,8 @@ package struct TableComparison: Sendable {
         // One side behind the other: the target's rows are taken away from the source's.
         let examined = Set(outcome.differingVNodes.prefix(Self.examinedMax))
         let none = RowDifferences(table.form, bytesMax: Self.bytesMax)
-        let half = try await Reading(table, ring, examined, keeping: none, isSource: true).run(left) { .source($0) }.differences
-        let whole = try await Reading(table, ring, examined, keeping: half, isSource: false).run(right) { .target(0, $0) }.differences
+        let half = try await Reading(table, ring, examined, throttle, keeping: none, isSource: true).run(left) { .source($0) }.differences
+        let whole = try await Reading(table, ring, examined, throttle, keeping: half, isSource: false).run(right) { .target(0, $0) }.differences
         guard let whole, !whole.isCutShort else { return outcome }
         outcome.differingRows = whole.count
         outcome.examples = whole.differences(max: Self.examplesMax)
@@ -107,9 +113,14 @@ private actor Reading {
     private var digester: RowDigester
     private var differences: RowDifferences?
     private let isSource: Bool
+    private let throttle: TransferThrottle
 
-    init(_ table: TableShape, _ ring: HashRing, _ vnodes: Set<UInt32>, keeping differences: RowDifferences? = nil, isSource: Bool = true) {
+    init(
+        _ table: TableShape, _ ring: HashRing, _ vnodes: Set<UInt32>, _ throttle: TransferThrottle, keeping differences: RowDifferences? = nil,
+        isSource: Bool = true
+    ) {
         self.table = table
+        self.throttle = throttle
         digester = RowDigester(table.form, ring, vnodes: vnodes)
         self.differences = differences
         self.isSource = isSource
@@ -120,7 +131,10 @@ private actor Reading {
     ) async throws -> (digests: [UInt32: RowDigest], differences: RowDifferences?) {
         let statement = CopyRange(table: table, pages: nil, isLast: true).readStatement
         do {
-            _ = try await client.copyOutRuns(statement, timeout: TransferSession.unlimited, silenceMax: TransferSession.silenceMax) { try await self.consume($0) }
+            _ = try await client.copyOutRuns(statement, timeout: TransferSession.unlimited, silenceMax: TransferSession.silenceMax) { [throttle] run in
+                try await throttle.passed(run.readableBytes)
+                try await self.consume(run)
+            }
             try finish()
         } catch let error as PGClientError {
             throw failure(error)

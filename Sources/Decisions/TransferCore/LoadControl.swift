@@ -8,7 +8,7 @@ package struct LoadControl: Hashable, Sendable {
         /// So much slower than usual the slow part of the commits may be, in hundredths. nil: the load does not count.
         package var slowdownPercentMax: Int? = 150
         /// Commits that are quicker are never too slow.
-        package var quick = Duration.milliseconds(5)
+        package var quick = Duration.milliseconds(2)
         package var bytesPerSecondMin = 4 << 20
         /// nil: none but the load.
         package var bytesPerSecondMax: Int?

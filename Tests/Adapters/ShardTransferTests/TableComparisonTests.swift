@@ -13,13 +13,14 @@ import TransferCore
     private static let vnodes = RingCut.even(over: 1, vnodesEach: 16, after: 0)[0]
 
     private func compare(
-        _ table: String, _ source: PostgresEndpoint, _ target: PostgresEndpoint, vnodes: Set<UInt32> = Set(Self.vnodes.map(\.id))
+        _ table: String, _ source: PostgresEndpoint, _ target: PostgresEndpoint, vnodes: Set<UInt32> = Set(Self.vnodes.map(\.id)), throttle: TransferThrottle = TransferThrottle()
     ) async throws -> TableComparison.Outcome {
         let client = try await TransferServer.connect(source)
         let shapes = try await TableShape.read(QualifiedName(schema: "public", name: table), key: "id", from: client)
         await client.close()
         let comparison = TableComparison(
-            of: vnodes, in: try HashRing([Self.vnodes]), source: .init(source), target: .init(target), on: MultiThreadedEventLoopGroup.singleton)
+            of: vnodes, in: try HashRing([Self.vnodes]), source: .init(source), target: .init(target), throttle: throttle,
+            on: MultiThreadedEventLoopGroup.singleton)
         let outcomes = try await comparison.run(shapes)
         return try #require(outcomes.first)
     }
@@ -54,6 +55,26 @@ import TransferCore
             #expect(outcome.differingRows == 1 && outcome.examples == [.init(kind: kind, key: "7")], "\(sql): \(outcome.examples)")
             try await TransferServer.run("DELETE FROM t WHERE id = 7; INSERT INTO t SELECT * FROM saved", on: shards)
         }
+    }
+
+    @Test func aComparisonKeepsToTheRateOfBothSidesTogether() async throws {
+        let shards = try await TransferServer.current.shards(2)
+        try await TransferServer.run("CREATE TABLE t (id int, v text)", on: shards)
+        try await TransferServer.run("INSERT INTO t SELECT g, repeat('x', 1000) FROM generate_series(1, 2000) g", on: shards)
+        let throttle = TransferThrottle(bytesPerSecond: 4_000_000)
+        let start = ContinuousClock.now
+        #expect(try await compare("t", shards[0], shards[1], throttle: throttle).isEqual)
+        #expect((4_000_000..<5_000_000).contains(throttle.bytesRead), "\(throttle.bytesRead)")
+        // A quarter of a second's worth is free.
+        #expect(ContinuousClock.now - start > .milliseconds(700))
+    }
+
+    @Test func aLimitThatIsTakenAwayHoldsNobodyAnyMore() async throws {
+        let throttle = TransferThrottle(bytesPerSecond: 1)
+        throttle.limit(bytesPerSecond: nil)
+        let start = ContinuousClock.now
+        for _ in 0..<3 { try await throttle.passed(1_000_000) }
+        #expect(throttle.bytesRead == 3_000_000 && ContinuousClock.now - start < .seconds(60))
     }
 
     @Test(arguments: [(Int32(21), "smallint"), (Int32(20), "bigint"), (Int32(25), "text"), (Int32(2950), "uuid")])

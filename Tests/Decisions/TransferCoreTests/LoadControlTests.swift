@@ -63,9 +63,9 @@ import TransferCore
 
     @Test func commitsThatAreQuickAreNeverTooSlow() {
         var control = learned(.microseconds(200))
-        window(&control, .milliseconds(5))
+        window(&control, .milliseconds(2))
         #expect(control.bytesPerSecond == nil)
-        window(&control, .milliseconds(6))
+        window(&control, .milliseconds(3))
         #expect(control.bytesPerSecond != nil)
     }
 

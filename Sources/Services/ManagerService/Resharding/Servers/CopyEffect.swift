@@ -53,7 +53,7 @@ extension PostgresServerWork {
                 let copy = SnapshotCopy(shapes.sharded.flatMap(\.shapes), from: from, to: targets, destinations, settings: pace, noting: noting(leg.from, leg.targets), on: sessions.group)
                 let share = leg.share(of: source)
                 work.add(copy, shapes, estimates: rows.mapValues { Int(Double($0) * share) }, load)
-                load.begin(copy)
+                load.begin(copy.throttle)
                 _ = try await copy.run(snapshot: snapshot)
                 if !leg.copiesTo.isEmpty {
                     let copies = ReferenceCopy(from: from, to: try leg.copiesTo.map { try endpoint($0, plan) }, noting: noting(leg.from, leg.copiesTo), on: sessions.group)

@@ -4,7 +4,7 @@ internal import ShardTransfer
 internal import Synchronization
 internal import TransferCore
 
-/// Looks how long small commits take on a source, in a session of its own, and has its copy read less when they become slow: `LoadControl` decides.
+/// Looks how long small commits take on a source, in a session of its own, and has what reads it much, a copy or a comparison, read less when they become slow: `LoadControl` decides.
 ///
 /// What a commit waits for, statements of clients wait for as well: a processor, the flush of the log, and a synchronous standby where there is one.
 final class SourceLoad: Sendable {
@@ -51,13 +51,13 @@ final class SourceLoad: Sendable {
     }
 
     /// Until it is closed.
-    func begin(_ copy: SnapshotCopy) {
+    func begin(_ throttle: TransferThrottle) {
         guard counts else { return }
-        state.withLock { $0.steering = Task { await steer(copy) } }
+        state.withLock { $0.steering = Task { await steer(throttle) } }
     }
 
-    private func steer(_ copy: SnapshotCopy) async {
-        var (start, bytes) = (ContinuousClock.now, copy.progress.bytesRead)
+    private func steer(_ throttle: TransferThrottle) async {
+        var (start, bytes) = (ContinuousClock.now, throttle.bytesRead)
         var rate = 0
         while !Task.isCancelled {
             let asked = ContinuousClock.now
@@ -66,28 +66,28 @@ final class SourceLoad: Sendable {
                 if Task.isCancelled { return }
                 let passed = ContinuousClock.now - start
                 if passed > .milliseconds(250) {
-                    let now = copy.progress.bytesRead
+                    let now = throttle.bytesRead
                     rate = Int(Double(now - bytes) / (passed / .seconds(1)))
                     (start, bytes) = (.now, now)
                 }
-                observe(commit, rate, copy)
+                observe(commit, rate, throttle)
                 try? await Task.sleep(for: Self.interval)
             } catch {
                 if Task.isCancelled { return }
                 // One that does not come at all is a slow one.
                 let waited = ContinuousClock.now - asked
-                if waited >= Self.againAfter { observe(waited, times: LoadControl.window, rate, copy) }
+                if waited >= Self.againAfter { observe(waited, times: LoadControl.window, rate, throttle) }
                 try? await Task.sleep(for: Self.againAfter)
             }
         }
     }
 
-    private func observe(_ commit: Duration, times: Int = 1, _ rate: Int, _ copy: SnapshotCopy) {
+    private func observe(_ commit: Duration, times: Int = 1, _ rate: Int, _ throttle: TransferThrottle) {
         let limit = state.withLock { state in
             for _ in 0..<times { state.control.observe(commit, rate: rate) }
             return state.control.bytesPerSecond
         }
-        copy.limit(bytesPerSecond: limit)
+        throttle.limit(bytesPerSecond: limit)
     }
 
     func close() async {

@@ -4,6 +4,7 @@ internal import PGChannel
 internal import ReshardCore
 internal import ShardModel
 internal import ShardTransfer
+internal import TransferCore
 
 extension PostgresServerWork {
     private static let interval = Duration.milliseconds(5)
@@ -78,11 +79,18 @@ extension PostgresServerWork {
         guard let target = plan.shards[id] else { return }
         let left = TableComparison.Side(try sessions.endpoint(of: source.shard, as: plan.names.session), snapshot: source.snapshot)
         let right = TableComparison.Side(try sessions.endpoint(of: target, as: plan.names.session), snapshot: snapshot)
+        let load = SourceLoad(source.shard, plan.names, settings.copyLoad, sessions)
+        await load.learn()
+        let throttle = TransferThrottle(bytesPerSecond: settings.copyLoad.bytesPerSecondMax)
+        load.begin(throttle)
         let comparison = TableComparison(
             of: plan.vnodes(from: leg.from, to: id), in: try plan.destinations(of: leg).before, source: left, target: right,
-            noting: noting(leg.from, [id]), on: sessions.group)
+            noting: noting(leg.from, [id]), throttle: throttle, on: sessions.group)
+        let result: Result<[TableComparison.Outcome], any Error>
+        do { result = .success(try await comparison.run(shapes.sharded.flatMap(\.shapes))) } catch { result = .failure(error) }
+        await load.close()
         var differences: [String] = []
-        for outcome in try await comparison.run(shapes.sharded.flatMap(\.shapes)) where !outcome.isEqual {
+        for outcome in try result.get() where !outcome.isEqual {
             let rows = outcome.differingRows.map { "\($0) rows" } ?? "rows"
             differences.append("\(outcome.relation): \(rows) of vnodes \(outcome.differingVNodes.prefix(Self.toldMax).map(String.init).joined(separator: ", "))")
         }
