@@ -1,7 +1,7 @@
 /// How fast a copy may read its source, by how quick the source is for others meanwhile.
 ///
 /// It is told how long small commits take there, one after the other. Those before the copy say what is usual. While it runs, each window of them whose slow part
-/// is slower than allowed halves the rate, and each that is not raises it by a step: between a floor, for a copy that rests for ever keeps a
+/// is slower than allowed halves the rate, and each that is not raises it by a step (doubles it, until one was too slow): between a floor, for a copy that rests for ever keeps a
 /// slot and the log with it, and no limit at all.
 package struct LoadControl: Hashable, Sendable {
     package struct Settings: Hashable, Sendable {
@@ -19,6 +19,8 @@ package struct LoadControl: Hashable, Sendable {
     package static let window = 10
     /// A window that is quick enough adds so much of the rate that was too fast last, and, once that is reached again, so much of the present one.
     private static let (stepBelow, stepBeyond) = (16, 8)
+    /// It begins at so much of the floor, and has no limit once it has been doubled up to this: clients do not pay for finding out what is too fast.
+    private static let (firstOfFloor, unlimited) = (4, 1 << 30)
 
     package let settings: Settings
     /// nil: without a limit.
@@ -32,6 +34,8 @@ package struct LoadControl: Hashable, Sendable {
     private var highest = 0
     /// What was too fast last.
     private var tooFast = 0
+    /// Nothing was too fast yet.
+    private var isRising = true
 
     package init(_ settings: Settings = Settings()) {
         self.settings = settings
@@ -50,6 +54,7 @@ package struct LoadControl: Hashable, Sendable {
         guard samples.count == Self.window else { return }
         let slow = takeWindow()
         usual = usual.map { min($0, slow) } ?? slow
+        if allowed != nil { bytesPerSecond = min(settings.bytesPerSecondMax ?? Self.unlimited, settings.bytesPerSecondMin * Self.firstOfFloor) }
     }
 
     /// A commit while the copy runs.
@@ -70,7 +75,8 @@ package struct LoadControl: Hashable, Sendable {
     }
 
     private mutating func slowDown(_ rate: Int) {
-        if bytesPerSecond == settings.bytesPerSecondMax { highest = max(rate, settings.bytesPerSecondMin) }
+        if isRising || bytesPerSecond == settings.bytesPerSecondMax { highest = max(rate, settings.bytesPerSecondMin) }
+        isRising = false
         // What it reads, where that is less than it may.
         let now = min(bytesPerSecond ?? .max, max(rate, settings.bytesPerSecondMin))
         tooFast = now
@@ -79,8 +85,9 @@ package struct LoadControl: Hashable, Sendable {
 
     private mutating func speedUp() {
         guard let now = bytesPerSecond, now != settings.bytesPerSecondMax else { return }
-        let next = now + max(1, now < tooFast ? tooFast / Self.stepBelow : now / Self.stepBeyond)
-        let end = settings.bytesPerSecondMax ?? highest.multipliedReportingOverflow(by: 2).partialValue
+        let step = isRising ? now : now < tooFast ? tooFast / Self.stepBelow : now / Self.stepBeyond
+        let next = now + max(1, step)
+        let end = settings.bytesPerSecondMax ?? (isRising ? Self.unlimited : highest.multipliedReportingOverflow(by: 2).partialValue)
         bytesPerSecond = next >= end ? settings.bytesPerSecondMax : next
     }
 }

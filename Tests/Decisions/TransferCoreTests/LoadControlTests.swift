@@ -19,15 +19,39 @@ import TransferCore
         for _ in 0..<LoadControl.window { control.observe(commit, rate: control.bytesPerSecond.map { min($0, rate) } ?? rate) }
     }
 
+    /// Has risen until nothing holds it.
+    private func unlimited(_ commit: Duration = .milliseconds(10)) -> LoadControl {
+        var control = learned(commit)
+        for _ in 0..<6 { window(&control, .microseconds(100)) }
+        return control
+    }
+
+    /// What was too fast is known from the first slow window on: then there are small steps only.
+    @Test func theFirstSlowWindowEndsTheRise() {
+        var control = learned()
+        for _ in 0..<2 { window(&control, .milliseconds(1)) }
+        #expect(control.bytesPerSecond == 64 << 20)
+        window(&control, .milliseconds(16))
+        #expect(control.bytesPerSecond == 32 << 20)
+        window(&control, .milliseconds(1))
+        #expect(control.bytesPerSecond == 36 << 20)
+    }
+
     @Test func aSourceThatStaysQuickSetsNoLimit() {
         var control = learned()
         #expect(control.usual == .milliseconds(10) && control.allowed == .milliseconds(15))
+        var rates: [Int] = []
+        while let rate = control.bytesPerSecond, rates.count < 100 {
+            rates.append(rate >> 20)
+            window(&control, .milliseconds(15))
+        }
+        #expect(rates == [16, 32, 64, 128, 256, 512])
         for _ in 0..<100 { window(&control, .milliseconds(15)) }
         #expect(control.bytesPerSecond == nil && control.recent == .milliseconds(15))
     }
 
     @Test func aSlowWindowHalvesTheRateDownToTheFloor() {
-        var control = learned()
+        var control = unlimited()
         var rates: [Int] = []
         for _ in 0..<8 {
             window(&control, .milliseconds(16))
@@ -37,7 +61,7 @@ import TransferCore
     }
 
     @Test func aQuickSourceIsReadFasterStepByStepUntilThereIsNoLimit() {
-        var control = learned()
+        var control = unlimited()
         for _ in 0..<8 { window(&control, .seconds(1)) }
         var last = control.bytesPerSecond ?? 0
         var windows = 0
@@ -62,7 +86,7 @@ import TransferCore
     }
 
     @Test func commitsThatAreQuickAreNeverTooSlow() {
-        var control = learned(.microseconds(200))
+        var control = unlimited(.microseconds(200))
         window(&control, .milliseconds(2))
         #expect(control.bytesPerSecond == nil)
         window(&control, .milliseconds(3))
@@ -71,6 +95,8 @@ import TransferCore
 
     @Test func theSettingsMaximumIsKept() {
         var control = learned(.milliseconds(10), Self.settings(max: 40 << 20))
+        #expect(control.bytesPerSecond == 16 << 20)
+        for _ in 0..<2 { window(&control, .milliseconds(1)) }
         #expect(control.bytesPerSecond == 40 << 20)
         window(&control, .milliseconds(100))
         #expect(control.bytesPerSecond == 20 << 20)

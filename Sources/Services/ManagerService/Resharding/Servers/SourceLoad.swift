@@ -53,6 +53,7 @@ final class SourceLoad: Sendable {
     /// Until it is closed.
     func begin(_ throttle: TransferThrottle) {
         guard counts else { return }
+        throttle.limit(bytesPerSecond: state.withLock(\.control.bytesPerSecond))
         state.withLock { $0.steering = Task { await steer(throttle) } }
     }
 
