@@ -25,7 +25,7 @@ import Testing
     func theConnectionIsRefusedBeforeAnythingIsSent(_ host: String) async throws {
         var options = PGClient.Options()
         options.addresses = .noMetadata
-        options.connectTimeout = .seconds(5)
+        options.connectTimeout = .seconds(60)
         let endpoint = try PostgresEndpoint.parse("postgres://u@\(host):5432/d")
         let error = await #expect(throws: PGClientError.self) { try await PGClient.connect(to: endpoint, on: MultiThreadedEventLoopGroup.singleton, options: options) }
         guard case .connect(.addressRefused)? = error?.cause else {

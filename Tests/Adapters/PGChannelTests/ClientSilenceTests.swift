@@ -41,7 +41,7 @@ extension RealServerTests {
                     Issue.record("\(String(describing: error))")
                     return
                 }
-                let isStopped = try Self.isStopped(client.processID)
+                let isStopped = Self.isStopped(client.processID)
                 if !isStopped { await client.close() }
                 try await client.onClose.get()
                 if isStopped { return }
@@ -49,10 +49,11 @@ extension RealServerTests {
             Issue.record("five times the server was not stopped in time")
         }
 
-        private static func isStopped(_ process: Int32) throws -> Bool {
-            let text = try String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8)
+        /// One that was not stopped in time may have ended by now.
+        private static func isStopped(_ process: Int32) -> Bool {
+            let text = try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8)
             // Behind the name of the program, which is in brackets and may hold anything.
-            return text.split(separator: ")").last?.split(separator: " ").first == "T"
+            return text?.split(separator: ")").last?.split(separator: " ").first == "T"
         }
 
         @Test func whoSendsNoMoreRows() async throws {

@@ -163,7 +163,7 @@ extension RealServerTests {
 
         @Test func aCancelledTaskEndsItsCallAndLeavesOthersAlone() async throws {
             try await RealServer.withClient { client in
-                let sleeping = Task { try await client.query("SELECT pg_sleep(30)") }
+                let sleeping = Task { try await client.query("SELECT pg_sleep(300)") }
                 try await RealServer.current.waitUntilRunning(client)
                 let waiting = Task { try await client.query("SELECT 1") }
                 let dropped = Task { try await client.query("SELECT 2") }
@@ -204,7 +204,7 @@ extension RealServerTests {
 
         @Test func aSessionThatIsTerminatedFailsItsCallsAndEndsItsStreams() async throws {
             let client = try await RealServer.current.client()
-            let sleeping = Task { try await client.query("SELECT pg_sleep(30)") }
+            let sleeping = Task { try await client.query("SELECT pg_sleep(300)") }
             try await RealServer.current.waitUntilRunning(client)
             let waiting = Task { try await client.query("SELECT 1") }
             try await Task.sleep(for: .milliseconds(100))
@@ -232,8 +232,9 @@ extension RealServerTests {
             await client.close()
             try await RealServer.withClient { other in
                 var sessions: Int?
-                for _ in 0..<100 where sessions != 0 {
+                for _ in 0..<6000 where sessions != 0 {
                     sessions = try await other.query("SELECT count(*) FROM pg_stat_activity WHERE pid = $1", [.integer(processID)]).rows.first?.integer(0)
+                    if sessions != 0 { try await Task.sleep(for: .milliseconds(10)) }
                 }
                 #expect(sessions == 0)
             }

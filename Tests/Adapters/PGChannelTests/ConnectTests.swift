@@ -231,7 +231,7 @@ extension RealServerTests {
         @Test(arguments: [PostgresEndpoint.TLSMode.disable, .require]) func aCancelRequestStopsWhatTheSessionRuns(_ mode: PostgresEndpoint.TLSMode) async throws {
             let server = try RealServer.current
             let client = try await server.client(tls: mode)
-            let sleeping = Task { try await client.query("SELECT pg_sleep(20)") }
+            let sleeping = Task { try await client.query("SELECT pg_sleep(300)") }
             try await server.waitUntilRunning(client)
             try await client.cancel()
             let error = await #expect(throws: PGClientError.self) { _ = try await sleeping.value }

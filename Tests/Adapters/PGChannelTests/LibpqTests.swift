@@ -16,7 +16,7 @@ import Testing
     private func psql(_ server: PGTestServer, _ sql: [String], password: String? = "pencil", sslmode: String = "disable", _ more: [String: String] = [:]) async throws -> CommandResult {
         let installation = try PostgresInstallation.find()
         var environment = [
-            "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/nonexistent", "PGCONNECT_TIMEOUT": "10", "PGSSLMODE": sslmode, "PGHOST": "localhost",
+            "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/nonexistent", "PGCONNECT_TIMEOUT": "120", "PGSSLMODE": sslmode, "PGHOST": "localhost",
             "PGHOSTADDR": "127.0.0.1", "PGPORT": String(server.port), "PGUSER": "alice", "PGDATABASE": "shop",
         ]
         if let password { environment["PGPASSWORD"] = password }

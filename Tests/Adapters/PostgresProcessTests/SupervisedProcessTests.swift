@@ -34,10 +34,12 @@ import Testing
     }
 
     @Test func terminateKillsWhatIgnoresTheSignal() async throws {
-        let process = try SupervisedProcess.start(.init("/bin/sh", ["-c", "trap '' TERM; while :; do sleep 0.05; done"]))
-        try await Task.sleep(for: .milliseconds(100))
-        let status = await process.terminate(grace: .milliseconds(200))
-        #expect(status == 128 + 9 && !ProcessTree.isAlive(process.pid))
+        try await withTemporaryFolder { folder in
+            let process = try SupervisedProcess.start(.init("/bin/sh", ["-c", "trap '' TERM; : >'\(folder)/deaf'; while :; do sleep 0.05; done"]))
+            while !FileManager.default.fileExists(atPath: folder + "/deaf") { try await Task.sleep(for: .milliseconds(5)) }
+            let status = await process.terminate(grace: .milliseconds(200))
+            #expect(status == 128 + 9 && !ProcessTree.isAlive(process.pid))
+        }
     }
 
     /// That a killed *starter* takes its programs with it is tested on the demo (Tests/System/DemoTests).
@@ -47,7 +49,7 @@ import Testing
         #expect(ProcessTree.isAlive(process.pid) && !ProcessTree.pids(withCommandLineContaining: marker).isEmpty)
         #expect(await process.terminate(SIGKILL) == 128 + 9)
         var left = ProcessTree.pids(withCommandLineContaining: marker)
-        for _ in 0..<100 where !left.isEmpty {
+        for _ in 0..<3000 where !left.isEmpty {
             try await Task.sleep(for: .milliseconds(20))
             left = ProcessTree.pids(withCommandLineContaining: marker)
         }
