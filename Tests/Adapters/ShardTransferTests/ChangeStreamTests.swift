@@ -182,7 +182,14 @@ import TransferCore
     }
 
     private func end(_ move: Move) async throws {
+        try await waitUntilFree(move)
         try await TransferServer.run("SELECT pg_drop_replication_slot('\(move.slot)')", on: [move.shards[0]])
+    }
+
+    /// The source's process may take a moment to give up the slot.
+    private func waitUntilFree(_ move: Move) async throws {
+        let sql = "DO $$BEGIN WHILE EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = '\(move.slot)' AND active) LOOP PERFORM pg_sleep(0.02); END LOOP; END$$"
+        try await TransferServer.run(sql, on: [move.shards[0]])
     }
 
     @Test func whatChangesDuringAndBehindTheCopyArrives() async throws {
@@ -224,12 +231,12 @@ import TransferCore
             let name = move.shards[which].database ?? ""
             let victim = which == 0 ? "SELECT active_pid FROM pg_replication_slots WHERE slot_name = '\(move.slot)'"
                 : "SELECT pid FROM pg_stat_activity WHERE datname = '\(name)' AND pid <> pg_backend_pid()"
-            try await TransferServer.run("SELECT pg_terminate_backend(pid) FROM (\(victim)) v(pid)", on: [move.shards[which]])
+            // The stream may not have begun.
+            let cut = "DO $$BEGIN WHILE NOT coalesce((SELECT bool_or(pg_terminate_backend(pid)) FROM (\(victim)) v(pid)), false) LOOP PERFORM pg_sleep(0.02), pg_stat_clear_snapshot(); END LOOP; END$$"
+            try await TransferServer.run(cut, on: [move.shards[which]])
             await #expect(throws: (any Error).self) { try await following.value }
             await session.close()
-            // The source's process may take a moment to give up the slot.
-            let isFree = "DO $$BEGIN WHILE EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = '\(move.slot)' AND active) LOOP PERFORM pg_sleep(0.02); END LOOP; END$$"
-            try await TransferServer.run(isFree, on: [move.shards[0]])
+            try await waitUntilFree(move)
         }
         isWritten.set()
         try await writing

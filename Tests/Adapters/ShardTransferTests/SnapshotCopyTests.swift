@@ -192,13 +192,17 @@ import TransferCore
         try await TransferServer.run("INSERT INTO t SELECT g, repeat('x', 1000) FROM generate_series(1, 20000) g", on: [shards[0]])
         var settings = SnapshotCopy.Settings()
         settings.sessions = 1
-        settings.bytesPerSecond = 5 << 20
+        settings.bytesPerSecond = 1 << 20
         let copy = SnapshotCopy(try await shape("t", shards[0]), from: shards[0], to: [shards[1]], try Rings.split(over: 1), settings: settings, on: group)
         let killer = Task {
-            while copy.progress.bytesRead < 2 << 20 { try await Task.sleep(for: .milliseconds(5)) }
-            return try await rows(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '\(shards[which].database ?? "")' AND query LIKE 'COPY%'", shards[0])
+            while copy.progress.bytesRead < 1 << 19 { try await Task.sleep(for: .milliseconds(5)) }
+            let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '\(shards[which].database ?? "")' AND query LIKE 'COPY%'"
+            var killed = try await rows(sql, shards[0])
+            // The target gets its rows behind the first that are read.
+            while killed.isEmpty, !Task.isCancelled { killed = try await rows(sql, shards[0]) }
+            return killed
         }
+        defer { killer.cancel() }
         let error = await #expect(throws: TransferError.self) {
             try await TransferServer.withSnapshot(of: shards[0]) { try await copy.run(snapshot: $0) }
         }
