@@ -143,7 +143,10 @@ import Testing
 
     @Test func aLoginThatTheServerForgotIsMadeAnew() async throws {
         try await withUser { cluster, location in
-            let store = try await Self.store(location)
+            // However long the server takes to start: calls wait for it.
+            var timing = EtcdTiming.patient
+            timing.patience = .seconds(60)
+            let store = try await Self.store(location, timing)
             var epochs = store.watch(after: .zero).map(\.epoch).makeAsyncIterator()
             var epoch = Epoch.zero
             for round in 1...3 {

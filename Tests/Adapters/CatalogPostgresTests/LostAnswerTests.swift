@@ -109,7 +109,7 @@ import Testing
     }
 
     @Test func aWriterThatIsStoppedInTheMiddleHoldsUpNobody() async throws {
-        try await withLine(call: .seconds(5)) { server, line, store in
+        try await withLine(call: .seconds(12)) { server, line, store in
             let other = try await server.open(timing: .patient)
             _ = try await other.load()
             line.lose(.delay, of: Self.words)

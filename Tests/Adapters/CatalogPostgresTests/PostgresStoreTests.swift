@@ -106,7 +106,7 @@ import Testing
             GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA pgmosaic_catalog TO "up router";
             """, database: server.database)
         await (try await open(server)).close()
-        let store = try await PostgresCatalogStore(try server.endpoint(user: "up router"), isManager: false, on: MultiThreadedEventLoopGroup.singleton)
+        let store = try await PostgresCatalogStore(try server.endpoint(user: "up router"), isManager: false, on: MultiThreadedEventLoopGroup.singleton, timing: .patient)
         #expect(try await store.commit(change(1), expecting: .zero).epoch == Epoch(1))
         await store.close()
     }
