@@ -140,7 +140,7 @@ import Testing
 
     @Test func aCallerThatTakesNothingIsCutOff() async throws {
         let counting = Counting()
-        try await RESTTestServer.with(counting.responder, limits: RESTLimits(connectionsMax: 10, idleTimeout: .milliseconds(300))) { server in
+        try await RESTTestServer.with(counting.responder, limits: RESTLimits(connectionsMax: 10, idleTimeout: .seconds(2))) { server in
             let stream = try await stream(server, ["last": .integer(.max)])
             while counting.drops.withLock(\.self) == 0 { try await Task.sleep(for: .milliseconds(20)) }
             await #expect(throws: RawHTTPError.self) { try await stream.read { while try $0.next() != nil {} } }

@@ -23,7 +23,7 @@ import Testing
             let setting = Setting(folder: folder, port: try LoopbackPort.free())
             let words = [
                 "manager", "--catalog", "sqlite:\(folder)/c.sqlite", "--secrets-key-file", folder + "/key", "--http-port", String(setting.port),
-                "--http-auth", "token", "--log-level", "trace",
+                "--http-auth", "token", "--log-level", "trace", "--leader-wait", "60s",
             ]
             let manager = try SupervisedProcess.start(.init(Program.path, words, output: .file(folder + "/log")))
             do {
@@ -33,7 +33,7 @@ import Testing
                 await manager.terminate()
                 throw error
             }
-            #expect(await manager.terminate() == 0)
+            #expect(await manager.terminate(grace: .seconds(60)) == 0)
         }
     }
 

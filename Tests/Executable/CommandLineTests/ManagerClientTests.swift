@@ -7,7 +7,7 @@ import Testing
     private func withManager(_ body: (_ run: ([String]) async throws -> CommandResult) async throws -> Void) async throws {
         try await withTemporaryFolder { folder in
             let port = try LoopbackPort.free()
-            let words = ["manager", "--catalog", "sqlite:\(folder)/c.sqlite", "--secrets-key-file", folder + "/key", "--http-port", String(port), "--http-auth", "none"]
+            let words = ["manager", "--catalog", "sqlite:\(folder)/c.sqlite", "--secrets-key-file", folder + "/key", "--http-port", String(port), "--http-auth", "none", "--leader-wait", "60s"]
             let manager = try SupervisedProcess.start(.init(Program.path, words, output: .file(folder + "/log")))
             let run: ([String]) async throws -> CommandResult = { words in
                 try await Program.run(words, input: "correct horse battery\n", environment: ["PGMOSAIC_URL": "http://127.0.0.1:\(port)"])
@@ -19,7 +19,7 @@ import Testing
                 await manager.terminate()
                 throw error
             }
-            #expect(await manager.terminate() == 0, "SIGTERM ends a manager in order")
+            #expect(await manager.terminate(grace: .seconds(60)) == 0, "SIGTERM ends a manager in order")
         }
     }
 

@@ -12,7 +12,10 @@ import Testing
             let server = try await PostgresServer.create(
                 .init(dataDirectory: folder + "/data", password: secret, authentication: .scram, settings: ["shared_buffers": "16MB"]))
             let port = try LoopbackPort.free()
-            let words = ["manager", "--catalog", "sqlite:\(folder)/c.sqlite", "--secrets-key-file", folder + "/key", "--http-port", String(port), "--http-auth", "none"]
+            let words = [
+                "manager", "--catalog", "sqlite:\(folder)/c.sqlite", "--secrets-key-file", folder + "/key", "--http-port", String(port), "--http-auth", "none",
+                "--leader-wait", "60s", "--shard-probe-timeout", "60s",
+            ]
             let manager = try SupervisedProcess.start(.init(Program.path, words, output: .file(folder + "/log"), orphanSignal: "KILL"))
             func run(_ words: String..., input: String = "") async throws -> CommandResult {
                 try await Program.run(words, input: input, environment: ["PGMOSAIC_URL": "http://127.0.0.1:\(port)"])
