@@ -17,7 +17,7 @@ import Testing
         settings.httpPort = port
         settings.auth.mode = .none
         settings.leader.url = url
-        settings.leader.wait = .seconds(1)
+        settings.leader.wait = .seconds(5)
         // However busy the machine is, it is the first one that leads.
         settings.leader.lease = .seconds(60)
         return settings

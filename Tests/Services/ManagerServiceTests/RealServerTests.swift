@@ -14,7 +14,7 @@ import Testing
     static func run(_ body: @Sendable (PostgresServer, ManagerKit) async throws -> Void) async throws {
         let server = try #require(PostgresServerTrait.server)
         let box = SecretBox(key: Array(0..<32))
-        let inspector = PostgresShardInspector(box: box, group: .singleton, timeout: .seconds(5))
+        let inspector = PostgresShardInspector(box: box, group: .singleton, timeout: .seconds(60))
         try await ManagerKit.run(inspector: inspector, box: box) { try await body(server, $0) }
     }
 

@@ -2,6 +2,7 @@ import CatalogStore
 import ClusterTestKit
 import NIOPosix
 import PGTestServer
+import RESTTestKit
 import ShardModel
 import Testing
 
@@ -27,7 +28,11 @@ enum FakeShard {
                 record.primaryEndpoint = "postgres://test@127.0.0.1:\(shard.port)/\(TestCluster.database)"
                 return CatalogChange.Operation.putShard(record)
             }
-            _ = try await cluster.store.commit(CatalogChange(changes, author: "test"), expecting: catalog.epoch)
+            let epoch = try await cluster.store.commit(CatalogChange(changes, author: "test"), expecting: catalog.epoch).epoch
+            try await eventually("the router knows the shards") {
+                let line = "pgmosaic_catalog_epoch \(epoch.number)"
+                return try await cluster.get("/metrics").text.split(separator: "\n").contains { $0 == line }
+            }
             let topology = try Topology(database: TestCluster.database, in: try await cluster.store.load())
             let keys = try (0..<options.shards).map { index in
                 try #require((1...10_000).first { key in

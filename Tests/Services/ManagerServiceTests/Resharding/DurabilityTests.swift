@@ -49,7 +49,7 @@ import Testing
             SET synchronous_commit = off;
             DO $$ BEGIN LOOP INSERT INTO noise SELECT repeat('x', 1000) FROM generate_series(1, 4); COMMIT; PERFORM pg_sleep(0.002); END LOOP; END $$
             """)
-        try await Task.sleep(for: .milliseconds(500))
+        for _ in 0..<2400 where try await server.psql("SELECT count(*) > 10 FROM noise") != "t" { try await Task.sleep(for: .milliseconds(50)) }
         try await kit.cutOver()
         try await crash(kit, ReshardKit.target)
         _ = await noise

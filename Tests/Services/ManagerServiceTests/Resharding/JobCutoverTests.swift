@@ -169,7 +169,9 @@ import Testing
                 await full.value
                 let reason = try #require(try await kit.job().reason)
                 #expect(reason.contains("router full") && reason.contains("wire.held_statements_max"), "\(reason)")
-                #expect(try await kit.store.load().holds.isEmpty)
+                // The next attempt may have begun.
+                let given = try await kit.store.members().flatMap { $0.overfull ?? [] }
+                if let hold = try await kit.store.load().holds["j1"] { #expect(!given.contains(HoldAttempt(job: "j1", attempt: hold.attempt))) }
                 try await kit.store.withdraw(memberID: "full")
                 try await kit.until(is: .guarding)
             }
