@@ -35,13 +35,17 @@ extension PostgresServer {
         self.process = nil
     }
 
-    /// `kill -9` of the server and its backends: what the kernel's out-of-memory killer does.
+    /// `kill -9` of the server and its backends: what the kernel's out-of-memory killer does. Returns when they are gone, or the next start would find their memory in use.
     package func kill() async {
         guard let process else { return }
+        // Stopped, it makes no more of them.
+        process.signal(SIGSTOP)
         let backends = ProcessTree.children(of: process.pid)
         process.signal(SIGKILL)
         for backend in backends { Glibc.kill(backend, SIGKILL) }
         await process.waitForExit()
+        let deadline = ContinuousClock.now + .seconds(30)
+        while backends.contains(where: ProcessTree.isAlive), ContinuousClock.now < deadline { try? await Task.sleep(for: .milliseconds(2)) }
         paused = []
         self.process = nil
     }
