@@ -41,11 +41,12 @@ package final class TestLine: Sendable {
     }
 
     package func set(_ mode: Mode) {
-        let sockets = state.withLock { state in
+        state.withLock { state in
             state.mode = mode
-            return mode == .cut ? state.sockets : []
+            guard mode == .cut else { return }
+            // Under the lock: a socket is closed behind its leaving the set, and its number may be another's then.
+            for socket in state.sockets { shutdown(socket, Int32(SHUT_RDWR)) }
         }
-        for socket in sockets { shutdown(socket, Int32(SHUT_RDWR)) }
     }
 
     package func lose(_ loss: Loss, of words: String) { state.withLock { $0.trap = (Array(words.utf8), loss) } }
@@ -54,6 +55,9 @@ package final class TestLine: Sendable {
 
     /// How often the trap has sprung.
     package var losses: Int { state.withLock(\.sprung) }
+
+    /// Whether somebody has come to it who has not hung up.
+    package var isInUse: Bool { state.withLock { !$0.sockets.isEmpty } }
 
     package func close() {
         isEnding.store(true, ordering: .relaxed)

@@ -122,6 +122,8 @@ final class Cluster: Sendable {
 
     // MARK: use
 
+    func snapshotFile(of router: Int) -> String { "\(folder)/router-\(router).snapshot" }
+
     func client(of router: Int) async throws -> PGClient {
         let endpoint = try PostgresEndpoint.parse("postgres://test@127.0.0.1:\(wirePorts[router])/\(TestCluster.database)?sslmode=disable&connect_timeout=120")
         return try await PGClient.connect(to: endpoint, on: MultiThreadedEventLoopGroup.singleton)

@@ -10,7 +10,8 @@ import Testing
 final class RecoveryKit: Sendable {
     static let options = {
         var options = TestCluster.Options()
-        options.postgres = ["wal_level": "logical", "max_prepared_transactions": "20"]
+        // What a shard has of the catalog must survive its crash.
+        options.postgres = ["synchronous_commit": "on", "wal_level": "logical", "max_prepared_transactions": "20"]
         return options
     }()
     static let password = TestSecret.marker

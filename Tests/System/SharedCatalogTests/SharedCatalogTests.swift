@@ -170,6 +170,7 @@ import Testing
     @Test func aRouterStartsFromItsSavedCopyWhileTheServerIsDownAndFollowsAgainLater() async throws {
         try await withPostgres { cluster, server in
             try await cluster.execute("CREATE TABLE kv (k bigint PRIMARY KEY, v int)", on: 0)
+            try await eventually("the catalog is saved") { FileManager.default.fileExists(atPath: cluster.snapshotFile(of: 0)) }
             await server.stop(.immediate)
             try await cluster.restartRouter(0)
             try await cluster.execute("INSERT INTO kv VALUES (1, 1)", on: 0)
