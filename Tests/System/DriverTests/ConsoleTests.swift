@@ -12,7 +12,7 @@ import Testing
     private static let tables: [String: Placement] = ["kv": .sharded(key: "k")]
 
     private func withConsole(_ body: @Sendable (TestCluster) async throws -> Void) async throws {
-        try await TestCluster.withLogin(Self.tables, router: { $0.poolWaitTimeout = .seconds(15) }) { cluster in
+        try await TestCluster.withLogin(Self.tables) { cluster in
             let verifier = ScramVerifier.make(password: Driver.password, salt: Array(1...16)).text
             let users = [("watcher", ["viewer"], nil), ("caged", ["operator"], ["shop"]), ("nobody", [], nil)] as [(String, [String], [String]?)]
             let epoch = try await cluster.store.load().epoch
@@ -33,7 +33,7 @@ import Testing
         try await withConsole { cluster in
             let open = try WireProcess(dsn(cluster, database: "shop"), "BEGIN; SELECT * FROM kv WHERE k = 5;")
             defer { open.end() }
-            try await eventually("its transaction is open") { try await Psql.run(dsn(cluster), "SHOW TRANSACTIONS").output.contains("postgres|shop|open") }
+            try await eventually("its transaction is open, and has a shard") { try await Psql.run(dsn(cluster), "SHOW TRANSACTIONS").output.contains("postgres|shop|open|idle|1|s") }
             for (report, expected) in [
                 ("HELP", "SHOW POOLS|"), ("VERSION", "PGMosaic "), ("DATABASES", "shop|3|s1|"), ("POOLS", "shop|s1|0|"), ("SHARDS", "shop|s2|127.0.0.1|"),
                 ("CLIENTS", "postgres|shop|idle|T|127.0.0.1|"), ("SERVERS", "|active|127.0.0.1|"), ("TRANSACTIONS", "postgres|shop|open|idle|1|s"),
@@ -78,7 +78,8 @@ import Testing
             let shop = dsn(cluster, database: "shop")
             let open = try WireProcess(shop, "BEGIN; INSERT INTO kv VALUES (5, 1);")
             defer { open.end() }
-            try await eventually("its transaction is open") { try await Psql.run(dsn(cluster), "SHOW TRANSACTIONS").output.contains("open") }
+            // What it says behind BEGIN has been done: a statement that comes later waits for the pause, and the pause for it.
+            try await eventually("its transaction has written") { try await Psql.run(dsn(cluster), "SHOW TRANSACTIONS").output.contains("open|idle|1|s") }
             let done = Done()
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask {

@@ -104,8 +104,8 @@ import Testing
 
     @Test func theSessionOfATokenEndsWithIt() async throws {
         try await withCluster { cluster in
-            // By its time, in an open transaction, too.
-            let short = try await connect(cluster, TokenForge.hs256(claims(for: 3)))
+            // By its time, in an open transaction, too. Longer than a login takes on a busy machine.
+            let short = try await connect(cluster, TokenForge.hs256(claims(for: 12)))
             _ = try await short.query("BEGIN")
             try await expectEnd(short, "expired")
             // By being made void, one and no other.
