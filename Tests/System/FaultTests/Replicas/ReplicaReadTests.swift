@@ -199,11 +199,9 @@ extension FaultTests {
                 let count = Double(busy.count)
                 try await eventually("it runs") { try await self.cluster.metric("pgmosaic_replica_backends", "state=\"busy\"") == count }
             }
-            var work: [Int: Int] = [:]
-            for replica in cluster.replicas[1] {
-                work[replica.port] = Int(
-                    try await replica.psql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%200000000%' AND pid <> pg_backend_pid()"))
-            }
+            // At the servers a moment later than in the router's count.
+            try await eventually("all three are at work") { try await slowReads().values.reduce(0, +) == 3 }
+            let work = try await slowReads()
             #expect(work.values.sorted() == [1, 2])
             let idler = try #require(work.min { $0.value < $1.value }?.key)
             let client = try await cluster.eventualLogin()
@@ -213,6 +211,16 @@ extension FaultTests {
                 #expect(try await client.until("Z").map(\.description).suffix(2) == ["E(57014)", "Z(I)"])
             }
             try await cluster.expectNoLeak()
+        }
+
+        /// How many of them each replica of the second shard has.
+        private func slowReads() async throws -> [Int: Int] {
+            var work: [Int: Int] = [:]
+            for replica in cluster.replicas[1] {
+                work[replica.port] = Int(
+                    try await replica.psql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%200000000%' AND state = 'active' AND pid <> pg_backend_pid()"))
+            }
+            return work
         }
 
         // MARK: Errors and pipelines

@@ -23,7 +23,7 @@ extension FaultTests {
             )
             try await ExtendedSequenceTests().compare(shards, rounds: 80, of: kind) {
                 for shard in [0, 1] {
-                    let end = try #require(try await primaries[shard].rows("SELECT pg_current_wal_insert_lsn()").first?[0])
+                    let end = try #require(try await primaries[shard].rows("SELECT pg_current_wal_flush_lsn()").first?[0])
                     try await eventually("the replica has everything") {
                         try await replicas[shard].rows("SELECT pg_last_wal_replay_lsn() >= '\(end)'") == [["t"]]
                     }
