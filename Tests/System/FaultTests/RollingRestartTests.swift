@@ -21,6 +21,8 @@ extension FaultTests {
                 let client = try await router.login()
                 #expect(try await client.failure("CREATE TABLE kv (k bigint PRIMARY KEY, v int NOT NULL)") == nil)
                 client.close()
+                let store = try await SQLiteCatalogStore(path: router.catalogFile, createIfMissing: false)
+                try await eventually("it has its place among the routers") { try await store.members().count == 1 }
                 try await body(router, servers)
                 await router.stop()
                 await router.predecessorsEnd()

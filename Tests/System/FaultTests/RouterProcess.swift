@@ -3,6 +3,7 @@ import CatalogStore
 import ClusterTestKit
 import Foundation
 import PostgresProcess
+import RESTTestKit
 import Testing
 
 /// A router in a process of its own, to be killed.
@@ -63,6 +64,8 @@ final class RouterProcess: @unchecked Sendable {
             defer { client.close() }
             return try await client.failure("SELECT 1") == nil
         }
+        // REST comes last: by then the router has its place among the routers, too.
+        try await eventually("the router answers requests") { try await RawHTTP.send("GET", "/health", port: self.httpPort).status == 200 }
     }
 
     /// Sends it SIGKILL, and does not wait.
