@@ -60,6 +60,11 @@ extension FaultTests {
                     try await group.waitForAll()
                     try result.get()
                 }
+                // What nobody knew the end of has one by then.
+                try await eventually("every transaction is settled") {
+                    for index in cluster.servers.indices where try await cluster.on(index, "SELECT count(*) FROM pg_prepared_xacts") != "0" { return false }
+                    return true
+                }
                 let (owned, elsewhere) = try await cluster.rows()
                 let tally = writers.tally.withLock { $0 }
                 print(tally)
