@@ -102,7 +102,7 @@ extension FaultTests {
             try await prepare()
             let client = try await stopped(form)
             switch end {
-            case "cancel": try await client.cancel(port: cluster.wirePort)
+            case "cancel": try await client.cancel(port: cluster.wirePort, untilTaken: true)
             case "kill": await cluster.servers[2].kill()
             default: client.close()
             }

@@ -159,10 +159,11 @@ final class WireClient: @unchecked Sendable {
         try await query(sql, within: limit).filter { $0.kind == "D" }.map(\.row)
     }
 
-    /// Sends the CancelRequest of this session, on a connection of its own.
-    func cancel(port: Int) async throws {
+    /// Sends the CancelRequest of this session, on a connection of its own. `untilTaken`: waits for the end of that connection, as libpq does.
+    func cancel(port: Int, untilTaken: Bool = false) async throws {
         let other = try WireClient(port: port)
         try await other.send(WireMessages.cancel(processID: processID, secret: secret))
+        if untilTaken { _ = try await other.untilEnd() }
         other.close()
     }
 
