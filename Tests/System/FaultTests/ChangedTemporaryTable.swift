@@ -53,7 +53,7 @@ enum ChangedTemporaryTable {
 
     /// Has a session of the router and one of a plain server of the same schema answer each script.
     static func expectTheAnswersOfPostgreSQL(_ cluster: TestCluster, plain server: PostgresServer) async throws {
-        try await server.psql("DROP DATABASE IF EXISTS plain", database: "postgres")
+        try await server.psql("DROP DATABASE IF EXISTS plain WITH (FORCE)", database: "postgres")
         try await server.createDatabase("plain")
         for (number, script) in scripts.enumerated() {
             var found: [[String]] = []

@@ -1,5 +1,6 @@
 import ClusterTestKit
 import ServerConfig
+import Synchronization
 import Testing
 
 extension FaultTests {
@@ -183,13 +184,15 @@ extension FaultTests {
         /// Transfers between random rows in any order: each gets through in the end, and what was answered is what is there.
         @Test func randomTransfersGetThrough() async throws {
             let keys = try await rows()
+            // They have logged in before the first begins, and go on until two have met.
+            let clients = try await logins(4)
+            let meeting = Meeting()
             let (transfers, deadlocks) = try await withThrowingTaskGroup(of: (Int, Int).self) { group in
-                for _ in 0..<4 {
+                for client in clients {
                     group.addTask {
-                        let client = try await cluster.login()
                         defer { client.close() }
                         var (done, failed) = (0, 0)
-                        while done < rounds(3) {
+                        while done < rounds(3) || done < 200 && !meeting.was.load(ordering: .relaxed) {
                             let chosen = keys.shuffled()
                             let answers = try await run(client, ["BEGIN"] + chosen.map { update($0) } + ["COMMIT"])
                             if answers.last == "C(COMMIT)" {
@@ -197,6 +200,7 @@ extension FaultTests {
                             } else {
                                 try #require(answers.contains("E(40P01)") && answers.last == "C(ROLLBACK)", "\(answers)")
                                 failed += 1
+                                meeting.was.store(true, ordering: .relaxed)
                             }
                         }
                         return (done, failed)
@@ -208,4 +212,9 @@ extension FaultTests {
             #expect(try await values(keys) == Array(repeating: String(transfers), count: 3))
         }
     }
+}
+
+/// Whether two transactions have waited for each other.
+private final class Meeting: Sendable {
+    let was = Atomic(false)
 }

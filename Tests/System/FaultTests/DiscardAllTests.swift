@@ -13,7 +13,7 @@ extension FaultTests {
         private func run(_ sql: String) -> [UInt8] { WireMessages.parse("", sql) + WireMessages.bind("", "") + WireMessages.execute("") }
 
         private func plain() async throws -> WireClient {
-            try await cluster.servers[1].psql("DROP DATABASE IF EXISTS plain", database: "postgres")
+            try await cluster.servers[1].psql("DROP DATABASE IF EXISTS plain WITH (FORCE)", database: "postgres")
             try await cluster.servers[1].createDatabase("plain")
             for statement in FaultClusterTrait.statements { try await cluster.servers[1].psql(statement, database: "plain") }
             return try await WireClient.login(port: cluster.servers[1].port, database: "plain", user: "postgres")

@@ -15,7 +15,7 @@ extension FaultTests {
 
         private func makePlain() async throws {
             let server = cluster.servers[1]
-            try await server.psql("DROP DATABASE IF EXISTS plain", database: "postgres")
+            try await server.psql("DROP DATABASE IF EXISTS plain WITH (FORCE)", database: "postgres")
             try await server.createDatabase("plain")
             for statement in FaultClusterTrait.statements { try await server.psql(statement, database: "plain") }
         }

@@ -328,7 +328,7 @@ extension FaultTests {
         private var plainServer: PostgresServer { cluster.servers[min(1, cluster.servers.count - 1)] }
 
         private func makePlainDatabase() async throws {
-            try await plainServer.psql("DROP DATABASE IF EXISTS plain", database: "postgres")
+            try await plainServer.psql("DROP DATABASE IF EXISTS plain WITH (FORCE)", database: "postgres")
             try await plainServer.createDatabase("plain")
             for statement in FaultClusterTrait.statements { try await plainServer.psql(statement, database: "plain") }
             // A role that may do most things.

@@ -71,7 +71,7 @@ extension FaultTests {
         @Test(arguments: failing)
         func theNameOfAFailedPortalIsTakenAsInPostgreSQL(failing: Failing) async throws {
             let server = cluster.servers[1]
-            try await server.psql("DROP DATABASE IF EXISTS plain", database: "postgres")
+            try await server.psql("DROP DATABASE IF EXISTS plain WITH (FORCE)", database: "postgres")
             try await server.createDatabase("plain")
             for statement in FaultClusterTrait.statements { try await server.psql(statement, database: "plain") }
             let plain = try await WireClient.login(port: server.port, database: "plain", user: "postgres")

@@ -35,6 +35,8 @@ struct FaultClusterTrait: SuiteTrait, TestScoping {
         let client = try await cluster.login()
         for statement in statements { try #require(try await client.failure(statement) == nil, "\(statement)") }
         client.close()
+        // It has no place any more when a test counts them.
+        try await eventually("the router has heard that it left") { try await cluster.metric("pgmosaic_clients") == 0 }
     }
 
     fileprivate enum Current {
@@ -134,8 +136,9 @@ extension TestCluster {
     /// The router holds no backend for anybody, and no shard has an open transaction or a running statement of the router's. `clients`: who may
     /// still be connected.
     func expectNoLeak(clients: Double? = nil, _ location: SourceLocation = #_sourceLocation) async throws {
-        try await eventually("no backend is held", location) { try await self.metric("pgmosaic_pool_backends", "state=\"busy\"") == 0 }
+        // First, for what a client has sent just before it left may begin until the router has heard of that.
         if let clients { try await eventually("no session is left", location) { try await self.metric("pgmosaic_clients") == clients } }
+        try await eventually("no backend is held", location) { try await self.metric("pgmosaic_pool_backends", "state=\"busy\"") == 0 }
         for index in servers.indices {
             try await eventually("shard \(index) has nothing open", location) {
                 try await self.onShard(

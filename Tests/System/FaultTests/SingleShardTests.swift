@@ -81,6 +81,7 @@ extension FaultTests {
             try await run(one, "DROP SEQUENCE numbers")
             one.close()
             two.close()
+            try await cluster.expectNoLeak(clients: 0)
         }
 
         @Test func thePinnedSessionsAreLimitedWithAnError() async throws {
@@ -132,6 +133,8 @@ extension FaultTests {
         }
 
         private func pinnedAfter(_ sql: String) async throws -> String? {
+            // Who asked before has its place until the router has heard that it left.
+            try await eventually("nobody keeps one") { try await cluster.metric("pgmosaic_sessions_pinned") == 0 }
             let client = try await cluster.login()
             defer { client.close() }
             _ = try await client.failure(sql)

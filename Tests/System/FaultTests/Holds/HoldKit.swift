@@ -100,7 +100,7 @@ extension TestCluster {
         return try #require(try await acknowledgement(attempt), sourceLocation: location)
     }
 
-    private func isEpochServed() async throws -> Bool {
+    func isEpochServed() async throws -> Bool {
         let epoch = try await store.load().epoch
         return try await metric("pgmosaic_catalog_epoch") == Double(epoch.number)
     }
