@@ -30,9 +30,10 @@ extension ClientSession {
     func beginOwned(_ plan: GatherRows, _ origin: GatherOrigin, keeping parts: PartlyFetched?) {
         let finish = (plan.finish ?? (plan.isOfShape ? self.finish(origin) : nil))?.withKeys
         guard let finish, finish.fetches, !(finish.sharded + finish.references).contains(where: \.isText) else { return failUnit(refusalOfStrays ?? .shardsChanged) }
+        let isAlone = transaction.isIdle && participants.isEmpty
         let isImplicit = transaction.isIdle && !batch.isOpen
         enlistAll { [self] in
-            beginFinish(finish, origin, isImplicit: isImplicit, nil, parts, owners: RowOwners(database)) { [self] in beginGather(plan, origin, keeping: parts) }
+            beginFinish(finish, origin, isImplicit: isImplicit, nil, parts, isAlone: isAlone, owners: RowOwners(database)) { [self] in beginGather(plan, origin, keeping: parts) }
         }
     }
 
@@ -69,14 +70,14 @@ extension ClientSession {
     /// The same for somebody else than the client.
     func beginFinish(_ plan: FinishPlan, _ origin: GatherOrigin, for taker: RowTaker) { beginFinish(plan, origin, isImplicit: false, nil, nil, for: taker) }
 
+    /// - isAlone: nothing else is part of the transaction, so that the other session's time is as good.
     /// - owners: which shard's rows count; nil: all rows of all shards do.
     private func beginFinish(
-        _ plan: FinishPlan, _ origin: GatherOrigin, isImplicit: Bool, _ explanation: Explanation?, _ parts: PartlyFetched?, for taker: RowTaker? = nil, owners: RowOwners? = nil,
-        again: (() -> Void)? = nil
+        _ plan: FinishPlan, _ origin: GatherOrigin, isImplicit: Bool, _ explanation: Explanation?, _ parts: PartlyFetched?, for taker: RowTaker? = nil, isAlone: Bool = false,
+        owners: RowOwners? = nil, again: (() -> Void)? = nil
     ) {
         let fail = { [self] (error: ServerError) in if let taker { taker.ended(error) } else if isImplicit { rollBackAll { [self] in failUnit(error) } } else { failUnit(error) } }
-        // In no transaction the other session's time is as good.
-        if !(owners != nil && transaction.isIdle && !batch.isPipelining), let refusal = refusal(inTransaction: plan) { return fail(refusal) }
+        if !isAlone, let refusal = refusal(inTransaction: plan) { return fail(refusal) }
         for index in participants.indices { participants[index].role = .bound }
         boundLocks(of: Array(participants.indices)) { [self] error in
             if let error { return fail(error) }
