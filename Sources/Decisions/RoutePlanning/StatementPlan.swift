@@ -94,6 +94,8 @@ package enum Route: Hashable, Sendable {
     case gatherRows(GatherRows)
     /// UPDATE and DELETE without a key, SELECT … FOR UPDATE: every shard, for its own rows.
     case everyKey(EveryKey)
+    /// INSERT … VALUES: to the shards of its rows' keys, which one shard works out before.
+    case keysFirst(KeysFirst)
     /// EXPLAIN of one of these two: the plan of every shard.
     case explain(ExplainPlan)
     /// Several statements, one after another.

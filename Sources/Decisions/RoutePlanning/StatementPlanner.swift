@@ -48,7 +48,7 @@ package enum StatementPlanner {
             do throws(Refusal) {
                 return try planQuery(node, .insert, request, mayGather: true)
             } catch {
-                guard let plan = SentRowsPlanner.plan(node, request, refused: error) else { throw error }
+                guard let plan = SentRowsPlanner.plan(node, request, refused: error) ?? KeysFirstPlanner.plan(node, request, refused: error) else { throw error }
                 return plan
             }
         case PG_QUERY__NODE__NODE_UPDATE_STMT:

@@ -100,6 +100,24 @@ extension ByteBuffer {
         }
     }
 
+    /// The same parameters and more for the unnamed statement, with the same portal and formats of results.
+    package mutating func writeBind(appending values: [BindValue], to message: BindMessage) {
+        let formats = message.resultFormats
+        writeFrame(FrontendKind.bind) { buffer in
+            buffer.writeImmutableBuffer(message.portal)
+            buffer.writeMultipleIntegers(0 as UInt8, 0 as UInt8)
+            let count = UInt16(message.parameterCount + values.count)
+            buffer.writeInteger(count)
+            for index in 0..<message.parameterCount { buffer.writeInteger(message.format(ofParameter: index).rawValue) }
+            for value in values { buffer.writeInteger(value.format.rawValue) }
+            buffer.writeInteger(count)
+            for value in message.parameters { buffer.writeField(value) }
+            for value in values { buffer.writeField(value.value) }
+            buffer.writeInteger(UInt16(formats.count))
+            for index in 0..<formats.count { buffer.writeInteger(formats[index].rawValue) }
+        }
+    }
+
     /// A value to send in Bind.
     package typealias BindValue = (value: ByteBuffer?, format: WireFormat)
 

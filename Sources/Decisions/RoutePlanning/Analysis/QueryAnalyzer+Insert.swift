@@ -33,7 +33,7 @@ extension QueryAnalyzer {
         if let source = insert.pointee.select_stmt {
             guard source.kind == PG_QUERY__NODE__NODE_SELECT_STMT else { throw Refusal(.unsupported, source.kindName) }
             let select = source.pointee.select_stmt!
-            if isPlainValues(select) {
+            if Self.isPlainValues(select) {
                 let keys = try self.insert(values: select, columns: columns, key: key, keyed, resolved, scope: scope)
                 if isTop { findings.insertedKeys = keys }
             } else {
@@ -66,7 +66,7 @@ extension QueryAnalyzer {
         }
         // Without a list the first columns are meant, as many as there are values.
         let select = insert.pointee.select_stmt!
-        guard select.kind == PG_QUERY__NODE__NODE_SELECT_STMT, isPlainValues(select.pointee.select_stmt) else { return all }
+        guard select.kind == PG_QUERY__NODE__NODE_SELECT_STMT, Self.isPlainValues(select.pointee.select_stmt) else { return all }
         let rows = NodeList(select.pointee.select_stmt.pointee.n_values_lists, select.pointee.select_stmt.pointee.values_lists)
         let width = rows.first.map { $0.listItems.count } ?? 0
         return Array(all.prefix(width))
@@ -77,7 +77,7 @@ extension QueryAnalyzer {
         return columns.firstIndex { $0?.name == name }
     }
 
-    private func isPlainValues(_ select: SelectNode) -> Bool {
+    static func isPlainValues(_ select: SelectNode) -> Bool {
         select.pointee.n_values_lists > 0 && select.pointee.n_sort_clause == 0 && select.pointee.limit_count == nil
             && select.pointee.limit_offset == nil && select.pointee.with_clause == nil
             && select.pointee.n_locking_clause == 0

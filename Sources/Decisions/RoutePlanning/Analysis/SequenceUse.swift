@@ -15,7 +15,7 @@ enum SequenceUse {
     static func note(_ node: SQLNode, in plan: inout StatementPlan, _ context: PlanningContext) {
         switch plan.route {
         case .transaction, .session, .mosaic, .empty, .statements: return
-        case .keyed, .anyShard, .homeShard, .currentShard, .everyShard, .splitCopy, .broadcastCopy, .gatherCopy, .gatherRows, .everyKey, .explain: break
+        case .keyed, .anyShard, .homeShard, .currentShard, .everyShard, .splitCopy, .broadcastCopy, .gatherCopy, .gatherRows, .everyKey, .keysFirst, .explain: break
         }
         if context.shardCount == 1 {
             // Functions, views, whole blocks of code go to the shard without a look at them.

@@ -35,14 +35,17 @@ enum SequenceDefinition {
     }
 
     /// `nextval('name')`, with or without a cast to regclass, of a sequence that is sliced.
-    static func isNextval(ofSliced node: SQLNode, _ context: PlanningContext) -> Bool {
+    static func isNextval(ofSliced node: SQLNode, _ context: PlanningContext) -> Bool { sequence(ofNextval: node, context) != nil }
+
+    /// The sequence with slices that it draws from.
+    static func sequence(ofNextval node: SQLNode, _ context: PlanningContext) -> QualifiedName? {
         guard node.kind == PG_QUERY__NODE__NODE_FUNC_CALL, let call = node.pointee.func_call,
             NodeList(call.pointee.n_funcname, call.pointee.funcname).strings?.last == "nextval",
             let parts = sequenceName(NodeList(call.pointee.n_args, call.pointee.args)), let name = parts.last, parts.count <= 2
-        else { return false }
+        else { return nil }
         let schemas = parts.count == 2 ? [parts[0]] : context.searchPath
         let found = schemas.lazy.compactMap { context.schema.relations[QualifiedName(schema: $0, name: name)] }.first
-        return found?.isSlicedSequence ?? false
+        return found.flatMap { $0.isSlicedSequence ? $0.name : nil }
     }
 
     private static func sequenceName(_ arguments: NodeList) -> [String]? {

@@ -20,6 +20,7 @@ struct StatementAdmission: Hashable {
         case .homeShard:
             guard shardCount == 1 else { throw Self.elsewhere("it is about the home shard: local tables or system catalogs") }
         case .everyShard, .gatherRows, .everyKey, .explain: throw Self.elsewhere("it runs on every shard")
+        case .keysFirst: throw Self.elsewhere("its key is worked out first")
         case .splitCopy, .broadcastCopy, .gatherCopy: throw Self.elsewhere("COPY goes through a router")
         case .transaction: throw Self.elsewhere("transactions are begun and ended by transaction(on:)")
         case .session: throw Self.elsewhere("it is about a session, and calls have none of their own")

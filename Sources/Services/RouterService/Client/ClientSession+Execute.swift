@@ -297,7 +297,7 @@ extension ClientSession {
                 throw .failed(.refusal(Refusal(.volatileReferenceWrite, "an argument of EXECUTE")))
             }
             execution.everyShard = everyShard
-        case .splitCopy, .broadcastCopy, .gatherCopy, .gatherRows, .everyKey, .explain, .statements, .transaction, .session, .mosaic, .empty:
+        case .splitCopy, .broadcastCopy, .gatherCopy, .gatherRows, .everyKey, .keysFirst, .explain, .statements, .transaction, .session, .mosaic, .empty:
             throw .failed(.refusal(Refusal(.sqlPrepare, execute.name)))
         }
         switch plan.kind {

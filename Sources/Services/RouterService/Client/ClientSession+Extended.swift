@@ -205,9 +205,15 @@ extension ClientSession {
             }
             if name.isEmpty { unnamedStatement = statement } else { statements[name] = statement }
         }
+        bind(frame, message, statement, mayReload: mayReload) { [self] mayReload in bind(frame, message, mayReload: mayReload) }
+    }
+
+    /// - isMade: the router has made it of the client's, which has been taken down already.
+    /// - again: begins anew, perhaps with another statement.
+    func bind(_ frame: ByteBuffer, _ message: BindMessage, _ statement: Statement, mayReload: Bool, isMade: Bool = false, again: @escaping (_ mayReload: Bool) -> Void) {
         guard let plan = statement.planned.plan else {
             if mayReload, statement.planned.isCuredByReload, !transaction.isFailed {
-                return reloadSchema { [self] in bind(frame, message, mayReload: false) }
+                return reloadSchema { again(false) }
             }
             batch.hasOnlyRead = false
             if !transaction.isFailed, let key = hint(for: statement.planned) { return bindHinted(message, statement, key) }
@@ -223,17 +229,17 @@ extension ClientSession {
                 return failBatch(error)
             }
         }
-        if database.isHolding, waits(for: plan, inputs, { [self] in bind(frame, message, mayReload: mayReload) }) { return }
+        if database.isHolding, waits(for: plan, inputs, { again(mayReload) }) { return }
         if plan.writes {
             replicas.mayHaveWritten = true
-            if loop.auditsWrites { do { try auditWrite(statement.parse.query, plan) } catch { return failBatch(error) } }
+            if loop.auditsWrites, !isMade { do { try auditWrite(statement.parse.query, plan) } catch { return failBatch(error) } }
         }
         if !plan.mayReadReplica || plan.isTraced { batch.hasOnlyRead = false }
         if database.hasReplicas {
             switch replicaStep(plan, inputs, frame, isPortalNamed: message.hasNamedPortal) {
             case .usual: break
             case .read(let pool): return send(frame, message, statement, pool, .reader, writes: false)
-            case .leave: return leaveReplica { [self] in bind(frame, message, mayReload: mayReload) }
+            case .leave: return leaveReplica { again(mayReload) }
             }
         }
         if plan.requiresBlock, transaction.isIdle { return bindHere(message, statement, .failing(.noTransaction("LOCK TABLE"))) }
@@ -269,6 +275,7 @@ extension ClientSession {
         case .gatherCopy(let gather): bindCopy(message, statement, .out(gather))
         case .gatherRows(let gather): bindGather(gather, message, statement, inputs)
         case .everyKey(let write): bindEverywhere(write, message, statement, inputs)
+        case .keysFirst(let first): bindInsert(first, message, statement)
         case .explain(let explain): bindExplain(explain, message, statement, inputs)
         case .statements:
             failBatch(.refusal(Refusal(.statementList)))

@@ -64,7 +64,8 @@ extension ClientSession {
             // With one shard nobody has looked for keys.
             return database.topology.shards.count > 1 ? nil : hold { !isLoneRead || $0.isOld(at: loop.lately, limits) }
         case .gatherCopy, .gatherRows, .explain: return hold(where: concernsReads)
-        case .statements, .transaction, .session, .mosaic, .empty: return nil
+        // Its keys' owners are looked for when they are known.
+        case .keysFirst, .statements, .transaction, .session, .mosaic, .empty: return nil
         }
     }
 

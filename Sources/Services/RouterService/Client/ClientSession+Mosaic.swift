@@ -120,6 +120,7 @@ extension ClientSession {
             case .splitCopy: ("split copy", nil)
             case .broadcastCopy: ("every shard", nil)
             case .gatherCopy, .gatherRows, .everyKey, .explain: ("every shard", nil)
+            case .keysFirst: ("keyed", nil)
             case .statements: ("one after another", nil)
             case .transaction, .session, .mosaic, .empty: ("router", nil)
             }

@@ -68,10 +68,11 @@ extension ClientSession {
     /// An ErrorResponse about a text, or a name, that the router has put in the place of the client's: told in the client's terms.
     func asClientsOwn(_ message: ByteBuffer) -> ByteBuffer {
         let namesStatement = message.readableBytesView.contains(subsequence: StatementSlot.quotedPrefix)
-        guard namesStatement || unit.positionShift != 0 || sequences.isIncomplete else { return message }
+        guard namesStatement || unit.positionShift != 0 || unit.hidesPositions || sequences.isIncomplete else { return message }
         var rest = message
         guard let frame = try? rest.readFrame(limit: .max), var error = try? ServerError(body: frame.body) else { return message }
         if namesStatement, let own = clientsName(in: error.message) { error[.message] = own }
+        if unit.hidesPositions { error[.position] = nil }
         if sequences.isIncomplete { error = explainingDrawn(error) }
         var bytes = ByteBuffer()
         bytes.writeErrorResponse(error.shifted(by: unit.positionShift, from: unit.positionsFrom))

@@ -33,7 +33,7 @@ extension ClientSession {
         if transaction.isFailed { return .usual }
         switch plan.route {
         case .transaction, .session, .mosaic, .empty, .statements: return .usual
-        case .keyed, .anyShard, .homeShard, .currentShard, .everyShard, .splitCopy, .broadcastCopy, .gatherCopy, .gatherRows, .everyKey, .explain: break
+        case .keyed, .anyShard, .homeShard, .currentShard, .everyShard, .splitCopy, .broadcastCopy, .gatherCopy, .gatherRows, .everyKey, .keysFirst, .explain: break
         }
         guard !isPortalNamed || isOneSnapshot, let pool = replica(ofBlockFor: plan, at: primary(for: plan, inputs)) else { return .leave }
         return .read(pool)

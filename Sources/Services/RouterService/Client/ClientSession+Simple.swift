@@ -22,19 +22,20 @@ extension ClientSession {
         runSimple(frame, text, mayReload: true)
     }
 
-    func runSimple(_ frame: ByteBuffer, _ text: ByteBuffer, mayReload: Bool) {
-        if isTemporaryDoubtful, !transaction.isFailed { return readTemporary { [self] in runSimple(frame, text, mayReload: mayReload) } }
+    /// - isMade: the router has made it of the client's, which has been taken down already.
+    func runSimple(_ frame: ByteBuffer, _ text: ByteBuffer, mayReload: Bool, isMade: Bool = false) {
+        if isTemporaryDoubtful, !transaction.isFailed { return readTemporary { [self] in runSimple(frame, text, mayReload: mayReload, isMade: isMade) } }
         guard let scope else { return failUnit(.schemaUnknown(database.name)) }
         let planned = scope.plan(simple: text)
         guard let plan = planned.plan else {
             if mayReload, planned.isCuredByReload, !transaction.isFailed {
-                return reloadSchema { [self] in runSimple(frame, text, mayReload: false) }
+                return reloadSchema { [self] in runSimple(frame, text, mayReload: false, isMade: isMade) }
             }
             if !transaction.isFailed, let key = hint(for: planned) { return runHinted(text, key, scope) }
             return failUnit(planned.error(inFailedTransaction: transaction.isFailed))
         }
         if plan.lacksSchema, mayReload, !transaction.isFailed, looksForNames(of: plan) {
-            return reloadSchema { [self] in runSimple(frame, text, mayReload: false) }
+            return reloadSchema { [self] in runSimple(frame, text, mayReload: false, isMade: isMade) }
         }
         unit.kind = plan.kind
         if transaction.isFailed, !plan.leavesFailedTransaction, !plan.isEmpty { return failUnit(.failedTransaction) }
@@ -44,16 +45,16 @@ extension ClientSession {
             if case .gatherRows(let gather) = plan.route, !isGathered(planned) { return gatherSimple(gather, planned, frame, text) }
             return explainSimple(plan, inputs)
         }
-        if database.isHolding, waits(for: plan, inputs, { [self] in runSimple(frame, text, mayReload: mayReload) }) { return }
+        if database.isHolding, waits(for: plan, inputs, { [self] in runSimple(frame, text, mayReload: mayReload, isMade: isMade) }) { return }
         if plan.writes {
             replicas.mayHaveWritten = true
-            if loop.auditsWrites { do { try auditWrite(text, plan) } catch { return failUnit(error) } }
+            if loop.auditsWrites, !isMade { do { try auditWrite(text, plan) } catch { return failUnit(error) } }
         }
         if database.hasReplicas {
             switch replicaStep(plan, inputs, frame) {
             case .usual: break
             case .read(let pool): return forwardSimple(frame, pool, .reader, writes: false)
-            case .leave: return leaveReplica { [self] in runSimple(frame, text, mayReload: mayReload) }
+            case .leave: return leaveReplica { [self] in runSimple(frame, text, mayReload: mayReload, isMade: isMade) }
             }
         }
         if plan.value.cursor != nil, let step = cursorStep(plan) { return run(step) }
@@ -90,6 +91,8 @@ extension ClientSession {
             gatherSimple(gather, planned, frame, text)
         case .everyKey:
             writeEverywhere(planned, .query(frame, text: text))
+        case .keysFirst(let first):
+            insertSimple(first, text)
         case .explain(let explain):
             explainEverywhere(explain, planned, frame)
         case .statements:

@@ -223,6 +223,8 @@ struct UnitRecord {
     /// What must be added to the positions in a shard's errors, behind `from` characters of the text that it was sent.
     var positionShift = 0
     var positionsFrom = 0
+    /// A text of the router's own was run in the place of the client's: positions in it say nothing.
+    var hidesPositions = false
     /// nil: none of its statements is for the audit trail.
     var audited: AuditedUnit?
     /// What EXECUTE named, where several names have one text.

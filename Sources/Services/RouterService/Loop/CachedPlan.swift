@@ -65,7 +65,7 @@ extension StatementPlan {
             case .set, .setLocal, .setParameter, .reset, .setCharacteristics, .show, .discard, .discardSequences: true
             case .setTransaction, .discardAll, .deallocate, .prepare, .execute, .setMosaic, .showMosaic: false
             }
-        case .keyed, .anyShard, .homeShard, .currentShard, .everyShard, .splitCopy, .broadcastCopy, .gatherCopy, .gatherRows, .everyKey, .explain, .statements: true
+        case .keyed, .anyShard, .homeShard, .currentShard, .everyShard, .splitCopy, .broadcastCopy, .gatherCopy, .gatherRows, .everyKey, .keysFirst, .explain, .statements: true
         }
     }
 

@@ -34,6 +34,7 @@ struct StatementCheck {
         if request.shardKey != nil {
             switch plan.route {
             case .gatherRows, .everyKey, .explain: throw APIError(ServerError.refusal(Refusal(.noKey)))
+            case .keysFirst: throw APIError(ServerError.refusal(Refusal(.keyMissing)))
             default: break
             }
         }
@@ -130,6 +131,7 @@ struct StatementCheck {
         case .gatherCopy: return ("gather_copy", all)
         case .gatherRows: return ("gather_rows", all)
         case .everyKey: return ("every_key", all)
+        case .keysFirst: return ("keyed", [])
         case .explain: return ("explain", all)
         case .statements: return ("statements", [])
         case .transaction: return ("transaction", [])
