@@ -61,7 +61,7 @@ extension RefusalCode {
             ("the shard key is given or compared as another type",
              "Use a value of the key column's own type: an integer without decimal point, a uuid, a text; declare or cast the parameter.")
         case .keyMissing:
-            ("the INSERT gives no value for the shard key", "Name the key column and give it a value; a default is not looked at.")
+            ("the INSERT gives no value for the shard key", "Name the key column and give it a value; its default is none that can be worked out first.")
         case .keyExpression:
             ("the shard key's value is an expression",
              "Give the key as a literal, a parameter or a cast of either; INSERT ... SELECT may copy the key of a table bound to one shard.")

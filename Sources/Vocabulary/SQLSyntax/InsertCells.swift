@@ -44,6 +44,12 @@ package struct InsertCells: Hashable, Sendable {
     /// The highest number of a parameter; 0: there is none.
     package var parameterMax: Int { parameters.map(\.number).max() ?? 0 }
 
+    /// Some parameter stands in more than one place.
+    package func repeatsAParameter(among numbers: (Int) -> Bool) -> Bool {
+        let found = parameters.map(\.number).filter(numbers)
+        return Set(found).count < found.count
+    }
+
     /// The numbers of a value's parameters, in its order.
     package func parameters(row: Int, place: Int) -> [Int] { within(rows[row].cells[place]).map(\.number) }
 

@@ -175,6 +175,7 @@ enum Fixture {
             case .gatherCopy: return "gather"
             case .gatherRows(let gather): return "rows " + gather.rules.map(\.rawValue).joined(separator: ", ")
             case .everyKey(let write): return "every key " + write.rule.rawValue
+            case .keysFirst: return "keys first"
             case .explain(let explain): return "explain " + explain.rules.joined(separator: ", ")
             case .statements: return "statements"
             case .transaction: return "transaction"

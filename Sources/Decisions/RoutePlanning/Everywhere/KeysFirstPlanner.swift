@@ -56,9 +56,11 @@ struct KeysFirstPlanner {
         else { return nil }
         let place = columns.firstIndex { $0.name == key.name }
         let types = (0..<max(cells.parameterMax, request.parameterTypes.count)).map { request.parameterTypes.indices.contains($0) ? request.parameterTypes[$0] : 0 }
-        // What types it has could be said by another place.
+        // What type such a one has another place could say: in the keys' query, and in the part of the rows that a shard gets.
+        let isUntyped = { (number: Int) in [0, 705].contains(types[number - 1]) }
+        if rows.count > 1, cells.repeatsAParameter(among: isUntyped) { return nil }
         let numbers = keys.filter { $0.standard == nil }.flatMap { cells.parameters(row: $0.row, place: place ?? 0) }
-        guard types.count + keys.count <= 65535, numbers.allSatisfy({ ![0, 705].contains(types[$0 - 1]) }), let overrides = overridesIdentity(keys, of: max(rows.count, 1)) else { return nil }
+        guard types.count + keys.count <= 65535, !numbers.contains(where: isUntyped), let overrides = overridesIdentity(keys, of: max(rows.count, 1)) else { return nil }
         let first = KeysFirst(
             rowCount: rows.count, hasColumns: insert.pointee.n_cols > 0, place: place,
             names: place == nil ? (insert.pointee.n_cols > 0 ? [] : columns.map(\.name)) + [key.name] : nil, overridesIdentity: overrides, keys: keys, type: type,

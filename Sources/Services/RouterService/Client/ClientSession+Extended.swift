@@ -208,8 +208,7 @@ extension ClientSession {
         bind(frame, message, statement, mayReload: mayReload) { [self] mayReload in bind(frame, message, mayReload: mayReload) }
     }
 
-    /// - isMade: the router has made it of the client's, which has been taken down already.
-    /// - again: begins anew, perhaps with another statement.
+    /// - isMade: the router has made it of the client's, which has been taken down already. `again` begins anew.
     func bind(_ frame: ByteBuffer, _ message: BindMessage, _ statement: Statement, mayReload: Bool, isMade: Bool = false, again: @escaping (_ mayReload: Bool) -> Void) {
         guard let plan = statement.planned.plan else {
             if mayReload, statement.planned.isCuredByReload, !transaction.isFailed {
@@ -223,11 +222,7 @@ extension ClientSession {
         if transaction.isFailed, !plan.leavesFailedTransaction { return failBatch(.failedTransaction) }
         let inputs = KeyInputs(bind: message, parameterTypes: statement.parameterTypes)
         if variables.explains, plan.isExplainable {
-            do {
-                return bindHere(message, statement, .explanation(try explanation(plan, inputs)))
-            } catch {
-                return failBatch(error)
-            }
+            do { return bindHere(message, statement, .explanation(try explanation(plan, inputs))) } catch { return failBatch(error) }
         }
         if database.isHolding, waits(for: plan, inputs, { again(mayReload) }) { return }
         if plan.writes {

@@ -28,6 +28,8 @@ extension FaultTests {
             ("rows, extended", { a, b in
                 W.parse("", "INSERT INTO kv VALUES ($1, 1), ($2, 1)") + W.bind("", "", ["\(a)", "\(b)"]) + W.execute("") + W.sync
             }),
+            ("keys first", { a, b in W.query("INSERT INTO kv VALUES (\(a) + 0, 1), (\(b) + 0, 1)") }),
+            ("keys first, extended", { a, b in W.parse("", "INSERT INTO kv VALUES (\(a) + 0, 1), (\(b) + 0, $1)") + W.bind("", "", ["1"]) + W.execute("") + W.sync }),
             ("delete", { a, b in W.query("DELETE FROM kv WHERE k IN (\(a), \(b))") }),
             ("lock", { a, _ in W.query("SELECT v FROM kv WHERE k = \(a) FOR UPDATE") }),
             ("reference", { a, _ in W.query("INSERT INTO ref VALUES (\(a), 1)") }),
@@ -53,7 +55,7 @@ extension FaultTests {
                 let rows = try await cluster.onShard(0, "SELECT count(*) FROM kv WHERE k IN (\(keys[0]), \(keys[1]))")
                 switch name {
                 case "simple", "extended": #expect(rows == "1")
-                case "list", "rows", "pipeline", "rows, extended": #expect(rows == "2")
+                case "list", "rows", "pipeline", "rows, extended", "keys first", "keys first, extended": #expect(rows == "2")
                 default: #expect(rows == "0")
                 }
                 client.close()
