@@ -50,7 +50,7 @@ import Testing
         Routing("INSERT INTO orders (customer_id) VALUES (1 + 1)", "every key rows-sent"),
         Routing("INSERT INTO orders (customer_id) VALUES ((SELECT 1))", "every key rows-sent"),
         Routing("INSERT INTO events (tenant) VALUES (gen_random_uuid())", "every key rows-sent"),
-        Routing("INSERT INTO events (tenant) VALUES (gen_random_uuid()), (gen_random_uuid())", "PGM-KEY-EXPRESSION"),
+        Routing("INSERT INTO events (tenant) VALUES (gen_random_uuid()), (gen_random_uuid())", "keys first"),
         Routing("INSERT INTO orders (id, customer_id) VALUES (1, 5), (2, 6)", "keyed 5, 6"),
         // An error of PostgreSQL's, which no shard may miss.
         Routing("INSERT INTO orders (id, customer_id, note) VALUES (1, 5, 'x'), (2, 6)", "keyed 5"), Routing("INSERT INTO orders (id, customer_id) VALUES (1, 5), (2), (3, 6, 'x')", "keyed 5"),

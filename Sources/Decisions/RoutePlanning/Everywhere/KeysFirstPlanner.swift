@@ -155,8 +155,9 @@ struct KeysFirstPlanner {
             withExtendedLifetime(parsed, { isTheSame(parsed.statements[0].node, first) }),
             let plan = try? StatementPlanner.plan(bytes: bytes, literals: nil, parameterTypes: first.typesWithKeys, context: request.context), case .keyed = plan.route
         else { return nil }
-        guard first.rowCount <= 1 || plan.spread != nil else { return nil }
-        return plan
+        guard first.rowCount > 1 else { return plan }
+        // Chance would say whether it runs.
+        return plan.spread != nil && (try? StatementPlanner.moment(bytes: bytes, parameterTypes: first.typesWithKeys, context: request.context)) != nil ? plan : nil
     }
 
     /// The pieces of the text were found where they are.

@@ -42,6 +42,16 @@ enum InsertSelects {
         "INSERT INTO plain SELECT k + 90, 'x', 'y', 'too long' FROM few", "INSERT INTO few AS f SELECT 1, 2 FROM ref ON CONFLICT (k) DO UPDATE SET v = 3", "INSERT INTO none SELECT n + 1, 2, 3, 4 FROM ref", "INSERT INTO none VALUES (1001, 1, 's'), (1002, 2), (1003, 3), (1004, 4, 't')", "INSERT INTO none (k, v) VALUES (1001, 1), (1002), (1003, DEFAULT)",
     ]
 
+    /// VALUES whose keys are worked out first; `none.k` has a default, 10.
+    static let worked = [
+        "INSERT INTO none VALUES (1 + 1, 1, 'y'), (3, 4, 'z') RETURNING k, v, s", "INSERT INTO none (v, s) VALUES (1, 'a') RETURNING *", "INSERT INTO none DEFAULT VALUES RETURNING k", "INSERT INTO none VALUES (DEFAULT), (11)",
+        "INSERT INTO none VALUES (DEFAULT, 5, 'x'), (10 * 2, 6, upper('y')), (7, DEFAULT, NULL), (abs(-8), 1 + 1, 'it''s') RETURNING *", "INSERT INTO none (s, k) VALUES ('b', length('abc')), ('c', 4 % 3) RETURNING s || k", "INSERT INTO none (v) VALUES (1), (2)",
+        "INSERT INTO few AS f (k, v) VALUES (abs(-1), 7), (2 + 55, 8), (900, 9) ON CONFLICT (k) DO UPDATE SET v = excluded.v + 1 RETURNING *", "INSERT INTO few VALUES (1 + 0, 1), (2 + 0, 2), (3 + 0, 3), (4 + 0, 4) ON CONFLICT DO NOTHING RETURNING k",
+        // Errors: of a key, of another value, of a row, of the statement.
+        "INSERT INTO none VALUES (1 + 1, 1, 'y'), (1 / 0, 4, 'z')", "INSERT INTO none VALUES (1 + 1, 'x', 'y'), (3, 4, 'z')", "INSERT INTO none VALUES (1 + 1, 1), (3, 1 / 0)", "INSERT INTO few VALUES (0 + 1, 1), (500 + 1, 1)", "INSERT INTO none VALUES (9223372036854775807 + 1, 1), (2, 1)",
+        "INSERT INTO plain VALUES (1 + 200, 'x', 'y', 'too long'), (3 + 200, 'x', 'y', 'z')", "INSERT INTO none (v) VALUES (nothing)", "INSERT INTO none (v) VALUES (1) RETURNING nothing", "INSERT INTO none (v) VALUES (1) ON CONFLICT (s) DO NOTHING",
+    ]
+
     /// A row leaves its shard.
     static let moved =
         (1...8).map { "UPDATE few SET k = \(10 + $0) WHERE k = 1" } + (1...4).map { "UPDATE a SET k = \(1000 + $0), n = n + 1, s = 'moved' WHERE k = 57 RETURNING k, n, s, m" } + [
@@ -55,6 +65,6 @@ enum InsertSelects {
         ("UPDATE a SET k = k + 1", "PGM-KEY-UPDATE"), ("UPDATE a SET k = 500 WHERE n = 3", "PGM-KEY-UPDATE"), ("UPDATE a SET k = n WHERE k = 5", "PGM-KEY-UPDATE"), ("UPDATE a SET k = NULL WHERE k = 5", "PGM-KEY-UPDATE"), ("UPDATE a SET k = 401, nothing = 1 WHERE k = 1", "PGM-KEY-UPDATE"), ("UPDATE a SET k = 99999999999999999999 WHERE k = 1", "PGM-KEY-UPDATE"),
         ("UPDATE a SET (k, n) = (600, 1) WHERE k = 5", "PGM-KEY-UPDATE"), ("UPDATE a SET k = 600, n = DEFAULT WHERE k = 5", "PGM-KEY-UPDATE"), ("UPDATE a SET k = 600 FROM ref WHERE k = 5", "PGM-KEY-UPDATE"),
         ("INSERT INTO none SELECT n, 1, s FROM a", "PGM-KEY-NULL"), ("INSERT INTO none SELECT m, 1, s FROM a WHERE k = 2", "PGM-KEY-TYPE"), ("INSERT INTO none SELECT 1 + nextval('s'), 1, 'x'", "PGM-KEY-EXPRESSION"),
-        ("INSERT INTO none VALUES (generate_series(1, 3), 1, 'y')", "PGM-KEY-EXPRESSION"), ("INSERT INTO none VALUES (1 + 1, 1, 'y'), (3, 4, 'z')", "PGM-KEY-EXPRESSION"),
+        ("INSERT INTO none VALUES (generate_series(1, 3), 1, 'y')", "PGM-KEY-EXPRESSION"), ("INSERT INTO none VALUES (1 + 1, 1, 'y'), ((SELECT 4), 4, 'z')", "PGM-KEY-EXPRESSION"),
     ]
 }
