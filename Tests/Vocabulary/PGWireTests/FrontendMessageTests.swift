@@ -81,6 +81,21 @@ import WireFuzzing
         }
     }
 
+    @Test func aBindWithMoreParametersKeepsItsOwn() throws {
+        for frame in try CapturedSession.clientFrames() where frame.kind == FrontendKind.bind {
+            let message = try BindMessage(body: frame.body)
+            var written = ByteBuffer()
+            written.writeBind(appending: [(ByteBuffer(string: "more"), .text), (nil, .binary)], to: message)
+            let header = try #require(try FrameHeader.next(in: written, limit: 1000))
+            #expect(header.totalLength == written.readableBytes)
+            let again = try BindMessage(body: written.frameBody(header)!)
+            #expect(again.portal == message.portal && !again.hasNamedStatement && again.resultFormats == message.resultFormats)
+            #expect(Array(again.parameters) == Array(message.parameters) + [ByteBuffer(string: "more"), nil])
+            let count = message.parameterCount
+            #expect((0..<count + 2).map(again.format(ofParameter:)) == (0..<count).map(message.format(ofParameter:)) + [.text, .binary])
+        }
+    }
+
     @Test func formatsForNoneOneOrAllParametersAreUnderstoodAndOthersRefused() throws {
         func bind(formats: [Int16], parameters: Int) -> ByteBuffer {
             body { buffer in
