@@ -15,18 +15,23 @@ package final class PrivateFolder: Sendable {
     private let lock: CInt
 
     package init() throws {
-        let path = NSTemporaryDirectory() + Self.prefix + UUID().uuidString
-        guard mkdir(path, 0o700) == 0 else { throw EffectFailure.unavailable(Self.refusal) }
-        let lock = open("\(path)/\(Self.lockName)", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-        guard lock >= 0, flock(lock, LOCK_EX | LOCK_NB) == 0 else {
-            if lock >= 0 { close(lock) }
-            try? FileManager.default.removeItem(atPath: path)
-            throw EffectFailure.unavailable(Self.refusal)
-        }
-        (self.path, self.lock) = (path, lock)
+        // Another manager may look for stale ones just before this one is locked, and take it for one of them.
+        var made: (path: String, lock: CInt)?
+        for _ in 0..<10 where made == nil { made = Self.make() }
+        guard let made else { throw EffectFailure.unavailable("the manager cannot make a temporary folder for a shard's definitions") }
+        (path, lock) = made
     }
 
-    private static let refusal = "the manager cannot make a temporary folder for a shard's definitions"
+    private static func make() -> (path: String, lock: CInt)? {
+        let path = NSTemporaryDirectory() + prefix + UUID().uuidString
+        guard mkdir(path, 0o700) == 0 else { return nil }
+        let lock = open("\(path)/\(lockName)", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        var status = stat()
+        if lock >= 0, flock(lock, LOCK_EX | LOCK_NB) == 0, fstat(lock, &status) == 0, status.st_nlink > 0 { return (path, lock) }
+        if lock >= 0 { close(lock) }
+        try? FileManager.default.removeItem(atPath: path)
+        return nil
+    }
 
     deinit {
         try? FileManager.default.removeItem(atPath: path)
