@@ -50,7 +50,6 @@ extension ClientSession {
     /// - keeping: the portal that gives the rows, where the client takes them a number at a time.
     func beginGather(_ plan: GatherRows, _ origin: GatherOrigin, keeping parts: PartlyFetched? = nil) {
         unit.ranEverywhere = true
-        unit.onlyGathers = true
         if mayMeetStrays { return beginOwned(plan, origin, keeping: parts) }
         if plan.isFinished, let finish = plan.finish { return beginFinish(finish, origin, keeping: parts) { [self] in beginGather(plan, origin, keeping: parts) } }
         let isAlone = transaction.isIdle && participants.isEmpty

@@ -180,8 +180,8 @@ extension ClientSession {
     func mayStillWrite(on owners: [ShardID]) -> Bool {
         if work == .closed { return false }
         if isCommitting { return true }
-        // All that it has under way is one answer of all shards.
-        if unit.onlyGathers, gather != nil, transaction.isIdle, !participants.contains(where: \.wrote) { return false }
+        // All that it has under way is an answer of all shards, for the client.
+        if gather?.isForTheClient ?? false, transaction.isIdle, !participants.contains(where: \.wrote) { return false }
         let takesPart = takesPart(on: owners)
         switch work {
         case .suspended: return held == nil || takesPart

@@ -82,6 +82,7 @@ final class RowFinish: Gather {
     }
 
     var waitingBytes: Int { rows.reduce(0) { $0 + $1.bytes } }
+    var isForTheClient: Bool { taker == nil }
     var isFetched: Bool { sources.allSatisfy(\.isDone) }
 
     func steer(in session: ClientSession) { session.steer(self) }

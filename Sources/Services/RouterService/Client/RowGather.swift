@@ -8,6 +8,12 @@ protocol Gather: AnyObject {
     func steer(in session: ClientSession)
     /// Ends it on every shard; the client gets `error` when all have ended.
     func stop(in session: ClientSession, _ error: ServerError)
+    /// False: something else is made of the rows, and perhaps written.
+    var isForTheClient: Bool { get }
+}
+
+extension Gather {
+    var isForTheClient: Bool { true }
 }
 
 /// A SELECT of the rows of every shard, as it came from the client.

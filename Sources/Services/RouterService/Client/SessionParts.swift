@@ -204,8 +204,6 @@ struct UnitRecord {
     /// The one shard that ran it; nil: none, or every one.
     var shard: BackendPool?
     var ranEverywhere = false
-    /// A SELECT over all shards is at work, for the client itself.
-    var onlyGathers = false
     var outcome = Outcome.ok
     /// Does what the session waits for (`ClientSession+Concurrently`).
     var task: Task<Void, Never>?
