@@ -44,7 +44,7 @@ import Testing
         ("SELECT row_to_json(a) FROM accounts a JOIN accounts b ON a.owner = b.owner", "0A000", "PGM-NO-KEY"),
         ("EXPLAIN SELECT ctid FROM accounts", "0A000", "PGM-NO-KEY"),
         ("SELECT * FROM accounts WHERE id IN (1, 2, 3, 4, 5, 6, 7, 8) FOR UPDATE", "0A000", "PGM-MANY-SHARDS"),
-        ("WITH w AS (DELETE FROM accounts WHERE id = 1) DELETE FROM accounts WHERE id IN (1, 2, 3, 4, 5, 6, 7, 8)", "0A000", "PGM-MANY-SHARDS"),
+        ("WITH w AS (DELETE FROM accounts WHERE id = 1 RETURNING owner) DELETE FROM accounts a USING w WHERE a.owner = w.owner AND a.id IN (1, 2, 3, 4, 5, 6, 7, 8)", "0A000", "PGM-MANY-SHARDS"),
         ("SELECT * FROM accounts WHERE id = 1.0", "0A000", "PGM-KEY-TYPE"),
         ("INSERT INTO accounts VALUES (NULL)", "23502", "PGM-KEY-NULL"),
         ("INSERT INTO accounts (owner) VALUES ('Ada')", "0A000", "PGM-KEY-MISSING"),
