@@ -205,14 +205,18 @@ extension ClientSession {
             }
             if name.isEmpty { unnamedStatement = statement } else { statements[name] = statement }
         }
-        bind(frame, message, statement, mayReload: mayReload) { [self] mayReload in bind(frame, message, mayReload: mayReload) }
+        bind(frame, message, statement, mayReload: mayReload)
     }
 
-    /// - isMade: the router has made it of the client's, which has been taken down already. `again` begins anew.
-    func bind(_ frame: ByteBuffer, _ message: BindMessage, _ statement: Statement, mayReload: Bool, isMade: Bool = false, again: @escaping (_ mayReload: Bool) -> Void) {
+    private func bindAgain(_ frame: ByteBuffer, _ message: BindMessage, _ made: ByteBuffer?, mayReload: Bool) {
+        if let made { bindMade(made, frame) } else { bind(frame, message, mayReload: mayReload) }
+    }
+
+    /// - made: the Parse of a statement that the router has made of the client's, which has been taken down already.
+    func bind(_ frame: ByteBuffer, _ message: BindMessage, _ statement: Statement, mayReload: Bool, made: ByteBuffer? = nil) {
         guard let plan = statement.planned.plan else {
             if mayReload, statement.planned.isCuredByReload, !transaction.isFailed {
-                return reloadSchema { again(false) }
+                return reloadSchema { [self] in bindAgain(frame, message, made, mayReload: false) }
             }
             batch.hasOnlyRead = false
             if !transaction.isFailed, let key = hint(for: statement.planned) { return bindHinted(message, statement, key) }
@@ -224,17 +228,17 @@ extension ClientSession {
         if variables.explains, plan.isExplainable {
             do { return bindHere(message, statement, .explanation(try explanation(plan, inputs))) } catch { return failBatch(error) }
         }
-        if database.isHolding, waits(for: plan, inputs, { again(mayReload) }) { return }
+        if database.isHolding, waits(for: plan, inputs, { [self] in bindAgain(frame, message, made, mayReload: mayReload) }) { return }
         if plan.writes {
             replicas.mayHaveWritten = true
-            if loop.auditsWrites, !isMade { do { try auditWrite(statement.parse.query, plan) } catch { return failBatch(error) } }
+            if loop.auditsWrites, made == nil { do { try auditWrite(statement.parse.query, plan) } catch { return failBatch(error) } }
         }
         if !plan.mayReadReplica || plan.isTraced { batch.hasOnlyRead = false }
         if database.hasReplicas {
             switch replicaStep(plan, inputs, frame, isPortalNamed: message.hasNamedPortal) {
             case .usual: break
             case .read(let pool): return send(frame, message, statement, pool, .reader, writes: false)
-            case .leave: return leaveReplica { again(mayReload) }
+            case .leave: return leaveReplica { [self] in bindAgain(frame, message, made, mayReload: mayReload) }
             }
         }
         if plan.requiresBlock, transaction.isIdle { return bindHere(message, statement, .failing(.noTransaction("LOCK TABLE"))) }

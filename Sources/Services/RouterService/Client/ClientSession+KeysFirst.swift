@@ -40,14 +40,14 @@ extension ClientSession {
         }
     }
 
-    private func bindMade(_ parse: ByteBuffer, _ frame: ByteBuffer) {
+    func bindMade(_ parse: ByteBuffer, _ frame: ByteBuffer) {
         guard let scope else { return failBatch(.schemaUnknown(database.name)) }
         var (parseBody, bindBody) = (parse, frame)
         parseBody.moveReaderIndex(forwardBy: FrameHeader.length)
         bindBody.moveReaderIndex(forwardBy: FrameHeader.length)
         guard let made = try? ParseMessage(body: parseBody), let message = try? BindMessage(body: bindBody) else { return failBatch(.planChanged) }
         unit.hidesPositions = true
-        bind(frame, message, scope.statement(made), mayReload: false, isMade: true) { [self] _ in bindMade(parse, frame) }
+        bind(frame, message, scope.statement(made), mayReload: false, made: parse)
     }
 
     /// A query whose parameters are some of the client's.
