@@ -60,13 +60,15 @@ package struct LoadControl: Hashable, Sendable {
     /// A commit while the copy runs.
     ///
     /// - rate: bytes a second that the copy has read of late.
-    package mutating func observe(_ commit: Duration, rate: Int) {
+    /// - isAlone: nobody else is there to suffer, so that no commit is too slow.
+    package mutating func observe(_ commit: Duration, rate: Int, isAlone: Bool = false) {
         samples.append(commit)
         guard samples.count == Self.window else { return }
         let slow = takeWindow()
         recent = slow
         guard let allowed else { return }
-        if slow > allowed { slowDown(rate) } else { speedUp() }
+        if isAlone { isRising = true }
+        if slow > allowed, !isAlone { slowDown(rate) } else { speedUp() }
     }
 
     private mutating func takeWindow() -> Duration {

@@ -26,6 +26,20 @@ import TransferCore
         return control
     }
 
+    /// A copy makes commits slow that nobody but itself waits for.
+    @Test func whereNobodyElseIsNothingIsTooSlow() {
+        var control = learned()
+        window(&control, .seconds(1))
+        let slow = control.bytesPerSecond
+        for _ in 0..<LoadControl.window { control.observe(.seconds(1), rate: 1 << 20, isAlone: true) }
+        #expect(control.bytesPerSecond == slow.map { $0 * 2 } && control.recent == .seconds(1))
+        for _ in 0..<10 * LoadControl.window { control.observe(.seconds(1), rate: 1 << 20, isAlone: true) }
+        #expect(control.bytesPerSecond == nil)
+        // Somebody comes.
+        window(&control, .seconds(1))
+        #expect(control.bytesPerSecond != nil)
+    }
+
     /// What was too fast is known from the first slow window on: then there are small steps only.
     @Test func theFirstSlowWindowEndsTheRise() {
         var control = learned()

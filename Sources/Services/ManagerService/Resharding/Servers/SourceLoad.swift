@@ -13,6 +13,10 @@ final class SourceLoad: Sendable {
     private static let intervalBefore = Duration.milliseconds(10)
     /// When it could not be asked.
     private static let againAfter = Duration.seconds(1)
+    /// How long others are counted: their sessions tell of their transactions once a second.
+    private static let counting = Duration.seconds(3)
+    /// Transactions a second that routers, probes and the job itself have on a source without clients.
+    private static let ownAndProbes = 10.0
 
     private struct State {
         var control: LoadControl
@@ -60,6 +64,7 @@ final class SourceLoad: Sendable {
     private func steer(_ throttle: TransferThrottle) async {
         var (start, bytes) = (ContinuousClock.now, throttle.bytesRead)
         var rate = 0
+        var others = OtherTransactions()
         while !Task.isCancelled {
             let asked = ContinuousClock.now
             do {
@@ -71,21 +76,22 @@ final class SourceLoad: Sendable {
                     rate = Int(Double(now - bytes) / (passed / .seconds(1)))
                     (start, bytes) = (.now, now)
                 }
-                observe(commit, rate, throttle)
+                // A copy of which nobody notices anything is slow for itself only.
+                observe(commit, rate, isAlone: try await isAlone(&others), throttle)
                 try? await Task.sleep(for: Self.interval)
             } catch {
                 if Task.isCancelled { return }
                 // One that does not come at all is a slow one.
                 let waited = ContinuousClock.now - asked
-                if waited >= Self.againAfter { observe(waited, times: LoadControl.window, rate, throttle) }
+                if waited >= Self.againAfter { observe(waited, times: LoadControl.window, rate, isAlone: false, throttle) }
                 try? await Task.sleep(for: Self.againAfter)
             }
         }
     }
 
-    private func observe(_ commit: Duration, times: Int = 1, _ rate: Int, _ throttle: TransferThrottle) {
+    private func observe(_ commit: Duration, times: Int = 1, _ rate: Int, isAlone: Bool, _ throttle: TransferThrottle) {
         let limit = state.withLock { state in
-            for _ in 0..<times { state.control.observe(commit, rate: rate) }
+            for _ in 0..<times { state.control.observe(commit, rate: rate, isAlone: isAlone) }
             return state.control.bytesPerSecond
         }
         throttle.limit(bytesPerSecond: limit)
@@ -101,6 +107,29 @@ final class SourceLoad: Sendable {
             return state.client
         }
         await client?.close()
+    }
+
+    private struct OtherTransactions {
+        var since: ContinuousClock.Instant?
+        var count = 0
+        /// Of this session since then.
+        var own = 0
+        var areFew = false
+    }
+
+    /// Whether next to nobody else had a transaction on the source of late; not before that has been looked at for a while.
+    private func isAlone(_ others: inout OtherTransactions) async throws -> Bool {
+        others.own += 1
+        let now = ContinuousClock.now
+        if let since = others.since, now - since < Self.counting { return others.areFew }
+        let query = "SELECT pg_catalog.sum(xact_commit OPERATOR(pg_catalog.+) xact_rollback)::bigint FROM pg_catalog.pg_stat_database WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database()"
+        guard let count = try await client().query(query).rows.first?.integer(0) else { return false }
+        if let since = others.since {
+            let perSecond = Double(count - others.count - others.own) / ((now - since) / .seconds(1))
+            others.areFew = perSecond < Self.ownAndProbes
+        }
+        (others.since, others.count, others.own) = (now, count, 0)
+        return others.areFew
     }
 
     private func commit() async throws -> Duration {
