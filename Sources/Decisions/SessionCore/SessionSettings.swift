@@ -12,7 +12,10 @@ package struct SessionSettings: Hashable, Sendable {
 
         // A value is its bytes, and so is the text that sets it.
         static func == (a: Self, b: Self) -> Bool { a.name == b.name && a.statement.isExactly(b.statement) }
-        func hash(into hasher: inout Hasher) { hasher.combine(name) }
+        func hash(into hasher: inout Hasher) {
+            hasher.combine(name)
+            hasher.combine(statement)
+        }
     }
     private var entries: [Entry] = []
     /// What search_path names, where the session set it; `"$user"` stands for the role.

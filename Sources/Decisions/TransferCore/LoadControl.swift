@@ -34,7 +34,7 @@ package struct LoadControl: Hashable, Sendable {
     private var highest = 0
     /// What was too fast last.
     private var tooFast = 0
-    /// Nothing was too fast yet.
+    /// Nothing was too fast yet, or nobody else is there.
     private var isRising = true
 
     package init(_ settings: Settings = Settings()) {

@@ -126,13 +126,13 @@ package struct InsertCells: Hashable, Sendable {
                 case .close:
                     depth -= 1
                     if depth == 0, !isFound { groups.append(open..<place.upperBound) }
-                case .word where depth == 0 && Self.equal(bytes[place], "values"):
+                case .word where depth == 0 && SQLLexer.equal(bytes[place], "values"):
                     guard let found = count == 0 ? [] : Self.rows(lexer), found.count == count else { break }
                     // More than one place for the values: one of them is a name or a column.
                     if isFound { return nil }
                     var start = place.lowerBound
                     if count == 0 {
-                        guard let word = words.popLast(), Self.equal(bytes[word], "default") else { break }
+                        guard let word = words.popLast(), SQLLexer.equal(bytes[word], "default") else { break }
                         start = word.lowerBound
                     }
                     (isFound, rows, values) = (true, found, start..<place.upperBound)
@@ -147,11 +147,9 @@ package struct InsertCells: Hashable, Sendable {
             guard isFound, depth == 0 else { return nil }
         }
 
-        private static func equal(_ word: Slice<UnsafeRawBufferPointer>, _ keyword: String) -> Bool { word.elementsEqual(keyword.utf8) { $0 | 0x20 == $1 } }
-
         /// Where OVERRIDING SYSTEM VALUE begins, if these words are it.
         private static func overriding(_ words: ArraySlice<Range<Int>>, _ bytes: UnsafeRawBufferPointer) -> Int? {
-            guard words.count == 3, let first = words.first, let last = words.last, equal(bytes[first], "overriding"), equal(bytes[last], "value") else { return nil }
+            guard words.count == 3, let first = words.first, let last = words.last, SQLLexer.equal(bytes[first], "overriding"), SQLLexer.equal(bytes[last], "value") else { return nil }
             return first.lowerBound
         }
 

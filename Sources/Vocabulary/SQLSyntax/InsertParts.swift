@@ -59,13 +59,13 @@ package struct InsertParts: Hashable, Sendable {
             case .word where depth == 0:
                 let word = bytes[lexer.start..<lexer.position]
                 if start == nil {
-                    if isInsert, ["select", "with", "table", "values"].contains(where: { Self.equal(word, $0) }) { start = lexer.start }
-                    if Self.equal(word, "insert") { isInsert = true }
-                } else if Self.equal(word, "on") {
+                    if isInsert, ["select", "with", "table", "values"].contains(where: { SQLLexer.equal(word, $0) }) { start = lexer.start }
+                    if SQLLexer.equal(word, "insert") { isInsert = true }
+                } else if SQLLexer.equal(word, "on") {
                     on = lexer.start
-                } else if Self.equal(word, "conflict"), let isBehindOn, returning == nil {
+                } else if SQLLexer.equal(word, "conflict"), let isBehindOn, returning == nil {
                     conflict = isBehindOn
-                } else if Self.equal(word, "returning") {
+                } else if SQLLexer.equal(word, "returning") {
                     returning = returning ?? lexer.start
                 }
             default: break
@@ -75,6 +75,4 @@ package struct InsertParts: Hashable, Sendable {
         let close = (hasConflict ? conflict : nil) ?? returning ?? end
         return (start..<close, end)
     }
-
-    private static func equal(_ word: Slice<UnsafeRawBufferPointer>, _ keyword: String) -> Bool { word.elementsEqual(keyword.utf8) { $0 | 0x20 == $1 } }
 }

@@ -98,7 +98,7 @@ package struct InsertRows: Hashable, Sendable {
     }
 
     private static func isValues(_ bytes: UnsafeRawBufferPointer, _ lexer: SQLLexer) -> Bool {
-        bytes[lexer.start..<lexer.position].elementsEqual("values".utf8) { $0 | 0x20 == $1 }
+        SQLLexer.equal(bytes[lexer.start..<lexer.position], "values")
     }
 
     /// The groups in parentheses that follow, separated by commas.

@@ -224,6 +224,9 @@ struct SQLLexer {
         return .operation
     }
 
+    /// Whether a word is this keyword, which is given in lower case.
+    static func equal(_ word: Slice<UnsafeRawBufferPointer>, _ keyword: String) -> Bool { word.elementsEqual(keyword.utf8) { $0 | 0x20 == $1 } }
+
     // MARK: classes of bytes
 
     private enum Class: UInt8 {

@@ -56,16 +56,16 @@ package struct UpdateParts: Hashable, Sendable {
             case .word where depth == 0:
                 let word = bytes[lexer.start..<lexer.position]
                 if targetStart == nil {
-                    guard equal(word, "update") else { return nil }
+                    guard SQLLexer.equal(word, "update") else { return nil }
                     targetStart = lexer.position
-                } else if !isInSet, found.values.isEmpty, valueStart == nil, equal(word, "set"), let start = targetStart {
+                } else if !isInSet, found.values.isEmpty, valueStart == nil, SQLLexer.equal(word, "set"), let start = targetStart {
                     found.target = start..<lexer.start
                     isInSet = true
-                } else if equal(word, "where"), found.condition == nil {
+                } else if SQLLexer.equal(word, "where"), found.condition == nil {
                     endValue(lexer.start)
                     isInSet = false
                     found.condition = lexer.start
-                } else if equal(word, "returning"), found.returning == nil {
+                } else if SQLLexer.equal(word, "returning"), found.returning == nil {
                     endValue(lexer.start)
                     isInSet = false
                     found.returning = lexer.start
@@ -76,6 +76,4 @@ package struct UpdateParts: Hashable, Sendable {
         endValue(found.end)
         return depth == 0 ? found : nil
     }
-
-    private static func equal(_ word: Slice<UnsafeRawBufferPointer>, _ keyword: String) -> Bool { word.elementsEqual(keyword.utf8) { $0 | 0x20 == $1 } }
 }

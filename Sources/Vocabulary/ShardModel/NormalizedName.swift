@@ -15,7 +15,8 @@ extension StringProtocol {
 
     /// With ASCII letters in lower case, and all others as they are: how PostgreSQL folds names in UTF8 databases, and those of settings.
     package var lowercasedASCII: String {
-        String(String.UnicodeScalarView(unicodeScalars.map { ("A"..."Z").contains($0) ? Unicode.Scalar(UInt8($0.value) + 0x20) : $0 }))
+        guard utf8.contains(where: { (0x41...0x5a).contains($0) }) else { return String(self) }
+        return String(String.UnicodeScalarView(unicodeScalars.map { ("A"..."Z").contains($0) ? Unicode.Scalar(UInt8($0.value) + 0x20) : $0 }))
     }
 
     /// Whether both are the same bytes, which `==` does not ask.
